@@ -1,0 +1,142 @@
+"""What can go wrong, as an operator reads it.
+
+Every error carries a machine-readable ``kind``, a sentence that says what happened, the evidence
+(``detail``: lines of output, a probe's last answer) and ``remedy``: what to do next.
+``exit_status`` is what the command line ends with and ``http_status`` what the API answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class BluegreenError(Exception):
+    """The base of every error an operator is meant to see."""
+
+    kind: ClassVar[str] = "error"
+    exit_status: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, remedy: str, detail: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.detail = tuple(detail)
+
+    def lines(self) -> list[str]:
+        """The whole error as lines of text: message, evidence, what to do next."""
+        return [self.message, *(f"  {line}" for line in self.detail), f"Next: {self.remedy}"]
+
+
+class ConfigError(BluegreenError):
+    """A configuration file cannot be used; nothing was changed."""
+
+    kind = "configuration"
+    exit_status = 2
+    http_status = 422
+
+
+class UsageError(BluegreenError):
+    """A request that makes no sense as it stands (a malformed version, an unknown slot)."""
+
+    kind = "usage"
+    exit_status = 2
+    http_status = 400
+
+
+class NotFoundError(BluegreenError):
+    """The named app, operation, release or service does not exist."""
+
+    kind = "not-found"
+    exit_status = 2
+    http_status = 404
+
+
+class DaemonUnreachableError(BluegreenError):
+    """No daemon answers on the control socket."""
+
+    kind = "no-daemon"
+    exit_status = 3
+    http_status = 503
+
+
+class BusyError(BluegreenError):
+    """Another operation holds the app."""
+
+    kind = "busy"
+    exit_status = 4
+    http_status = 409
+
+
+class LockedError(BluegreenError):
+    """An operator has locked the app against deploys."""
+
+    kind = "locked"
+    exit_status = 4
+    http_status = 423
+
+
+class RefusedError(BluegreenError):
+    """The request is well-formed but the state of the app does not allow it."""
+
+    kind = "refused"
+    http_status = 409
+
+
+class PreflightError(BluegreenError):
+    """A check made before anything is touched has failed."""
+
+    kind = "preflight"
+    http_status = 409
+
+
+class SourceError(BluegreenError):
+    """The release could not be fetched or resolved."""
+
+    kind = "source"
+    http_status = 502
+
+
+class BuildError(BluegreenError):
+    """A build step failed, ran out of time or was killed."""
+
+    kind = "build"
+
+
+class SupervisorError(BluegreenError):
+    """A process could not be started or stopped."""
+
+    kind = "supervisor"
+
+
+class GateError(BluegreenError):
+    """The release did not pass its gate, or fell ill while it was watched."""
+
+    kind = "gate"
+
+
+class TrafficError(BluegreenError):
+    """nginx refused the configuration, is not running, or does not confirm a switch."""
+
+    kind = "traffic"
+
+
+class StoreError(BluegreenError):
+    """The store could not read or record."""
+
+    kind = "store"
+
+
+class StoreFullError(StoreError):
+    """The store could not record because the disk is full or read-only."""
+
+    kind = "store-full"
+    http_status = 507
+
+
+class IllegalTransitionError(StoreError):
+    """A state may not follow the one that is recorded."""
+
+    kind = "illegal-transition"
+    http_status = 409

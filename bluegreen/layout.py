@@ -1,0 +1,119 @@
+"""Where everything is on disk, under one root (``/`` on a host, DIR with ``--root``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.model import Slot
+
+
+@dataclass(frozen=True)
+class AppLayout:
+    """The directories of one app."""
+
+    base: Path
+    logs: Path
+    run: Path
+
+    @property
+    def slots(self) -> Path:
+        """Holds ``blue`` and ``green``: links to the tree that each slot serves."""
+        return self.base / "slots"
+
+    def slot(self, slot: Slot) -> Path:
+        return self.slots / slot.value
+
+    @property
+    def trees(self) -> Path:
+        """One directory a built release. A tree never moves: builds bake its path in."""
+        return self.base / "trees"
+
+    @property
+    def shared(self) -> Path:
+        return self.base / "shared"
+
+    @property
+    def backups(self) -> Path:
+        return self.base / "backups"
+
+    @property
+    def cache(self) -> Path:
+        """The git mirror and the build caches; kept from release to release."""
+        return self.base / "cache"
+
+    @property
+    def traffic(self) -> Path:
+        """The marker directory that nginx reads."""
+        return self.base / "traffic"
+
+    def operation_logs(self, operation: int) -> Path:
+        """Holds ``PHASE-STEP.log`` files: the output of an operation's build steps."""
+        return self.logs / "operations" / str(operation)
+
+    def service_log(self, slot: Slot, service: str) -> Path:
+        return self.logs / "services" / f"{slot.value}-{service}.log"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The directories of one root."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "etc/bluegreen"
+
+    @property
+    def app_files(self) -> Path:
+        return self.config / "apps"
+
+    @property
+    def daemon_file(self) -> Path:
+        return self.config / "bluegreen.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "var/lib/bluegreen"
+
+    @property
+    def database(self) -> Path:
+        return self.state / "bluegreen.db"
+
+    @property
+    def nginx(self) -> Path:
+        return self.state / "nginx"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "var/log/bluegreen"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run/bluegreen"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.run / "daemon.lock"
+
+    @property
+    def process_records(self) -> Path:
+        """One small file a running process; gone at a reboot, as the processes are."""
+        return self.run / "processes"
+
+    @property
+    def nginx_socket(self) -> Path:
+        """Where nginx answers which slot it serves (see ``traffic``)."""
+        return self.run / "nginx.sock"
+
+    def app(self, name: str) -> AppLayout:
+        return AppLayout(
+            base=self.state / "apps" / name,
+            logs=self.logs / "apps" / name,
+            run=self.run / "apps" / name,
+        )

@@ -1,0 +1,307 @@
+"""The nouns: frozen records and enums without I/O. Everything else is built on these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Slot(StrEnum):
+    """One of an app's two places for a release."""
+
+    BLUE = "blue"
+    GREEN = "green"
+
+    @property
+    def other(self) -> Slot:
+        return Slot.GREEN if self is Slot.BLUE else Slot.BLUE
+
+
+class SlotState(StrEnum):
+    """What a slot holds. Which slot is *active* is not said here: the traffic marker says it."""
+
+    EMPTY = "empty"  # no release
+    COLD = "cold"  # a built release, not running
+    STARTING = "starting"  # its processes were started, its gate is not passed yet
+    HOT = "hot"  # running and passed its gate
+
+
+class OperationKind(StrEnum):
+    """What is done to an app."""
+
+    DEPLOY = "deploy"
+    SWITCH = "switch"
+    ROLLBACK = "rollback"
+    RESTART = "restart"
+    STOP = "stop"
+    START = "start"
+
+
+class Lane(StrEnum):
+    """One operation at a time runs in a lane of an app; a switch never queues behind a deploy."""
+
+    RELEASE = "release"
+    SWITCH = "switch"
+
+
+class OperationState(StrEnum):
+    """Where an operation stands; all but the first two are outcomes and final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"  # had been switched and was switched back
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # a switch back took its place
+    INTERRUPTED = "interrupted"  # the daemon ended in the middle, and its successor undid it
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (OperationState.QUEUED, OperationState.RUNNING)
+
+
+class PhaseName(StrEnum):
+    """The steps of an operation, in the order in which a release takes them."""
+
+    PREFLIGHT = "preflight"
+    FETCH = "fetch"
+    BUILD = "build"
+    START = "start"
+    GATE = "gate"
+    SWITCH = "switch"
+    WATCH = "watch"
+    SETTLE = "settle"
+    CLOSE = "close"  # take the app out of service: nginx answers 503
+    STOP = "stop"  # stop the processes of an app's slots
+
+
+class PhaseState(StrEnum):
+    """Where a phase stands. ``intent`` is durable before the phase's first side effect."""
+
+    INTENT = "intent"
+    DONE = "done"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class SwitchMode(StrEnum):
+    """How nginx is told of a switch."""
+
+    MARKER = "marker"  # one rename(2), seen by the next request; no reload
+    RELOAD = "reload"  # render, nginx -t, reload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A version resolved to what will run. ``commit`` is None for a directory source."""
+
+    app: str
+    version: str
+    commit: str | None
+    origin: str  # where it came from, safe to show (no credentials)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """``v1.2 (0a1b2c3)``: for people."""
+        return f"{self.version} ({self.commit[:10]})" if self.commit else self.version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requester:
+    """Who asked for a change, as recorded with the operation."""
+
+    name: str  # "uid 1000 (alice)", "daemon"
+    via: str  # "unix socket", "recovery", "watch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One thing done to an app. Times are Unix seconds."""
+
+    id: int
+    app: str
+    kind: OperationKind
+    lane: Lane
+    state: OperationState
+    version: str | None
+    commit: str | None
+    slot: Slot | None  # the slot it prepares or switches to
+    from_slot: Slot | None  # the slot that was active when it began
+    requested_by: Requester
+    created_at: float
+    finished_at: float | None = None
+    error: OperationError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationError:
+    """Why an operation did not succeed."""
+
+    kind: str
+    message: str
+    remedy: str
+    detail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseRecord:
+    """One recorded step of one phase of one operation."""
+
+    operation: int
+    phase: PhaseName
+    state: PhaseState
+    at: float
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something an operator may want to see as it happens. ``id`` grows without gaps of order."""
+
+    id: int
+    operation: int | None
+    app: str
+    at: float
+    kind: str  # "operation", "phase", "output", "probe", "service", "warning", "traffic"
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotRecord:
+    """What the store says a slot holds."""
+
+    app: str
+    slot: Slot
+    state: SlotState = SlotState.EMPTY
+    version: str | None = None
+    commit: str | None = None
+    tree: Path | None = None
+    operation: int | None = None  # the operation that put the release there
+    gated_by: int | None = None  # the operation whose gate it passed in its present life
+    hot_until: float | None = None  # Unix seconds; None: no limit
+
+    @property
+    def label(self) -> str:
+        if self.version is None:
+            return "nothing"
+        return f"{self.version} ({self.commit[:10]})" if self.commit else self.version
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppLock:
+    """An operator's lock against deploys."""
+
+    app: str
+    reason: str
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitKey:
+    """Names one service of one slot of one app."""
+
+    app: str
+    slot: Slot
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.app}.{self.slot.value}.{self.service}"
+
+
+class UnitState(StrEnum):
+    """What a service's process is doing."""
+
+    STOPPED = "stopped"
+    RUNNING = "running"
+    BACKOFF = "backoff"  # it ended, and is started again after a delay
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceUnit:
+    """What a supervisor needs to know to run a service. Times in seconds, sizes in bytes."""
+
+    key: UnitKey
+    argv: tuple[str, ...]
+    cwd: Path
+    env: dict[str, str]
+    stop_timeout: float
+    log_file: Path
+    log_bytes: int = 10 * 1024 * 1024
+    log_files: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitStatus:
+    """A service as its supervisor sees it. ``since`` is Unix seconds."""
+
+    key: UnitKey
+    state: UnitState
+    pid: int | None = None
+    restarts: int = 0  # since it was started on request
+    last_exit: str | None = None  # "exit status 1", "killed by SIGKILL", …
+    since: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A command that runs to its end: a build step, a command probe.
+
+    ``name`` is unique among running jobs and becomes a file name.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    cwd: Path
+    env: dict[str, str]
+    timeout: float  # seconds; then its whole session is killed
+    log_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """How a job ended."""
+
+    exit_status: int | None  # None: killed by a signal, or out of time
+    ending: str  # "exit status 1", "killed by SIGKILL", "timed out after 600 s"
+    took: float  # seconds
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_status == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a service of a slot listens: a loopback TCP port or a unix socket."""
+
+    port: int | None = None
+    socket: Path | None = None
+
+    def __str__(self) -> str:
+        return f"127.0.0.1:{self.port}" if self.port is not None else f"unix:{self.socket}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """One attempt of one probe. ``answer`` is what was seen, short enough to print."""
+
+    service: str
+    probe: str
+    passed: bool
+    answer: str
+    took: float  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Where an app's traffic goes, as the markers on disk say."""
+
+    active: Slot | None  # None: never deployed
+    closed: bool  # nginx answers 503
