@@ -104,6 +104,12 @@ class BuildError(BluegreenError):
     kind = "build"
 
 
+class SlotError(BluegreenError):
+    """A slot's tree or link could not be changed."""
+
+    kind = "slot"
+
+
 class SupervisorError(BluegreenError):
     """A process could not be started or stopped."""
 

@@ -1,0 +1,136 @@
+"""Which configuration is in force, and when a changed one may take its place.
+
+What was last accepted is kept beside the state, so that a broken file, found when the daemon is
+started again, does not take an app that serves out of service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.load import Configuration, InvalidConfiguration, Problem, load_all
+from bluegreen.config.settings import AppSettings
+from bluegreen.files import sync_directory, write_atomically
+from bluegreen.layout import Layout
+from bluegreen.model import Slot
+
+
+class AcceptedLayout(Layout):
+    """The same root, with the accepted copies as its configuration."""
+
+    @property
+    def config(self) -> Path:
+        return self.state / "accepted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InForce:
+    """The configuration that is used, and what is wrong with the files if it is not theirs."""
+
+    configuration: Configuration
+    problems: tuple[Problem, ...] = ()
+
+
+RunsIn = Callable[[str, Slot], bool]  # whether an app's services run in a slot
+
+
+def refusals(
+    current: Mapping[str, AppSettings], new: Configuration, layout: Layout, runs_in: RunsIn
+) -> list[Problem]:
+    """What in the new files would take something that runs out of service."""
+    problems = []
+    for name, settings in current.items():
+        file = layout.app_files / f"{name}.toml"
+        running = [slot for slot in Slot if runs_in(name, slot)]
+        if name not in new.apps:
+            if running:
+                problems.append(
+                    Problem(
+                        file=file,
+                        line=None,
+                        key="app.name",
+                        wrong=f"{name} runs, and is gone",
+                        right=f"put the file back, or first: bluegreen stop {name}",
+                    )
+                )
+            continue
+        for slot in running:
+            problems += _moved_addresses(settings, new.apps[name], file, layout, slot)
+    return problems
+
+
+def _moved_addresses(
+    old: AppSettings, new: AppSettings, file: Path, layout: Layout, slot: Slot
+) -> list[Problem]:
+    run = layout.app(old.name).run
+    problems = []
+    for service, was in old.services.items():
+        before = was.address(slot, run)
+        after = new.services[service].address(slot, run) if service in new.services else before
+        if before != after:
+            problems.append(
+                Problem(
+                    file=file,
+                    line=None,
+                    key=f"services.{service}.ports.{slot}",
+                    wrong=f"{slot} runs and listens on {before}, not on {after}",
+                    right=f"leave {slot} at {before} until its release has been replaced: change "
+                    f"the slot that is not running, deploy, then change {slot}",
+                )
+            )
+    return problems
+
+
+def load(layout: Layout, runs_in: RunsIn) -> InForce:
+    """At a start: the files, or what was last accepted where they cannot be used.
+
+    Raises InvalidConfiguration when nothing was ever accepted.
+    """
+    accepted = _accepted(layout)
+    try:
+        new = load_all(layout)
+        problems = refusals(accepted.apps if accepted else {}, new, layout, runs_in)
+        if not problems:
+            return InForce(configuration=new)
+        if accepted is None:
+            raise InvalidConfiguration(problems)
+    except InvalidConfiguration as error:
+        if accepted is None:
+            raise
+        problems = list(error.problems)
+    return InForce(configuration=accepted, problems=tuple(problems))
+
+
+def _accepted(layout: Layout) -> Configuration | None:
+    kept = AcceptedLayout(layout.root)
+    if not kept.app_files.is_dir():
+        return None
+    try:
+        return load_all(kept)
+    except InvalidConfiguration:
+        return None  # written by another version of bluegreen: of no use to this one
+
+
+def keep(layout: Layout) -> None:
+    """Remember the files as they are now as accepted."""
+    kept = AcceptedLayout(layout.root)
+    kept.app_files.mkdir(parents=True, exist_ok=True)
+    files = {path.name: path for path in layout.app_files.glob("*.toml")}
+    for name, path in files.items():
+        _copy(path, kept.app_files / name)
+    if layout.daemon_file.exists():
+        _copy(layout.daemon_file, kept.daemon_file)
+    else:
+        kept.daemon_file.unlink(missing_ok=True)
+    for old in kept.app_files.glob("*.toml"):
+        if old.name not in files:
+            old.unlink()
+    sync_directory(kept.app_files)
+
+
+def _copy(source: Path, target: Path) -> None:
+    content = source.read_bytes()
+    if not target.exists() or target.read_bytes() != content:
+        write_atomically(target, content, mode=0o600)

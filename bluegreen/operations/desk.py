@@ -1,0 +1,322 @@
+"""Where requests come in: each becomes an operation of its own, or a refusal that says why."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from bluegreen.config.versions import check_version
+from bluegreen.errors import LockedError, RefusedError
+from bluegreen.model import (
+    AppLock,
+    Lane,
+    Operation,
+    OperationKind,
+    OperationState,
+    PhaseName,
+    Requester,
+    Slot,
+    SlotState,
+    UnitState,
+    UnitStatus,
+)
+from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.phases.settle import keep_for_a_while
+from bluegreen.operations.plans import phases_of
+from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.runtime import AppRuntime, Parts, find
+from bluegreen.operations.switching import Switched, switch_now
+from bluegreen.operations.warmth import Warmth
+from bluegreen.store.operations import busy_error
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_LIMIT = 60.0  # seconds for running operations to undo what they did
+
+
+class Desk:
+    """The apps, their running operations, and everything that may be asked of them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.apps: dict[str, AppRuntime] = {}
+        self.warmth = Warmth()
+        self._runs: dict[str, Run] = {}
+        self._late: list[asyncio.Task[None]] = []
+        self._notes: set[asyncio.Task[None]] = set()
+        parts.supervisor.on_change = self._on_change
+
+    def app(self, name: str) -> AppRuntime:
+        return find(self.apps.values(), name)
+
+    def running(self, app: str) -> Run | None:
+        """The operation in progress on an app, if any."""
+        return self._runs.get(app)
+
+    # -- releases ---------------------------------------------------------------------------
+
+    async def deploy(
+        self, app: str, version: str, by: Requester, *, key: str | None = None
+    ) -> Operation:
+        """Begin the upgrade of the idle slot to ``version``."""
+        check_version(version)
+        runtime = self.app(app)
+        return await self._begin(runtime, OperationKind.DEPLOY, by, version=version, key=key)
+
+    async def rollback(
+        self, app: str, version: str | None, by: Requester, *, key: str | None = None
+    ) -> Operation:
+        """Begin the way to an older release; None: the one that served before the present."""
+        runtime = self.app(app)
+        if version is None:
+            version = await self._version_before(runtime)
+        check_version(version)
+        return await self._begin(runtime, OperationKind.ROLLBACK, by, version=version, key=key)
+
+    async def restart(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
+        """Begin to bring the serving release up in the other slot, and traffic over to it."""
+        runtime = self.app(app)
+        serving = runtime.slots[self._active(runtime)]
+        return await self._begin(
+            runtime, OperationKind.RESTART, by,
+            version=serving.version, pinned_commit=serving.commit, key=key,
+        )  # fmt: skip
+
+    async def stop(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
+        """Begin to take an app out of service."""
+        runtime = self.app(app)
+        active = self._active(runtime)
+        return await self._begin(runtime, OperationKind.STOP, by, target=active, key=key)
+
+    async def start(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
+        """Begin to bring a stopped app back, through its gate."""
+        runtime = self.app(app)
+        active = self._active(runtime)
+        if not self.parts.traffic.read(app).closed:
+            raise RefusedError(
+                f"{app} is in service already", remedy=f"see it: bluegreen status {app}"
+            )
+        return await self._begin(runtime, OperationKind.START, by, target=active, key=key)
+
+    async def cancel(self, app: str) -> Operation:
+        """End the operation in progress; returns it once all it did is undone."""
+        run = self.running(self.app(app).name)
+        if run is None or run.task is None:
+            raise RefusedError(
+                f"no operation is running on {app}", remedy=f"see it: bluegreen status {app}"
+            )
+        run.interrupt(Interruption.CANCEL)
+        return await asyncio.shield(run.task)
+
+    # -- switches ---------------------------------------------------------------------------
+
+    async def switch(
+        self, app: str, to: Slot | None, by: Requester, *, key: str | None = None
+    ) -> Switched:
+        """Move traffic to ``to``, or to the other slot; returns once it has moved.
+
+        At once where that slot is ready; else its release is started and gated first. A release
+        in progress is interrupted, never waited for longer than its undoing takes.
+        """
+        runtime = self.app(app)
+        if key is not None and (known := await self.parts.store.by_idempotency_key(app, key)):
+            return Switched(operation=known, to=known.slot or Slot.BLUE, warnings=())
+        async with runtime.commit:
+            target = self._switch_target(runtime, to)
+            if runtime.is_ready(target):
+                run = self.running(app)
+                if run is not None:
+                    run.interrupt(Interruption.SWITCH_BACK)
+                switched = await switch_now(runtime, target, by, key, self._late)
+                await self.warmth.schedule_cooling(runtime)
+                return switched
+        await self._interrupt_and_wait(runtime)
+        target = self._switch_target(runtime, to)
+        if runtime.slots[target].state is SlotState.EMPTY:
+            raise RefusedError(
+                f"{app}: the {target} slot holds no release to switch to",
+                remedy=f"bring an older one back: bluegreen rollback {app} --to VERSION",
+            )
+        operation = await self._begin(
+            runtime, OperationKind.SWITCH, by,
+            target=target, version=runtime.slots[target].version, key=key,
+        )  # fmt: skip
+        operation = await self.outcome(operation)
+        if operation.state is not OperationState.SUCCEEDED and operation.error is not None:
+            raise RefusedError(
+                operation.error.message,
+                detail=operation.error.detail,
+                remedy=operation.error.remedy,
+            )
+        return Switched(operation=operation, to=target, warnings=())
+
+    def _switch_target(self, app: AppRuntime, to: Slot | None) -> Slot:
+        active = self._active(app)
+        if self.parts.traffic.read(app.name).closed:
+            raise RefusedError(
+                f"{app.name} is out of service", remedy=f"bluegreen start {app.name}"
+            )
+        target = active.other if to is None else to
+        if target is active:
+            raise RefusedError(
+                f"{app.name}: traffic is on {active} already ({app.slots[active].label})",
+                remedy=f"see both slots: bluegreen status {app.name}",
+            )
+        return target
+
+    async def _interrupt_and_wait(self, app: AppRuntime) -> None:
+        run = self.running(app.name)
+        if run is not None and run.task is not None:
+            run.interrupt(Interruption.SWITCH_BACK)
+            await asyncio.wait([run.task])
+
+    # -- locks ------------------------------------------------------------------------------
+
+    async def set_lock(self, lock: AppLock) -> None:
+        self.app(lock.app)
+        await self.parts.store.set_lock(lock)
+
+    async def clear_lock(self, app: str) -> None:
+        if not await self.parts.store.clear_lock(self.app(app).name):
+            raise RefusedError(f"{app} is not locked", remedy="there is nothing to do")
+
+    async def _refuse_if_locked(self, app: str) -> None:
+        lock = await self.parts.store.lock(app)
+        if lock is not None:
+            raise LockedError(
+                f"{app} is locked by {lock.by}: {lock.reason}",
+                remedy=f"when it may be released again: bluegreen unlock {app}",
+            )
+
+    # -- running operations -----------------------------------------------------------------
+
+    async def outcome(self, operation: Operation) -> Operation:
+        """Wait until an operation has ended; returns it with its outcome."""
+        run = self.running(operation.app)
+        if run is not None and run.operation.id == operation.id and run.task is not None:
+            await asyncio.wait([run.task])
+        return await self.parts.store.operation(operation.id)
+
+    async def _begin(
+        self,
+        app: AppRuntime,
+        kind: OperationKind,
+        by: Requester,
+        *,
+        version: str | None = None,
+        target: Slot | None = None,
+        pinned_commit: str | None = None,
+        key: str | None = None,
+    ) -> Operation:
+        if key is not None and (known := await self.parts.store.by_idempotency_key(app.name, key)):
+            return known
+        if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART):
+            await self._refuse_if_locked(app.name)
+        async with app.admission:
+            if (other := self.running(app.name)) is not None:
+                raise busy_error(app.name, other.operation, next(reversed(other.recorded), None))
+            origin = app.active
+            slot = target if target is not None else app.idle
+            operation = await self.parts.store.create_operation(
+                app=app.name, kind=kind, lane=Lane.RELEASE,
+                version=version, slot=slot, from_slot=origin,
+                requested_by=by, idempotency_key=key,
+            )  # fmt: skip
+            run = Run(
+                app=app, operation=operation, target=slot, origin=origin,
+                pinned_commit=pinned_commit,
+                gate_seconds=0.0 if kind is OperationKind.SWITCH else None,
+            )  # fmt: skip
+            self.carry_on(run)
+        return operation
+
+    def carry_on(self, run: Run, *, undo: bool = False) -> None:
+        """Let an operation run from wherever it stands, or undo what it did."""
+        run.task = asyncio.create_task(
+            self._perform(run, undo), name=f"operation {run.operation.id} of {run.app.name}"
+        )
+        self._runs[run.app.name] = run
+
+    async def _perform(self, run: Run, undo: bool) -> Operation:
+        phases = phases_of(run.operation.kind)
+        try:
+            await self.warmth.stop_warming(run.app.name)
+            operation = await (conclude(run, phases, None) if undo else perform(run, phases))
+        finally:
+            self._runs.pop(run.app.name, None)
+        await self.after(run)
+        return operation
+
+    async def after(self, run: Run) -> None:
+        """Leave the idle slot as warm as it should be."""
+        app = run.app
+        if not run.operation.state.is_final or self.parts.traffic.read(app.name).closed:
+            return
+        previous = run.previous
+        if (
+            previous is not None
+            and previous.state is SlotState.HOT
+            and app.slots[run.target].tree == previous.tree
+            and app.active is not run.target
+            and not app.is_ready(run.target)
+        ):
+            await self.warmth.warm(app, run.target)
+        if PhaseName.SWITCH in run.recorded:
+            await keep_for_a_while(app)
+        await self.warmth.schedule_cooling(app)
+
+    async def close(self) -> None:
+        """Interrupt what runs: what has not been switched is undone, a watch goes on later."""
+        tasks = []
+        for run in list(self._runs.values()):
+            run.interrupt(Interruption.SHUTDOWN)
+            if run.task is not None:
+                tasks.append(run.task)
+        if tasks:
+            await asyncio.wait(tasks, timeout=SHUTDOWN_LIMIT)
+        await self.warmth.close()
+        for task in [*tasks, *self._late, *self._notes]:
+            task.cancel()
+        await asyncio.gather(*tasks, *self._late, *self._notes, return_exceptions=True)
+
+    # -- what happens by itself -------------------------------------------------------------
+
+    def _on_change(self, status: UnitStatus) -> None:
+        if status.state is not UnitState.BACKOFF:
+            return
+        message = f"{status.key.service} of {status.key.slot} ended: {status.last_exit}"
+        log.warning("%s: %s", status.key.app, message)
+        run = self.running(status.key.app)
+        task = asyncio.create_task(
+            self.parts.note(
+                status.key.app, run.operation.id if run else None, "service",
+                slot=status.key.slot, service=status.key.service,
+                restarts=status.restarts, message=message,
+            ),
+            name=f"note of {status.key}",
+        )  # fmt: skip
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    def _active(self, app: AppRuntime) -> Slot:
+        active = app.active
+        if active is None:
+            raise RefusedError(
+                f"{app.name} has never been deployed",
+                remedy=f"deploy a version: bluegreen deploy {app.name} VERSION",
+            )
+        return active
+
+    async def _version_before(self, app: AppRuntime) -> str:
+        serving = app.slots[self._active(app)].version
+        for operation in await self.parts.store.operations(app.name, limit=200):
+            if (
+                operation.state is OperationState.SUCCEEDED
+                and operation.version not in (None, serving)
+                and operation.kind is not OperationKind.STOP
+            ):
+                return operation.version or ""
+        raise RefusedError(
+            f"{app.name}: no release before {serving} is in the history",
+            remedy=f"name one: bluegreen rollback {app.name} --to VERSION",
+        )

@@ -1,0 +1,200 @@
+"""The path an operation takes through its phases, and the way back when one of them fails.
+
+Persist the intent, act, look at the world, record. Each phase's intent is one committed row before
+its first side effect, so that recovery can finish or undo what it finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import ClassVar
+
+from bluegreen.errors import BluegreenError, StoreFullError
+from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState
+from bluegreen.operations.run import Interruption, Phase, Run
+
+log = logging.getLogger(__name__)
+
+UNDO_LIMIT = 300.0  # seconds that one phase's undo may take
+FULL_DISK_RETRY = 2.0  # seconds between attempts to record an outcome
+
+_BEFORE_TRAFFIC = "nothing that serves was touched"
+
+
+class PhaseTimeoutError(BluegreenError):
+    """A phase took longer than it may."""
+
+    kind: ClassVar[str] = "timeout"
+
+
+class UnexpectedError(BluegreenError):
+    """A defect of ours, reported without its stack trace, which is in the daemon's log."""
+
+    kind: ClassVar[str] = "internal"
+
+
+async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
+    """Take ``run`` through ``phases`` and record its outcome, whatever happens on the way."""
+    error: BluegreenError | None = None
+    try:
+        for phase in phases:
+            await _step(run, phase)
+    except asyncio.CancelledError:
+        if run.interruption is None:
+            raise  # the daemon itself is being torn down: recovery will decide
+        if run.task is not None:
+            run.task.uncancel()
+    except BluegreenError as caught:
+        error = caught
+    except Exception as caught:
+        log.exception("operation %d of %s failed", run.operation.id, run.app.name)
+        error = _unexpected(caught)
+    await run.notes_written()
+    if error is None and run.interruption is None:
+        return await _finish(run, OperationState.SUCCEEDED, None)
+    if PhaseName.SETTLE in run.recorded:
+        # The release has proved itself: clearing up after it is no reason to take it back.
+        await run.note("warning", message=f"settling is not complete: {error or 'interrupted'}")
+        return await _finish(run, OperationState.SUCCEEDED, None)
+    return await conclude(run, phases, error)
+
+
+async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:
+    """End an operation that did not succeed: undo what it did and record why."""
+    switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
+    if switched and run.interruption is Interruption.SHUTDOWN:
+        return run.operation  # the watch goes on in the next daemon
+    if switched and run.interruption is not None and error is None:
+        # Traffic has moved, and an operator has decided: there is nothing to undo.
+        await _close_open_phases(run)
+        state = (
+            OperationState.ROLLED_BACK
+            if run.interruption is Interruption.SWITCH_BACK
+            else OperationState.CANCELLED
+        )
+        return await _finish(run, state, _reason(run, error))
+    went_back = await undo(run, phases)
+    return await _finish(run, _outcome(run, error, run.switched and went_back), _reason(run, error))
+
+
+async def _step(run: Run, phase: Phase) -> None:
+    state = run.recorded.get(phase.name)
+    if state is PhaseState.DONE:
+        return
+    if state is None:
+        await run.record(phase.name, PhaseState.INTENT, phase.intent(run))
+    limit = phase.limit(run)
+    try:
+        async with asyncio.timeout(limit) as clock:
+            data = await phase.act(run)
+    except TimeoutError as error:
+        if not clock.expired():
+            raise
+        raise PhaseTimeoutError(
+            f"the {phase.name} phase of {run.app.name} took longer than {limit:g} s",
+            remedy=f"see what it was doing: bluegreen logs {run.app.name} {run.operation.id} "
+            f"--phase {phase.name}",
+        ) from error
+    if run.recorded[phase.name] is PhaseState.INTENT:
+        await run.record(phase.name, PhaseState.DONE, data)
+
+
+async def undo(run: Run, phases: Sequence[Phase]) -> bool:
+    """Undo the begun phases, newest first; False if one of them knew no way back."""
+    for phase in reversed(phases):
+        state = run.recorded.get(phase.name)
+        if state in (None, PhaseState.UNDONE):
+            continue
+        if state is PhaseState.INTENT:
+            await _record_if_possible(run, phase.name, PhaseState.FAILED)
+        await _record_if_possible(run, phase.name, PhaseState.UNDOING)
+        try:
+            async with asyncio.timeout(UNDO_LIMIT):
+                went_back = await phase.undo(run)
+            ended = PhaseState.UNDONE if went_back else PhaseState.FAILED
+        except Exception as error:
+            log.exception("undoing %s of operation %d", phase.name, run.operation.id)
+            await run.note("warning", message=f"undoing the {phase.name} phase failed: {error}")
+            went_back, ended = phase.name is not PhaseName.SWITCH, PhaseState.FAILED
+        await _record_if_possible(run, phase.name, ended)
+        if not went_back:
+            return False
+    return True
+
+
+async def _record_if_possible(run: Run, phase: PhaseName, state: PhaseState) -> None:
+    """Undoing needs no new intent: what is undone was recorded, and a full disk may not stop it."""
+    if run.recorded.get(phase) is state:
+        return
+    try:
+        await run.record(phase, state)
+    except StoreFullError as error:
+        run.recorded[phase] = state
+        log.warning("operation %d: %s %s: %s", run.operation.id, phase, state, error.message)
+
+
+async def _close_open_phases(run: Run) -> None:
+    for name, state in list(run.recorded.items()):
+        if state is PhaseState.INTENT:
+            await _record_if_possible(run, name, PhaseState.FAILED)
+
+
+def _because(run: Run) -> str:
+    return run.interruption.value if run.interruption else "it failed"
+
+
+def _outcome(run: Run, error: BluegreenError | None, switched_back: bool) -> OperationState:
+    if switched_back:
+        return OperationState.ROLLED_BACK
+    if error is not None:
+        return OperationState.FAILED
+    return {
+        Interruption.CANCEL: OperationState.CANCELLED,
+        Interruption.SWITCH_BACK: OperationState.SUPERSEDED,
+        Interruption.SHUTDOWN: OperationState.INTERRUPTED,
+        None: OperationState.INTERRUPTED,
+    }[run.interruption]
+
+
+def as_reason(error: BluegreenError) -> OperationError:
+    """The error as it is kept in the history."""
+    return OperationError(
+        kind=error.kind, message=error.message, remedy=error.remedy, detail=error.detail
+    )
+
+
+def _reason(run: Run, error: BluegreenError | None) -> OperationError:
+    if error is not None:
+        return as_reason(error)
+    serving = run.app.active
+    return OperationError(
+        kind=run.interruption.name.lower() if run.interruption else "interrupted",
+        message=f"{_because(run) if run.interruption else 'the daemon ended in the middle'}; "
+        + (f"{serving} serves {run.app.slots[serving].label}" if serving else _BEFORE_TRAFFIC),
+        remedy=f"see where it stands: bluegreen status {run.app.name}",
+    )
+
+
+def _unexpected(error: Exception) -> UnexpectedError:
+    return UnexpectedError(
+        f"unexpected {type(error).__name__}: {error}",
+        remedy="this is a defect of bluegreen; the daemon's log has its trace, please report it",
+    )
+
+
+async def _finish(run: Run, state: OperationState, error: OperationError | None) -> Operation:
+    """Record the outcome; on a full disk, as soon as there is room again."""
+    while True:
+        try:
+            run.operation = await asyncio.shield(
+                run.app.parts.store.finish_operation(
+                    run.operation.id, state, error=error, slots=list(run.app.slots.values())
+                )
+            )
+        except StoreFullError as full:
+            log.warning("operation %d is not recorded yet: %s", run.operation.id, full.message)
+            await asyncio.sleep(FULL_DISK_RETRY)
+        else:
+            return run.operation

@@ -1,0 +1,46 @@
+"""Build: the configured steps, in the new tree, while the idle slot still runs what it ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluegreen.model import PhaseName, Release
+from bluegreen.operations.run import Run
+
+SLACK = 120.0  # seconds for what is not a step: stamping and flushing the tree
+WAIT_LIMIT = 3600.0  # seconds to wait for a free build place
+
+
+class Build:
+    """Run every build step, then stamp the tree as good."""
+
+    name = PhaseName.BUILD
+
+    def limit(self, run: Run) -> float:
+        return WAIT_LIMIT + SLACK + sum(step.timeout for step in run.app.settings.build)
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {"tree": str(run.tree), "steps": [step.name for step in run.app.settings.build]}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        release, tree, trees = run.release, run.tree, run.app.trees
+        if release is None or tree is None:
+            raise RuntimeError("build before fetch")
+        if trees.info(tree) is not None:
+            return {"reused": str(tree)}
+        if run.app.parts.builds.locked():
+            await run.note("output", message="waiting for a free build place")
+        async with run.app.parts.builds:
+            await self._build(run, release)
+        info = await trees.complete(release, tree, run.target, run.operation.id)
+        return {"tree": str(tree), "bytes": info.bytes}
+
+    async def _build(self, run: Run, release: Release) -> None:
+        async def on_step(step: str, state: str) -> None:
+            await run.note("step", phase=self.name, step=step, state=state)
+
+        if run.tree is not None:
+            await run.app.trees.build(release, run.tree, run.target, logs=run.logs, on_step=on_step)
+
+    async def undo(self, run: Run) -> bool:
+        return True  # without a stamp the tree counts for nothing; the log stays

@@ -1,0 +1,53 @@
+"""Fetch: a version becomes a commit, and the commit a tree of files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.errors import UsageError
+from bluegreen.model import OperationKind, PhaseName, Release
+from bluegreen.operations.run import Run
+
+LAY_OUT_LIMIT = 600.0  # seconds on top of the source's own time limit
+
+
+class Fetch:
+    """Resolve the version and lay its tree out, or find the tree that is already built."""
+
+    name = PhaseName.FETCH
+
+    def limit(self, run: Run) -> float:
+        return run.app.settings.source.timeout + LAY_OUT_LIMIT
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {"version": run.operation.version}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        app, store = run.app, run.app.parts.store
+        run.release = release = await self._resolve(run)
+        await store.resolve_release(run.operation.id, release, run.target)
+        for warning in release.warnings:
+            await run.note("warning", message=warning)
+        if run.operation.kind is not OperationKind.DEPLOY:
+            run.tree = await app.trees.find(
+                run.target, version=release.version, commit=release.commit
+            )
+        if run.tree is not None:
+            return {"release": release.label, "commit": release.commit, "reused": str(run.tree)}
+        # What earlier failures and interruptions left behind goes before new space is taken.
+        await app.trees.reclaim(app.referenced_trees())
+        run.tree = app.trees.path(run.operation.id, run.target)
+        await app.trees.lay_out(app.source, release, run.tree, run.target)
+        return {"release": release.label, "commit": release.commit}
+
+    async def _resolve(self, run: Run) -> Release:
+        version = run.operation.version
+        if version is None:
+            raise UsageError("no version was named", remedy="name a tag, a branch or a commit")
+        if run.pinned_commit is not None:
+            return replace(await run.app.source.resolve(run.pinned_commit), version=version)
+        return await run.app.source.resolve(version)
+
+    async def undo(self, run: Run) -> bool:
+        return True  # the half-made tree has no stamp, and the next release reclaims it

@@ -1,0 +1,39 @@
+"""Gate: the new release answers well, for long enough, before it gets any traffic."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.health.gate import pass_gate
+from bluegreen.model import PhaseName, SlotState
+from bluegreen.operations.run import Run
+
+SLACK = 30.0  # seconds beyond the gate's own deadline
+
+
+class Gate:
+    """Pass every probe; then the slot is hot."""
+
+    name = PhaseName.GATE
+
+    def limit(self, run: Run) -> float:
+        return run.app.settings.gate.deadline + SLACK
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {"deadline_seconds": run.app.settings.gate.deadline}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        app, slot = run.app, run.target
+        target = await asyncio.to_thread(app.target, slot, run.logs)
+        await pass_gate(
+            target, app.settings.gate, healthy_for=run.gate_seconds, on_result=run.on_probe
+        )
+        return {"probes": len(app.settings.gate.probes)}
+
+    async def undo(self, run: Run) -> bool:
+        record = run.app.slots[run.target]
+        if record.gated_by == run.operation.id:
+            await run.app.save_slot(replace(record, state=SlotState.STARTING, gated_by=None))
+        return True

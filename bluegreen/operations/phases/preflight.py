@@ -1,0 +1,63 @@
+"""Preflight: what can be found out before anything is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import Any
+
+from bluegreen.errors import PreflightError
+from bluegreen.health.ownership import examine
+from bluegreen.model import PhaseName, Slot
+from bluegreen.operations.run import Run
+from bluegreen.operations.runtime import AppRuntime, SlotView
+
+LIMIT = 60.0  # seconds
+
+
+async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
+    """A line for each address of the slot that somebody else listens on."""
+    found = []
+    for name, service in app.settings.services.items():
+        address = service.address(slot, app.layout.run)
+        if address is None:
+            continue
+        ownership = await examine(SlotView(app, slot), name, address)
+        if ownership.stranger:
+            found.append(f"{name} needs {address} in {slot}: {ownership.problem}")
+    return found
+
+
+class Preflight:
+    """Ports of the idle slot, and room on the disk."""
+
+    name = PhaseName.PREFLIGHT
+
+    def limit(self, run: Run) -> float:
+        return LIMIT
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {"slot": run.target}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        app = run.app
+        found = await strangers(app, run.target)
+        if found:
+            raise PreflightError(
+                f"{app.name}: ports of the {run.target} slot are in use by strangers",
+                detail=found,
+                remedy="end the process that is named, or give the service another port in the "
+                "app file; the active slot was not touched",
+            )
+        needed = await app.trees.bytes_needed()
+        free = (await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)).free
+        if free < needed:
+            raise PreflightError(
+                f"{app.name}: a release needs about {needed // 2**20} MiB, and "
+                f"{free // 2**20} MiB are free on {app.parts.layout.state}",
+                remedy="free some space there; nothing was changed",
+            )
+        return {"free_bytes": free, "needed_bytes": needed}
+
+    async def undo(self, run: Run) -> bool:
+        return True

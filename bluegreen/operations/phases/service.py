@@ -1,0 +1,84 @@
+"""Out of service and back: nginx answers 503 while an app is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.model import PhaseName, Slot, SlotState
+from bluegreen.operations.run import Run
+from bluegreen.operations.runtime import cold
+
+LIMIT = 60.0  # seconds
+
+
+class Close:
+    """nginx answers 503 for the app from now on."""
+
+    name = PhaseName.CLOSE
+
+    def limit(self, run: Run) -> float:
+        return LIMIT
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        async with run.app.commit:
+            await run.app.parts.traffic.set_closed(run.app.settings, True)
+        return {}
+
+    async def undo(self, run: Run) -> bool:
+        if run.app.active is not None and run.app.is_ready(run.app.active):
+            await run.app.parts.traffic.set_closed(run.app.settings, False)
+        return True
+
+
+class StopSlots:
+    """Stop the processes of both slots; their files stay."""
+
+    name = PhaseName.STOP
+
+    def limit(self, run: Run) -> float:
+        return LIMIT + max(s.stop_timeout for s in run.app.settings.services.values())
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        async def stop(slot: Slot) -> None:
+            await run.app.stop_services(slot)
+            await run.app.save_slot(cold(run.app.slots[slot]))
+
+        await asyncio.gather(*(stop(slot) for slot in Slot))
+        return {}
+
+    async def undo(self, run: Run) -> bool:
+        return True  # what was stopped is started, gated, by `start`
+
+
+class Open:
+    """nginx passes requests to the active slot again."""
+
+    name = PhaseName.SWITCH
+
+    def limit(self, run: Run) -> float:
+        return LIMIT
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {"open": run.target}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        async with run.app.commit:
+            await run.app.parts.traffic.set_closed(run.app.settings, False)
+            record = replace(
+                run.app.slots[run.target], state=SlotState.HOT, gated_by=run.operation.id
+            )
+            await run.app.save_slot(record)
+        return {"open": run.target}
+
+    async def undo(self, run: Run) -> bool:
+        async with run.app.commit:
+            await run.app.parts.traffic.set_closed(run.app.settings, True)
+        return True

@@ -1,0 +1,78 @@
+"""Start: the idle slot lets go of its old release and starts the new one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bluegreen.errors import PreflightError, RefusedError
+from bluegreen.model import PhaseName, SlotRecord, SlotState
+from bluegreen.operations.phases.preflight import strangers
+from bluegreen.operations.run import Run
+from bluegreen.operations.runtime import cold
+from bluegreen.operations.slot_records import record_to_data
+
+LIMIT = 60.0  # seconds on top of the longest graceful stop
+
+
+class Start:
+    """Stop what ran there, place the new tree, start the services."""
+
+    name = PhaseName.START
+
+    def limit(self, run: Run) -> float:
+        return LIMIT + max(s.stop_timeout for s in run.app.settings.services.values())
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        run.previous = run.app.slots[run.target]
+        tree = None if run.tree is None else str(run.tree)
+        return {"tree": tree, "previous": record_to_data(run.previous)}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        app, slot = run.app, run.target
+        record = self._candidate(run)
+        async with app.commit:  # a switch back may want this slot at this very moment
+            if run.interruption is not None:
+                raise asyncio.CancelledError
+            if app.active is slot and run.origin is not slot:
+                raise RefusedError(
+                    f"{app.name}: traffic has moved to {slot}, which this operation was to fill",
+                    remedy=f"look again and repeat it: bluegreen status {app.name}",
+                )
+            if app.slots[slot].tree == record.tree and app.is_ready(slot):
+                return {"already": "running"}
+            await app.save_slot(record)
+        await app.stop_services(slot)
+        await app.trees.place(slot, record.tree)
+        if found := await strangers(app, slot):
+            raise PreflightError(
+                f"{app.name}: ports of the {slot} slot were taken by strangers",
+                detail=found,
+                remedy="end the process that is named, then try again",
+            )
+        await app.start_services(slot)
+        return {"slot": slot}
+
+    def _candidate(self, run: Run) -> SlotRecord:
+        held = run.app.slots[run.target]
+        if run.release is None or run.tree is None:  # a switch starts what the slot holds
+            version, commit, tree, operation = held.version, held.commit, held.tree, held.operation
+        else:
+            version, commit = run.release.version, run.release.commit
+            tree, operation = run.tree, run.operation.id
+        return SlotRecord(
+            app=run.app.name, slot=run.target, state=SlotState.STARTING,
+            version=version, commit=commit, tree=tree, operation=operation,
+        )  # fmt: skip
+
+    async def undo(self, run: Run) -> bool:
+        """The slot holds again what it held; what was hot there is warmed up by the caller."""
+        app, slot, previous = run.app, run.target, run.previous
+        if previous is None:
+            return True
+        if app.slots[slot] == previous and app.is_ready(slot):
+            return True
+        await app.stop_services(slot)
+        await app.trees.place(slot, previous.tree)
+        await app.save_slot(cold(previous))
+        return True

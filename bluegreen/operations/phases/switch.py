@@ -1,0 +1,72 @@
+"""Switch: one rename moves the traffic. All that can fail has been done before it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.errors import RefusedError
+from bluegreen.model import PhaseName, PhaseState, SlotRecord, SlotState
+from bluegreen.operations.run import Run
+
+LIMIT = 60.0  # seconds
+
+
+class Switch:
+    """Move traffic to the target slot, at the commit point of the operation."""
+
+    name = PhaseName.SWITCH
+
+    def limit(self, run: Run) -> float:
+        return LIMIT
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {"from": run.origin, "to": run.target}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        # Cancelled in the middle, the switch is completed first: half of one does not exist.
+        moving = asyncio.ensure_future(self._move(run))
+        try:
+            return await asyncio.shield(moving)
+        except asyncio.CancelledError:
+            await asyncio.wait([moving])
+            raise
+
+    async def _move(self, run: Run) -> dict[str, Any]:
+        app = run.app
+        async with app.commit:
+            if run.interruption is not None:
+                raise asyncio.CancelledError
+            warnings = await app.parts.traffic.switch(app.settings, run.target)
+            if app.parts.traffic.read(app.name).closed:
+                await app.parts.traffic.set_closed(app.settings, False)
+            data = {"from": run.origin, "to": run.target, "warnings": list(warnings)}
+            await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
+        return data
+
+    async def undo(self, run: Run) -> bool:
+        """Back to the slot that served before, if it still runs what had passed its gate."""
+        app = run.app
+        async with app.commit:
+            if app.active is not run.target:
+                return True
+            if run.origin is None:
+                return False
+            if not app.is_ready(run.origin):
+                raise RefusedError(
+                    f"{app.name}: {run.origin} does not run any more, so traffic stays "
+                    f"on {run.target}",
+                    remedy=f"see why: bluegreen status {app.name}",
+                )
+            await app.parts.traffic.switch(app.settings, run.origin)
+            await app.save_slot(replace(app.slots[run.origin], hot_until=None))
+        return True
+
+
+def switched_to(run: Run) -> SlotRecord:
+    """The target's record once traffic is there: hot, gated by this operation, for no set time."""
+    return replace(
+        run.app.slots[run.target],
+        state=SlotState.HOT, gated_by=run.operation.id, hot_until=None,
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Watch: the new release has the traffic, and the old one waits until it has proved itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from bluegreen.health.watch import keep_watch
+from bluegreen.model import PhaseName
+from bluegreen.operations.run import Run
+
+SLACK = 60.0  # seconds beyond the watch's own time
+
+
+class Watch:
+    """Probe for the configured time; what falls ill is switched back."""
+
+    name = PhaseName.WATCH
+
+    def limit(self, run: Run) -> float:
+        return run.app.settings.watch.for_ + SLACK
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        run.watch_deadline = time.time() + run.app.settings.watch.for_
+        return {"until": run.watch_deadline}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        settings = run.app.settings
+        # The clock may have jumped while the daemon was away: never longer than configured.
+        left = (run.watch_deadline or time.time()) - time.time()
+        target = await asyncio.to_thread(run.app.target, run.target, run.logs)
+        await keep_watch(
+            target, settings.watch, settings.watch_probes,
+            seconds=min(max(left, 0.0), settings.watch.for_), on_result=run.on_probe,
+        )  # fmt: skip
+        return {"seconds": settings.watch.for_}
+
+    async def undo(self, run: Run) -> bool:
+        return True  # the way back is that of the switch

@@ -1,0 +1,28 @@
+"""Which phases each kind of operation goes through, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bluegreen.model import OperationKind
+from bluegreen.operations.phases.build import Build
+from bluegreen.operations.phases.fetch import Fetch
+from bluegreen.operations.phases.gate import Gate
+from bluegreen.operations.phases.preflight import Preflight
+from bluegreen.operations.phases.service import Close, Open, StopSlots
+from bluegreen.operations.phases.settle import Settle
+from bluegreen.operations.phases.start import Start
+from bluegreen.operations.phases.switch import Switch
+from bluegreen.operations.phases.watch import Watch
+from bluegreen.operations.run import Phase
+
+
+def phases_of(kind: OperationKind) -> Sequence[Phase]:
+    """A fresh list of the phases of an operation of that kind."""
+    if kind is OperationKind.SWITCH:
+        return (Start(), Gate(), Switch())  # to a slot that is not ready; see switching.py
+    if kind is OperationKind.STOP:
+        return (Close(), StopSlots())
+    if kind is OperationKind.START:
+        return (Start(), Gate(), Open())
+    return (Preflight(), Fetch(), Build(), Start(), Gate(), Switch(), Watch(), Settle())

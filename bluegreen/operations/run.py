@@ -1,0 +1,122 @@
+"""An operation in progress, as its phases see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from bluegreen.model import (
+    Operation,
+    PhaseName,
+    PhaseState,
+    ProbeResult,
+    Release,
+    Slot,
+    SlotRecord,
+)
+from bluegreen.operations.runtime import AppRuntime
+
+
+class Interruption(Enum):
+    """Why a running operation is told to end."""
+
+    CANCEL = "cancelled by an operator"
+    SWITCH_BACK = "an operator's switch took its place"
+    SHUTDOWN = "the daemon is stopping"
+
+
+@dataclass
+class Run:
+    """One operation while it runs: what its phases hand on to each other."""
+
+    app: AppRuntime
+    operation: Operation
+    target: Slot
+    origin: Slot | None  # the slot that was active when it began
+    release: Release | None = None
+    tree: Path | None = None
+    previous: SlotRecord | None = None  # what the target slot held before
+    watch_deadline: float | None = None  # Unix seconds, once the watch has begun
+    gate_seconds: float | None = None  # how long health must hold; None: as configured
+    pinned_commit: str | None = None  # deploy this commit, whatever the version names today
+    switched: bool = False  # traffic has been on the target, whatever came after
+    interruption: Interruption | None = None
+    task: asyncio.Task[Operation] | None = None
+    recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
+    _probes: dict[tuple[str, str], bool] = field(default_factory=dict)
+    _notes: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def logs(self) -> Path:
+        return self.app.layout.operation_logs(self.operation.id)
+
+    async def note(self, kind: str, **data: object) -> None:
+        await self.app.parts.note(self.app.name, self.operation.id, kind, **data)
+
+    def on_probe(self, result: ProbeResult) -> None:
+        """Note a probe's first answer and every change of mind, not each of its many answers."""
+        name = (result.service, result.probe)
+        if self._probes.get(name) is result.passed:
+            return
+        self._probes[name] = result.passed
+        task = asyncio.create_task(
+            self.note(
+                "probe",
+                service=result.service, probe=result.probe,
+                passed=result.passed, answer=result.answer,
+            ),
+            name=f"note of a probe of operation {self.operation.id}",
+        )  # fmt: skip
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def notes_written(self) -> None:
+        if self._notes:
+            await asyncio.wait(self._notes, timeout=5)
+
+    async def record(
+        self,
+        phase: PhaseName,
+        state: PhaseState,
+        data: Mapping[str, Any] | None = None,
+        *,
+        slot: SlotRecord | None = None,
+    ) -> None:
+        """Record a step durably, and with it what the target slot holds now."""
+        await self.app.parts.store.record_phase(
+            self.operation.id, phase, state, data or {}, slot=slot
+        )
+        self.recorded[phase] = state
+        if phase is PhaseName.SWITCH and state is PhaseState.DONE:
+            self.switched = True
+        if slot is not None:
+            self.app.slots[slot.slot] = slot
+
+    def interrupt(self, why: Interruption) -> None:
+        """Tell the operation to end at its next safe place. The first reason stands."""
+        if self.interruption is None:
+            self.interruption = why
+            if self.task is not None:
+                self.task.cancel()
+
+
+class Phase(Protocol):
+    """One step of an operation."""
+
+    name: PhaseName
+
+    def limit(self, run: Run) -> float:
+        """Seconds after which the phase has failed."""
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        """What is recorded before the first side effect: enough to undo or resume."""
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        """Do it; returns what is recorded of the result. Can be run again after a crash."""
+
+    async def undo(self, run: Run) -> bool:
+        """Leave the world as it was before. False: there is no way back from here."""

@@ -1,0 +1,232 @@
+"""What the daemon holds of each app while it runs, and the parts that everything shares."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bluegreen.config.environment import service_environment
+from bluegreen.config.placeholders import expand_argv, slot_values
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import NotFoundError, StoreFullError
+from bluegreen.health.target import Target
+from bluegreen.layout import AppLayout, Layout
+from bluegreen.model import (
+    Address,
+    ServiceUnit,
+    Slot,
+    SlotRecord,
+    SlotState,
+    UnitKey,
+    UnitState,
+    UnitStatus,
+)
+from bluegreen.slots.trees import Trees
+from bluegreen.sources.interface import Source
+from bluegreen.sources.open import open_source
+from bluegreen.store.store import Store
+from bluegreen.supervisors.interface import Supervisor
+from bluegreen.traffic.control import TrafficControl
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The outside world, each piece handed in once."""
+
+    layout: Layout
+    store: Store
+    supervisor: Supervisor
+    traffic: TrafficControl
+    builds: asyncio.Semaphore
+
+    async def note(self, app: str, operation: int | None, kind: str, **data: object) -> None:
+        """Record an event for people; a full disk loses the event, never the operation."""
+        try:
+            await self.store.add_event(app=app, operation=operation, kind=kind, data=data)
+        except StoreFullError as error:
+            log.warning("event of %s not recorded: %s", app, error.message)
+
+
+@dataclass
+class AppRuntime:
+    """One app: its settings in force, what its slots hold, and who may move its traffic."""
+
+    settings: AppSettings
+    parts: Parts
+    slots: dict[Slot, SlotRecord]
+    # Held for the milliseconds in which traffic moves, and by whoever decides on what it saw.
+    commit: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Held while an operation is let in, so that two requests cannot both find the app free.
+    admission: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def layout(self) -> AppLayout:
+        return self.parts.layout.app(self.name)
+
+    @property
+    def trees(self) -> Trees:
+        return Trees(self.settings, self.layout, self.parts.supervisor)
+
+    @property
+    def source(self) -> Source:
+        return open_source(self.settings, self.layout)
+
+    @property
+    def active(self) -> Slot | None:
+        """The slot that gets the traffic, from the marker."""
+        return self.parts.traffic.read(self.name).active
+
+    @property
+    def idle(self) -> Slot:
+        """The slot that the next release goes into."""
+        active = self.active
+        return Slot.BLUE if active is None else active.other
+
+    def keys(self, slot: Slot) -> list[UnitKey]:
+        """Every unit known of a slot, also of services that the app file no longer names."""
+        known = [UnitKey(app=self.name, slot=slot, service=name) for name in self.settings.services]
+        others = [
+            key
+            for key in self.parts.supervisor.units()
+            if key.app == self.name and key.slot is slot and key not in known
+        ]
+        return known + others
+
+    def is_ready(self, slot: Slot) -> bool:
+        """Whether traffic may go there this instant: gated, and running ever since."""
+        if self.slots[slot].state is not SlotState.HOT:
+            return False
+        statuses = [
+            self.parts.supervisor.status(UnitKey(app=self.name, slot=slot, service=name))
+            for name in self.settings.services
+        ]
+        return all(s.state is UnitState.RUNNING and s.restarts == 0 for s in statuses)
+
+    async def save_slot(self, record: SlotRecord) -> None:
+        # What is so is so, also where the disk is too full to write it down.
+        self.slots[record.slot] = record
+        await self.parts.store.save_slot(record)
+
+    def unit(self, slot: Slot, service: str, record: SlotRecord) -> ServiceUnit:
+        """The unit of a service of the release in ``record``. Reads secret files: blocking."""
+        if record.tree is None or record.version is None:
+            raise NotFoundError(
+                f"{self.name}: the {slot} slot holds no release",
+                remedy=f"deploy one: bluegreen deploy {self.name} VERSION",
+            )
+        settings = self.settings.services[service]
+        values = slot_values(
+            self.settings, self.layout, slot,
+            version=record.version, tree=record.tree, service=service,
+        )  # fmt: skip
+        return ServiceUnit(
+            key=UnitKey(app=self.name, slot=slot, service=service),
+            argv=tuple(expand_argv(settings.command, values)),
+            cwd=record.tree,
+            env=service_environment(
+                self.settings, self.layout, slot, service,
+                version=record.version, tree=record.tree,
+            ),
+            stop_timeout=settings.stop_timeout,
+            log_file=self.layout.service_log(slot, service),
+        )  # fmt: skip
+
+    def units(self, slot: Slot) -> list[ServiceUnit]:
+        """The units of the release that the slot holds. Reads secret files: blocking."""
+        record = self.slots[slot]
+        return [self.unit(slot, service, record) for service in self.settings.services]
+
+    async def start_services(self, slot: Slot) -> None:
+        """Start every service of a slot that does not run yet. Raises SupervisorError."""
+        units = await asyncio.to_thread(self.units, slot)
+        self.layout.run.mkdir(parents=True, exist_ok=True)
+        await _together([self.parts.supervisor.start(unit) for unit in units])
+
+    async def stop_services(self, slot: Slot) -> None:
+        """Stop every service of a slot; fine if none runs."""
+        await _together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
+
+    def target(self, slot: Slot, logs: Path) -> Target:
+        """The slot as its gate sees it. Reads secret files: blocking."""
+        record = self.slots[slot]
+        units = {unit.key.service: unit for unit in self.units(slot)}
+        version, tree = record.version or "", record.tree or self.layout.trees
+        return Target(
+            app=self.name,
+            slot=slot,
+            version=version,
+            services=tuple(self.settings.services),
+            view=SlotView(self, slot),
+            values={
+                name: slot_values(
+                    self.settings, self.layout, slot, version=version, tree=tree, service=name
+                )
+                for name in self.settings.services
+            },
+            tree=tree,
+            environment={name: unit.env for name, unit in units.items()},
+            jobs=self.parts.supervisor,
+            logs=logs,
+        )
+
+    def referenced_trees(self) -> set[Path]:
+        return {record.tree for record in self.slots.values() if record.tree is not None}
+
+
+@dataclass(frozen=True)
+class SlotView:
+    """One slot's services, for its gate."""
+
+    app: AppRuntime
+    slot: Slot
+
+    def _key(self, service: str) -> UnitKey:
+        return UnitKey(app=self.app.name, slot=self.slot, service=service)
+
+    def status(self, service: str) -> UnitStatus:
+        return self.app.parts.supervisor.status(self._key(service))
+
+    async def processes(self, service: str) -> frozenset[int]:
+        return await self.app.parts.supervisor.processes(self._key(service))
+
+    async def log_tail(self, service: str, lines: int) -> list[str]:
+        return await self.app.parts.supervisor.log_tail(self._key(service), lines)
+
+    def address(self, service: str) -> Address | None:
+        return self.app.settings.services[service].address(self.slot, self.app.layout.run)
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Run all to their end, then raise the first error there was."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def cold(record: SlotRecord) -> SlotRecord:
+    """The same release, not running and so not gated."""
+    if record.version is None:
+        return SlotRecord(app=record.app, slot=record.slot)
+    return replace(record, state=SlotState.COLD, gated_by=None, hot_until=None)
+
+
+def find(apps: Iterable[AppRuntime], name: str) -> AppRuntime:
+    """The app of that name; NotFoundError names those that exist."""
+    known = {app.name: app for app in apps}
+    if name not in known:
+        raise NotFoundError(
+            f"there is no app named {name}",
+            remedy=f"known apps: {', '.join(sorted(known)) or 'none'}; describe a new one in "
+            "etc/bluegreen/apps and run: bluegreen reload",
+        )
+    return known[name]

@@ -1,0 +1,24 @@
+"""A slot record as JSON data, for the intents that must be able to restore it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bluegreen.model import Slot, SlotRecord, SlotState
+
+
+def record_to_data(record: SlotRecord) -> dict[str, Any]:
+    return {**asdict(record), "tree": str(record.tree) if record.tree is not None else None}
+
+
+def record_from_data(data: dict[str, Any]) -> SlotRecord:
+    return SlotRecord(
+        **{
+            **data,
+            "slot": Slot(data["slot"]),
+            "state": SlotState(data["state"]),
+            "tree": Path(data["tree"]) if data["tree"] is not None else None,
+        }
+    )
