@@ -1,0 +1,84 @@
+"""The kept output of operations and services, as a stream of JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CHUNK = 256 * 1024  # bytes read of one file at a time
+FOLLOW_INTERVAL = 0.2  # seconds between looks at files that are followed
+
+
+@dataclass
+class Tail:
+    """A log file that is read as it grows."""
+
+    source: str
+    path: Path
+    offset: int = 0
+    _partial: bytes = b""
+
+    def seek_back(self, lines: int) -> None:
+        """Begin with the last ``lines`` lines."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            return
+        with self.path.open("rb") as file:
+            self.offset = max(0, size - CHUNK)
+            file.seek(self.offset)
+            data = file.read(size - self.offset)
+        kept = data.splitlines(keepends=True)[-lines:] if lines else []
+        self.offset = size - sum(map(len, kept))
+
+    def read(self) -> list[str]:
+        """The whole lines that have come since the last call."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            return []
+        if size < self.offset:  # rotated
+            self.offset, self._partial = 0, b""
+        if size == self.offset:
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            data = file.read(CHUNK)
+        self.offset += len(data)
+        *whole, self._partial = (self._partial + data).split(b"\n")
+        return [line.decode(errors="replace").rstrip("\r") for line in whole]
+
+    def rest(self) -> list[str]:
+        """What a last line without its end holds."""
+        rest, self._partial = self._partial, b""
+        return [rest.decode(errors="replace")] if rest else []
+
+
+def _read_all(tails: Sequence[Tail]) -> list[tuple[str, str]]:
+    return [(tail.source, line) for tail in tails for line in tail.read()]
+
+
+async def stream(
+    find: Callable[[], Sequence[Tail]], *, goes_on: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Lines ``{"source", "line"}`` of all files that ``find`` names, until ``goes_on`` says no.
+
+    ``find`` is asked again and again, as new files appear; it returns the same Tail for a file.
+    """
+    while True:
+        more = goes_on()
+        tails = await asyncio.to_thread(find)
+        lines = await asyncio.to_thread(_read_all, tails)
+        for source, line in lines:
+            yield json.dumps({"source": source, "line": line}).encode() + b"\n"
+        if lines:
+            continue
+        if not more:
+            break
+        await asyncio.sleep(FOLLOW_INTERVAL)
+    for tail in tails:
+        for line in tail.rest():
+            yield json.dumps({"source": tail.source, "line": line}).encode() + b"\n"

@@ -1,0 +1,59 @@
+"""Errors as ``application/problem+json`` (RFC 9457), never with a stack trace."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from aiohttp import web
+
+from bluegreen.errors import BluegreenError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def problem(error: BluegreenError) -> web.Response:
+    """The error as its response; ``exit_status`` is what a command ends with on it."""
+    return _response(
+        error.http_status, error.kind, error.message,
+        remedy=error.remedy, evidence=list(error.detail), exit_status=error.exit_status,
+    )  # fmt: skip
+
+
+def _response(status: int, kind: str, detail: str, **extra: object) -> web.Response:
+    body = {
+        "type": f"urn:bluegreen:{kind}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "kind": kind,
+        "detail": detail,
+        **extra,
+    }
+    return web.Response(
+        status=status, text=json.dumps(body), content_type="application/problem+json"
+    )
+
+
+@web.middleware
+async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error of a handler into a problem document."""
+    try:
+        return await handler(request)
+    except BluegreenError as error:
+        return problem(error)
+    except web.HTTPException as error:
+        return _response(
+            error.status, "http", f"{request.method} {request.path}: {error.reason}",
+            remedy="the commands and paths are listed by: bluegreen --help", exit_status=2,
+        )  # fmt: skip
+    except Exception as error:
+        log.exception("%s %s failed", request.method, request.path)
+        return _response(
+            500, "internal", f"unexpected {type(error).__name__}: {error}",
+            remedy="this is a defect of bluegreen; the daemon's log has its trace",
+            exit_status=1,
+        )  # fmt: skip

@@ -1,0 +1,290 @@
+"""The routes, and the control socket they are served on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bluegreen import __version__
+from bluegreen.api.bodies import (
+    BODY_LIMIT,
+    DeployBody,
+    Empty,
+    LockBody,
+    RollbackBody,
+    SwitchBody,
+    read_body,
+)
+from bluegreen.api.bus import Bus
+from bluegreen.api.logs import operation_logs, service_logs
+from bluegreen.api.peer import requester
+from bluegreen.api.problems import as_problems
+from bluegreen.api.status import app_status, daemon_status
+from bluegreen.api.views import event_view, operation_view
+from bluegreen.errors import UsageError
+from bluegreen.model import AppLock, Operation, Slot
+from bluegreen.operations.acceptance import InForce
+from bluegreen.operations.desk import Desk
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says that it lives
+EVENTS_AT_ONCE = 500
+LIST_LIMIT = 200  # operations in one answer
+SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
+KEY_LENGTH = 200  # characters of an Idempotency-Key
+
+Begin = Callable[[web.Request, str, str | None], Awaitable[Operation]]
+
+
+@dataclass(frozen=True)
+class Api:
+    """The handlers. ``reload`` takes up changed files; ``in_force`` says what is in use."""
+
+    desk: Desk
+    bus: Bus
+    reload: Callable[[], Awaitable[dict[str, Any]]]
+    in_force: Callable[[], InForce]
+
+    def application(self) -> web.Application:
+        application = web.Application(middlewares=[as_problems], client_max_size=BODY_LIMIT)
+        add = application.router.add_route
+        add("GET", "/healthz", self.health)
+        add("POST", "/v1/reload", self.reload_files)
+        add("GET", "/v1/apps", self.apps)
+        add("GET", "/v1/apps/{app}", self.app)
+        add("GET", "/v1/apps/{app}/operations", self.operations)
+        add("GET", "/v1/operations", self.operations)
+        add("GET", "/v1/apps/{app}/logs", self.logs)
+        add("POST", "/v1/apps/{app}/deployments", self.deploy)
+        add("POST", "/v1/apps/{app}/rollback", self.rollback)
+        add("POST", "/v1/apps/{app}/restart", self.restart)
+        add("POST", "/v1/apps/{app}/stop", self.stop)
+        add("POST", "/v1/apps/{app}/start", self.start)
+        add("POST", "/v1/apps/{app}/switch", self.switch)
+        add("POST", "/v1/apps/{app}/cancel", self.cancel)
+        add("POST", "/v1/apps/{app}/lock", self.lock)
+        add("POST", "/v1/apps/{app}/unlock", self.unlock)
+        add("GET", "/v1/operations/{id}", self.operation)
+        add("GET", "/v1/operations/{id}/events", self.events)
+        return application
+
+    # -- the daemon -------------------------------------------------------------------------
+
+    async def health(self, _: web.Request) -> web.Response:
+        await self.desk.parts.store.integrity()
+        return web.json_response({"status": "ok", "version": __version__})
+
+    async def reload_files(self, request: web.Request) -> web.Response:
+        await read_body(request, Empty)
+        return web.json_response(await self.reload())
+
+    # -- looking ----------------------------------------------------------------------------
+
+    async def apps(self, request: web.Request) -> web.Response:
+        probe = request.query.get("probe") == "1"
+        return web.json_response(await daemon_status(self.desk, self.in_force(), probe=probe))
+
+    async def app(self, request: web.Request) -> web.Response:
+        app = self.desk.app(request.match_info["app"])
+        probe = request.query.get("probe") == "1"
+        return web.json_response(await app_status(self.desk, app, probe=probe))
+
+    async def operations(self, request: web.Request) -> web.Response:
+        app = request.match_info.get("app")
+        if app is not None:
+            self.desk.app(app)
+        found = await self.desk.parts.store.operations(
+            app,
+            before=_number(request, "before", None, 2**62),
+            limit=_number(request, "limit", 20, LIST_LIMIT) or 20,
+        )
+        return web.json_response({"operations": [operation_view(o) for o in found]})
+
+    async def operation(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._operation_view(_id(request)))
+
+    async def _operation_view(self, number: int) -> dict[str, Any]:
+        operation = await self.desk.parts.store.operation(number)
+        return operation_view(operation, await self.desk.parts.store.phases(number))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""
+        number, store = _id(request), self.desk.parts.store
+        operation = await store.operation(number)
+        after = request.headers.get("Last-Event-ID", "0")
+        if not after.isdecimal():
+            raise UsageError("Last-Event-ID is not a number", remedy="send the id of an event")
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        last = int(after)
+        while True:
+            news = self.bus.listen()
+            operation = await store.operation(number)
+            found = await store.events(operation=number, after=last, limit=EVENTS_AT_ONCE)
+            for event in found:
+                last = event.id
+                data = json.dumps(event_view(event))
+                await response.write(f"id: {last}\nevent: {event.kind}\ndata: {data}\n\n".encode())
+            if found:
+                continue
+            if operation.state.is_final:
+                data = json.dumps(await self._operation_view(number))
+                await response.write(f"event: end\ndata: {data}\n\n".encode())
+                return response
+            try:
+                await asyncio.wait_for(news.wait(), KEEP_ALIVE_COMMENT)
+            except TimeoutError:
+                await response.write(b": still running\n\n")
+
+    async def logs(self, request: web.Request) -> web.StreamResponse:
+        app = self.desk.app(request.match_info["app"])
+
+        def follow() -> bool:
+            gone = request.transport is None or request.transport.is_closing()
+            return request.query.get("follow") == "1" and not gone
+
+        lines = _number(request, "lines", 100, 100_000) or 0
+        operation = _number(request, "operation", None, 2**62)
+        if operation is not None:
+            phase = request.query.get("phase")
+            output = await operation_logs(self.desk, app, operation, phase, follow=follow)
+        else:
+            service = request.query.get("service")
+            output = service_logs(app, service, lines=lines, follow=follow)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        async for line in output:
+            await response.write(line)
+        return response
+
+    # -- changing ---------------------------------------------------------------------------
+
+    async def deploy(self, request: web.Request) -> web.Response:
+        body = await read_body(request, DeployBody)
+        operation = await self.desk.deploy(
+            request.match_info["app"], body.version, requester(request), key=_key(request)
+        )
+        return web.json_response(operation_view(operation), status=202)
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        body = await read_body(request, RollbackBody)
+        operation = await self.desk.rollback(
+            request.match_info["app"], body.version, requester(request), key=_key(request)
+        )
+        return web.json_response(operation_view(operation), status=202)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        return await self._begin(request, self.desk.restart)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        return await self._begin(request, self.desk.stop)
+
+    async def start(self, request: web.Request) -> web.Response:
+        return await self._begin(request, self.desk.start)
+
+    async def _begin(
+        self, request: web.Request, begin: Callable[..., Awaitable[Operation]]
+    ) -> web.Response:
+        await read_body(request, Empty)
+        operation = await begin(request.match_info["app"], requester(request), key=_key(request))
+        return web.json_response(operation_view(operation), status=202)
+
+    async def switch(self, request: web.Request) -> web.Response:
+        began = time.perf_counter()
+        body = await read_body(request, SwitchBody)
+        to = None if body.to == "back" else Slot(body.to)
+        switched = await self.desk.switch(
+            request.match_info["app"], to, requester(request), key=_key(request)
+        )
+        operation = switched.operation
+        return web.json_response(
+            {
+                "to": switched.to,
+                "version": self.desk.app(request.match_info["app"]).slots[switched.to].version,
+                "operation": None if operation is None else operation_view(operation),
+                "warnings": list(switched.warnings),
+                "seconds": time.perf_counter() - began,
+            }
+        )
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        await read_body(request, Empty)
+        operation = await self.desk.cancel(request.match_info["app"])
+        return web.json_response(await self._operation_view(operation.id))
+
+    async def lock(self, request: web.Request) -> web.Response:
+        body = await read_body(request, LockBody)
+        lock = AppLock(
+            app=request.match_info["app"], reason=body.reason,
+            by=requester(request).name, at=time.time(),
+        )  # fmt: skip
+        await self.desk.set_lock(lock)
+        return web.json_response({"app": lock.app, "reason": lock.reason, "by": lock.by})
+
+    async def unlock(self, request: web.Request) -> web.Response:
+        await read_body(request, Empty)
+        await self.desk.clear_lock(request.match_info["app"])
+        return web.json_response({"app": request.match_info["app"]})
+
+
+def _id(request: web.Request) -> int:
+    text = request.match_info["id"]
+    if not text.isdecimal() or len(text) > 18:
+        raise UsageError(f"{text} is no operation's number", remedy="bluegreen history lists them")
+    return int(text)
+
+
+def _number(request: web.Request, name: str, default: int | None, most: int) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or len(text) > 18 or int(text) > most:
+        raise UsageError(f'{name}: "{text}" is not right', remedy=f"a whole number, at most {most}")
+    return int(text)
+
+
+def _key(request: web.Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= KEY_LENGTH:
+        raise UsageError(
+            "Idempotency-Key has the wrong length", remedy=f"1 to {KEY_LENGTH} characters"
+        )
+    return key
+
+
+async def serve(api: Api, path: Path) -> web.AppRunner:
+    """Serve on a unix socket that only its owner and group may use."""
+    runner = web.AppRunner(
+        api.application(),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_LIMIT,
+    )
+    await runner.setup()
+    with _private_place(path):
+        await web.UnixSite(runner, path).start()
+    return runner
+
+
+@contextlib.contextmanager
+def _private_place(path: Path) -> Iterator[None]:
+    """Room for a socket that only its owner and group may use."""
+    path.unlink(missing_ok=True)  # the lock file says that nobody serves on it
+    before = os.umask(0o117)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -1,0 +1,122 @@
+"""What is going on with an app: slots, health, the running operation, the way back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from bluegreen.errors import BluegreenError
+from bluegreen.health.attempt import probe_once
+from bluegreen.model import PhaseState, Slot, SlotState, UnitKey, UnitState
+from bluegreen.operations.acceptance import InForce
+from bluegreen.operations.desk import Desk
+from bluegreen.operations.runtime import AppRuntime
+
+PROBE_LIMIT = 3.0  # seconds for all probes of a status
+
+
+async def app_status(desk: Desk, app: AppRuntime, *, probe: bool) -> dict[str, Any]:
+    """One app; with ``probe`` its running slots are probed now."""
+    traffic = desk.parts.traffic.read(app.name)
+    lock = await desk.parts.store.lock(app.name)
+    return {
+        "app": app.name,
+        "active": traffic.active,
+        "closed": traffic.closed,
+        "slots": {slot: await _slot(app, slot, probe=probe) for slot in Slot},
+        "operation": await _operation(desk, app),
+        "lock": None if lock is None else asdict(lock),
+        "switch_back": switch_back(desk, app),
+        "listen": list(app.settings.nginx.listen),
+        "server_name": list(app.settings.nginx.server_name),
+    }
+
+
+async def _slot(app: AppRuntime, slot: Slot, *, probe: bool) -> dict[str, Any]:
+    record = app.slots[slot]
+    services = {}
+    for name in app.settings.services:
+        status = app.parts.supervisor.status(UnitKey(app=app.name, slot=slot, service=name))
+        services[name] = {
+            "state": status.state,
+            "pid": status.pid,
+            "restarts": status.restarts,
+            "last_exit": status.last_exit,
+            "address": _address(app, slot, name),
+        }
+    running = any(s["state"] is UnitState.RUNNING for s in services.values())
+    return {
+        "state": record.state,
+        "version": record.version,
+        "commit": record.commit,
+        "operation": record.operation,
+        "hot_until": record.hot_until,
+        "ready": app.is_ready(slot),
+        "services": services,
+        "health": await _health(app, slot) if probe and running else None,
+    }
+
+
+def _address(app: AppRuntime, slot: Slot, service: str) -> str | None:
+    address = app.settings.services[service].address(slot, app.layout.run)
+    return None if address is None else str(address)
+
+
+async def _health(app: AppRuntime, slot: Slot) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(PROBE_LIMIT):
+            operation = app.slots[slot].operation or 0
+            target = await asyncio.to_thread(app.target, slot, app.layout.operation_logs(operation))
+            results = await asyncio.gather(
+                *(probe_once(target, probe) for probe in app.settings.gate.probes)
+            )
+    except TimeoutError:
+        return {"healthy": False, "failing": [f"no answer within {PROBE_LIMIT:g} s"]}
+    except BluegreenError as error:
+        return {"healthy": False, "failing": [error.message]}
+    failing = [f"{r.service} {r.probe}: {r.answer}" for r in results if not r.passed]
+    return {"healthy": not failing, "failing": failing}
+
+
+async def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
+    run = desk.running(app.name)
+    if run is None:
+        return None
+    phase = next(reversed(run.recorded), None)
+    undoing = PhaseState.UNDOING in run.recorded.values()
+    return {
+        "id": run.operation.id,
+        "kind": run.operation.kind,
+        "version": run.operation.version,
+        "slot": run.target,
+        "phase": phase,
+        "undoing": undoing,
+        "since": run.operation.created_at,
+        "requested_by": run.operation.requested_by.name,
+    }
+
+
+def switch_back(desk: Desk, app: AppRuntime) -> dict[str, Any]:
+    """What ``switch back`` would do now, in one word and in one sentence."""
+    active = app.active
+    if active is None:
+        return {"how": "impossible", "says": "nothing has been deployed"}
+    record = app.slots[active.other]
+    if app.is_ready(record.slot):
+        return {"how": "instant", "says": f"instant, to {record.label} in {record.slot}"}
+    run = desk.running(app.name)
+    if run is not None and run.previous is not None and run.target is record.slot:
+        record = run.previous
+    if record.state is SlotState.EMPTY or record.version is None:
+        return {"how": "impossible", "says": f"{active.other} holds no release"}
+    return {
+        "how": "start",
+        "says": f"{record.label} in {record.slot} is started and gated first",
+    }
+
+
+async def daemon_status(desk: Desk, in_force: InForce, *, probe: bool) -> dict[str, Any]:
+    """Every app, and what is wrong with the configuration on disk."""
+    apps = await asyncio.gather(*(app_status(desk, app, probe=probe) for app in desk.apps.values()))
+    return {"apps": list(apps), "problems": [str(problem) for problem in in_force.problems]}

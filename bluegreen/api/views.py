@@ -1,0 +1,42 @@
+"""Records as JSON documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bluegreen.model import Event, Operation, PhaseRecord, PhaseState
+
+
+def operation_view(operation: Operation, phases: Sequence[PhaseRecord] = ()) -> dict[str, Any]:
+    """An operation, with its phases where they are given."""
+    view = asdict(operation)
+    view["requested_by"] = f"{operation.requested_by.name} via {operation.requested_by.via}"
+    if operation.error is not None:
+        view["error"] = {**asdict(operation.error), "detail": list(operation.error.detail)}
+    if phases:
+        view["phases"] = phase_views(phases)
+    return view
+
+
+def phase_views(records: Sequence[PhaseRecord]) -> list[dict[str, Any]]:
+    """One document a phase: when it began, how it stands, how long it took in seconds."""
+    views: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if record.state is PhaseState.INTENT:
+            views[record.phase] = {
+                "phase": record.phase, "began": record.at, "state": record.state,
+                "seconds": None, "data": record.data,
+            }  # fmt: skip
+            continue
+        view = views[record.phase]
+        view["state"] = record.state
+        if record.state in (PhaseState.DONE, PhaseState.FAILED) and view["seconds"] is None:
+            view["seconds"] = record.at - view["began"]
+        view["data"] = {**view["data"], **record.data}
+    return list(views.values())
+
+
+def event_view(event: Event) -> dict[str, Any]:
+    return asdict(event)

@@ -1,0 +1,38 @@
+"""``bluegreen check``: what is wrong with configuration, before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from bluegreen.config.load import check_files
+from bluegreen.layout import Layout
+
+
+def check(options: argparse.Namespace) -> int:
+    layout = Layout(options.root)
+    files = options.files or sorted(layout.app_files.glob("*.toml"))
+    problems = check_files(files, layout)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "files": [str(file) for file in files],
+                    "problems": [
+                        {
+                            "file": str(problem.file), "line": problem.line, "key": problem.key,
+                            "wrong": problem.wrong, "right": problem.right,
+                        }
+                        for problem in problems
+                    ],
+                }
+            )
+        )  # fmt: skip
+    elif not files:
+        print(f"there is no app file in {layout.app_files}; write one with: bluegreen init")
+    else:
+        for problem in problems:
+            print(problem)
+        said = f"{len(problems)} to mend" if problems else "all is well"
+        print(f"{len(files)} file{'s' if len(files) != 1 else ''} checked: {said}")
+    return 2 if problems else 0

@@ -1,0 +1,129 @@
+"""The daemon's API over its unix socket, in as few imports as a quick command can afford.
+
+HTTP/1.0 with one request a connection: an answer ends where the connection does, so this needs
+neither chunks nor a library, whose import would take longer than a switch.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bluegreen.errors import BluegreenError, DaemonUnreachableError
+
+CONNECT_LIMIT = 5.0  # seconds
+ANSWER_LIMIT = 3600.0  # seconds; a switch to a cold slot answers when traffic has moved
+
+
+class RefusalError(BluegreenError):
+    """What the daemon answered instead of doing it."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(
+            str(body.get("detail", "the daemon refused")),
+            remedy=str(body.get("remedy", "see the daemon's log")),
+            detail=[str(line) for line in body.get("evidence", [])],
+        )
+        # Instance values of what is a class's in the daemon's own errors.
+        self.__dict__["kind"] = str(body.get("kind", "error"))
+        self.__dict__["exit_status"] = int(body.get("exit_status", 1))
+
+
+class Client:
+    """Requests to the daemon of one root. Raises DaemonUnreachableError, RefusalError."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / "run/bluegreen/control.sock"
+
+    def get(self, path: str) -> Any:
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        return self._ask("POST", path, body or {})
+
+    def lines(self, path: str, headers: str = "") -> Iterator[str]:
+        """The lines of a streamed answer as they come."""
+        with self._send("GET", path, None, headers) as connection:
+            file = connection.makefile("rb")
+            status = self._status(file.readline())
+            while file.readline() not in (b"\r\n", b""):
+                pass
+            if status >= 400:
+                raise RefusalError(json.loads(file.read()))
+            for line in file:
+                yield line.decode().rstrip("\n")
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        with self._send(method, path, body) as connection:
+            answer = bytearray()
+            while part := connection.recv(65536):
+                answer += part
+        head, _, content = bytes(answer).partition(b"\r\n\r\n")
+        document = json.loads(content) if content else {}
+        if self._status(head) >= 400:
+            raise RefusalError(document)
+        return document
+
+    def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, headers: str = ""
+    ) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(CONNECT_LIMIT)
+        try:
+            connection.connect(str(self._path))
+            connection.settimeout(ANSWER_LIMIT)
+            content = b"" if body is None else json.dumps(body).encode()
+            kind = "Content-Type: application/json\r\n" if content else ""
+            head = (
+                f"{method} {path} HTTP/1.0\r\nHost: bluegreen\r\n{kind}{headers}"
+                f"Content-Length: {len(content)}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + content)
+        except OSError as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        return connection
+
+    def _status(self, head: bytes) -> int:
+        words = head.split(None, 2)
+        if len(words) < 2 or not words[1].isdigit():
+            raise DaemonUnreachableError(
+                "the daemon ended before it answered",
+                remedy=f"see whether it runs: bluegreen --root {self._root} status",
+            )
+        return int(words[1])
+
+    def _unreachable(self, error: OSError) -> DaemonUnreachableError:
+        if isinstance(error, PermissionError):
+            return DaemonUnreachableError(
+                f"you may not use {self._path}",
+                remedy="ask as root, or as a member of the socket's group",
+            )
+        return DaemonUnreachableError(
+            f"no daemon answers on {self._path} ({error.strerror or error})",
+            remedy=f"start it: bluegreen serve --root {self._root}; another root is named by "
+            "--root or BLUEGREEN_ROOT",
+        )
+
+
+def only_app(client: Client, named: str | None) -> str:
+    """The app that was named, or the host's only one. Raises UsageError where there are more."""
+    if named is not None:
+        from urllib.parse import quote
+
+        return quote(named, safe="")
+    from bluegreen.errors import UsageError
+
+    apps = [app["app"] for app in client.get("/v1/apps")["apps"]]
+    if len(apps) == 1:
+        return str(apps[0])
+    raise UsageError(
+        "which app? " + (f"this host has {', '.join(apps)}" if apps else "this host has none"),
+        remedy="name one, as in: bluegreen status APP"
+        if apps
+        else "describe one in etc/bluegreen/apps/APP.toml, then: bluegreen reload",
+    )

@@ -1,0 +1,42 @@
+"""``bluegreen history``: past operations, the newest first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.words import ago, seconds
+
+
+def history(options: argparse.Namespace) -> int:
+    client = Client(options.root)
+    limit = f"limit={options.limit}"
+    if options.app is None:
+        found = client.get(f"/v1/operations?{limit}")
+    else:
+        found = client.get(f"/v1/apps/{only_app(client, options.app)}/operations?{limit}")
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    for operation in found["operations"]:
+        print(_line(operation))
+    if not found["operations"]:
+        print("nothing has been done yet")
+    return 0
+
+
+def _line(operation: dict[str, Any]) -> str:
+    took = (operation["finished_at"] or operation["created_at"]) - operation["created_at"]
+    version = operation["version"] or ""
+    if operation["commit"]:
+        version += f" ({operation['commit'][:10]})"
+    line = (
+        f"{operation['id']:>5}  {ago(operation['created_at']):<12} {operation['app']}  "
+        f"{operation['kind']:<8} {version}  {operation['slot'] or ''}  {operation['state']}  "
+        f"{seconds(took)}  {operation['requested_by']}"
+    )
+    if operation["error"]:
+        line += f"\n       {operation['error']['message']}"
+    return line

@@ -1,0 +1,32 @@
+"""``bluegreen logs``: the kept output of an operation or of services."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from urllib.parse import urlencode
+
+from bluegreen.cli.client import Client, only_app
+
+
+def logs(options: argparse.Namespace) -> int:
+    # `logs 12` is operation 12 of the only app.
+    app, operation = options.app, options.operation
+    if operation is None and app is not None and app.isdecimal():
+        operation, app = int(app), None
+    client = Client(options.root)
+    asked = {
+        "operation": operation,
+        "phase": options.phase,
+        "service": options.service,
+        "lines": options.lines,
+        "follow": "1" if options.follow else None,
+    }
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    for line in client.lines(f"/v1/apps/{only_app(client, app)}/logs?{query}"):
+        if options.json:
+            print(line, flush=options.follow)
+        else:
+            entry = json.loads(line)
+            print(f"{entry['source']} | {entry['line']}", flush=options.follow)
+    return 0

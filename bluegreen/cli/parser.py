@@ -1,0 +1,147 @@
+"""What can be typed, and which function answers it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bluegreen import __version__
+
+_EPILOG = """\
+exit status: 0 done; 1 it failed and the version that was active still serves; 2 wrong use or
+configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was switched back
+"""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command as typed. Ends the program, with status 2, where it makes no sense."""
+    options = _Commands().parser.parse_args(arguments)
+    options.root = Path(options.root or os.environ.get("BLUEGREEN_ROOT") or "/").absolute()
+    return options
+
+
+class _Commands:
+    """The parser and its commands."""
+
+    def __init__(self) -> None:
+        # The options of every command; SUPPRESS lets them stand before or after its name.
+        self._common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+        self._common.add_argument(
+            "--root", metavar="DIR", help="another root than / (or set BLUEGREEN_ROOT)"
+        )
+        self._common.add_argument("--json", action="store_true", help="print JSON")
+        self.parser = argparse.ArgumentParser(
+            prog="bluegreen",
+            description="Blue-green deployments for ordinary Linux hosts.",
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[self._common],
+        )
+        self.parser.set_defaults(root=None, json=False)
+        self.parser.add_argument("--version", action="version", version=f"bluegreen {__version__}")
+        self._commands = self.parser.add_subparsers(metavar="COMMAND", required=True)
+        self._host()
+        self._releases()
+        self._switches()
+        self._looks()
+
+    def _add(
+        self, name: str, run: tuple[str, str], text: str, *, app: bool = True
+    ) -> argparse.ArgumentParser:
+        command = self._commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", parents=[self._common]
+        )
+        command.set_defaults(run=run)
+        if app:
+            _app(command)
+        return command
+
+    def _host(self) -> None:
+        serve = self._add(
+            "serve", ("serve", "serve"), "run the daemon in the foreground", app=False
+        )
+        serve.add_argument(
+            "--supervisor", choices=["embedded"], default="embedded",
+            help="who runs the services (default: embedded)",
+        )  # fmt: skip
+        serve.add_argument(
+            "--stop-apps", action="store_true",
+            help="stop the apps and nginx when the daemon ends (they stay up otherwise)",
+        )  # fmt: skip
+        check = self._add("check", ("check", "check"), "validate configuration", app=False)
+        check.add_argument("files", metavar="FILE", nargs="*", type=Path)
+        init = self._add(
+            "init", ("init", "init"), "write an app file for the current directory", app=False
+        )
+        init.add_argument("app", metavar="APP", nargs="?", help="default: the directory's name")
+        init.add_argument("--output", metavar="FILE", help="where to write it; - prints it")
+        self._add("reload", ("reload", "reload"), "take up changed app files", app=False)
+        demo = self._add("demo", ("demo", "demo"), "show all of it on this machine", app=False)
+        demo.add_argument("--keep", action="store_true", help="leave it running at the end")
+
+    def _releases(self) -> None:
+        deploy = self._add(
+            "deploy", ("release", "deploy"), "upgrade the idle slot, gate it, switch, watch",
+            app=False,
+        )  # fmt: skip
+        _app(deploy)
+        deploy.add_argument("version", metavar="VERSION", help="a tag, a branch or a commit")
+        rollback = self._add(
+            "rollback", ("release", "rollback"), "an older release through the same gates"
+        )
+        rollback.add_argument(
+            "--to", metavar="VERSION", dest="version", help="default: the release before"
+        )
+        restart = self._add(
+            "restart", ("release", "restart"),
+            "the same version into the other slot and over, with no request lost",
+        )  # fmt: skip
+        stop = self._add("stop", ("release", "stop"), "take an app out of service")
+        start = self._add("start", ("release", "start"), "bring a stopped app back, gated")
+        for command in (deploy, rollback, restart, stop, start):
+            command.add_argument("--detach", action="store_true", help="return once it has begun")
+        self._add(
+            "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"
+        )
+        lock = self._add("lock", ("locks", "lock"), "refuse deploys (never a switch back)")
+        lock.add_argument("--reason", metavar="TEXT", required=True)
+        self._add("unlock", ("locks", "unlock"), "allow deploys again")
+
+    def _switches(self) -> None:
+        switch = self._commands.add_parser(
+            "switch", help="instant: traffic to the other slot", parents=[self._common]
+        )
+        ways = switch.add_subparsers(metavar="back|to", required=True)
+        back = ways.add_parser("back", help="to the other slot", parents=[self._common])
+        back.set_defaults(run=("switch", "switch"), slot="back")
+        _app(back)
+        to = ways.add_parser("to", help="to the slot that is named", parents=[self._common])
+        to.set_defaults(run=("switch", "switch"))
+        to.add_argument("slot", choices=["blue", "green"])
+        _app(to)
+
+    def _looks(self) -> None:
+        status = self._add("status", ("status", "status"), "slots, health, the way back")
+        status.add_argument("--watch", action="store_true", help="look again every second")
+        history = self._add("history", ("history", "history"), "past operations")
+        history.add_argument("--limit", metavar="N", type=_count, default=20)
+        logs = self._add("logs", ("logs", "logs"), "output of an operation or of services")
+        logs.add_argument("operation", metavar="OPERATION", nargs="?", type=_count)
+        logs.add_argument("--phase", metavar="P", help="only this phase's output")
+        logs.add_argument("--service", metavar="S", help="only this service, in both slots")
+        logs.add_argument("--lines", metavar="N", type=_count, default=100)
+        logs.add_argument("--follow", action="store_true", help="go on as more arrives")
+
+
+def _app(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "app", metavar="APP", nargs="?", help="may be left out where there is one app"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)

@@ -1,0 +1,40 @@
+"""Events as plain lines, for pipes and logs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+def event_line(event: dict[str, Any]) -> str | None:
+    """One line an event, or None for what is said elsewhere."""
+    text = event_text(event)
+    return (
+        None if text is None else f"{time.strftime('%H:%M:%S', time.localtime(event['at']))} {text}"
+    )
+
+
+def event_text(event: dict[str, Any]) -> str | None:
+    """An event in words."""
+    data, kind = event["data"], event["kind"]
+    if kind == "phase":
+        return _phase(data)
+    if kind == "probe":
+        verdict = "passes" if data["passed"] else "fails"
+        return f"  {data['service']} {data['probe']} {verdict}: {data['answer']}"
+    if kind == "step":
+        return f"  step {data['step']} {data['state']}"
+    if kind in ("warning", "service"):
+        return f"  {kind}: {data['message']}"
+    if kind == "output":
+        return f"  {data['message']}"
+    return None
+
+
+def _phase(data: dict[str, Any]) -> str:
+    phase, state = data["phase"], data["state"]
+    if state == "intent":
+        return f"{phase} …"
+    if phase == "fetch" and state == "done" and "release" in data.get("data", {}):
+        return f"{phase} done: {data['data']['release']}"
+    return f"{phase} {state}"

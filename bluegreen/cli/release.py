@@ -1,0 +1,105 @@
+"""``deploy``, ``rollback``, ``restart``, ``stop``, ``start``, ``cancel``: begun, then followed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.follow import events_of
+from bluegreen.cli.words import seconds
+from bluegreen.errors import UsageError
+
+EXIT_STATUS = {
+    "succeeded": 0, "failed": 1, "rolled_back": 5, "cancelled": 1, "superseded": 1,
+    "interrupted": 1,
+}  # fmt: skip
+
+
+def deploy(options: argparse.Namespace) -> int:
+    # `deploy VERSION`, where there is one app, reaches us as its version alone.
+    body = {"version": options.version}
+    return _begin(options, "deployments", body)
+
+
+def rollback(options: argparse.Namespace) -> int:
+    return _begin(options, "rollback", {"version": options.version})
+
+
+def restart(options: argparse.Namespace) -> int:
+    return _begin(options, "restart", {})
+
+
+def stop(options: argparse.Namespace) -> int:
+    return _begin(options, "stop", {})
+
+
+def start(options: argparse.Namespace) -> int:
+    return _begin(options, "start", {})
+
+
+def cancel(options: argparse.Namespace) -> int:
+    client = Client(options.root)
+    app = only_app(client, options.app)
+    operation = client.post(f"/v1/apps/{app}/cancel")
+    if options.json:
+        print(json.dumps(operation))
+    else:
+        print(f"{app}: operation {operation['id']} {operation['state']}")
+        if operation["error"]:
+            print(f"  {operation['error']['message']}")
+    return 0
+
+
+def _begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:
+    if options.app is not None and options.app.startswith("-"):
+        raise UsageError("an app's name begins with a letter", remedy="bluegreen status lists them")
+    client = Client(options.root)
+    app = only_app(client, options.app)
+    operation = client.post(f"/v1/apps/{app}/{what}", body)
+    if options.detach:
+        if options.json:
+            print(json.dumps(operation))
+        else:
+            print(f"{app}: operation {operation['id']} has begun")
+            print(f"Next: bluegreen logs {app} {operation['id']} --follow")
+        return 0
+    ended = _follow(client, operation, options)
+    if not options.json:
+        _say_outcome(ended)
+    return EXIT_STATUS[ended["state"]]
+
+
+def _follow(client: Client, operation: dict[str, Any], options: argparse.Namespace) -> Any:
+    ended = operation
+    if options.json:
+        for name, event in events_of(client, operation["id"]):
+            print(json.dumps(event), flush=True)
+            ended = event if name == "end" else ended
+    elif sys.stdout.isatty():
+        from bluegreen.cli.progress import show_progress
+
+        ended = show_progress(operation, events_of(client, operation["id"]))
+    else:
+        from bluegreen.cli.plain import event_line
+
+        for name, event in events_of(client, operation["id"]):
+            if name == "end":
+                ended = event
+            elif line := event_line(event):
+                print(line, flush=True)
+    return ended
+
+
+def _say_outcome(operation: dict[str, Any]) -> None:
+    took = seconds(operation["finished_at"] - operation["created_at"])
+    what = " ".join(filter(None, (operation["kind"], operation["version"])))
+    print(f"{operation['app']}: {what} {operation['state'].replace('_', ' ')} after {took}")
+    if operation["error"]:
+        error = operation["error"]
+        print(f"bluegreen: {error['message']}", file=sys.stderr)
+        for line in error["detail"]:
+            print(f"  {line}", file=sys.stderr)
+        print(f"Next: {error['remedy']}", file=sys.stderr)

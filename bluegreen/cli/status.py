@@ -1,0 +1,119 @@
+"""``bluegreen status``: slots, versions, health, traffic, and what a switch back would do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.words import ago, seconds
+from bluegreen.errors import DaemonUnreachableError
+
+WATCH_INTERVAL = 1.0  # seconds
+
+
+def status(options: argparse.Namespace) -> int:
+    client = Client(options.root)
+    if not options.watch:
+        found = _look(client, options.app)
+        print(json.dumps(found) if options.json else "\n".join(_lines(found)))
+        return 0
+    if options.json or not sys.stdout.isatty():
+        return _repeat(client, options)
+    return _live(client, options)
+
+
+def _repeat(client: Client, options: argparse.Namespace) -> int:
+    """For a pipe: the whole picture again whenever it has changed."""
+    shown = None
+    while True:
+        found = _look(client, options.app)
+        text = json.dumps(found) if options.json else "\n".join(_lines(found))
+        if text != shown:
+            print(text, flush=True)
+            shown = text
+        time.sleep(WATCH_INTERVAL)
+
+
+def _live(client: Client, options: argparse.Namespace) -> int:
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(Text(""), auto_refresh=False) as live:
+        while True:
+            try:
+                text = "\n".join(_lines(_look(client, options.app)))
+            except DaemonUnreachableError as error:
+                text = "\n".join(error.lines())
+            live.update(Text(text), refresh=True)
+            time.sleep(WATCH_INTERVAL)
+
+
+def _look(client: Client, app: str | None) -> dict[str, Any]:
+    if app is None:
+        found: dict[str, Any] = client.get("/v1/apps?probe=1")
+        return found
+    return {"apps": [client.get(f"/v1/apps/{only_app(client, app)}?probe=1")], "problems": []}
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = [f"not taken up: {problem}" for problem in found["problems"]]
+    if found["problems"]:
+        lines.append("the last accepted configuration is in force; mend the file, then: "
+                     "bluegreen reload")  # fmt: skip
+    for app in found["apps"]:
+        lines += _app_lines(app)
+    if not found["apps"]:
+        lines.append("there are no apps; describe one: bluegreen init")
+    return lines
+
+
+def _app_lines(app: dict[str, Any]) -> list[str]:
+    if app["active"] is None:
+        serving = "never deployed"
+    elif app["closed"]:
+        serving = f"out of service (503); {app['active']} is its active slot"
+    else:
+        serving = f"traffic on {app['active']}"
+    lines = [f"{app['app']}: {serving}"]
+    for name, slot in app["slots"].items():
+        lines += _slot_lines(name, slot, active=name == app["active"])
+    operation = app["operation"]
+    if operation is not None:
+        doing = "undoing " if operation["undoing"] else ""
+        lines.append(
+            f"  running: operation {operation['id']}, {operation['kind']} "
+            f"{operation['version'] or ''}, {doing}{operation['phase']}, since "
+            f"{ago(operation['since'])}, by {operation['requested_by']}"
+        )
+    if app["lock"] is not None:
+        lock = app["lock"]
+        lines.append(f"  locked: {lock['reason']} ({lock['by']}, {ago(lock['at'])})")
+    lines.append(f"  switch back: {app['switch_back']['says']}")
+    return lines
+
+
+def _slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
+    version = slot["version"] or "-"
+    if slot["commit"]:
+        version += f" ({slot['commit'][:10]})"
+    state = "active" if active else slot["state"]
+    if slot["hot_until"] and not active:
+        state += f" for {seconds(max(0.0, slot['hot_until'] - time.time()))} more"
+    line = f"  {'*' if active else ' '} {name:<6} {version}  {state}"
+    running = {n: s for n, s in slot["services"].items() if s["state"] != "stopped"}
+    if slot["health"] is not None:
+        line += "  healthy" if slot["health"]["healthy"] else "  NOT HEALTHY"
+    lines = [line]
+    if running:
+        parts = [
+            f"{n} {s['state']}" + (f" (restarted {s['restarts']} times)" if s["restarts"] else "")
+            for n, s in slot["services"].items()
+        ]
+        lines.append("      " + ", ".join(parts))
+    if slot["health"] is not None:
+        lines += [f"      {failing}" for failing in slot["health"]["failing"]]
+    return lines

@@ -1,0 +1,27 @@
+"""Times in words, for people."""
+
+from __future__ import annotations
+
+import time
+
+
+def seconds(duration: float) -> str:
+    """``3.2 s``, ``4 min 10 s``, ``12 ms``."""
+    if duration < 1:
+        return f"{duration * 1000:.0f} ms"
+    if duration < 60:
+        return f"{duration:.1f} s"
+    minutes, rest = divmod(round(duration), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def ago(when: float) -> str:
+    """``3 min ago``: of a Unix time."""
+    passed = max(0.0, time.time() - when)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if passed >= size:
+            return f"{passed / size:.0f} {unit} ago"
+    return f"{passed:.0f} s ago"

@@ -1,0 +1,245 @@
+"""Puts the parts together: start, recover, serve, reload, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bluegreen.api.bus import Bus
+from bluegreen.api.server import Api, serve
+from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
+from bluegreen.errors import RefusedError, UsageError
+from bluegreen.layout import Layout
+from bluegreen.model import Slot, SlotState
+from bluegreen.operations import acceptance
+from bluegreen.operations.acceptance import InForce
+from bluegreen.operations.desk import Desk
+from bluegreen.operations.recovery import recover, units_that_may_run
+from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.store.store import Store
+from bluegreen.supervisors.embedded import EmbeddedSupervisor
+from bluegreen.traffic.control import TrafficControl
+
+log = logging.getLogger(__name__)
+
+SOCKET_PATH_LIMIT = 107  # bytes, of sockaddr_un in unix(7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the daemon was started."""
+
+    layout: Layout
+    stop_apps: bool = False  # at its end, stop the apps and nginx too
+
+
+@contextlib.contextmanager
+def only_one(layout: Layout) -> Iterator[None]:
+    """Hold the root's lock file; RefusedError when another daemon does."""
+    layout.run.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 32).decode().strip() or "unknown"
+            raise RefusedError(
+                f"a daemon already serves {layout.root} (pid {holder})",
+                remedy="use it, or end it first; another --root is another daemon",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Daemon:
+    """One root's daemon. Await ``run``; ``stop`` ends it."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._layout = options.layout
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._bus = Bus()
+        self._in_force: InForce
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until told to stop. Raises BluegreenError when it cannot start."""
+        self._check_root()
+        for directory in (self._layout.state, self._layout.logs, self._layout.process_records):
+            directory.mkdir(parents=True, exist_ok=True)
+        with only_one(self._layout):
+            store = await Store.open(self._layout.database, events=self._bus.publish)
+            try:
+                await self._serve(store)
+            finally:
+                await store.close()
+
+    def _check_root(self) -> None:
+        longest = max(
+            len(os.fsencode(path))
+            for path in (self._layout.control_socket, self._layout.nginx_socket)
+        )
+        if longest > SOCKET_PATH_LIMIT:
+            raise UsageError(
+                f"{self._layout.root} is too long a path for the sockets in it "
+                f"({longest} bytes, at most {SOCKET_PATH_LIMIT})",
+                remedy="choose a shorter --root",
+            )
+
+    async def _serve(self, store: Store) -> None:
+        slots = await store.all_slots()
+
+        def ran(app: str, slot: Slot) -> bool:
+            record = slots.get(app, {}).get(slot)
+            return record is not None and record.state in (SlotState.HOT, SlotState.STARTING)
+
+        self._in_force = await asyncio.to_thread(acceptance.load, self._layout, ran)
+        configuration = self._in_force.configuration
+        self._say_problems()
+        supervisor = EmbeddedSupervisor(self._layout)
+        parts = Parts(
+            layout=self._layout,
+            store=store,
+            supervisor=supervisor,
+            traffic=TrafficControl(self._layout, own_nginx=True),
+            builds=asyncio.Semaphore(configuration.daemon.limits.builds),
+        )
+        desk = Desk(parts)
+        await self._put_in_force(desk, configuration)
+        await supervisor.open(await units_that_may_run(list(desk.apps.values())))
+        stop_apps = self._options.stop_apps
+        try:
+            await parts.traffic.open(list(configuration.apps.values()))
+            if not self._in_force.problems:
+                await asyncio.to_thread(acceptance.keep, self._layout)
+            await recover(desk)
+            api = Api(desk, self._bus, lambda: self._reload(desk), lambda: self._in_force)
+            runner = await serve(api, self._layout.control_socket)
+            try:
+                await self._until_stopped(desk)
+            finally:
+                await self._end_api(runner)
+        finally:
+            await desk.close()
+            await supervisor.close(stop_units=stop_apps)
+            await parts.traffic.close(stop_nginx=stop_apps)
+
+    async def _end_api(self, runner: web.AppRunner) -> None:
+        await runner.cleanup()
+        self._layout.control_socket.unlink(missing_ok=True)
+
+    async def _until_stopped(self, desk: Desk) -> None:
+        loop = asyncio.get_running_loop()
+
+        def reload() -> None:
+            task = asyncio.create_task(self._reload_on_signal(desk), name="reload on SIGHUP")
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
+
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        log.info("serving %d apps on %s", len(desk.apps), self._layout.control_socket)
+        await self._stopping.wait()
+        log.info("stopping")
+        for task in self._reloads:
+            await asyncio.wait([task])
+
+    # -- configuration ----------------------------------------------------------------------
+
+    async def _put_in_force(self, desk: Desk, configuration: Configuration) -> None:
+        stored = await desk.parts.store.all_slots()
+        for name in [name for name in desk.apps if name not in configuration.apps]:
+            await desk.warmth.stop_warming(name)
+            await desk.warmth.stop_cooling(name)
+            del desk.apps[name]
+        for name, settings in configuration.apps.items():
+            if name in desk.apps:
+                desk.apps[name].settings = settings
+                continue
+            slots = stored.get(name) or await desk.parts.store.slots(name)
+            runtime = AppRuntime(settings=settings, parts=desk.parts, slots=dict(slots))
+            await asyncio.to_thread(make_directories, runtime)
+            desk.apps[name] = runtime
+
+    async def _reload(self, desk: Desk) -> dict[str, Any]:
+        """Take up changed files; on any problem everything stays as it was."""
+        async with self._reloading:
+            old = self._in_force.configuration
+            try:
+                new = await asyncio.to_thread(load_all, self._layout)
+
+                def runs(app: str, slot: Slot) -> bool:
+                    return desk.apps[app].slots[slot].state in (SlotState.HOT, SlotState.STARTING)
+
+                problems = acceptance.refusals(old.apps, new, self._layout, runs)
+                busy = [
+                    name
+                    for name, settings in old.apps.items()
+                    if desk.running(name) is not None and new.apps.get(name) != settings
+                ]
+                if problems:
+                    raise InvalidConfiguration(problems)
+            except InvalidConfiguration as error:
+                self._in_force = InForce(configuration=old, problems=error.problems)
+                raise
+            if busy:
+                raise RefusedError(
+                    f"an operation is running on {', '.join(busy)}, whose file has changed",
+                    remedy="reload again when it has ended; the running configuration stays",
+                )
+            await desk.parts.traffic.publish(list(new.apps.values()))
+            await self._put_in_force(desk, new)
+            await asyncio.to_thread(acceptance.keep, self._layout)
+            self._in_force = InForce(configuration=new)
+            return _difference(old, new)
+
+    async def _reload_on_signal(self, desk: Desk) -> None:
+        try:
+            log.info("reloaded: %s", await self._reload(desk))
+        except InvalidConfiguration:
+            self._say_problems()
+        except Exception as error:
+            log.error("not reloaded, the running configuration stays: %s", error)
+
+    def _say_problems(self) -> None:
+        for problem in self._in_force.problems:
+            log.error("not taken up, the last accepted configuration is used: %s", problem)
+
+
+def _difference(old: Configuration, new: Configuration) -> dict[str, Any]:
+    return {
+        "added": sorted(new.apps.keys() - old.apps.keys()),
+        "removed": sorted(old.apps.keys() - new.apps.keys()),
+        "changed": sorted(
+            name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
+        ),
+    }
+
+
+def make_directories(app: AppRuntime) -> None:
+    """Everything an app needs on disk before its first release."""
+    layout = app.layout
+    directories: list[Path] = [
+        layout.slots, layout.trees, layout.shared, layout.cache, layout.traffic,
+        layout.logs / "operations", layout.logs / "services", layout.run,
+    ]  # fmt: skip
+    for directory in directories:
+        directory.mkdir(parents=True, exist_ok=True)
