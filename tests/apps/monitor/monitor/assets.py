@@ -1,0 +1,68 @@
+"""The build step: a fingerprinted bundle of the front end, with its API's port baked in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from .release import ROOT, Fault, read_release
+
+DIST = ROOT / "dist"
+
+
+def _read_cache(file: Path) -> dict[str, Any]:
+    try:
+        cache = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        cache = None
+    return cache if isinstance(cache, dict) else {"builds": 0}
+
+
+def _minify(source: str) -> str:
+    lines = (line.strip() for line in source.splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
+
+
+def _minified(source: str, cache_file: Path) -> str:
+    """The source without comments, from the cache where an earlier release left the same."""
+    cache = _read_cache(cache_file)
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    if cache.get("digest") != digest:
+        cache |= {"digest": digest, "minified": _minify(source)}
+        print("assets: minified app.js")
+    else:
+        print("assets: app.js is unchanged, taken from the cache")
+    cache["builds"] += 1
+    print(f"assets: build {cache['builds']} with the cache {cache_file}")
+    cache_file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = cache_file.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(json.dumps(cache))
+    unfinished.replace(cache_file)
+    return str(cache["minified"])
+
+
+def main() -> None:
+    """Write ``dist/``. Reads API_PORT and MONITOR_CACHE; exits 1 when the source is broken."""
+    release = read_release("assets")
+    port = int(os.environ.get("API_PORT", "9083"))
+    cache = Path(os.environ.get("MONITOR_CACHE", ROOT / ".cache"))
+    print(f"assets: {release.version} for the API on port {port}")
+    source = (ROOT / "frontend/app.js").read_text()
+    if release.fault is Fault.BUILD_FAILS:
+        sys.exit("assets: frontend/app.js:12: error: unexpected token '}'")
+    bundle = _minified(source, cache / "monitor-assets.json").replace("__API_PORT__", str(port))
+    name = f"app-{hashlib.sha256(bundle.encode()).hexdigest()[:10]}.js"
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    (DIST / name).write_text(bundle)
+    (DIST / "manifest.json").write_text(json.dumps({"bundle": name, "api_port": port}))
+    print(f"assets: wrote dist/{name}, {len(bundle)} bytes")
+
+
+if __name__ == "__main__":
+    main()

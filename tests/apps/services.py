@@ -1,0 +1,122 @@
+"""The sample app's services as real processes, started directly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from bluegreen.demo.versions import write_version
+
+PATIENCE = 20.0  # seconds that anything may take before a test fails
+POLL = 0.02  # seconds
+HEALTH = {"web": "/health", "api": "/api/health", "stream": "/health", "terminal": "/health"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningService:
+    """A process, where it was told to listen, and what it has printed."""
+
+    service: str
+    process: asyncio.subprocess.Process
+    port: int
+    log_file: Path
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    async def ended(self) -> int:
+        """Its exit status; negative: the signal that ended it. Raises TimeoutError."""
+        return await asyncio.wait_for(self.process.wait(), PATIENCE)
+
+    async def said(self, text: str) -> None:
+        """Waits until it has printed ``text``. Raises TimeoutError."""
+
+        async def is_in_log() -> bool:
+            return text in self.log()
+
+        await eventually(is_in_log, f"{text!r} in the log of {self.service}")
+
+    async def up(self) -> None:
+        """Waits until its health endpoint answers, whatever it says. Raises TimeoutError."""
+
+        async def is_up() -> bool:
+            assert self.process.returncode is None, self.log()
+            return await answers(self.url(HEALTH[self.service]))
+
+        await eventually(is_up, f"{self.service} to answer")
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Polls until ``condition`` holds. Raises TimeoutError that says ``what`` was waited for."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not await condition():
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"waited for {what}")
+        await asyncio.sleep(POLL)
+
+
+async def answers(url: str) -> bool:
+    """Whether anything answers at ``url``, with whatever status."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url):
+            return True
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+def built_tree(version: str, tree: Path, *, api_port: int = 9083) -> Path:
+    """The tree of a version, its assets built."""
+    write_version(version, tree)
+    build(tree, api_port=api_port, cache=tree / ".cache").check_returncode()
+    return tree
+
+
+def build(tree: Path, *, api_port: int, cache: Path) -> subprocess.CompletedProcess[str]:
+    """What the build step did, with all it printed in ``stdout``."""
+    environment = os.environ | {"API_PORT": str(api_port), "MONITOR_CACHE": str(cache)}
+    return subprocess.run(
+        [sys.executable, "-m", "monitor.assets"],
+        cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def started(
+    tree: Path, service: str, port: int, *, slot: str = "blue", **environment: str
+) -> AsyncIterator[RunningService]:
+    """The process as it was just spawned, ended afterwards."""
+    variables = {f"{service.upper()}_PORT": str(port), "MONITOR_SLOT": slot}
+    log_file = tree / f"{service}-{slot}.log"
+    with log_file.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"monitor.{service}",
+            cwd=tree, env=os.environ | variables | environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield RunningService(service=service, process=process, port=port, log_file=log_file)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def listening(
+    tree: Path, service: str, port: int, *, slot: str = "blue", **environment: str
+) -> AsyncIterator[RunningService]:
+    """The process once its health endpoint answers, whatever it says."""
+    async with started(tree, service, port, slot=slot, **environment) as running:
+        await running.up()
+        yield running
