@@ -24,9 +24,10 @@ from bluegreen.model import Slot, SlotState
 from bluegreen.operations import acceptance
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
-from bluegreen.store.store import Store
+from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.traffic.control import TrafficControl
 
@@ -85,9 +86,9 @@ class Daemon:
         for directory in (self._layout.state, self._layout.logs, self._layout.process_records):
             directory.mkdir(parents=True, exist_ok=True)
         with only_one(self._layout):
-            store = await Store.open(self._layout.database, events=self._bus.publish)
+            store, lost = await self._open_store()
             try:
-                await self._serve(store)
+                await self._serve(store, lost=lost)
             finally:
                 await store.close()
 
@@ -103,7 +104,19 @@ class Daemon:
                 remedy="choose a shorter --root",
             )
 
-    async def _serve(self, store: Store) -> None:
+    async def _open_store(self) -> tuple[Store, Path | None]:
+        """The store, and where a corrupt one was put aside."""
+        path = self._layout.database
+        try:
+            return await Store.open(path, events=self._bus.publish), None
+        except StoreCorruptError as error:
+            aside = await asyncio.to_thread(set_aside, path)
+            log.error("%s It was put aside as %s; what runs is observed.", error.message, aside)
+            first = await asyncio.to_thread(first_free_operation, self._layout)
+            store = await Store.open(path, events=self._bus.publish, first_operation=first)
+            return store, aside
+
+    async def _serve(self, store: Store, *, lost: Path | None) -> None:
         slots = await store.all_slots()
 
         def ran(app: str, slot: Slot) -> bool:
@@ -123,6 +136,9 @@ class Daemon:
         )
         desk = Desk(parts)
         await self._put_in_force(desk, configuration)
+        for app in desk.apps.values() if lost is not None else ():
+            await observe_slots(app)
+            await parts.note(app.name, None, "warning", message=f"the history is in {lost}")
         await supervisor.open(await units_that_may_run(list(desk.apps.values())))
         stop_apps = self._options.stop_apps
         try:

@@ -17,9 +17,12 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+def write_atomically(
+    path: Path, content: str | bytes, *, mode: int = 0o644, durable: bool = True
+) -> None:
     """Replace ``path`` by ``content``: write-temp, fsync, rename, fsync of the directory.
 
+    Without ``durable`` there is no fsync: for what means nothing after a power cut.
     Raises OSError (ENOSPC, EROFS, …) with the old file still in place and no temporary file left.
     """
     data = content.encode() if isinstance(content, str) else content
@@ -29,13 +32,15 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.rename(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def rename_durably(source: Path, target: Path) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from bluegreen.config.load import check_files
 from bluegreen.layout import Layout
 
 
+def installed(layout: Layout) -> list[Path]:
+    """The files of a root that a daemon would read."""
+    daemon = [layout.daemon_file] if layout.daemon_file.exists() else []
+    return daemon + sorted(layout.app_files.glob("[!.]*.toml"))
+
+
 def check(options: argparse.Namespace) -> int:
     layout = Layout(options.root)
-    files = options.files or sorted(layout.app_files.glob("*.toml"))
-    problems = check_files(files, layout)
+    files = options.files or installed(layout)
+    problems = check_files(options.files, layout)
     if options.json:
         print(
             json.dumps(

@@ -1,110 +1,59 @@
 """The app file and the daemon's file as validated, frozen settings: the core sees only these.
 
-Durations are seconds (``"10m"``, ``"1.5s"``, ``"500ms"`` in the file), sizes are bytes
-(``"16MiB"``). How a file becomes settings, with errors that name the line, is in ``load``.
+Durations are seconds, sizes are bytes; the kinds of value are in ``values``. How a file becomes
+settings, with errors that name the line, is in ``load``.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
-    StringConstraints,
+    Tag,
     model_validator,
 )
 
+from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.values import (
+    AbsolutePath,
+    Command,
+    Duration,
+    EnvText,
+    GitUrl,
+    InsidePath,
+    JsonValue,
+    Line,
+    Listen,
+    Location,
+    Name,
+    Port,
+    PositiveDuration,
+    RequestPath,
+    Script,
+    ServerName,
+    Size,
+    SocketPath,
+    Status,
+    Switch,
+    UserName,
+    VariableName,
+    parse_duration,
+)
 from bluegreen.model import Address, Slot, SwitchMode
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|kB|MB|GB)")
-_SIZE_UNITS = {
-    "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9,
-}  # fmt: skip
+
+def _env_kind(value: Any) -> str:
+    return "<secret>" if isinstance(value, dict | SecretFile) else "<text>"
 
 
-def parse_duration(value: Any) -> Any:
-    """Seconds from ``"10m"``; raises ValueError that says what would be right."""
-    if isinstance(value, float):
-        return value  # a default, already in seconds
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('a duration is a number and a unit, such as "500ms", "30s", "10m", "24h"')
-    return float(match[1]) * _DURATION_UNITS[match[2]]
-
-
-def parse_size(value: Any) -> Any:
-    """Bytes from ``"16MiB"``; raises ValueError that says what would be right."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value  # a default, already in bytes
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('a size is a number and a unit, such as "512KiB", "16MiB", "1GiB"')
-    return int(float(match[1]) * _SIZE_UNITS[match[2]])
-
-
-def _inside(value: str) -> str:
-    parts = value.split("/")
-    if value.startswith("/") or ".." in parts or "" in parts or "." in parts or "\0" in value:
-        raise ValueError(
-            'a path inside the release, such as "data" or "backend/.env": '
-            "relative, without '..' and without empty parts"
-        )
-    return value
-
-
-def _request_path(value: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~!&'()*+,=:@%/?-]*", value):
-        raise ValueError('a path of the site, such as "/" or "/api/health"')
-    return value
-
-
-def _location(value: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~@%/-]*", value):
-        raise ValueError('a path of the site, such as "/" or "/api/"')
-    return value
-
-
-def _listen(value: str) -> str:
-    if not re.fullmatch(r"(?:[0-9.]+:|\[[0-9A-Fa-f:]+\]:)?\d{1,5}", value) or not (
-        0 < int(value.rsplit(":", 1)[-1]) < 65536
-    ):
-        raise ValueError('a port or an address with one: "80", "127.0.0.1:8080", "[::1]:8080"')
-    return value
-
-
-def _server_name(value: str) -> str:
-    if value != "_" and not re.fullmatch(r"(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", value):
-        raise ValueError('a host name such as "mon.example.org", "*.example.org", or "_" for any')
-    return value
-
-
-def _one_line(value: str) -> str:
-    if any(ord(character) < 32 and character != "\t" for character in value):
-        raise ValueError("one line of text, without control characters")
-    return value
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
-PositiveDuration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
-InsidePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
-RequestPath = Annotated[str, AfterValidator(_request_path)]
-Location = Annotated[str, AfterValidator(_location)]
-Listen = Annotated[str, AfterValidator(_listen)]
-ServerName = Annotated[str, AfterValidator(_server_name)]
-Line = Annotated[str, StringConstraints(min_length=1), AfterValidator(_one_line)]
-VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Status = Annotated[int, Field(ge=100, le=599, strict=True)]
+def _status_kind(value: Any) -> str:
+    return "<several>" if isinstance(value, list | tuple) else "<one>"
 
 
 class Section(BaseModel):
@@ -112,36 +61,55 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
 
+    # Keys that a later version will know: refused as "not supported yet".
+    later: ClassVar[frozenset[str]] = frozenset()
+
 
 class SecretFile(Section):
     """A value kept in a file of its own: ``{ file = "/etc/bluegreen/secrets/jwt" }``."""
 
-    file: Annotated[str, StringConstraints(pattern=r"^/")]
+    file: AbsolutePath
 
 
-Environment = dict[VariableName, str | SecretFile]
+# The tags keep an error in one of the two kinds from being reported for the other as well.
+Environment = dict[
+    VariableName,
+    Annotated[
+        Annotated[EnvText, Tag("<text>")] | Annotated[SecretFile, Tag("<secret>")],
+        Discriminator(_env_kind),
+    ],
+]
 
 
 class App(Section):
     """``[app]``."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"overlap"})
+
     name: Name
-    user: Name | None = None
+    user: UserName | None = None
     shared: tuple[InsidePath, ...] = ()
 
 
 class Source(Section):
     """``[source]``: exactly one of ``git`` and ``directory``."""
 
-    git: Line | None = None
-    directory: Annotated[str, StringConstraints(pattern=r"^/")] | None = None
-    submodules: bool = True
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"tarball", "verify", "allow_private", "sha256", "checksums", "minisign"}
+    )
+
+    git: GitUrl | None = None
+    directory: AbsolutePath | None = None
+    submodules: Switch = True
     timeout: PositiveDuration = 300.0
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Source:
         if (self.git is None) == (self.directory is None):
-            raise ValueError("exactly one of git and directory says where releases come from")
+            raise ValueRefusedError(
+                f"it has {'neither' if self.git is None else 'both'} of git and directory",
+                'Say where releases come from: git = "https://…" or directory = "/…/{version}"',
+            )
         return self
 
 
@@ -149,10 +117,10 @@ class BuildStep(Section):
     """``[[build]]``: run by ``/bin/sh -c`` in the release's tree."""
 
     name: Name
-    run: Annotated[str, StringConstraints(min_length=1)]
+    run: Script
     timeout: PositiveDuration = 600.0
     env: Environment = {}
-    env_file: str | None = None
+    env_file: AbsolutePath | None = None
 
 
 class SlotPorts(Section):
@@ -164,38 +132,46 @@ class SlotPorts(Section):
     @model_validator(mode="after")
     def _differ(self) -> SlotPorts:
         if self.blue == self.green:
-            raise ValueError("the two slots need ports of their own")
+            raise ValueRefusedError(
+                f"both slots have port {self.blue}", "Give each slot a port of its own"
+            )
         return self
 
 
 class SlotSockets(Section):
     """A unix socket for each slot: absolute, or inside the app's run directory."""
 
-    blue: Line
-    green: Line
+    blue: SocketPath
+    green: SocketPath
 
     @model_validator(mode="after")
     def _differ(self) -> SlotSockets:
         if self.blue == self.green:
-            raise ValueError("the two slots need sockets of their own")
+            raise ValueRefusedError(
+                "both slots have one socket", "Give each slot a socket of its own"
+            )
         return self
 
 
 class Service(Section):
     """``[services.NAME]``. Without ports and sockets it is a worker without traffic."""
 
-    command: Line
+    later: ClassVar[frozenset[str]] = frozenset({"exclusive", "instances", "limits", "sandbox"})
+
+    command: Command
     ports: SlotPorts | None = None
     sockets: SlotSockets | None = None
     env: Environment = {}
-    env_file: str | None = None
+    env_file: AbsolutePath | None = None
     keepalive: Annotated[int, Field(ge=0, le=1024, strict=True)] = 16
     stop_timeout: Duration = 10.0
 
     @model_validator(mode="after")
     def _one_address(self) -> Service:
         if self.ports is not None and self.sockets is not None:
-            raise ValueError("a service listens on ports or on sockets, not on both")
+            raise ValueRefusedError(
+                "a service listens on ports or on sockets, not on both", "Remove one of them"
+            )
         return self
 
     def address(self, slot: Slot, run: Path) -> Address | None:
@@ -212,14 +188,16 @@ class Service(Section):
 class Route(Section):
     """``[[routes]]``: what nginx sends to which service."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"assets"})
+
     path: Location
     service: Name
-    websocket: bool = False
+    websocket: Switch = False
     timeout: PositiveDuration = 60.0
 
 
 class Nginx(Section):
-    """``[nginx]``. ``switch`` is None where the file leaves it to the mode's default."""
+    """``[nginx]``: what nginx answers to, and how it is told of a switch."""
 
     server_name: tuple[ServerName, ...] = ("_",)
     listen: Annotated[tuple[Listen, ...], Field(min_length=1)] = ("80",)
@@ -233,11 +211,14 @@ class HttpProbe(Section):
 
     path: RequestPath
     method: Literal["GET", "HEAD", "POST"] = "GET"
-    status: Status | tuple[Status, ...] = 200
+    status: Annotated[
+        Annotated[Status, Tag("<one>")] | Annotated[tuple[Status, ...], Tag("<several>")],
+        Discriminator(_status_kind),
+    ] = 200
     headers: dict[str, Line] = {}  # of the answer; compared without case of the name
     request_headers: dict[str, Line] = {}
     body: str | None = None  # a text that the answer's body contains
-    json_fields: dict[str, Any] = Field(default={}, alias="json")  # dotted path = value
+    json_fields: dict[str, JsonValue] = Field(default={}, alias="json")  # dotted path = value
 
 
 class TcpProbe(Section):
@@ -256,7 +237,7 @@ class WebSocketProbe(Section):
 class CommandProbe(Section):
     """Passes when the command, run in the slot's tree, exits 0."""
 
-    run: Line
+    run: Command
 
 
 class Probe(Section):
@@ -274,7 +255,10 @@ class Probe(Section):
     @model_validator(mode="after")
     def _exactly_one(self) -> Probe:
         if sum(kind is not None for kind in self._kinds) != 1:
-            raise ValueError("a probe is exactly one of http, tcp, websocket, command")
+            raise ValueRefusedError(
+                "a probe is exactly one of http, tcp, websocket, command",
+                "Give it one of them, such as tcp = {}; a second one is a second [[gate.probes]]",
+            )
         return self
 
     @property
@@ -296,6 +280,8 @@ class Probe(Section):
 class Gate(Section):
     """``[gate]``: what a release must pass before it gets traffic."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"smoke", "unchanged"})
+
     deadline: PositiveDuration = 120.0
     healthy_for: Duration = 10.0
     probes: tuple[Probe, ...] = ()
@@ -304,6 +290,10 @@ class Gate(Section):
 class Watch(Section):
     """``[watch]``: how long, and by which probes, a release is watched after the switch."""
 
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"max_error_rate", "max_p99", "max_p99_ratio", "min_requests"}
+    )
+
     for_: Duration = Field(default=60.0, alias="for")
     interval: PositiveDuration = 2.0
     failures: Annotated[int, Field(ge=1, strict=True)] = 3  # in a row, of one probe
@@ -311,7 +301,7 @@ class Watch(Section):
 
 
 def _forever(value: Any) -> Any:
-    return None if value in ("forever", None) else parse_duration(value)
+    return None if value is None or value == "forever" else parse_duration(value)
 
 
 class Keep(Section):
@@ -323,10 +313,14 @@ class Keep(Section):
 class AppSettings(Section):
     """One app file."""
 
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"requires", "backup", "migrations", "promote", "webhook", "queue", "upgrade", "release"}
+    )
+
     app: App
     source: Source
     env: Environment = {}
-    env_file: str | None = None  # ``env_file`` of the ``[env]`` table
+    env_file: AbsolutePath | None = None  # ``env_file`` of the ``[env]`` table
     build: tuple[BuildStep, ...] = ()
     services: Annotated[dict[Name, Service], Field(min_length=1)]
     routes: tuple[Route, ...] = ()
@@ -350,9 +344,9 @@ class Limits(Section):
     builds: Annotated[int, Field(ge=1, strict=True)] = 2
 
 
-
-
 class DaemonSettings(Section):
     """``bluegreen.toml``."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"api", "notify"})
 
     limits: Limits = Limits()

@@ -1,0 +1,1 @@
+"""TOML files become validated settings; an error names file, line, key, wrong and right."""

@@ -1,0 +1,149 @@
+"""What two apps of one host, or two services of one app, cannot both have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bluegreen.config.draft import Draft
+from bluegreen.config.places import Place, dotted
+from bluegreen.config.problems import Finding
+from bluegreen.layout import Layout
+from bluegreen.model import Slot
+
+LONGEST_SOCKET = 107  # bytes of a path that fit into sockaddr_un (unix(7))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimant:
+    """An app file as far as it was understood."""
+
+    file: Path
+    draft: Draft
+
+
+@dataclass(frozen=True)
+class _Claim:
+    claimant: Claimant
+    place: Place
+
+    def seen_from(self, other: Claimant) -> str:
+        """``services.api.ports.blue`` or, from another file, that with app and file."""
+        key = dotted(self.place)
+        if other is self.claimant:
+            return key
+        return f"{key} of app {self.claimant.draft.name} ({self.claimant.file})"
+
+
+@dataclass
+class _Host:
+    """What has been claimed so far."""
+
+    names: dict[str, _Claim] = field(default_factory=dict)
+    slot_ports: dict[int, _Claim] = field(default_factory=dict)
+    listen_ports: dict[int, _Claim] = field(default_factory=dict)
+    sockets: dict[Path, _Claim] = field(default_factory=dict)
+    sites: dict[tuple[str, str], _Claim] = field(default_factory=dict)
+
+
+def conflicts(claimants: Sequence[Claimant], layout: Layout) -> Iterator[tuple[Claimant, Finding]]:
+    """Who claims what an earlier one of ``claimants`` has claimed."""
+    host = _Host()
+    for claimant in claimants:
+        for finding in (
+            *_name(host, claimant),
+            *_slots(host, claimant, layout),
+            *_site(host, claimant),
+        ):
+            yield claimant, finding
+
+
+def _name(host: _Host, claimant: Claimant) -> Iterator[Finding]:
+    claim = _Claim(claimant, ("app", "name"))
+    if (
+        claimant.draft.name
+        and (holder := host.names.setdefault(claimant.draft.name, claim)) != claim
+    ):
+        yield Finding(
+            place=claim.place,
+            wrong=f'"{claimant.draft.name}" is also the app of {holder.claimant.file}',
+            right="Keep one file for the app",
+        )
+
+
+def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]:
+    run = layout.app(claimant.draft.name).run
+    for name, service in claimant.draft.services.items():
+        if service.settings is None:
+            continue
+        kind = "ports" if service.settings.ports is not None else "sockets"
+        for slot in Slot:
+            address = service.settings.address(slot, run)
+            claim = _Claim(claimant, ("services", name, kind, slot.value))
+            if address is None:
+                continue
+            if address.port is not None:
+                yield from _port(host, claim, address.port)
+            if address.socket is not None:
+                yield from _socket(host, claim, address.socket)
+
+
+def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
+    listener = host.listen_ports.get(port)
+    holder = host.slot_ports.setdefault(port, claim) if listener is None else listener
+    if holder is not claim:
+        yield Finding(
+            place=claim.place,
+            wrong=f"port {port} is also {holder.seen_from(claim.claimant)}",
+            right="Give each service of each slot a port that nothing else on the host uses",
+        )
+
+
+def _socket(host: _Host, claim: _Claim, socket: Path) -> Iterator[Finding]:
+    holder = host.sockets.setdefault(socket, claim)
+    if holder is not claim:
+        yield Finding(
+            place=claim.place,
+            wrong=f"the socket {socket} is also {holder.seen_from(claim.claimant)}",
+            right="Give each service of each slot a socket of its own",
+        )
+    length = len(str(socket).encode())
+    if length > LONGEST_SOCKET:
+        yield Finding(
+            place=claim.place,
+            wrong=f"the socket's path is {length} bytes long, and sockets may have "
+            f"{LONGEST_SOCKET}: {socket}",
+            right="Write a shorter path, absolute if need be",
+        )
+
+
+def _site(host: _Host, claimant: Claimant) -> Iterator[Finding]:
+    nginx = claimant.draft.nginx
+    if nginx is None or nginx.mode != "site":
+        return
+    for index, listen in enumerate(nginx.listen):
+        claim = _Claim(claimant, ("nginx", "listen", index))
+        address, _, text = listen.rpartition(":")
+        port = int(text)
+        host.listen_ports.setdefault(port, claim)
+        if holder := host.slot_ports.get(port):
+            yield Finding(
+                place=claim.place,
+                wrong=f"port {port} is also {holder.seen_from(claimant)}",
+                right="Let nginx listen on a port that no service uses",
+            )
+        for number, server_name in enumerate(nginx.server_name):
+            name = _Claim(claimant, ("nginx", "server_name", number))
+            site = (f"{address or '0.0.0.0'}:{port}", server_name.lower())  # noqa: S104
+            if (other := host.sites.setdefault(site, name)).claimant is not claimant:
+                yield Finding(
+                    place=name.place,
+                    wrong=f"{_asked(server_name)} on {listen} is answered by "
+                    f"app {other.claimant.draft.name} ({other.claimant.file})",
+                    right="Give each app a server_name or a listen of its own",
+                )
+
+
+def _asked(server_name: str) -> str:
+    return "any name" if server_name == "_" else f'"{server_name}"'

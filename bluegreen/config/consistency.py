@@ -1,0 +1,137 @@
+"""What the parts of one app file say about each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+
+from bluegreen.config.draft import Draft
+from bluegreen.config.explain import nearest
+from bluegreen.config.placeholder_use import placeholder_findings
+from bluegreen.config.places import Place, dotted
+from bluegreen.config.problems import Finding
+from bluegreen.config.settings import Probe
+
+
+def inconsistencies(draft: Draft) -> Iterator[Finding]:
+    """Everything in an app file that is well-formed but cannot be meant."""
+    return chain(
+        _shared(draft),
+        _repeated_names(draft),
+        _routes(draft),
+        _probes(draft),
+        _gate(draft),
+        placeholder_findings(draft),
+    )
+
+
+def _shared(draft: Draft) -> Iterator[Finding]:
+    earlier: list[str] = []
+    for index, path in draft.shared:
+        for other in earlier:
+            if path == other:
+                wrong = f'"{path}" is listed twice'
+            elif path.startswith(f"{other}/") or other.startswith(f"{path}/"):
+                wrong = f'"{path}" and "{other}" lie in each other'
+            else:
+                continue
+            yield Finding(
+                place=("app", "shared", index), wrong=wrong, right="Keep the outer one only"
+            )
+            break
+        earlier.append(path)
+
+
+def _repeated_names(draft: Draft) -> Iterator[Finding]:
+    nginx = draft.nginx
+    return chain(
+        _repeated(
+            ((("build", index, "name"), step.name) for index, step in draft.steps),
+            "Give each build step a name of its own: its log is found by it",
+        ),
+        _repeated(
+            ((("routes", index, "path"), path) for index, path in draft.route_paths),
+            "Keep one route for the path",
+        ),
+        _repeated(
+            (
+                ((*place, "name"), f"{place[0]} {probe.name}")
+                for place, probe in draft.probes
+                if probe.name is not None
+            ),
+            "Give each probe a name of its own, or none",
+        ),
+        _repeated_items(("nginx", "listen"), nginx.listen if nginx else ()),
+        _repeated_items(("nginx", "server_name"), nginx.server_name if nginx else ()),
+    )
+
+
+def _repeated_items(place: Place, values: Sequence[str]) -> Iterator[Finding]:
+    named = (((*place, index), value.lower()) for index, value in enumerate(values))
+    return _repeated(named, "Keep one of them")
+
+
+def _repeated(named: Iterable[tuple[Place, str]], right: str) -> Iterator[Finding]:
+    first: dict[str, Place] = {}
+    for place, name in named:
+        if first.setdefault(name, place) != place:
+            yield Finding(place=place, wrong=f"the same as {dotted(first[name])}", right=right)
+
+
+def _routes(draft: Draft) -> Iterator[Finding]:
+    for index, name in draft.route_services:
+        place: Place = ("routes", index, "service")
+        service = draft.services.get(name)
+        if service is None:
+            yield _no_such_service(place, name, draft.services)
+        elif not service.has_address:
+            yield Finding(
+                place=place,
+                wrong=f'"{name}" has no ports or sockets that traffic could go to',
+                right=f"Give services.{name} ports = {{ blue = …, green = … }}",
+            )
+
+
+def _probes(draft: Draft) -> Iterator[Finding]:
+    for place, probe in draft.probes:
+        service = draft.services.get(probe.service)
+        if service is None:
+            yield _no_such_service((*place, "service"), probe.service, draft.services)
+        elif not service.has_address and probe.command is None:
+            yield Finding(
+                place=(*place, "service"),
+                wrong=f'"{probe.service}" has no ports or sockets that this probe could ask',
+                right=f"Give services.{probe.service} ports, or probe it with a command",
+            )
+
+
+def _no_such_service(place: Place, name: str, services: Mapping[str, object]) -> Finding:
+    return Finding(
+        place=place, wrong=f'there is no service "{name}"', right=nearest(name, services.keys())
+    )
+
+
+def _gate(draft: Draft) -> Iterator[Finding]:
+    if draft.gate is None:
+        return
+    deadline = draft.gate.deadline
+    if draft.gate.healthy_for >= deadline:
+        yield Finding(
+            place=("gate", "healthy_for"),
+            wrong=f"no release can be healthy for {draft.gate.healthy_for:g} s "
+            f"within a deadline of {deadline:g} s",
+            right="Make deadline longer than healthy_for, by the time that a start takes at least",
+        )
+    for place, probe in draft.probes:
+        if place[0] == "gate" and _outlasts(probe, deadline):
+            yield Finding(
+                place=(*place, "timeout"),
+                wrong=f"one attempt may take {probe.timeout:g} s, "
+                f"longer than the gate's deadline of {deadline:g} s",
+                right="Make it shorter than gate.deadline",
+            )
+
+
+def _outlasts(probe: Probe, deadline: float) -> bool:
+    # Only where the file says so: the default must not make a short deadline an error.
+    return "timeout" in probe.model_fields_set and probe.timeout > deadline

@@ -1,0 +1,146 @@
+"""As much of an app file as can be understood, so that one mistake does not hide the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from bluegreen.config.places import Place
+from bluegreen.config.settings import App, BuildStep, Gate, Nginx, Probe, Section, Service
+
+S = TypeVar("S", bound=Section)
+
+_KINDS = ("http", "tcp", "websocket", "command")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceDraft:
+    """A service that the file names. ``settings`` is None where nothing of it can be used."""
+
+    settings: Service | None
+    has_ports: bool
+    has_sockets: bool
+
+    @property
+    def has_address(self) -> bool:
+        return self.has_ports or self.has_sockets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """The parts of one app file, each with its place where that is not plain from the part."""
+
+    name: str  # the app's; empty where the file does not say, or cannot mean it
+    shared: tuple[tuple[int, str], ...]
+    directory: str | None  # of the source
+    env: Mapping[str, str]  # the texts of [env]
+    steps: tuple[tuple[int, BuildStep], ...]
+    services: Mapping[str, ServiceDraft]
+    route_paths: tuple[tuple[int, str], ...]
+    route_services: tuple[tuple[int, str], ...]
+    probes: tuple[tuple[Place, Probe], ...]
+    gate: Gate | None  # its times only
+    nginx: Nginx | None  # what it answers to only
+
+
+def draft(data: Mapping[str, Any]) -> Draft:
+    """Understand what can be understood of a parsed app file; never raises."""
+    app, source = _table(data.get("app")), _table(data.get("source"))
+    gate, watch = _table(data.get("gate")), _table(data.get("watch"))
+    named, directory = _exactly(App, app, "name"), source.get("directory")
+    return Draft(
+        name=named.name if named else "",
+        shared=_texts(_list(app.get("shared"))),
+        directory=directory if isinstance(directory, str) else None,
+        env={k: v for k, v in _table(data.get("env")).items() if isinstance(v, str)},
+        steps=_steps(data.get("build")),
+        services={
+            name: ServiceDraft(
+                settings=_salvage(Service, service, command="true"),
+                has_ports="ports" in _table(service),
+                has_sockets="sockets" in _table(service),
+            )
+            for name, service in _table(data.get("services")).items()
+        },
+        route_paths=_texts_of("path", data.get("routes")),
+        route_services=_texts_of("service", data.get("routes")),
+        probes=(*_probes("gate", gate), *_probes("watch", watch)),
+        gate=_exactly(Gate, gate, "deadline", "healthy_for"),
+        nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "listen", "server_name"),
+    )
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _texts(values: Iterable[Any]) -> tuple[tuple[int, str], ...]:
+    return tuple((index, value) for index, value in enumerate(values) if isinstance(value, str))
+
+
+def _texts_of(key: str, tables: Any) -> tuple[tuple[int, str], ...]:
+    return _texts(_table(table).get(key) for table in _list(tables))
+
+
+def _steps(tables: Any) -> tuple[tuple[int, BuildStep], ...]:
+    salvaged = (
+        (index, _salvage(BuildStep, table, name=f"unnamed-{index}", run="true"))
+        for index, table in enumerate(_list(tables))
+    )
+    return tuple((index, step) for index, step in salvaged if step is not None)
+
+
+def _probes(section: str, table: Mapping[str, Any]) -> Iterator[tuple[Place, Probe]]:
+    """The probes of ``section``; one that is of several kinds counts as one of each."""
+    for index, probe in enumerate(_list(table.get("probes"))):
+        common = {key: value for key, value in _table(probe).items() if key not in _KINDS}
+        kinds = [{kind: probe[kind]} for kind in _KINDS if kind in _table(probe)]
+        for kind in kinds or [{"command": {"run": "true"}}]:
+            if salvaged := _salvage(Probe, common | kind, command={"run": "true"}):
+                yield (section, "probes", index), salvaged
+
+
+def _exactly(model: type[S], table: Mapping[str, Any], *keys: str) -> S | None:
+    """Those ``keys`` of ``table``; None where one is wrong, as its default was not meant."""
+    try:
+        return model.model_validate({key: table[key] for key in keys if key in table})
+    except ValidationError:
+        return None
+
+
+def _salvage(model: type[S], table: Any, **instead: Any) -> S | None:
+    """``table`` without the keys that cannot be used, if that makes a ``model``.
+
+    ``instead`` stands in for what it cannot do without.
+    """
+    while isinstance(table, dict):
+        try:
+            return model.model_validate(table)
+        except ValidationError as error:
+            remaining = table
+            for details in error.errors(include_url=False):
+                remaining = _without(remaining, details["loc"])
+        if remaining == table:
+            remaining, instead = instead | table, {}
+        if remaining == table:
+            return None
+        table = remaining
+    return None
+
+
+def _without(table: dict[str, Any], place: Place) -> dict[str, Any]:
+    """A copy that lacks the innermost key on the way to ``place``."""
+    key = place[0] if place else None
+    if not isinstance(key, str) or key not in table:
+        return table
+    inner = table[key]
+    if isinstance(inner, dict) and len(place) > 1 and place[1] in inner:
+        return table | {key: _without(inner, place[1:])}
+    return {other: value for other, value in table.items() if other != key}

@@ -1,0 +1,125 @@
+"""Every text of an app file in which placeholders are expanded, and whether they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from bluegreen.config.draft import Draft
+from bluegreen.config.explain import nearest
+from bluegreen.config.placeholders import EVERYWHERE, listing, unknown_placeholders
+from bluegreen.config.places import Place
+from bluegreen.config.problems import Finding
+from bluegreen.config.settings import Probe
+
+_Texts = Iterator[tuple[Place, str]]
+
+
+def placeholder_findings(draft: Draft) -> Iterator[Finding]:
+    """What ``placeholders.expand`` would refuse once the app is deployed."""
+    everywhere = _everywhere(draft)
+    for where, text in _of_builds(draft):
+        yield from _check(where, text, everywhere, draft)
+    for name, service in draft.services.items():
+        known = _of_service(draft, name)
+        if service.settings is not None:
+            command: Place = ("services", name, "command")
+            yield from _check(command, service.settings.command, known, draft)
+            for where, text in _of_environment(("services", name, "env"), service.settings.env):
+                yield from _check(where, text, known, draft)
+    for place, probe in draft.probes:
+        if probe.service in draft.services:
+            for where, text in _of_probe(place, probe):
+                yield from _check(where, text, _of_service(draft, probe.service), draft)
+    yield from _directory(draft)
+
+
+def _everywhere(draft: Draft) -> frozenset[str]:
+    ports = (f"ports.{name}" for name, service in draft.services.items() if service.has_ports)
+    sockets = (f"sockets.{name}" for name, service in draft.services.items() if service.has_sockets)
+    return EVERYWHERE.union(ports, sockets)
+
+
+def _of_service(draft: Draft, name: str) -> frozenset[str]:
+    service = draft.services[name]
+    own = {"port": service.has_ports, "socket": service.has_sockets}
+    return _everywhere(draft).union(key for key, there in own.items() if there)
+
+
+def _of_environment(place: Place, environment: Mapping[str, object]) -> _Texts:
+    for name, value in environment.items():
+        if isinstance(value, str):
+            yield (*place, name), value
+
+
+def _of_builds(draft: Draft) -> _Texts:
+    yield from _of_environment(("env",), {k: v for k, v in draft.env.items() if k != "env_file"})
+    for index, step in draft.steps:
+        yield ("build", index, "run"), step.run
+        yield from _of_environment(("build", index, "env"), step.env)
+
+
+def _of_probe(place: Place, probe: Probe) -> _Texts:
+    if http := probe.http:
+        place = (*place, "http")
+        yield (*place, "path"), http.path
+        yield from _of_environment((*place, "headers"), http.headers)
+        yield from _of_environment((*place, "request_headers"), http.request_headers)
+        yield from _of_environment((*place, "json"), http.json_fields)
+        if http.body is not None:
+            yield (*place, "body"), http.body
+    if websocket := probe.websocket:
+        place = (*place, "websocket")
+        yield (*place, "path"), websocket.path
+        yield (*place, "expect"), websocket.expect
+        yield from _of_environment((*place, "headers"), websocket.headers)
+        if websocket.send is not None:
+            yield (*place, "send"), websocket.send
+    if probe.command:
+        yield (*place, "command", "run"), probe.command.run
+
+
+def _directory(draft: Draft) -> Iterator[Finding]:
+    if draft.directory is None:
+        return
+    place: Place = ("source", "directory")
+    for unknown in unknown_placeholders(draft.directory, {"version"}):
+        yield _unknown(place, unknown, {"version"}, draft)
+    if "{version}" not in draft.directory:
+        yield Finding(
+            place=place,
+            wrong="every version would be the same directory",
+            right='Say where in it the version stands, such as "/srv/releases/{version}"',
+        )
+
+
+def _check(place: Place, text: str, known: Collection[str], draft: Draft) -> Iterator[Finding]:
+    for unknown in unknown_placeholders(text, known):
+        yield _unknown(place, unknown, known, draft)
+
+
+def _unknown(place: Place, shown: str, known: Collection[str], draft: Draft) -> Finding:
+    if shown in ("{", "}"):
+        return Finding(
+            place=place,
+            wrong=f"a {shown} that belongs to no placeholder",
+            right=f"Write {shown * 2} for a literal brace; placeholders are {listing(known)}",
+        )
+    return Finding(
+        place=place,
+        wrong=f"there is no placeholder {shown} here",
+        right=f"{_advice(shown[1:-1], known, draft)}; write {{{{ and }}}} for literal braces",
+    )
+
+
+def _advice(name: str, known: Collection[str], draft: Draft) -> str:
+    kind, _, service = name.partition(".")
+    if kind in ("port", "socket") and not service:
+        others = [other for other in known if other.startswith(f"{kind}s.")]
+        return (
+            f"Only a service with {kind}s has one; name the service: {listing(others)}"
+            if others
+            else f"Only a service with {kind}s has one"
+        )
+    if kind in ("ports", "sockets") and service in draft.services:
+        return f'The service "{service}" has no {kind}'
+    return nearest(f"{{{name}}}", [f"{{{other}}}" for other in known])

@@ -1,0 +1,102 @@
+"""Placeholders such as ``{port}`` in commands, environments and probes.
+
+``{{`` and ``}}`` are literal braces. Every other brace must belong to a known placeholder, so that
+a misspelt one is found when the file is loaded and never reaches a shell as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import UsageError
+from bluegreen.layout import AppLayout
+from bluegreen.model import Slot
+
+# Known for every service and build step; port, socket, ports.X and sockets.X depend on the app.
+EVERYWHERE = frozenset({"slot", "version", "slot_dir", "shared_dir", "cache_dir"})
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+# What may be repeated in a message: other text between braces could be part of a secret.
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,60}")
+
+
+def unknown_placeholders(text: str, known: Collection[str]) -> list[str]:
+    """What ``expand`` would refuse in ``text``, each as it can be shown: ``{prot}``, ``{``."""
+    unknown: dict[str, None] = {}
+    for match in _TOKEN.finditer(text):
+        if match[0] in ("{{", "}}") or match[1] in known:
+            continue
+        named = match[1] is not None and _NAME.fullmatch(match[1])
+        unknown[match[0] if named else match[0][0]] = None
+    return list(unknown)
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """Replace each placeholder by its value, once: values are never expanded again.
+
+    Raises UsageError on an unknown placeholder or a lone brace.
+    """
+    if unknown := unknown_placeholders(text, values.keys()):
+        raise UsageError(
+            f"unknown placeholder {unknown[0]}",
+            remedy=f"Use one of {listing(values)}; write {{{{ and }}}} for literal braces.",
+        )
+
+    def value(match: re.Match[str]) -> str:
+        return values[match[1]] if match[1] is not None else match[0][0]
+
+    return _TOKEN.sub(value, text)
+
+
+def expand_argv(command: str, values: Mapping[str, str]) -> list[str]:
+    """The words of ``command``, each expanded after the split: a value never becomes two words."""
+    return [expand(word, values) for word in shlex.split(command)]
+
+
+def listing(names: Collection[str]) -> str:
+    """``{port}, {slot}``: placeholders as a sentence shows them."""
+    return ", ".join(f"{{{name}}}" for name in sorted(names))
+
+
+def slot_values(
+    settings: AppSettings,
+    layout: AppLayout,
+    slot: Slot,
+    *,
+    version: str,
+    tree: Path,
+    service: str | None,
+) -> dict[str, str]:
+    """The values for ``service`` of a slot, or for a build (``service`` None).
+
+    ``{slot_dir}`` is the tree itself, not the link in ``slots``: builds bake the path in, and a
+    tree never moves. ``{port}`` and ``{socket}`` exist for services that have one.
+    """
+    values = {
+        "slot": slot.value,
+        "version": version,
+        "slot_dir": str(tree),
+        "shared_dir": str(layout.shared),
+        "cache_dir": str(build_cache(layout)),
+    }
+    for name, other in settings.services.items():
+        address = other.address(slot, layout.run)
+        if address is None:
+            continue
+        kind, value = (
+            ("port", str(address.port)) if address.port is not None
+            else ("socket", str(address.socket))
+        )  # fmt: skip
+        values[f"{kind}s.{name}"] = value
+        if name == service:
+            values[kind] = value
+    return values
+
+
+def build_cache(layout: AppLayout) -> Path:
+    """The directory that builds keep from release to release."""
+    return layout.cache / "build"

@@ -1,0 +1,184 @@
+"""The kinds of value that the files hold: each is checked, and says what would be right.
+
+Durations are seconds (``"10m"``, ``"1.5s"``, ``"500ms"`` in a file), sizes are bytes
+(``"16MiB"``). A plain ValueError's text completes "Write …"; a ValueRefusedError carries both
+halves.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from datetime import date, datetime, time
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from bluegreen.config.git_url import check_git_url
+from bluegreen.config.refusal import ValueRefusedError
+
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(B|KiB|MiB|GiB|kB|MB|GB)")
+_SIZE_UNITS = {
+    "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9,
+}  # fmt: skip
+
+
+def parse_duration(value: Any) -> Any:
+    """Seconds from ``"10m"``; raises ValueError that says what would be right."""
+    if isinstance(value, float) and math.isfinite(value):
+        return value  # made by code, already in seconds
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('a number and a unit of time: "500ms", "30s", "10m", "24h" or "7d"')
+    return float(match[1]) * _DURATION_UNITS[match[2]]
+
+
+def parse_size(value: Any) -> Any:
+    """Bytes from ``"16MiB"``; raises ValueError that says what would be right."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value  # made by code, already in bytes
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('a number and a unit of size: "512KiB", "16MiB" or "1GiB"')
+    return int(float(match[1]) * _SIZE_UNITS[match[2]])
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
+        raise ValueError(
+            "a name of lower-case letters, digits and dashes, "
+            "beginning with a letter, at most 40 long"
+        )
+    return value
+
+
+def _user(value: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
+        raise ValueError('the name of a user of this host, such as "www-data"')
+    return value
+
+
+def _variable(value: str) -> str:
+    if value == "env_file":
+        raise ValueRefusedError(
+            "env_file is not a variable", 'Write env_file = "/path" beside env, not inside it'
+        )
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("a variable's name: letters, digits and _, not beginning with a digit")
+    return value
+
+
+def _inside(value: str) -> str:
+    parts = value.split("/")
+    if value.startswith("/") or ".." in parts or "" in parts or "." in parts or "\0" in value:
+        raise ValueError(
+            'a path inside the release, such as "data" or "backend/.env": '
+            "relative, without '..' and without empty parts"
+        )
+    return value
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or any(ord(character) < 32 for character in value):
+        raise ValueError("an absolute path, beginning with /")
+    return value
+
+
+def _socket(value: str) -> str:
+    # nginx reads it too: nothing that could end a directive.
+    if not re.fullmatch(r"[A-Za-z0-9._/@+-]+", value) or ".." in value.split("/"):
+        raise ValueError(
+            'a path of letters, digits and . _ / @ + -: "api-blue.sock" (in the app\'s run '
+            'directory) or "/run/shop/api-blue.sock"'
+        )
+    return value
+
+
+def _request_path(value: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~!&'()*+,=:@%/?{}-]*", value):
+        raise ValueError('a path of the site, such as "/" or "/api/health"')
+    return value
+
+
+def _location(value: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~@%/-]*", value):
+        raise ValueError('a path of the site, such as "/" or "/api/"')
+    return value
+
+
+def _listen(value: str) -> str:
+    if not re.fullmatch(r"(?:[0-9.]+:|\[[0-9A-Fa-f:]+\]:)?[0-9]{1,5}", value) or not (
+        0 < int(value.rsplit(":", 1)[-1]) < 65536
+    ):
+        raise ValueError('a port or an address with one: "80", "127.0.0.1:8080", "[::1]:8080"')
+    return value
+
+
+def _server_name(value: str) -> str:
+    if value != "_" and not re.fullmatch(r"(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", value):
+        raise ValueError('a host name such as "mon.example.org", "*.example.org", or "_" for any')
+    return value
+
+
+def _one_line(value: str) -> str:
+    if any(ord(character) < 32 and character != "\t" for character in value):
+        raise ValueError("one line of text, without control characters")
+    return value
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('text in quotes, such as "1", or { file = "/path" }')
+    return value
+
+
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("text without NUL characters")
+    return value
+
+
+def _command(value: str) -> str:
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise ValueRefusedError(
+            f"the command cannot be split into words ({error})".replace("No ", "no "),
+            "Close the quotes, and write a backslash twice",
+        ) from error
+    if not words or not words[0]:
+        raise ValueError('a program and its arguments, such as ".venv/bin/python app.py"')
+    return value
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, date | datetime | time):
+        raise ValueError("a value that JSON has: text, a number, true, false, a list or a table")
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
+PositiveDuration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Name = Annotated[str, AfterValidator(_name)]
+UserName = Annotated[str, AfterValidator(_user)]
+Switch = Annotated[bool, Field(strict=True)]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+InsidePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+SocketPath = Annotated[str, AfterValidator(_socket)]
+RequestPath = Annotated[str, AfterValidator(_request_path)]
+Location = Annotated[str, AfterValidator(_location)]
+Listen = Annotated[str, AfterValidator(_listen)]
+ServerName = Annotated[str, AfterValidator(_server_name)]
+Line = Annotated[str, StringConstraints(min_length=1), AfterValidator(_one_line)]
+Command = Annotated[Line, AfterValidator(_command)]
+Script = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_nul)]
+VariableName = Annotated[str, AfterValidator(_variable)]
+Status = Annotated[int, Field(ge=100, le=599, strict=True)]
+GitUrl = Annotated[Line, AfterValidator(check_git_url)]
+EnvText = Annotated[str, BeforeValidator(_text), AfterValidator(_without_nul)]
+JsonValue = Annotated[Any, AfterValidator(_json_value)]

@@ -1,0 +1,19 @@
+"""Whether a slot is well: probes, the gate before traffic, the watch after it."""
+
+from __future__ import annotations
+
+from bluegreen.health.attempt import probe_once
+from bluegreen.health.gate import pass_gate
+from bluegreen.health.ownership import listening, port_holder
+from bluegreen.health.target import ServiceView, Target
+from bluegreen.health.watch import keep_watch
+
+__all__ = [
+    "ServiceView",
+    "Target",
+    "keep_watch",
+    "listening",
+    "pass_gate",
+    "port_holder",
+    "probe_once",
+]

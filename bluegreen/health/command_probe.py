@@ -1,0 +1,56 @@
+"""The command probe: a command of the release's own, run in its tree."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shlex
+from pathlib import Path
+
+from bluegreen.config.placeholders import expand
+from bluegreen.config.settings import CommandProbe
+from bluegreen.health.answer import Answer, refused, shorten
+from bluegreen.health.target import Target
+from bluegreen.model import Job
+
+OUTPUT_READ = 4096  # bytes at the end of the output, for the answer
+_number = itertools.count(1)
+
+
+async def ask_command(
+    probe: CommandProbe, target: Target, service: str, label: str, timeout: float
+) -> Answer:
+    """Run the command; it passes with exit status 0, within ``timeout`` seconds.
+
+    No shell is involved. Its output is appended to ``gate-SERVICE-LABEL.log``. Raises UsageError
+    for an unknown placeholder, SupervisorError when it cannot be started.
+    """
+    name = f"{service}-{label}"  # both checked names, so fit for a file name
+    log_file = target.logs / f"gate-{name}.log"
+    job = Job(
+        name=f"{target.app}-{target.slot}-gate-{name}-{next(_number)}",
+        argv=tuple(expand(part, target.values[service]) for part in shlex.split(probe.run)),
+        cwd=target.tree,
+        env=dict(target.environment[service]),
+        timeout=timeout,
+        log_file=log_file,
+    )
+    before = await asyncio.to_thread(_size, log_file)
+    result = await target.jobs.run(job)
+    last = await asyncio.to_thread(_last_line, log_file, before)
+    text = f"{result.ending}: {last}" if last else result.ending
+    return Answer(passed=True, text=shorten(text)) if result.ok else refused(text)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _last_line(path: Path, start: int) -> str:
+    """The last line with text that was written after ``start`` bytes; "" if there is none."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(start, path.stat().st_size - OUTPUT_READ))
+        lines = file.read(OUTPUT_READ).decode(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.strip()), "")

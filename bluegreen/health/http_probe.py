@@ -1,0 +1,157 @@
+"""The http probe: status, headers, JSON fields and text of one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from bluegreen.config.placeholders import expand
+from bluegreen.config.settings import HttpProbe
+from bluegreen.health.answer import Answer, connection_failure, no_answer, refused, seconds, shorten
+from bluegreen.health.client import LARGEST_ANSWER, open_session, url
+from bluegreen.model import Address
+
+TOO_MANY_REQUESTS = 429
+_MISSING = object()
+
+
+async def ask_http(
+    probe: HttpProbe, address: Address, values: Mapping[str, str], timeout: float
+) -> Answer:
+    """One request, one complete answer, compared with what the probe wants.
+
+    ``timeout`` (seconds) bounds the whole. An answer counts when its body has ended, or has
+    reached 64 KiB. Raises UsageError for an unknown placeholder.
+    """
+    headers = {"Connection": "close", "Accept-Encoding": "identity"}
+    headers |= {name: expand(text, values) for name, text in probe.request_headers.items()}
+    target = url(address, expand(probe.path, values))
+    status: int | None = None
+    try:
+        async with (
+            asyncio.timeout(timeout),
+            open_session(address) as session,
+            session.request(
+                probe.method, target, headers=headers, allow_redirects=False
+            ) as response,
+        ):
+            status = response.status
+            body = await _read(response)
+    except TimeoutError:
+        if status is not None:
+            return refused(f"HTTP {status}, but the answer did not end within {seconds(timeout)}")
+        return no_answer(timeout)
+    except (OSError, aiohttp.ClientError, ValueError) as error:
+        return refused(connection_failure(error))
+    return _judge(probe, values, response, body)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) >= LARGEST_ANSWER:
+            break
+    return bytes(body[:LARGEST_ANSWER])
+
+
+def _judge(
+    probe: HttpProbe, values: Mapping[str, str], response: aiohttp.ClientResponse, body: bytes
+) -> Answer:
+    text = body.decode(errors="replace")
+    seen = text.strip() or response.reason or ""
+    wanted = (probe.status,) if isinstance(probe.status, int) else probe.status
+    if response.status not in wanted:
+        return refused(_wrong_status(response.status, wanted, seen))
+    problem = (
+        _wrong_header(probe, values, response.headers)
+        or _wrong_text(probe, values, text)
+        or _wrong_json(probe, values, body)
+    )
+    if problem is not None:
+        return refused(f"{response.status}, but {problem}")
+    return Answer(passed=True, text=shorten(f"{response.status} {seen}"))
+
+
+def _wrong_status(status: int, wanted: tuple[int, ...], seen: str) -> str:
+    if status == TOO_MANY_REQUESTS:
+        return (
+            f"HTTP {status}: {shorten(seen, 60)}; probing counts towards a rate limit: "
+            "raise the probe's `interval`"
+        )
+    if status < 400:  # not an error in itself, so what was wanted needs saying
+        return f"HTTP {status}, not {' or '.join(map(str, wanted))}: {seen}"
+    return f"HTTP {status}: {seen}"
+
+
+def _wrong_header(
+    probe: HttpProbe, values: Mapping[str, str], headers: Mapping[str, str]
+) -> str | None:
+    for name, text in probe.headers.items():
+        expected = expand(text, values)
+        found = headers.get(name)
+        if found is None:
+            return f"without the header {name}"
+        if found != expected:
+            return f"the header {name} is {json.dumps(found)}, not {json.dumps(expected)}"
+    return None
+
+
+def _wrong_text(probe: HttpProbe, values: Mapping[str, str], text: str) -> str | None:
+    if probe.body is None:
+        return None
+    expected = expand(probe.body, values)
+    if expected in text:
+        return None
+    return f"the body does not contain {json.dumps(shorten(expected, 60))}: {text}"
+
+
+def _wrong_json(probe: HttpProbe, values: Mapping[str, str], body: bytes) -> str | None:
+    if not probe.json_fields:
+        return None
+    text = body.decode(errors="replace")
+    if len(body) >= LARGEST_ANSWER:
+        return f"the body is longer than {LARGEST_ANSWER // 1024} KiB: {text[:100]}"
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return f"body is not JSON: {text or '(empty)'}"
+    for path, value in probe.json_fields.items():
+        # Texts only, as with the configuration check: a list is compared as it was written.
+        expected = expand(value, values) if isinstance(value, str) else value
+        found = _field(document, path)
+        if found is _MISSING:
+            return f"there is no field {path}: {text}"
+        if not _equal(found, expected):
+            seen = shorten(json.dumps(found, ensure_ascii=False), 80)
+            return f"{path} is {seen}, not {json.dumps(expected, ensure_ascii=False, default=str)}"
+    return None
+
+
+def _field(document: Any, path: str) -> Any:
+    found = document
+    for part in path.split("."):
+        if isinstance(found, dict):
+            found = found.get(part, _MISSING)
+        elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            return _MISSING
+    return found
+
+
+def _equal(found: Any, expected: Any) -> bool:
+    """Equal as JSON: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(found, bool) or isinstance(expected, bool):
+        return found is expected
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(_equal, found, expected))
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            _equal(found[key], expected[key]) for key in found
+        )
+    return bool(found == expected)

@@ -1,0 +1,136 @@
+"""Probes asked over and over, each in a task of its own, and what they answered so far."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from bluegreen.config.settings import Probe, TcpProbe
+from bluegreen.health.answer import seconds
+from bluegreen.health.attempt import probe_once
+from bluegreen.health.target import Target
+from bluegreen.model import ProbeResult
+
+
+class Track:
+    """The answers of one probe. Instants are of the event loop's clock, in seconds."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.attempts = 0
+        self.failures = 0
+        self.failures_in_a_row = 0
+        self.passing_since: float | None = None  # None: the last attempt failed, or none ended
+        self.passed_at: float | None = None
+        self.last_failure: ProbeResult | None = None
+        self.wake = asyncio.Event()
+
+    def count(self, result: ProbeResult, at: float) -> None:
+        self.attempts += 1
+        if result.passed:
+            self.failures_in_a_row = 0
+            self.passed_at = at
+            if self.passing_since is None:
+                self.passing_since = at
+        else:
+            self.failures += 1
+            self.failures_in_a_row += 1
+            self.passing_since = None
+            self.last_failure = result
+
+    def describe(self, tried_for: float) -> str:
+        """``service api: http /health: HTTP 503: … (failed 9 of 9 attempts in 14.9 s)``."""
+        name = f"service {self.probe.service}: {self.probe.label}"
+        if self.last_failure is None:
+            return f"{name}: no answer yet after {seconds(tried_for)}"
+        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        count = f"failed {self.failures} of {attempts} in {seconds(tried_for)}"
+        return f"{name}: {self.last_failure.answer} ({count})"
+
+
+class Probing:
+    """Asks every probe again and again while it is entered; leaving it ends all attempts.
+
+    ``pause`` says how many seconds a probe rests after an attempt. ``on_result`` is called on the
+    event loop with each result; what it raises comes out of ``changed`` or of the exit.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        probes: Sequence[Probe],
+        *,
+        pause: Callable[[Track], float],
+        on_result: Callable[[ProbeResult], None],
+    ) -> None:
+        self.tracks = [Track(probe) for probe in probes]
+        self._target = target
+        self._pause = pause
+        self._on_result = on_result
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        target = self._target
+        for track in self.tracks:
+            name = f"probe {target.app} {target.slot} {track.probe.service} {track.probe.label}"
+            task = asyncio.create_task(self._repeat(track), name=name)
+            task.add_done_callback(lambda _: self._changed.set())
+            self._tasks.append(task)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if error is None:
+            self._raise_failure()
+
+    async def changed(self, timeout: float) -> None:
+        """Wait for the next result, for ``timeout`` seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        self._changed.clear()
+        self._raise_failure()
+
+    def hurry(self) -> None:
+        """Have every probe that rests asked at once."""
+        for track in self.tracks:
+            track.wake.set()
+
+    def _raise_failure(self) -> None:
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+                raise failure
+
+    async def _repeat(self, track: Track) -> None:
+        while True:
+            result = await probe_once(self._target, track.probe)
+            track.count(result, asyncio.get_running_loop().time())
+            self._on_result(result)
+            self._changed.set()
+            track.wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause(track)):
+                    await track.wake.wait()
+
+
+def with_implied(target: Target, probes: Sequence[Probe]) -> list[Probe]:
+    """``probes``, and for each service with an address but without a probe that it accepts."""
+    probed = {probe.service for probe in probes}
+    implied = [
+        Probe(service=service, tcp=TcpProbe())
+        for service in target.services
+        if service not in probed and target.view.address(service) is not None
+    ]
+    return [*probes, *implied]

@@ -1,0 +1,41 @@
+"""A gate's refusal with its evidence: what failed, and what the service itself said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from bluegreen.errors import BluegreenError, GateError
+from bluegreen.health.target import Target
+
+LOG_LINES = 15  # of each failing service
+LOG_TIMEOUT = 5.0  # seconds
+
+
+async def refusal(
+    target: Target, message: str, *, services: Sequence[str], also: Sequence[str] = (), outcome: str
+) -> GateError:
+    """The error to raise. Its detail: ``also``, then the last log lines of ``services``.
+
+    ``outcome`` says what became of the traffic, and begins the remedy.
+    """
+    detail = [f"also: {line}" for line in also]
+    named = list(dict.fromkeys(services))
+    for service in named:
+        detail += [f"{service} | {line}" for line in await _log_tail(target, service)]
+    logs = " and ".join(f"`bluegreen logs {target.app} --service {name}`" for name in named)
+    remedy = f"{outcome}Read {logs}, mend the release and deploy it again."
+    return GateError(
+        f"{target.app} {target.version} in {target.slot}: {message}", remedy=remedy, detail=detail
+    )
+
+
+async def _log_tail(target: Target, service: str) -> list[str]:
+    try:
+        async with asyncio.timeout(LOG_TIMEOUT):
+            lines = await target.view.log_tail(service, LOG_LINES)
+    except TimeoutError:
+        return [f"(its log could not be read within {LOG_TIMEOUT:g} s)"]
+    except (BluegreenError, OSError) as error:
+        return [f"(its log could not be read: {error})"]
+    return lines or ["(it has logged nothing)"]

@@ -1,0 +1,55 @@
+"""The watch: a release that has traffic must stay well for a while, or it is switched back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from bluegreen.config.settings import Probe, Watch
+from bluegreen.health.gate import STATUS_POLL
+from bluegreen.health.probing import Probing, with_implied
+from bluegreen.health.refusal import refusal
+from bluegreen.health.restarts import Restarts
+from bluegreen.health.target import Target
+from bluegreen.model import ProbeResult
+
+
+async def keep_watch(
+    target: Target,
+    watch: Watch,
+    probes: Sequence[Probe],
+    *,
+    seconds: float,
+    on_result: Callable[[ProbeResult], None],
+) -> None:
+    """Return after ``seconds``, and one answer of each probe, if the release stayed well.
+
+    Each probe is asked every ``watch.interval`` seconds (its own ``interval`` is the gate's).
+    Where the watch has no probes of its own, services without a probe must accept connections, as
+    in the gate. Raises GateError as soon as a service ends or restarts, or one probe has failed
+    ``watch.failures`` times in a row.
+    """
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    restarts = Restarts(target)
+    asked = with_implied(target, probes) if watch.probes is None else probes
+    async with Probing(
+        target, asked, pause=lambda _: watch.interval, on_result=on_result
+    ) as probing:
+        while True:
+            if (fall := restarts.fall()) is not None:
+                raise await refusal(target, fall.what, services=[fall.service], outcome="")
+            now = clock()
+            for track in probing.tracks:
+                if track.failures_in_a_row >= watch.failures:
+                    raise await refusal(
+                        target,
+                        f"ill while watched, {track.failures_in_a_row} times in a row: "
+                        + track.describe(now - began),
+                        services=[track.probe.service],
+                        outcome="",
+                    )
+            left = began + seconds - now
+            if left <= 0 and all(track.attempts for track in probing.tracks):
+                return
+            await probing.changed(min(STATUS_POLL, left) if left > 0 else STATUS_POLL)

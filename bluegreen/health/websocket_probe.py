@@ -1,0 +1,100 @@
+"""The websocket probe: a handshake proves little, so a message is sent and its answer read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+import aiohttp
+
+from bluegreen.config.placeholders import expand
+from bluegreen.config.settings import WebSocketProbe
+from bluegreen.health.answer import Answer, connection_failure, no_answer, refused, seconds, shorten
+from bluegreen.health.client import LARGEST_ANSWER, RedirectedError, open_session, url
+from bluegreen.model import Address
+
+CLOSE_WAIT = aiohttp.ClientWSTimeout(ws_close=0.5)  # seconds for the other side's close
+
+
+async def ask_websocket(
+    probe: WebSocketProbe, address: Address, values: Mapping[str, str], timeout: float
+) -> Answer:
+    """Handshake, ``send``, and messages read until one contains ``expect``.
+
+    ``timeout`` (seconds) bounds all of it. Raises UsageError for an unknown placeholder.
+    """
+    headers = {name: expand(text, values) for name, text in probe.headers.items()}
+    target = url(address, expand(probe.path, values))
+    expected = expand(probe.expect, values)
+    message = None if probe.send is None else expand(probe.send, values)
+    conversation = _Conversation(expected, message)
+    try:
+        async with (
+            asyncio.timeout(timeout),
+            open_session(address) as session,
+            session.ws_connect(
+                target, headers=headers, max_msg_size=LARGEST_ANSWER, timeout=CLOSE_WAIT
+            ) as connection,
+        ):
+            answer = await conversation.hold(connection)
+    except TimeoutError:
+        return conversation.out_of_time(timeout)
+    except aiohttp.WSServerHandshakeError as error:
+        reason = error.message if error.status == 101 else f"HTTP {error.status}"
+        return refused(f"the handshake was refused: {reason}")
+    except RedirectedError as error:
+        return refused(f"the handshake was redirected: {error}")
+    except (OSError, aiohttp.ClientError, ValueError) as error:
+        return refused(connection_failure(error))
+    return answer
+
+
+class _Conversation:
+    """What is said over one WebSocket."""
+
+    def __init__(self, expected: str, message: str | None) -> None:
+        self.expected = expected
+        self.message = message
+        self.last: str | None = None  # the last message that was not the expected one
+        self.open = False
+        self.answer: Answer | None = None
+
+    async def hold(self, connection: aiohttp.ClientWebSocketResponse) -> Answer:
+        self.open = True
+        if self.message is not None:
+            try:
+                await connection.send_str(self.message)
+            except ConnectionError:  # closed already: what it said with the close is read below
+                self.message = None
+        while self.answer is None:
+            self.answer = self._judge(await connection.receive(), connection)
+        return self.answer
+
+    def _judge(
+        self, received: aiohttp.WSMessage, connection: aiohttp.ClientWebSocketResponse
+    ) -> Answer | None:
+        if received.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            data = received.data
+            text = data if isinstance(data, str) else bytes(data).decode(errors="replace")
+            if self.expected in text:
+                return Answer(passed=True, text=shorten(f"answered {text}"))
+            self.last = text
+            return None
+        if received.type is aiohttp.WSMsgType.ERROR:
+            return refused(f"the connection broke: {received.data}")
+        when = "right after the handshake" if self.last is None else f"after {self._quoted()}"
+        return refused(f"closed with {connection.close_code} {when}")
+
+    def _quoted(self) -> str:
+        return json.dumps(shorten(self.last or "", 80), ensure_ascii=False)
+
+    def out_of_time(self, timeout: float) -> Answer:
+        """What to say when the time was over; an answer that had come before it counts."""
+        if self.answer is not None:
+            return self.answer
+        if not self.open:
+            return no_answer(timeout)
+        expected = json.dumps(shorten(self.expected, 60), ensure_ascii=False)
+        came = "none came" if self.last is None else f"the last was {self._quoted()}"
+        return refused(f"no message containing {expected} within {seconds(timeout)}: {came}")

@@ -1,0 +1,43 @@
+"""What the world says an app's slots hold, for a store that has lost its memory."""
+
+from __future__ import annotations
+
+from bluegreen.layout import Layout
+from bluegreen.model import Slot, SlotRecord, SlotState
+from bluegreen.operations.runtime import AppRuntime
+
+
+async def observe_slots(app: AppRuntime) -> None:
+    """Fill the records from the slots' links, the stamps of their trees, and the marker.
+
+    The slot that serves counts as having passed its gate: the marker was moved there for it.
+    """
+    for slot in Slot:
+        tree = await app.trees.current(slot)
+        info = None if tree is None else app.trees.info(tree)
+        if info is None:
+            continue
+        active = app.active is slot
+        await app.save_slot(
+            SlotRecord(
+                app=app.name,
+                slot=slot,
+                state=SlotState.HOT if active else SlotState.COLD,
+                version=info.version,
+                commit=info.commit,
+                tree=tree,
+                operation=info.operation,
+                gated_by=info.operation if active else None,
+            )
+        )
+
+
+def first_free_operation(layout: Layout) -> int:
+    """One more than the highest operation that trees and logs still bear the number of."""
+    numbers = [0]
+    for tree in layout.state.glob("apps/*/trees/*-*"):
+        number = tree.name.split("-", 1)[0]
+        numbers.append(int(number) if number.isdecimal() else 0)
+    for logs in layout.logs.glob("apps/*/operations/*"):
+        numbers.append(int(logs.name) if logs.name.isdecimal() else 0)
+    return max(numbers) + 1

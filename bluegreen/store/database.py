@@ -1,0 +1,268 @@
+"""The SQLite file: opened so that a commit survives a power cut, written one transaction a visit.
+
+aiosqlite runs one statement a visit to its thread, and a visit costs about half as much as a
+durable commit. So a transaction is a function that is run whole in one visit: transactions never
+interleave, and a caller that is cancelled leaves one committed or rolled back, never open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from bluegreen.errors import StoreError
+from bluegreen.files import rename_durably, sync_directory
+from bluegreen.store.failures import corrupt, from_os, from_sqlite
+from bluegreen.store.migrations import migrate
+
+Row = sqlite3.Row
+Result = TypeVar("Result")
+Work = Callable[[sqlite3.Connection], Result]
+
+LOCK_WAIT = 5.0  # seconds to wait for another process that holds the file
+ANSWER_WITHIN = 30.0  # seconds; a disk that takes longer is given up on
+QUICK_CHECK_UP_TO = 64 * 2**20  # bytes; a larger file would delay the start of the daemon
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    # Without it INSERT OR REPLACE deletes rows behind the triggers' back.
+    "PRAGMA recursive_triggers = ON",
+)
+
+
+class _Transactions(sqlite3.Connection):
+    """A connection whose ``commit`` runs the transaction that was staged first.
+
+    ``aiosqlite.Connection.commit`` calls it in its thread.
+    """
+
+    def __init__(
+        self, *arguments: Any, staged: deque[Callable[[sqlite3.Connection], None]], **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._staged = staged
+
+    def commit(self) -> None:
+        work = self._staged.popleft()
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            work(self)
+            self.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:  # SQLite rolls back by itself after some errors
+                self.execute("ROLLBACK")
+            raise
+
+
+class Database:
+    """One connection that writes and one that reads; a read sees committed transactions only."""
+
+    def __init__(
+        self,
+        path: Path,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        staged: deque[Callable[[sqlite3.Connection], None]],
+    ) -> None:
+        self._path = path
+        self._writer = writer
+        self._reader = reader
+        self._staged = staged
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._open = True
+
+    @classmethod
+    async def open(cls, path: Path) -> Database:
+        """Open or create the file at ``path``, readable by its owner only, in its newest schema.
+
+        Raises StoreCorruptError, StoreFullError (disk full or read-only) or StoreError.
+        """
+        try:
+            size = await asyncio.to_thread(_prepare, path)
+        except OSError as error:
+            raise from_os(error, path) from error
+        staged: deque[Callable[[sqlite3.Connection], None]] = deque()
+        factory = functools.partial(_Transactions, staged=staged)
+        connections: list[aiosqlite.Connection] = []
+        try:
+            writer = await _connect(path, connections, factory=factory)
+            for pragma in _PRAGMAS:
+                await writer.execute_fetchall(pragma)
+            await _require_wal(writer, path)
+            if size < QUICK_CHECK_UP_TO:
+                await _check(writer, path)
+            await migrate(writer, path)
+            reader = await _connect(path, connections)
+            await reader.execute_fetchall("PRAGMA query_only = ON")
+        except BaseException as error:
+            for connection in connections:
+                await connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise from_sqlite(error, path, opening=True) from error
+            raise
+        return cls(path, writer, reader, staged)
+
+    async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """The rows of one query. Raises StoreError."""
+        self._require_open()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return list(await self._reader.execute_fetchall(sql, parameters))
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self._path) from error
+        except TimeoutError as error:
+            raise self._silent() from error
+
+    def begin(
+        self, work: Work[Result], committed: Callable[[Result], None] | None = None
+    ) -> asyncio.Task[Result]:
+        """Run ``work`` as one transaction, which goes on when the caller is cancelled.
+
+        ``work`` gets the connection, in another thread; what it raises rolls all of it back.
+        ``committed`` is called on the loop after the commit, in the order of the commits.
+        The task raises StoreError or what ``work`` raised; :meth:`close` waits for it.
+        """
+        self._require_open()
+        task = asyncio.create_task(self._transact(work, committed), name="store transaction")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return task
+
+    async def outcome(self, task: asyncio.Task[Result]) -> Result:
+        """What the transaction ``task`` returned. Raises StoreError when it takes too long.
+
+        A caller cancelled while it waits does not know whether the transaction was committed;
+        whatever it begins afterwards comes after it.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return await asyncio.shield(task)
+        except TimeoutError as error:
+            task.add_done_callback(_report_failure)
+            raise self._silent() from error
+        except asyncio.CancelledError:
+            task.add_done_callback(_report_failure)
+            raise
+
+    async def write(self, work: Work[Result]) -> Result:
+        """Run ``work`` as one transaction and wait for its commit; see :meth:`begin`."""
+        return await self.outcome(self.begin(work))
+
+    async def close(self) -> None:
+        """Wait for the transactions that were begun, then close the file. May be repeated.
+
+        Raises StoreError when the disk does not let them end.
+        """
+        while self._writing:
+            _, pending = await asyncio.wait(set(self._writing), timeout=ANSWER_WITHIN)
+            if pending:
+                raise self._silent()
+        self._open = False
+        try:
+            await self._reader.close()
+        finally:
+            await self._writer.close()  # the last to close checkpoints and removes the WAL
+
+    async def _transact(
+        self, work: Work[Result], committed: Callable[[Result], None] | None
+    ) -> Result:
+        results: list[Result] = []
+        # Staged and queued without an await between: the order of both is the same.
+        self._staged.append(lambda connection: results.append(work(connection)))
+        try:
+            await self._writer.commit()
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self._path) from error
+        [result] = results
+        if committed is not None:
+            committed(result)
+        return result
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise StoreError(
+                f"the store {self._path} is closed: the daemon is stopping",
+                remedy="ask again when the daemon has been started",
+            )
+
+    def _silent(self) -> StoreError:
+        return StoreError(
+            f"the store {self._path} did not answer within {ANSWER_WITHIN:g} s",
+            remedy="look at the kernel's log for errors of that disk, then ask again; "
+            "`bluegreen history` shows whether the change was recorded",
+        )
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged database out of the way, with its WAL; returns where it is now. Blocking.
+
+    Nothing may have it open. ``sqlite3`` opens the result for a look at what is left.
+    Raises OSError.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
+    # The database itself last: a new one must never find the WAL of the old one beside it.
+    for suffix in ("-wal", "-shm", ""):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            rename_durably(source, aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _prepare(path: Path) -> int:
+    """Create directory and file if they are missing; the size of file and WAL in bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        sync_directory(path.parent)
+    wal = path.with_name(f"{path.name}-wal")
+    return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
+
+
+async def _connect(
+    path: Path, connections: list[aiosqlite.Connection], **options: Any
+) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, timeout=LOCK_WAIT, **options)
+    connections.append(connection)
+    connection.row_factory = Row
+    return connection
+
+
+async def _require_wal(connection: aiosqlite.Connection, path: Path) -> None:
+    [(mode,)] = await connection.execute_fetchall("PRAGMA journal_mode")
+    if mode != "wal":
+        raise StoreError(
+            f"the store {path} cannot have a write-ahead log there (journal mode {mode})",
+            remedy=f"{path.parent} must be on a local file system, not a network one",
+        )
+
+
+async def _check(connection: aiosqlite.Connection, path: Path) -> None:
+    rows = await connection.execute_fetchall("PRAGMA quick_check(5)")
+    findings = [str(finding) for (finding,) in rows]
+    if findings != ["ok"]:
+        raise corrupt(path, findings)
+
+
+def _report_failure(task: asyncio.Task[Any]) -> None:
+    """A write that failed after its caller had left is still heard of."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        task.get_loop().call_exception_handler(
+            {"message": "a change that nobody waits for was not recorded", "exception": error}
+        )

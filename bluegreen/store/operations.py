@@ -1,0 +1,203 @@
+"""Operations and their states, as rows. What changes rows runs inside a transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bluegreen.errors import BusyError, IllegalTransitionError, NotFoundError
+from bluegreen.model import (
+    Lane,
+    Operation,
+    OperationError,
+    OperationKind,
+    OperationState,
+    PhaseName,
+    Release,
+    Requester,
+    Slot,
+)
+from bluegreen.store.database import Row
+from bluegreen.store.failures import DuplicateKeyError
+from bluegreen.store.transitions import check_is_running, check_operation_transition
+
+BY_ID = "SELECT * FROM operations_now WHERE id = ?"
+BY_KEY = "SELECT * FROM operations_now WHERE app = ? AND idempotency_key = ?"
+HOLDER = (
+    "SELECT * FROM operations_now"
+    " WHERE id = (SELECT operation FROM running WHERE app = ? AND lane = ?)"
+)
+UNFINISHED = "SELECT * FROM operations_now WHERE state IN ('queued', 'running') ORDER BY id"
+NEWEST = (
+    "SELECT * FROM operations_now WHERE id < coalesce(?, 9223372036854775807)"
+    " ORDER BY id DESC LIMIT ?"
+)
+NEWEST_OF_APP = (
+    "SELECT * FROM operations_now WHERE app = ? AND id < coalesce(?, 9223372036854775807)"
+    " ORDER BY id DESC LIMIT ?"
+)
+_LATEST_PHASE = "SELECT phase FROM phases WHERE operation = ? ORDER BY id DESC LIMIT 1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOperation:
+    """What is known of an operation as it begins."""
+
+    app: str
+    kind: OperationKind
+    lane: Lane
+    version: str | None
+    slot: Slot | None
+    from_slot: Slot | None
+    requested_by: Requester
+    idempotency_key: str | None
+    data: Mapping[str, Any]
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """``data`` as JSON; what JSON has no word for (a path) becomes its text."""
+    return json.dumps(data, default=str, allow_nan=False)
+
+
+def not_found(operation: int) -> NotFoundError:
+    return NotFoundError(
+        f"there is no operation {operation}", remedy="`bluegreen history` lists the operations"
+    )
+
+
+def to_operation(row: Row) -> Operation:
+    error = None
+    if row["error"] is not None:
+        recorded = json.loads(row["error"])
+        error = OperationError(**{**recorded, "detail": tuple(recorded["detail"])})
+    return Operation(
+        id=row["id"],
+        app=row["app"],
+        kind=OperationKind(row["kind"]),
+        lane=Lane(row["lane"]),
+        state=OperationState(row["state"]),
+        version=row["version"],
+        commit=row["commit_id"],
+        slot=Slot(row["slot"]) if row["slot"] else None,
+        from_slot=Slot(row["from_slot"]) if row["from_slot"] else None,
+        requested_by=Requester(name=row["requested_by"], via=row["requested_via"]),
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        error=error,
+    )
+
+
+def find(connection: sqlite3.Connection, operation: int) -> Operation:
+    """Raises NotFoundError."""
+    row = connection.execute(BY_ID, (operation,)).fetchone()
+    if row is None:
+        raise not_found(operation)
+    return to_operation(row)
+
+
+def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) -> Operation:
+    """Record an operation that is running from now on and holds its lane.
+
+    Raises DuplicateKeyError, or BusyError when another one holds the lane.
+    """
+    if new.idempotency_key is not None:
+        used = connection.execute(BY_KEY, (new.app, new.idempotency_key)).fetchone()
+        if used is not None:
+            raise DuplicateKeyError(new.app, new.idempotency_key, used["id"])
+    holder = connection.execute(HOLDER, (new.app, new.lane)).fetchone()
+    if holder is not None:
+        phase = connection.execute(_LATEST_PHASE, (holder["id"],)).fetchone()
+        raise busy_error(
+            new.app, to_operation(holder), PhaseName(phase["phase"]) if phase else None
+        )
+    now = time.time()
+    [identifier] = connection.execute(
+        "INSERT INTO operations (id, app, kind, lane, version, slot, from_slot, requested_by,"
+        " requested_via, idempotency_key, data, created_at)"
+        " VALUES ((SELECT max(coalesce(max(id), 0) + 1, ?) FROM operations),"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (
+            first_id, new.app, new.kind, new.lane, new.version, new.slot, new.from_slot,
+            new.requested_by.name, new.requested_by.via, new.idempotency_key,
+            json_text(new.data), now,
+        ),
+    ).fetchone()  # fmt: skip
+    _insert_state(connection, identifier, None, OperationState.QUEUED, now)
+    _insert_state(connection, identifier, OperationState.QUEUED, OperationState.RUNNING, now)
+    return find(connection, identifier)
+
+
+def finish(
+    connection: sqlite3.Connection,
+    operation: int,
+    state: OperationState,
+    error: OperationError | None,
+) -> Operation:
+    """Record an outcome and let go of the lane. Raises NotFoundError, IllegalTransitionError."""
+    present = find(connection, operation)
+    _insert_state(connection, operation, present.state, state, time.time(), error)
+    return find(connection, operation)
+
+
+def resolve(
+    connection: sqlite3.Connection, operation: int, release: Release, slot: Slot | None
+) -> None:
+    """Record which release the operation is about, once. Raises IllegalTransitionError."""
+    row = connection.execute(BY_ID, (operation,)).fetchone()
+    if row is None:
+        raise not_found(operation)
+    check_is_running(operation, OperationState(row["state"]), f"the release {release.label}")
+    if row["resolved"]:
+        raise IllegalTransitionError(
+            f"operation {operation} is already about {to_operation(row).version}: "
+            f"{release.label} cannot take its place",
+            remedy="deploy that version in an operation of its own",
+        )
+    connection.execute(
+        "INSERT INTO resolutions (operation, version, commit_id, origin, slot, at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (operation, release.version, release.commit, release.origin, slot, time.time()),
+    )
+
+
+def _insert_state(
+    connection: sqlite3.Connection,
+    operation: int,
+    previous: OperationState | None,
+    state: OperationState,
+    at: float,
+    error: OperationError | None = None,
+) -> None:
+    check_operation_transition(operation, previous, state)
+    connection.execute(
+        "INSERT INTO operation_states (operation, previous, state, at, error)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (operation, previous, state, at, json_text(asdict(error)) if error else None),
+    )
+
+
+def busy_error(app: str, holder: Operation, phase: PhaseName | None = None) -> BusyError:
+    """The error for an app that ``holder`` is busy with, in ``phase`` if that is known."""
+    what = [holder.kind.value]
+    if holder.version is not None:
+        what.append(holder.version)
+    elif holder.slot is not None:
+        what.append(f"to {holder.slot.value}")
+    doing = f"{' '.join(what)}, phase {phase.value}" if phase else " ".join(what)
+    return BusyError(
+        f"{app} is busy: operation {holder.id} ({doing}) by {holder.requested_by.name}, "
+        f"since {_clock_time(holder.created_at)}",
+        remedy=f"`bluegreen logs {app} {holder.id} --follow` to watch it, or "
+        f"`bluegreen cancel {app}` to stop it",
+    )
+
+
+def _clock_time(at: float) -> str:
+    """Local time of day, with the date when that is not today's."""
+    then, now = time.localtime(at), time.localtime()
+    same_day = (then.tm_year, then.tm_yday) == (now.tm_year, now.tm_yday)
+    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S", then)

@@ -1,0 +1,66 @@
+"""The recorded steps of operations' phases, as rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bluegreen.model import OperationState, PhaseName, PhaseRecord, PhaseState
+from bluegreen.store.database import Row
+from bluegreen.store.operations import json_text, not_found
+from bluegreen.store.transitions import check_phase_transition
+
+OF_OPERATION = (
+    "SELECT operation, phase, state, at, data FROM phases WHERE operation = ? ORDER BY id"
+)
+# CROSS JOIN keeps SQLite to this order: newest operations first, until there are enough; and not
+# all history is searched for a phase that no operation has.
+SECONDS = (
+    "SELECT done.at - intent.at AS seconds"
+    " FROM (SELECT id FROM operations WHERE app = ? ORDER BY id DESC LIMIT 1000) AS o"
+    " CROSS JOIN phases AS intent ON intent.operation = o.id"
+    " CROSS JOIN phases AS done ON done.operation = o.id AND done.phase = intent.phase"
+    " WHERE intent.phase = ? AND intent.state = 'intent' AND done.state = 'done'"
+    " AND done.at >= intent.at"
+    " ORDER BY o.id DESC LIMIT ?"
+)
+_PRESENT = (
+    "SELECT s.state AS operation_state, (SELECT p.state FROM phases AS p"
+    " WHERE p.operation = s.operation AND p.phase = ? ORDER BY p.id DESC LIMIT 1) AS phase_state"
+    " FROM operation_states AS s WHERE s.operation = ? ORDER BY s.id DESC LIMIT 1"
+)
+
+
+def to_phase_record(row: Row) -> PhaseRecord:
+    return PhaseRecord(
+        operation=row["operation"],
+        phase=PhaseName(row["phase"]),
+        state=PhaseState(row["state"]),
+        at=row["at"],
+        data=json.loads(row["data"]),
+    )
+
+
+def insert(
+    connection: sqlite3.Connection,
+    operation: int,
+    phase: PhaseName,
+    state: PhaseState,
+    data: Mapping[str, Any],
+) -> None:
+    """Record the next step of a phase. Raises NotFoundError, IllegalTransitionError."""
+    present = connection.execute(_PRESENT, (phase, operation)).fetchone()
+    if present is None:
+        raise not_found(operation)
+    previous = PhaseState(present["phase_state"]) if present["phase_state"] else None
+    check_phase_transition(
+        operation, OperationState(present["operation_state"]), phase, previous, state
+    )
+    connection.execute(
+        "INSERT INTO phases (operation, phase, previous, state, at, data)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (operation, phase, previous, state, time.time(), json_text(data)),
+    )

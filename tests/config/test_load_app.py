@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from bluegreen.config.load import InvalidConfiguration, load_app
+from bluegreen.config.settings import SecretFile
+from bluegreen.model import SwitchMode
+from tests.config.samples import SHOP, problems_of, small_app, write
+
+
+def test_a_full_app_file_becomes_settings(tmp_path: Path) -> None:
+    shop = load_app(write(tmp_path, SHOP))
+    assert shop.name == "shop"
+    assert shop.env_file == "/etc/shop.env"
+    assert shop.env == {"TOKEN": SecretFile(file="/etc/bluegreen/secrets/jwt"), "MODE": "{slot}"}
+    assert [step.timeout for step in shop.build] == [600.0, 600.0]
+    assert shop.services["api"].stop_timeout == 30.0
+    assert shop.routes[1].websocket
+    assert shop.nginx.switch is SwitchMode.RELOAD
+    assert shop.nginx.max_body == 32 * 2**20
+    assert [probe.label for probe in shop.watch_probes] == ["tcp"]
+    assert shop.gate.probes[1].interval == 0.5
+    assert shop.keep.hot is None
+
+
+def test_a_small_app_file_gets_the_defaults(tmp_path: Path) -> None:
+    app = load_app(write(tmp_path, small_app("tiny", 9001, 9101), "tiny"))
+    assert (app.gate.deadline, app.gate.healthy_for, app.watch.for_) == (120.0, 10.0, 60.0)
+    assert app.keep.hot == 86400.0
+    assert app.nginx.mode == "site"
+    assert app.watch_probes == ()
+
+
+# (what is replaced in SHOP, by what, key, a part of what is wrong, a part of what is right)
+REFUSALS: list[tuple[str, str, str, str, str]] = [
+    # Keys and sections
+    ("shared =", "sharde =", "app.sharde", "no key of that name", '"shared" is meant'),
+    ("keepalive", "keepaliv", "services.api.keepaliv", "no key", '"keepalive" is meant'),
+    ("interval =", "intervall =", "gate.probes[1].intervall", "no key", '"interval" is meant'),
+    ("[keep]\nhot", "[kept]\nhot", "kept", "no key of that name", '"keep" is meant'),
+    ("status = [", "stats = [", "gate.probes[0].http.stats", "no key", '"status" is meant'),
+    ("{ file =", "{ flie =", "env.TOKEN.flie", "no key of that name", '"file" is meant'),
+    ('user   = "www-data"', "overlap = false", "app.overlap", "not supported yet", "Remove"),
+    ("failures = 2", "max_error_rate = 0.1", "watch.max_error_rate", "not supported yet", "R"),
+    ("websocket = true", 'assets = "x"', "routes[1].assets", "not supported yet", "Remove"),
+    ("keepalive = 0", "exclusive = true", "services.api.exclusive", "not supported yet", "R"),
+    ("[app]", "env_file = '/x'\n[app]", "env_file", "no key", "under [env]"),
+    ("[app]", 'app = "x"\n[other]', "app", '"x" cannot be used', "Write a table"),
+    # Values
+    ('name   = "shop"', 'name = "Shop"', "app.name", '"Shop" cannot', "lower-case letters"),
+    ('name   = "shop"', "", "app.name", "it is missing", "Add name"),
+    ('"www-data"', '"www data"', "app.user", "cannot be used", "a user of this host"),
+    ('["data",', '["../data",', "app.shared[0]", "cannot be used", "inside the release"),
+    ('["data",', '["/data",', "app.shared[0]", "cannot be used", "inside the release"),
+    ('["data",', '["backend",', "app.shared[1]", "lie in each other", "Keep the outer one"),
+    ('["data",', '["backend/.env",', "app.shared[1]", "is listed twice", "Keep"),
+    ("submodules = false", 'submodules = "no"', "source.submodules", '"no"', "true or false"),
+    ('timeout = "2m"', "timeout = 2", "source.timeout", "2 cannot", "a unit of time"),
+    ('timeout = "2m"', 'timeout = "0s"', "source.timeout", '"0s" cannot', "greater than 0"),
+    ('MODE = "{slot}"', "MODE = 1", "env.MODE", "this value cannot", "text in quotes"),
+    ('MODE = "{slot}"', '2MODE = "1"', "env.2MODE", "cannot", "a variable's name"),
+    ('MODE = "{slot}"', 'M = "\\u0000"', "env.M", "cannot", "without NUL"),
+    ('"/etc/shop.env"', '"shop.env"', "env.env_file", '"shop.env" cannot', "absolute path"),
+    ('"/etc/web.env"', '"web.env"', "services.web.env_file", "cannot", "absolute path"),
+    ("green = 9183", 'green = "9183"', "services.api.ports.green", '"9183"', "without quotes"),
+    ("green = 9183", "green = 99999", "services.api.ports.green", "99999", "65535 or less"),
+    ("green = 9183", "green = 9083", "services.api.ports", "both slots", "of its own"),
+    (", green = 9183", "", "services.api.ports.green", "it is missing", "Add green"),
+    ('"web-green.sock"', '"web-blue.sock"', "services.web.sockets", "both slots", "its own"),
+    ('"web-blue.sock"', '"../x.sock"', "services.web.sockets.blue", "cannot", "a path of"),
+    ('"web-blue.sock"', '"a;b"', "services.web.sockets.blue", "cannot", "a path of"),
+    ("keepalive = 0", "sockets = { blue = 'a', green = 'b' }", "services.api", "not on both",
+     "Remove one"),
+    ('"node server.js {socket}"', '"node \'x"', "services.web.command", "split into words",
+     "Close the quotes"),
+    ('"node server.js {socket}"', '" "', "services.web.command", "cannot", "a program"),
+    ("[services.worker]", "[services.My_Worker]", "services.My_Worker", "cannot", "a name of"),
+    ('path = "/"', 'path = "/;x"', "routes[1].path", "cannot", "a path of the site"),
+    ('["80", ', '["0", ', "nginx.listen[0]", '"0" cannot', "a port or an address"),
+    ('["80", "[::]:80"]', '"80"', "nginx.listen", '"80" cannot', "in brackets"),
+    ('["80", "[::]:80"]', "[]", "nginx.listen", "a list cannot", "at least 1"),
+    ('"shop.example.org",', '"a b",', "nginx.server_name[0]", "cannot", "a host name"),
+    ('mode = "site"', 'mode = "sites"', "nginx.mode", '"sites"', '"site", "snippet" or "ups'),
+    ('switch = "reload"', 'switch = "x"', "nginx.switch", '"x"', '"marker" or "reload"'),
+    ('"32MiB"', '"32"', "nginx.max_body", '"32" cannot', "a unit of size"),
+    ('"32MiB"', f'"{"9" * 400}GB"', "nginx.max_body", "cannot", "a unit of size"),
+    ("[200, 204]", "[200, 999]", "gate.probes[0].http.status[1]", "999", "599 or less"),
+    ("[200, 204]", '"200"', "gate.probes[0].http.status", '"200"', "without quotes"),
+    ('"ok",', "1979-05-27,", "gate.probes[0].http.json.status", "1979-05-27", "JSON has"),
+    ("tcp = {}", "tcp = {}, command = { run = 'x' }", "watch.probes[0]", "exactly one", "Give"),
+    ("failures = 2", "failures = 0", "watch.failures", "0 cannot", "1 or more"),
+    ('"forever"', '"ever"', "keep.hot", '"ever" cannot', "a unit of time"),
+    # The source
+    ('git = "https://example.org/shop.git"', "", "source", "neither", "Say where"),
+    ("submodules = false", "directory = '/a/{version}'", "source", "both", "Say where"),
+    ('git = "https://example.org/shop.git"', "directory = '/srv/shop'", "source.directory",
+     "the same directory", "{version}"),
+    ('git = "https://example.org/shop.git"', "directory = '/srv/{slot}/{version}'",
+     "source.directory", "no placeholder {slot}", "{version}"),
+    ("https://example.org", "https://me:s3cret@example.org", "source.git", "credentials",
+     "Keep tokens out"),
+    # What the parts say of each other
+    ('service = "api"\n\n', 'service = "apy"\n\n', "routes[0].service", 'no service "apy"',
+     '"api" is meant'),
+    ('service = "api"\n\n', 'service = "worker"\n\n', "routes[0].service", "no ports",
+     "Give services.worker ports"),
+    ('path = "/"', 'path = "/api/"', "routes[1].path", "the same as routes[0].path", "Keep"),
+    ('name = "frontend"', 'name = "backend"', "build[1].name", "build[0].name", "Give each"),
+    ("[[gate.probes]]\nservice = \"worker\"", "[[gate.probes]]\nservice = \"wroker\"",
+     "gate.probes[2].service", 'no service "wroker"', '"worker" is meant'),
+    ("{ service = \"api\", tcp", "{ service = \"worker\", tcp", "watch.probes[0].service",
+     "no ports", "probe it with a command"),
+    ('healthy_for = "10s"', 'healthy_for = "2m"', "gate.healthy_for", "within a deadline",
+     "longer than healthy_for"),
+    ('timeout = "3s"', 'timeout = "3m"', "gate.probes[1].timeout", "longer than the gate's",
+     "shorter"),
+    ('listen = ["80",', 'listen = ["80", "80",', "nginx.listen[1]", "the same", "Keep one"),
+    ('listen = ["80",', 'listen = ["9083",', "nginx.listen[0]", "port 9083 is also services",
+     "Let nginx listen"),
+    # Placeholders
+    ("--port {port}", "--port {prot}", "services.api.command", "{prot}", '"{port}" is meant'),
+    ("server.js {socket}", "server.js {port}", "services.web.command", "{port}", "only a serv"),
+    ("worker.py {ports.api}", "worker.py {ports.web}", "services.worker.command",
+     "{ports.web}", 'service "web" has no ports'),
+    ("{{level}}", "{level}", "services.api.env.FORMAT", "{level}", "literal braces"),
+    ("{{level}}", "${HOME", "services.api.env.FORMAT", "a { that belongs", "Write {{"),
+    ('"npm ci"', '"npm ci {port}"', "build[1].run", "{port}", "{ports.api}"),
+    ("{ports.api}\" }", "{ports.ap}\" }", "build[0].env.API", "{ports.ap}", "{ports.api}"),
+    ('MODE = "{slot}"', 'MODE = "{port}"', "env.MODE", "{port}", "name the service"),
+    ("/health?{slot}", "/health?{slt}", "gate.probes[0].http.path", "{slt}", "{slot}"),
+    ('"{version}" }', '"{verson}" }', "gate.probes[0].http.json.'build.version'",
+     "{verson}", "{version}"),
+    ("'{{\"type\": \"ping\"}}'", "'{\"type\": 1}'", "gate.probes[1].websocket.send",
+     "a { that belongs", "Write {{"),
+    ('expect = "pong"', 'expect = "{pong}"', "gate.probes[1].websocket.expect", "{pong}", "li"),
+    ('"python check.py"', '"check {x}"', "gate.probes[2].command.run", "{x}", "literal"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "wrong", "right"), REFUSALS, ids=[r[2] for r in REFUSALS]
+)
+def test_each_mistake_is_refused_with_its_place_and_its_remedy(
+    tmp_path: Path, old: str, new: str, key: str, wrong: str, right: str
+) -> None:
+    assert SHOP.count(old) == 1
+    found = problems_of(tmp_path, SHOP.replace(old, new))
+    problem = next((p for p in found if p.key == key), None)
+    assert problem is not None, [str(p) for p in found]
+    shown = str(problem)
+    assert shown.startswith(f"{tmp_path}/shop.toml:{problem.line}: {key}: ")
+    assert wrong in problem.wrong, shown
+    assert right.lower() in problem.right.lower(), shown
+    assert problem.line is not None
+    changed = SHOP.replace(old, new).splitlines()[problem.line - 1]
+    *_, parent, last = ("[", *re.findall(r"[A-Za-z_.-]+", key.replace(".", " ")))
+    # The line holds the key itself, or the table that lacks it.
+    assert last in changed or parent in changed, (shown, changed)
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["requires", "backup", "migrations", "promote", "queue", "release", "webhook", "upgrade"],
+)
+def test_sections_of_later_versions_are_refused(tmp_path: Path, section: str) -> None:
+    (problem,) = problems_of(tmp_path, f"{SHOP}\n[{section}]\nx = 1\n")
+    assert (problem.key, problem.wrong) == (section, "not supported yet")
+    assert problem.line == SHOP.count("\n") + 2
+
+
+@pytest.mark.parametrize("section", ["webhook", "upgrade", "gate.smoke", "gate.unchanged"])
+def test_lists_of_tables_of_later_versions_are_refused(tmp_path: Path, section: str) -> None:
+    (problem,) = problems_of(tmp_path, f"{SHOP}\n[[{section}]]\nx = 1\n")
+    assert (problem.key, problem.wrong) == (section, "not supported yet")
+
+
+@pytest.mark.parametrize(
+    ("table", "keys"),
+    [
+        ("source", ["tarball", "verify", "allow_private", "sha256", "checksums", "minisign"]),
+        ("services.api", ["exclusive", "instances", "limits", "sandbox"]),
+        ("watch", ["max_error_rate", "max_p99", "max_p99_ratio", "min_requests"]),
+    ],
+)
+def test_keys_of_later_versions_are_refused(tmp_path: Path, table: str, keys: list[str]) -> None:
+    later = "".join(f"{key} = 1\n" for key in keys)
+    found = problems_of(tmp_path, SHOP.replace(f"[{table}]\n", f"[{table}]\n{later}"))
+    assert [(p.key, p.wrong) for p in found] == [
+        (f"{table}.{k}", "not supported yet") for k in keys
+    ]
+
+
+def test_all_problems_of_a_file_are_reported_at_once_in_the_order_of_its_lines(
+    tmp_path: Path,
+) -> None:
+    text = (
+        SHOP.replace("shared =", "sharde =")
+        .replace("MODE = ", "MODE = 3 # ")
+        .replace("{{level}}", "{level}")
+        .replace("keepalive = 0", "keepalive = -1")
+        .replace('service = "web"\nwebsocket', 'service = "wbe"\nwebsockets')
+        .replace('"/health?{slot}"', '"/health?{slt}"\nstatu = 1')
+    )
+    found = problems_of(tmp_path, f"{text}\n[backup]\n")
+    assert [problem.key for problem in found] == [
+        "app.sharde",
+        "env.MODE",
+        "services.api.env.FORMAT",
+        "services.api.keepalive",
+        "routes[1].service",
+        "routes[1].websockets",
+        "gate.probes[0].http.path",
+        "gate.probes[0].http.statu",
+        "backup",
+    ]
+
+
+def test_a_service_without_a_command_does_not_hide_its_other_mistakes(tmp_path: Path) -> None:
+    text = SHOP.replace('command = ".venv', 'comand = ".venv').replace("{{level}}", "{level}")
+    keys = {problem.key for problem in problems_of(tmp_path, text)}
+    assert keys == {"services.api.comand", "services.api.command", "services.api.env.FORMAT"}
+
+
+def test_a_probe_of_two_kinds_is_checked_as_both(tmp_path: Path) -> None:
+    text = SHOP.replace("command = { run =", "http = { path = '/{x}' }\ncommand = { run =")
+    found = problems_of(tmp_path, text)
+    assert {problem.key for problem in found} == {
+        "gate.probes[2]",
+        "gate.probes[2].service",
+        "gate.probes[2].http.path",
+    }
+
+
+def test_a_wrong_default_is_no_second_problem(tmp_path: Path) -> None:
+    text = SHOP.replace('deadline = "2m"', "deadline = 5").replace(
+        'healthy_for = "10s"', 'healthy_for = "5m"'
+    )
+    assert [problem.key for problem in problems_of(tmp_path, text)] == ["gate.deadline"]
+
+
+def test_env_file_inside_a_services_env_is_told_apart(tmp_path: Path) -> None:
+    text = SHOP.replace('FORMAT = "{{level}}"', 'env_file = "/x"')
+    (problem,) = problems_of(tmp_path, text)
+    assert (problem.key, problem.line) == ("services.api.env.env_file", 32)
+    assert "beside env" in problem.right
+
+
+def test_secrets_are_never_repeated(tmp_path: Path) -> None:
+    text = (
+        SHOP.replace('MODE = "{slot}"', "MODE = 20001234")
+        .replace("example.org/shop", "u:20001234@example.org/shop")
+        .replace("{{level}}", "{20001234}")
+        .replace("status = [200", "request_headers = { Authorization = 20001234 }\nstatus = [200")
+    )
+    found = problems_of(tmp_path, text)
+    assert len(found) == 4
+    assert "20001234" not in "".join(str(problem) for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "wrong"),
+    [
+        ("[app]\nname = shop\n", 2, "Invalid value"),
+        ("[app]\nname = 'a'\nname = 'b'\n", 3, "Cannot overwrite a value"),
+        ("[app]\n[app]\n", 2, "twice"),
+        ("[app]\nname = [1,\n\n", 2, "this is not TOML"),
+        (f"a = {'1' * 5000}", None, "this is not TOML"),
+        (f"a = {'[' * 5000}{']' * 5000}", None, "nested too deeply"),
+        ("[app]\nname = '\xff'", 2, "not UTF-8"),
+        ("x = 1\n" * 200_000, None, "larger than"),
+    ],
+)
+def test_what_is_not_toml_is_refused_with_its_line(
+    tmp_path: Path, text: str, line: int | None, wrong: str
+) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InvalidConfiguration) as caught:
+        load_app(file)
+    (problem,) = caught.value.problems
+    assert problem.line == line
+    assert wrong in problem.wrong
+    assert str(problem).startswith(f"{file}:{line}: " if line else f"{file}: ")
+
+
+def test_a_file_that_is_missing_or_no_file_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "shop.toml"
+    os.mkfifo(pipe)
+    for file, wrong in ((tmp_path / "none.toml", "No such file"), (pipe, "not an ordinary file")):
+        with pytest.raises(InvalidConfiguration) as caught:
+            load_app(file)
+        assert wrong in caught.value.problems[0].wrong
+
+
+def test_a_file_is_named_after_its_app(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        load_app(write(tmp_path, SHOP, "store"))
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.line) == ("app.name", 2)
+    assert '"shop" and its file "store.toml"' in problem.wrong
+
+
+def test_two_services_of_an_app_cannot_share_a_port_or_socket(tmp_path: Path) -> None:
+    text = SHOP.replace(
+        "[services.worker]",
+        "[services.ws]\ncommand = 'x'\nports = { blue = 9183, green = 9283 }\n"
+        "[services.rpc]\ncommand = 'x'\nsockets = { blue = 'r', green = './web-blue.sock' }\n"
+        "[services.worker]",
+    )
+    found = problems_of(tmp_path, text)
+    assert [(problem.key, problem.wrong) for problem in found] == [
+        ("services.ws.ports.blue", "port 9183 is also services.api.ports.green"),
+        (
+            "services.rpc.sockets.green",
+            "the socket /run/bluegreen/apps/shop/web-blue.sock is also services.web.sockets.blue",
+        ),
+    ]
+
+
+def test_the_error_lists_every_problem_and_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        load_app(write(tmp_path, SHOP.replace("user ", "usr ").replace("[keep]", "[kep]")))
+    error = caught.value
+    assert error.message == "the configuration cannot be used: 2 problems in shop.toml"
+    assert error.detail == tuple(str(problem) for problem in error.problems)
+    assert "bluegreen check" in error.remedy
+    assert error.exit_status == 2

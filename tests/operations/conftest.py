@@ -1,0 +1,31 @@
+"""A running daemon with the sample app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.stack import Stack, stack
+
+
+@pytest.fixture
+async def empty() -> AsyncIterator[Stack]:
+    """A root without an app and without a daemon."""
+    async with stack() as built:
+        yield built
+
+
+@pytest.fixture
+async def served(empty: Stack) -> Stack:
+    """The sample app, never deployed, and its daemon."""
+    empty.write_app(env={"MONITOR_CRASH_AFTER": "2"})
+    await empty.serve()
+    return empty
+
+
+@pytest.fixture
+async def deployed(served: Stack) -> Stack:
+    """The sample app with v1 serving."""
+    await served.deploy("v1")
+    return served

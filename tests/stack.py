@@ -1,0 +1,236 @@
+"""A whole bluegreen for a test: a root, a real daemon process, nginx, git and the sample app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bluegreen.demo.appfile import SERVICES, monitor_app_file
+from bluegreen.demo.versions import make_repository
+from bluegreen.layout import Layout
+from bluegreen.processes import ProcessIdentity, Session, identify
+from bluegreen.supervisors.sessions import session_members
+
+PATIENCE = 60.0  # seconds that anything may take before a test fails
+POLL = 0.02  # seconds
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON document that was printed; of several, the last."""
+        return json.loads(self.out.splitlines()[-1])
+
+
+def kernel_ports(count: int) -> list[int]:
+    """Distinct loopback ports that were free a moment ago."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [listener.getsockname()[1] for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+async def eventually(condition: Callable[[], Awaitable[Any]] | Callable[[], Any], what: str) -> Any:
+    """Wait until ``condition`` returns something true, and return it. AssertionError names it."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        result = condition()
+        if asyncio.iscoroutine(result):
+            result = await result
+        if result:
+            return result
+        await asyncio.sleep(POLL)
+    raise AssertionError(f"never came true: {what}")
+
+
+@dataclass
+class Stack:
+    """One root. Apps are written to it before the daemon is started, or taken up by reload."""
+
+    root: Path
+    repository: Path
+    listen: dict[str, int] = field(default_factory=dict)
+    ports: dict[str, list[int]] = field(default_factory=dict)
+    daemon: asyncio.subprocess.Process | None = None
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.root)
+
+    def write_app(self, name: str = "monitor", **options: Any) -> Path:
+        """An app file for the sample app; see ``monitor_app_file`` for the options."""
+        services = options.pop("services", SERVICES)
+        if name not in self.ports:
+            self.listen[name], *self.ports[name] = kernel_ports(1 + 2 * len(services))
+        text = monitor_app_file(
+            name=name,
+            source=options.pop("source", str(self.repository)),
+            ports=self.ports[name],
+            listen=self.listen[name],
+            services=services,
+            **options,
+        )
+        path = self.layout.app_files / f"{name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def url(self, name: str = "monitor") -> str:
+        return f"http://127.0.0.1:{self.listen[name]}"
+
+    # -- the daemon -------------------------------------------------------------------------
+
+    @property
+    def daemon_log(self) -> Path:
+        return self.root / "daemon.log"
+
+    async def serve(self, *options: str, prefix: tuple[str, ...] = ()) -> None:
+        """Start the daemon and wait until it answers. AssertionError quotes its log."""
+        with self.daemon_log.open("ab") as log:
+            self.daemon = await asyncio.create_subprocess_exec(
+                *prefix, PYTHON, "-m", "bluegreen", "serve", "--root", str(self.root), *options,
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        process = self.daemon
+
+        async def answers() -> bool:
+            if process.returncode is not None:
+                raise AssertionError(f"the daemon has ended:\n{self.daemon_log.read_text()}")
+            return (await self.cli("status", "--json")).status == 0
+
+        await eventually(answers, "the daemon answers")
+
+    async def kill(self) -> None:
+        """SIGKILL the daemon."""
+        assert self.daemon is not None
+        with contextlib.suppress(ProcessLookupError):
+            self.daemon.kill()
+        await self.daemon.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM the daemon; its exit status."""
+        assert self.daemon is not None
+        self.daemon.terminate()
+        return await asyncio.wait_for(self.daemon.wait(), PATIENCE)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.daemon is not None
+        self.daemon.send_signal(number)
+
+    # -- commands ---------------------------------------------------------------------------
+
+    async def start_cli(self, *arguments: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            PYTHON, "-m", "bluegreen", *arguments, "--root", str(self.root),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+    async def cli(self, *arguments: str) -> Answer:
+        """Run one command to its end."""
+        process = await self.start_cli(*arguments)
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        return Answer(process.returncode or 0, out.decode(), err.decode())
+
+    async def deploy(self, version: str, app: str = "monitor") -> Answer:
+        """Deploy, and fail the test with all that was said unless it worked."""
+        answer = await self.cli("deploy", app, version)
+        assert answer.status == 0, answer.out + answer.err
+        return answer
+
+    async def status(self, app: str = "monitor") -> Any:
+        return (await self.cli("status", app, "--json")).document["apps"][0]
+
+    async def operations(self, app: str = "monitor") -> list[Any]:
+        """Newest first."""
+        answer = await self.cli("history", app, "--json", "--limit", "100")
+        operations: list[Any] = answer.document["operations"]
+        return operations
+
+    def marker(self, app: str = "monitor") -> str:
+        """The slot that the marker names; AssertionError unless there is exactly one."""
+        names = {path.name for path in self.layout.app(app).traffic.iterdir()}
+        (slot,) = names & {"blue", "green"}
+        return slot
+
+    # -- the end ----------------------------------------------------------------------------
+
+    async def end(self) -> None:
+        """End the daemon, what it has started, and its nginx: only those, by identity."""
+        if self.daemon is not None and self.daemon.returncode is None:
+            await self.kill()
+        for member in self.live_processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member.pid, signal.SIGKILL)
+        await self._end_nginx()
+
+    def live_processes(self) -> list[ProcessIdentity]:
+        """Every live process of the sessions that the daemon has recorded."""
+        found: list[ProcessIdentity] = []
+        for path in self.layout.process_records.glob("*.json"):
+            session = json.loads(path.read_text())["session"]
+            leader = ProcessIdentity(**session["leader"])
+            found += session_members(
+                Session(leader=leader, invocation=session["invocation"]), psutil.pids()
+            )
+        return found
+
+    async def _end_nginx(self) -> None:
+        for pid_file in self.layout.nginx.rglob("*.pid"):
+            text = pid_file.read_text().strip()
+            identity = identify(int(text)) if text.isdecimal() else None
+            if identity is None or str(self.root) not in _command_line(identity.pid):
+                continue
+            os.kill(identity.pid, signal.SIGTERM)
+            await eventually(lambda i=identity: identify(i.pid) != i, "nginx has ended")
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except FileNotFoundError:
+        return ""
+
+
+@contextlib.asynccontextmanager
+async def stack() -> AsyncIterator[Stack]:
+    """A root with the sample app's repository beside it, ended and removed afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="bg-"))
+    repository = root / "monitor.git"
+    await asyncio.to_thread(make_repository, repository)
+    built = Stack(root=root, repository=repository)
+    try:
+        yield built
+    finally:
+        await built.end()
+        await asyncio.to_thread(shutil.rmtree, root)

@@ -1,0 +1,258 @@
+"""Operations and their phases as the store keeps them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bluegreen.errors import BusyError, IllegalTransitionError, NotFoundError, StoreError
+from bluegreen.model import (
+    Lane,
+    Operation,
+    OperationError,
+    OperationKind,
+    OperationState,
+    PhaseName,
+    PhaseState,
+    Release,
+    Slot,
+    SlotRecord,
+    SlotState,
+)
+from bluegreen.store import DuplicateKeyError, Store
+from bluegreen.store.operations import busy_error
+from tests.store.rows import ALICE, assert_nothing_is_half, deploy, opened, switch
+
+V2 = Release(app="shop", version="v2", commit="0a1b2c3d4e5f", origin="https://example.org/shop")
+
+
+async def test_a_new_operation_is_running_and_holds_its_lane(store: Store) -> None:
+    created = await deploy(store)
+    assert created == Operation(
+        id=1, app="shop", kind=OperationKind.DEPLOY, lane=Lane.RELEASE,
+        state=OperationState.RUNNING, version="v2", commit=None, slot=Slot.GREEN,
+        from_slot=Slot.BLUE, requested_by=ALICE, created_at=created.created_at,
+    )  # fmt: skip
+    assert await store.operation(1) == created
+    assert await store.holder("shop", Lane.RELEASE) == created
+    assert await store.holder("shop", Lane.SWITCH) is None
+    assert await store.holder("blog", Lane.RELEASE) is None
+    assert await store.unfinished() == [created]
+
+
+async def test_a_first_phase_is_recorded_with_the_operation(store: Store) -> None:
+    operation = await switch(store, data={"from": Slot.GREEN})
+    [intent] = await store.phases(operation.id)
+    assert (intent.operation, intent.phase) == (operation.id, PhaseName.SWITCH)
+    assert (intent.state, intent.data) == (PhaseState.INTENT, {"from": "green"})
+
+
+async def test_a_second_operation_in_a_lane_is_told_who_holds_it(store: Store) -> None:
+    first = await deploy(store)
+    await store.record_phase(first.id, PhaseName.BUILD, PhaseState.INTENT)
+    with pytest.raises(BusyError) as refusal:
+        await deploy(store, version="v3")
+    assert refusal.value.exit_status == 4
+    assert refusal.value.message.startswith(
+        "shop is busy: operation 1 (deploy v2, phase build) by uid 1000 (alice), since "
+    )
+    assert "`bluegreen logs shop 1 --follow`" in refusal.value.remedy
+    assert "`bluegreen cancel shop`" in refusal.value.remedy
+    assert await store.unfinished() == [first]
+
+
+async def test_a_busy_error_tells_what_is_known(store: Store) -> None:
+    operation = await switch(store)
+    assert "operation 1 (switch to blue) by" in busy_error("shop", operation).message
+    long_ago = Operation(**{**vars(operation), "created_at": 86400.0 * 365})
+    assert ", since 1971-01-01 " in busy_error("shop", long_ago).message
+
+
+async def test_lanes_and_apps_do_not_hold_each_other_up(store: Store) -> None:
+    operations = [await deploy(store), await switch(store), await deploy(store, "blog")]
+    assert await store.unfinished() == operations
+
+
+@pytest.mark.parametrize("outcome", [state for state in OperationState if state.is_final])
+async def test_an_outcome_is_kept_and_frees_the_lane(store: Store, outcome: OperationState) -> None:
+    created = await deploy(store)
+    good = outcome is OperationState.SUCCEEDED
+    error = None if good else OperationError(
+        kind="build", message="npm failed", remedy="fix it", detail=("line 1", "line 2")
+    )  # fmt: skip
+    finished = await store.finish_operation(created.id, outcome, error=error)
+    assert (finished.state, finished.error) == (outcome, error)
+    assert finished.finished_at is not None
+    assert finished.finished_at >= finished.created_at
+    assert await store.operation(created.id) == finished
+    assert await store.holder("shop", Lane.RELEASE) is None
+    assert await store.unfinished() == []
+    assert (await deploy(store)).id == created.id + 1
+
+
+@pytest.mark.parametrize("outcome", [state for state in OperationState if state.is_final])
+async def test_nothing_follows_an_outcome(
+    store: Store, path: Path, outcome: OperationState
+) -> None:
+    operation = await deploy(store)
+    finished = await store.finish_operation(operation.id, outcome)
+    for state in OperationState:
+        with pytest.raises(IllegalTransitionError):
+            await store.finish_operation(operation.id, state)
+    with pytest.raises(IllegalTransitionError):
+        await store.record_phase(operation.id, PhaseName.BUILD, PhaseState.INTENT)
+    with pytest.raises(IllegalTransitionError):
+        await store.resolve_release(operation.id, V2)
+    assert await store.operation(operation.id) == finished
+    with opened(path) as connection:
+        assert_nothing_is_half(connection)
+
+
+async def test_the_last_phase_and_the_slots_are_recorded_with_the_outcome(store: Store) -> None:
+    operation = await switch(store)
+    hot = SlotRecord(
+        app="shop", slot=Slot.BLUE, state=SlotState.HOT, version="v1", gated_by=operation.id
+    )
+    cold = SlotRecord(app="shop", slot=Slot.GREEN, state=SlotState.COLD, version="v2")
+    await store.finish_operation(
+        operation.id,
+        OperationState.SUCCEEDED,
+        phase=(PhaseName.SWITCH, PhaseState.DONE, {"ms": 3}),
+        slots=[hot, cold],
+    )
+    assert [(p.state, p.data) for p in await store.phases(operation.id)] == [
+        (PhaseState.INTENT, {}),
+        (PhaseState.DONE, {"ms": 3}),
+    ]
+    assert await store.slots("shop") == {Slot.BLUE: hot, Slot.GREEN: cold}
+
+
+async def test_an_outcome_that_is_refused_takes_all_that_went_with_it_along(store: Store) -> None:
+    operation = await switch(store)
+    contradictory = SlotRecord(app="shop", slot=Slot.BLUE, state=SlotState.HOT, version="v1")
+    with pytest.raises(StoreError, match="hot_has_passed_its_gate"):
+        await store.finish_operation(
+            operation.id,
+            OperationState.SUCCEEDED,
+            phase=(PhaseName.SWITCH, PhaseState.DONE, {}),
+            slots=[contradictory],
+        )
+    assert len(await store.phases(operation.id)) == 1
+    assert await store.unfinished() == [operation]
+    assert (await store.slots("shop"))[Slot.BLUE].state is SlotState.EMPTY
+
+
+async def test_a_phase_step_out_of_order_is_refused(store: Store) -> None:
+    operation = await deploy(store)
+    with pytest.raises(IllegalTransitionError, match="phase gate of operation 1 is not begun"):
+        await store.record_phase(operation.id, PhaseName.GATE, PhaseState.DONE)
+    assert await store.phases(operation.id) == []
+
+
+async def test_a_slot_is_recorded_with_the_phase_that_changes_it(store: Store) -> None:
+    operation = await deploy(store)
+    record = SlotRecord(
+        app="shop", slot=Slot.GREEN, state=SlotState.COLD, version="v2", commit="0a1b",
+        tree=Path("/srv/trees/1-green"), operation=operation.id,
+    )  # fmt: skip
+    await store.record_phase(operation.id, PhaseName.START, PhaseState.INTENT, slot=record)
+    assert (await store.slots("shop"))[Slot.GREEN] == record
+    with pytest.raises(IllegalTransitionError):
+        await store.record_phase(
+            operation.id, PhaseName.START, PhaseState.INTENT,
+            slot=SlotRecord(app="shop", slot=Slot.GREEN),
+        )  # fmt: skip
+    assert (await store.slots("shop"))[Slot.GREEN] == record
+
+
+async def test_a_release_is_resolved_once(store: Store) -> None:
+    operation = await deploy(store, version="main")
+    await store.resolve_release(operation.id, V2, Slot.BLUE)
+    resolved = await store.operation(operation.id)
+    assert (resolved.version, resolved.commit, resolved.slot) == ("v2", V2.commit, Slot.BLUE)
+    with pytest.raises(IllegalTransitionError, match="already about v2"):
+        await store.resolve_release(operation.id, V2)
+
+
+async def test_a_release_without_a_slot_leaves_the_slot_as_it_was(store: Store) -> None:
+    operation = await deploy(store)
+    await store.resolve_release(operation.id, V2)
+    assert (await store.operation(operation.id)).slot is Slot.GREEN
+
+
+async def test_an_unknown_operation_is_not_found(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="no operation 9"):
+        await store.operation(9)
+    with pytest.raises(NotFoundError):
+        await store.record_phase(9, PhaseName.BUILD, PhaseState.INTENT)
+    with pytest.raises(NotFoundError):
+        await store.finish_operation(9, OperationState.FAILED)
+    with pytest.raises(NotFoundError):
+        await store.resolve_release(9, V2)
+    assert await store.phases(9) == []
+
+
+async def test_an_idempotency_key_finds_its_operation(store: Store) -> None:
+    first = await deploy(store, idempotency_key="k1")
+    assert await store.by_idempotency_key("shop", "k1") == first
+    assert await store.by_idempotency_key("blog", "k1") is None
+    await store.finish_operation(first.id, OperationState.FAILED)
+    with pytest.raises(DuplicateKeyError) as refusal:
+        await deploy(store, idempotency_key="k1")
+    assert refusal.value.operation == first.id
+    assert (await deploy(store, "blog", idempotency_key="k1")).id == 2
+    assert (await deploy(store, idempotency_key="k2")).id == 3
+
+
+async def test_a_used_key_is_recognised_while_its_operation_holds_the_lane(store: Store) -> None:
+    first = await deploy(store, idempotency_key="k1")
+    with pytest.raises(DuplicateKeyError) as refusal:
+        await deploy(store, idempotency_key="k1")
+    assert refusal.value.operation == first.id
+
+
+async def test_the_history_is_read_in_pages_newest_first(store: Store) -> None:
+    for number in range(6):
+        operation = await deploy(store, "shop" if number % 2 else "blog")
+        await store.finish_operation(operation.id, OperationState.SUCCEEDED)
+    assert [o.id for o in await store.operations(None)] == [6, 5, 4, 3, 2, 1]
+    assert [o.id for o in await store.operations(None, before=5, limit=2)] == [4, 3]
+    assert [o.id for o in await store.operations("shop")] == [6, 4, 2]
+    assert [o.id for o in await store.operations("shop", before=6, limit=1)] == [4]
+    assert await store.operations("other") == []
+
+
+async def test_the_time_a_phase_took_is_known_when_it_was_done(store: Store) -> None:
+    for outcome in (PhaseState.DONE, PhaseState.FAILED, PhaseState.DONE, PhaseState.DONE):
+        operation = await deploy(store)
+        await store.record_phase(operation.id, PhaseName.BUILD, PhaseState.INTENT)
+        await store.record_phase(operation.id, PhaseName.BUILD, outcome)
+        await store.finish_operation(operation.id, OperationState.CANCELLED)
+    taken = []
+    for number in (4, 3, 1):
+        intent, done = await store.phases(number)
+        taken.append(done.at - intent.at)
+    assert await store.phase_seconds("shop", PhaseName.BUILD) == taken
+    assert await store.phase_seconds("shop", PhaseName.BUILD, limit=2) == taken[:2]
+    assert await store.phase_seconds("shop", PhaseName.GATE) == []
+    assert await store.phase_seconds("blog", PhaseName.BUILD) == []
+
+
+async def test_what_was_recorded_is_there_after_opening_again(path: Path) -> None:
+    store = await Store.open(path)
+    operation = await deploy(store)
+    await store.record_phase(operation.id, PhaseName.FETCH, PhaseState.INTENT, {"ref": "v2"})
+    phases = await store.phases(operation.id)
+    await store.close()
+    store = await Store.open(path)
+    assert await store.unfinished() == [operation]
+    assert await store.phases(operation.id) == phases
+    await store.close()
+
+
+async def test_operations_are_numbered_from_where_the_daemon_says(path: Path) -> None:
+    store = await Store.open(path, first_operation=42)
+    assert (await deploy(store)).id == 42
+    assert (await switch(store)).id == 43
+    await store.close()
