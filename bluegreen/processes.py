@@ -1,8 +1,9 @@
 """Processes named so that a restart, a PID reuse or a clock jump cannot confuse them.
 
 A process is its PID *and* its start time in clock ticks since boot (field 22 of
-``/proc/PID/stat``), on one boot. Each process is started in a session of its own, so that all it
-starts can be found and ended with it.
+``/proc/PID/stat``), on one boot. It is watched through a pidfd, which needs no thread and works
+for processes that an earlier daemon started too. ``kill -0`` is never asked: it goes on
+succeeding on a process that has ended and is not yet reaped.
 """
 
 from __future__ import annotations
@@ -11,22 +12,33 @@ import asyncio
 import contextlib
 import functools
 import os
+import resource
+import secrets
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import subprocess
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-KILL_WAIT = 10.0  # seconds that a SIGKILLed session is given to vanish
-POLL = 0.02  # seconds between looks at a session that is ending
+INVOCATION_VARIABLE = "BLUEGREEN_INVOCATION"
+"""In the environment of all that `spawn` starts (as systemd's INVOCATION_ID): tells a process that
+has left its session, or whose session's leader is gone, from a stranger."""
 
-# A session of its own, started only when it is told to be: the parent records who it is first.
-# Should the parent die before that, `read` sees the end of file and nothing is started.
-_WAIT_FOR_GO = 'IFS= read -r go && [ "$go" = go ] && exec "$@" </dev/null'
+# The daemon may raise its own limit; what it starts gets the one it was itself started with.
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+_LIMIT = "unlimited" if _OPEN_FILES == resource.RLIM_INFINITY else str(_OPEN_FILES)
+
+# Started only when it is told to be: the parent records who it is first. Should the parent die
+# before that, `read` sees the end of file and nothing is started.
+_WAIT_FOR_GO = 'IFS= read -r _bluegreen_go && [ "$_bluegreen_go" = go ] || exit 125; '
+_KEEP_LIMIT = f"ulimit -S -n {_LIMIT}; "
 # A build is the first to go when memory runs out, and yields the processor to what serves.
-_WAIT_FOR_GO_GENTLY = (
-    "IFS= read -r go && [ \"$go\" = go ] && { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; "
-    '[ "$go" = go ] && exec nice -n 10 "$@" </dev/null'
-)
+_YIELD = "{ echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; "
+_SCRIPT = _WAIT_FOR_GO + _KEEP_LIMIT + 'exec "$@" </dev/null'
+_GENTLE_SCRIPT = _WAIT_FOR_GO + _KEEP_LIMIT + _YIELD + 'exec nice -n 10 -- "$@" </dev/null'
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,35 +50,60 @@ class ProcessIdentity:
     boot_id: str
 
 
-@dataclass(frozen=True)
-class _Stat:
-    pid: int
-    state: str
-    session: int
-    start_ticks: int
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What `spawn` started: the leader of a session, and the mark on everything it starts."""
+
+    leader: ProcessIdentity
+    invocation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a process ended; neither is known of a process that an earlier daemon started."""
+
+    exit_status: int | None = None
+    signal: int | None = None
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            try:
+                return f"killed by {signal.Signals(self.signal).name}"
+            except ValueError:
+                return f"killed by signal {self.signal}"
+        # What shells, and `nice`, end with when they cannot run a command (POSIX, XCU 2.8.2).
+        reason = {126: " (command cannot be executed)", 127: " (command not found)"}
+        if self.exit_status is not None:
+            return f"exit status {self.exit_status}{reason.get(self.exit_status, '')}"
+        return "ended (exit status unknown: started by an earlier daemon)"
 
 
 @functools.cache
 def boot_id() -> str:
+    """Differs after every boot, so that start times of two boots are never compared."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _stat(pid: int) -> _Stat | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The name, in parentheses, may itself hold spaces and parentheses.
-    fields = text[text.rindex(")") + 2 :].split()
-    return _Stat(pid=pid, state=fields[0], session=int(fields[3]), start_ticks=int(fields[19]))
 
 
 def identify(pid: int) -> ProcessIdentity | None:
     """The identity of ``pid``, or None if there is no such process or it has already ended."""
-    stat = _stat(pid)
-    if stat is None or stat.state in "ZX":
+    found = examine(pid)
+    return found[0] if found is not None and found[1] else None
+
+
+def examine(pid: int) -> tuple[ProcessIdentity, bool] | None:
+    """The identity of ``pid`` and whether it is alive; None if there is no such process.
+
+    A zombie is not alive, unless only its first thread has ended and others run on.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
         return None
-    return ProcessIdentity(pid=pid, start_ticks=stat.start_ticks, boot_id=boot_id())
+    # The name, in parentheses, may itself hold spaces and parentheses. Then, from proc(5):
+    # field 3 is the state, field 20 the number of threads, field 22 the start time.
+    fields = text[text.rindex(")") + 2 :].split()
+    alive = fields[0] not in "ZX" or int(fields[17]) > 1
+    return ProcessIdentity(pid=pid, start_ticks=int(fields[19]), boot_id=boot_id()), alive
 
 
 def is_alive(identity: ProcessIdentity) -> bool:
@@ -74,24 +111,82 @@ def is_alive(identity: ProcessIdentity) -> bool:
     return identify(identity.pid) == identity
 
 
-def session_members(identity: ProcessIdentity) -> list[int]:
-    """The PIDs of the live processes in the session that ``identity`` leads or led.
+class Process:
+    """A live process held by its pidfd: no signal can reach another one, its end needs no polling.
 
-    Empty when the PID has been given to another process: the kernel does not do that while the
-    old session has members.
+    A child of ours stays a zombie until `release`, which keeps its PID, and with it the number of
+    its session, from being given to anyone else.
     """
-    if identity.boot_id != boot_id():
-        return []
-    leader = _stat(identity.pid)
-    if leader is not None and leader.start_ticks != identity.start_ticks:
-        return []
-    members = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            stat = _stat(int(entry))
-            if stat is not None and stat.session == identity.pid and stat.state not in "ZX":
-                members.append(stat.pid)
-    return members
+
+    def __init__(self, identity: ProcessIdentity, descriptor: int) -> None:
+        self.identity = identity
+        self._descriptor = descriptor
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(descriptor, self._on_readable)
+
+    @classmethod
+    def hold(cls, identity: ProcessIdentity) -> Process | None:
+        """Hold that very process; None when it has ended."""
+        try:
+            descriptor = os.pidfd_open(identity.pid)
+        except ProcessLookupError:
+            return None
+        # Asked after the descriptor was opened, the answer is about what the descriptor holds.
+        if not is_alive(identity):
+            os.close(descriptor)
+            return None
+        return cls(identity, descriptor)
+
+    def _on_readable(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def wait(self) -> Ending:
+        """Wait for the end. Any number of tasks may wait."""
+        await asyncio.shield(self._ended)
+        return self._ending(os.WNOWAIT)
+
+    def _ending(self, how: int) -> Ending:
+        try:
+            result = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG | how)
+        except ChildProcessError:
+            return Ending()
+        if result is None:
+            return Ending()
+        if result.si_code == os.CLD_EXITED:
+            return Ending(exit_status=result.si_status)
+        return Ending(signal=result.si_status)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens when the process has ended, or has become another user."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            signal.pidfd_send_signal(self._descriptor, number)
+
+    def let_go(self) -> None:
+        """Close the pidfd, whatever the process does. A child that has ended stays a zombie."""
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+    def release(self) -> None:
+        """Reap the process if it is a child that has ended, and let go."""
+        self._ending(0)
+        self.let_go()
+
+
+async def uninterrupted(work: Coroutine[Any, Any, _T], *, name: str) -> _T:
+    """Await ``work`` to its end even when cancelled; the cancellation is raised afterwards."""
+    task = asyncio.create_task(work, name=name)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    return task.result()
 
 
 async def spawn(
@@ -100,69 +195,50 @@ async def spawn(
     cwd: Path,
     env: Mapping[str, str],
     output: int,
-    record: Callable[[ProcessIdentity], Awaitable[None]],
+    record: Callable[[Session], Awaitable[None]],
     gentle: bool = False,
-) -> tuple[asyncio.subprocess.Process, ProcessIdentity]:
+) -> tuple[Process, Session]:
     """Start ``argv`` in a session of its own, after ``record`` has kept its identity.
 
-    ``output`` is a file descriptor for standard output and error. Raises OSError when ``cwd`` is
-    missing, and whatever ``record`` raises; in both cases nothing has been started. A program that
+    ``output`` is a file descriptor for standard output and error; standard input is /dev/null and
+    nothing else is inherited. The names in ``env`` must be identifiers, a shell drops others.
+    ``gentle`` lowers its priority for the processor and raises it for the out-of-memory killer.
+    Raises OSError when ``cwd`` is missing, ValueError for a NUL in an argument, and whatever
+    ``record`` raises; in all cases, and when cancelled, nothing has been started. A program that
     cannot be executed ends with status 126 or 127 and says why in ``output``.
     """
-    script = _WAIT_FOR_GO_GENTLY if gentle else _WAIT_FOR_GO
-    process = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", script, "sh", *argv,
-        cwd=cwd, env=dict(env), stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
-        start_new_session=True,
-    )  # fmt: skip
-    assert process.stdin is not None
+    invocation = secrets.token_hex(16)
+    reader, writer = os.pipe()
     try:
-        identity = identify(process.pid)
-        if identity is None:
-            raise OSError(f"{argv[0]} ended before it was started")
-        await record(identity)
-        process.stdin.write(b"go\n")
-        with contextlib.suppress(ConnectionError):
-            await process.stdin.drain()
-        process.stdin.close()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.stdin.close()
-        raise
-    return process, identity
-
-
-def _signal(pids: Sequence[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
-async def _vanished(identity: ProcessIdentity, timeout: float) -> bool:
-    deadline = asyncio.get_running_loop().time() + timeout
-    while await asyncio.to_thread(session_members, identity):
-        if asyncio.get_running_loop().time() >= deadline:
-            return False
-        await asyncio.sleep(POLL)
-    return True
-
-
-async def end_session(identity: ProcessIdentity, *, stop_timeout: float) -> bool:
-    """End every process of a session: SIGTERM, ``stop_timeout`` seconds, SIGKILL.
-
-    Returns whether all went by themselves. Cancelled, it kills what is left before it lets go.
-    Raises TimeoutError when processes outlive SIGKILL (stuck in the kernel).
-    """
-    try:
-        if stop_timeout > 0:
-            # All of them, as systemd does: a wrapper shell does not pass the signal on.
-            _signal(await asyncio.to_thread(session_members, identity), signal.SIGTERM)
-            if await _vanished(identity, stop_timeout):
-                return True
+        try:
+            child = subprocess.Popen(  # noqa: ASYNC220 - returns at once; asyncio's own does the same
+                ["/bin/sh", "-c", _GENTLE_SCRIPT if gentle else _SCRIPT, "sh", *argv],
+                cwd=cwd, env={**env, INVOCATION_VARIABLE: invocation},
+                stdin=reader, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(reader)
+        # A child that is not reaped cannot be another process by now.
+        process = Process(_identity_of_child(child.pid), os.pidfd_open(child.pid))
+        # The pidfd tells us of the end. Popen's own list of children must not wait for it too.
+        child.returncode = 0
+        session = Session(leader=process.identity, invocation=invocation)
+        try:
+            await record(session)
+            with contextlib.suppress(BrokenPipeError):  # it was killed; its end will be noticed
+                os.write(writer, b"go\n")
+        except BaseException:
+            process.send(signal.SIGKILL)
+            await uninterrupted(process.wait(), name=f"end of {child.pid}")
+            process.release()
+            raise
     finally:
-        graceful = not (members := session_members(identity))
-        _signal(members, signal.SIGKILL)
-    if not await _vanished(identity, KILL_WAIT):
-        raise TimeoutError(f"session {identity.pid} outlives SIGKILL")
-    return graceful
+        os.close(writer)
+    return process, session
+
+
+def _identity_of_child(pid: int) -> ProcessIdentity:
+    found = examine(pid)
+    if found is None:
+        raise OSError(f"process {pid} was reaped by another part of the program")
+    return found[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bluegreen.errors import UsageError
+from bluegreen.errors import SourceError, UsageError
 from bluegreen.model import OperationKind, PhaseName, Release
 from bluegreen.operations.run import Run
 
@@ -25,7 +25,10 @@ class Fetch:
 
     async def act(self, run: Run) -> dict[str, Any]:
         app, store = run.app, run.app.parts.store
-        run.release = release = await self._resolve(run)
+        try:
+            run.release = release = await self._resolve(run)
+        except SourceError as error:
+            run.release = release = await self._kept(run, error)
         await store.resolve_release(run.operation.id, release, run.target)
         for warning in release.warnings:
             await run.note("warning", message=warning)
@@ -48,6 +51,17 @@ class Fetch:
         if run.pinned_commit is not None:
             return replace(await run.app.source.resolve(run.pinned_commit), version=version)
         return await run.app.source.resolve(version)
+
+    async def _kept(self, run: Run, error: SourceError) -> Release:
+        """The release as a tree that is still here holds it; else ``error`` is raised."""
+        version, commit = run.operation.version or "", run.pinned_commit
+        tree = await run.app.trees.find(run.target, version=version, commit=commit)
+        if run.operation.kind is OperationKind.DEPLOY or tree is None:
+            raise error
+        warning = f"the source has no {version} any more; the tree built from it is used"
+        return Release(
+            app=run.app.name, version=version, commit=commit, origin=str(tree), warnings=(warning,)
+        )
 
     async def undo(self, run: Run) -> bool:
         return True  # the half-made tree has no stamp, and the next release reclaims it

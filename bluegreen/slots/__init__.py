@@ -1,0 +1,1 @@
+"""An app's trees: laid out, linked to what is shared, built, stamped as good, reclaimed."""

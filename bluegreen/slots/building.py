@@ -1,0 +1,112 @@
+"""Running one build step, and telling an operator why it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.environment import build_environment
+from bluegreen.config.placeholders import expand, slot_values
+from bluegreen.config.settings import AppSettings, BuildStep, SecretFile
+from bluegreen.errors import BuildError
+from bluegreen.layout import AppLayout
+from bluegreen.model import Job, JobResult, Release, Slot
+from bluegreen.sources.disk_space import says_full, shortage
+from bluegreen.supervisors.interface import JobRunner
+
+SHOWN_LINES = 15
+TAIL_BYTES = 64 * 1024  # of a log, read to show its last lines
+LONGEST_LINE = 500  # characters
+SHORTEST_SECRET = 4  # characters; shorter ones would blacken half the output
+
+
+class DiskFullError(BuildError):
+    """A build step ran out of disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """One release being built in one tree."""
+
+    settings: AppSettings
+    layout: AppLayout
+    release: Release
+    tree: Path
+    slot: Slot
+    operation: int
+    logs: Path
+    bytes_needed: int
+
+    async def run(self, step: BuildStep, jobs: JobRunner) -> None:
+        """Run ``step`` by ``/bin/sh -c`` in the tree. Raises BuildError and ConfigError.
+
+        Values are quoted as the shell needs it, whatever they hold.
+        """
+        environment = await asyncio.to_thread(
+            build_environment, self.settings, self.layout, self.slot, step,
+            version=self.release.version, tree=self.tree,
+        )  # fmt: skip
+        values = slot_values(
+            self.settings, self.layout, self.slot,
+            version=self.release.version, tree=self.tree, service=None,
+        )  # fmt: skip
+        script = expand(step.run, {name: shlex.quote(value) for name, value in values.items()})
+        job = Job(
+            name=f"{self.settings.name}-{self.operation}-{self.slot.value}-build-{step.name}",
+            argv=("/bin/sh", "-c", script),
+            cwd=self.tree,
+            env=environment,
+            timeout=step.timeout,
+            log_file=self.logs / f"build-{step.name}.log",
+        )
+        result = await jobs.run(job)
+        if not result.ok:
+            lines = await asyncio.to_thread(last_lines, job.log_file)
+            raise self._error(step, result, self._without_secrets(lines, step, environment))
+
+    def _without_secrets(
+        self, lines: list[str], step: BuildStep, environment: dict[str, str]
+    ) -> list[str]:
+        tables = (self.settings.env, step.env)
+        names = {n for table in tables for n, v in table.items() if isinstance(v, SecretFile)}
+        for name in names:
+            secret = environment.get(name, "")
+            if len(secret) >= SHORTEST_SECRET:
+                lines = [line.replace(secret, "***") for line in lines]
+        return lines
+
+    def _error(self, step: BuildStep, result: JobResult, lines: list[str]) -> BuildError:
+        name, detail = self.settings.name, list(lines)
+        if result.exit_status == 128 + 9 or "SIGKILL" in result.ending:
+            detail.append(
+                "SIGKILL that nobody here sent is mostly the kernel's, out of memory: "
+                "journalctl -k | grep -i oom"
+            )
+        full = says_full(lines)
+        if full:
+            detail.append(shortage(self.tree, self.bytes_needed))
+        kind = DiskFullError if full else BuildError
+        return kind(
+            f"{name}: build step {step.name} of {self.release.label} failed: {result.ending}",
+            detail=detail,
+            remedy=("free some space on the disk; " if full else "")
+            + f"the whole output: bluegreen logs {name} {self.operation} --phase build",
+        )
+
+
+def last_lines(log: Path) -> list[str]:
+    """The last lines of a log, fit for a terminal. Blocking; empty when there is no log."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            text = file.read(TAIL_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    # What a terminal would show of a progress bar is what follows its last carriage return.
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+    plain = ("".join(c for c in line if c.isprintable() or c == "\t") for line in lines)
+    return [line[:LONGEST_LINE] for line in plain if line.strip()][-SHOWN_LINES:]

@@ -1,0 +1,34 @@
+"""What a tree was built with, as one digest: with other settings it is built again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from bluegreen.config.environment import build_environment
+from bluegreen.config.placeholders import slot_values
+from bluegreen.config.settings import AppSettings
+from bluegreen.layout import AppLayout
+from bluegreen.model import Slot
+
+
+def recipe_digest(settings: AppSettings, layout: AppLayout, slot: Slot, version: str) -> str:
+    """A SHA-256 over the build steps with their environments, the slot's addresses, what is shared.
+
+    The tree's own path is left out: it differs from build to build. Of the environments' values
+    only digests go in. Reads secret files: call it in a thread. Raises ConfigError.
+    """
+    tree = layout.trees / "TREE"
+    steps = []
+    for step in settings.build:
+        environment = build_environment(settings, layout, slot, step, version=version, tree=tree)
+        digests = {
+            name: hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()
+            for name, value in environment.items()
+        }
+        steps.append([step.name, step.run, digests])
+    values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
+    parts = [steps, values, settings.app.shared]
+    return hashlib.sha256(
+        json.dumps(parts, sort_keys=True).encode(errors="surrogateescape")
+    ).hexdigest()

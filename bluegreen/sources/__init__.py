@@ -1,0 +1,1 @@
+"""Where releases come from: a version in, a complete tree of files out."""

@@ -1,0 +1,154 @@
+"""Releases from a git repository: a version is a tag, a branch or a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.settings import Source as SourceSettings
+from bluegreen.config.versions import check_version
+from bluegreen.errors import ConfigError, SourceError, UsageError
+from bluegreen.layout import AppLayout
+from bluegreen.model import Release
+from bluegreen.sources import git_errors
+from bluegreen.sources.cache_lock import cache_lock
+from bluegreen.sources.disk_space import free_bytes
+from bluegreen.sources.git_command import Git, GitResult
+from bluegreen.sources.mirror import AmbiguousPrefixError, Found, Mirror, is_full_commit
+from bluegreen.sources.remote import parse_remote
+from bluegreen.sources.submodules import Part, Submodules, content_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cache:
+    """The app's git cache while its lock is held."""
+
+    mirror: Mirror
+    submodules: Submodules
+
+
+class GitSource:
+    """A repository, mirrored in the app's cache."""
+
+    def __init__(self, app: str, settings: SourceSettings, layout: AppLayout) -> None:
+        """Raises ConfigError when ``settings.git`` is no address that git may be given."""
+        try:
+            self._remote = parse_remote(settings.git or "")
+        except ValueError as error:
+            raise ConfigError(
+                f"{app}: source.git cannot be used: {error}",
+                remedy="correct git in the [source] table of the app file",
+            ) from error
+        self._app = app
+        self._settings = settings
+        self._cache = layout.cache
+
+    @contextlib.asynccontextmanager
+    async def _open(self) -> AsyncIterator[_Cache]:
+        await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
+        lock = self._cache / "git.lock"
+        async with cache_lock(lock, timeout=self._settings.timeout) as descriptor:
+            git = Git(self._remote, self._cache, lock=descriptor)
+            yield _Cache(
+                mirror=Mirror(self._cache / "git", self._remote.url, git),
+                submodules=Submodules(git, self._cache / "git-modules"),
+            )
+
+    async def resolve(self, version: str) -> Release:
+        """Fetch, and pin ``version`` to a commit, its submodules too; see Source.
+
+        A full commit that is cached needs no fetch. ``refs/…`` is refused: a version is looked
+        for among tags, branches and commits, in that order.
+        """
+        check_version(version)
+        if version.startswith("refs/"):
+            raise UsageError(
+                f"{version} is the full name of a git ref",
+                remedy="name the tag or branch itself, without refs/tags/ or refs/heads/",
+            )
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout
+        try:
+            async with self._open() as cache:
+                return await self._resolve(cache, version, deadline)
+        except OSError as error:
+            raise git_errors.unwritable(self._app, self._cache, error) from error
+
+    async def _resolve(self, cache: _Cache, version: str, deadline: float) -> Release:
+        mirror, warnings = cache.mirror, []
+        await mirror.clear_leftovers()
+        pinned = await mirror.is_usable() and await mirror.has_commit(version)
+        failure = None if pinned else await self._update(mirror, version, deadline)
+        found = await self._find(mirror, version, failure)
+        if failure is not None:
+            warnings.append(git_errors.stale(version, self._remote, mirror, found, failure))
+        elif not pinned and (warning := await mirror.tidy()):
+            warnings.append(warning)
+        if self._settings.submodules:
+            top = Part(mirror=mirror, remote=self._remote, commit=found.commit)
+            warnings += await cache.submodules.fetch(top, deadline=deadline)
+        return Release(
+            app=self._app,
+            version=version,
+            commit=found.commit,
+            origin=self._remote.url,
+            warnings=tuple(warnings),
+        )
+
+    async def _update(self, mirror: Mirror, version: str, deadline: float) -> GitResult | None:
+        clock = asyncio.get_running_loop().time
+        failure = await mirror.update(timeout=deadline - clock())
+        if failure is None and is_full_commit(version) and not await mirror.has_commit(version):
+            # Whether the server gives it or not: what is found afterwards decides.
+            await mirror.fetch_commit(version.lower(), timeout=deadline - clock())
+        return failure
+
+    async def _find(self, mirror: Mirror, version: str, failure: GitResult | None) -> Found:
+        try:
+            found = await mirror.find(version)
+        except AmbiguousPrefixError as error:
+            raise git_errors.ambiguous(self._app, version, error.commits) from error
+        if found is not None:
+            return found
+        if failure is not None:
+            raise git_errors.unavailable(self._app, version, self._remote, self._cache, failure)
+        raise git_errors.unknown(self._app, version, self._remote, await mirror.names())
+
+    async def lay_out(self, release: Release, tree: Path) -> None:
+        """Check out exactly ``release.commit``, with submodules, without fetching; see Source.
+
+        The tree has no ``.git``: nothing that a build or a service could read credentials from.
+        """
+        if release.commit is None:
+            raise SourceError(
+                f"{release.version} of {self._app} is not pinned to a commit",
+                remedy="deploy it again",
+            )
+        try:
+            async with self._open() as cache:
+                top = Part(mirror=cache.mirror, remote=self._remote, commit=release.commit)
+                await self._require_space(top, tree)
+                await asyncio.to_thread(tree.mkdir, parents=True)
+                await self._check_out(cache, top, tree)
+        except OSError as error:
+            raise git_errors.unwritable(self._app, tree, error) from error
+
+    async def _require_space(self, top: Part, tree: Path) -> None:
+        if not await top.mirror.has_commit(top.commit):
+            raise git_errors.lost(self._app, top.commit)
+        needed = (await content_of(top.mirror, top.commit)).bytes
+        if await asyncio.to_thread(free_bytes, tree) < needed:
+            raise git_errors.no_room(self._app, tree, needed)
+
+    async def _check_out(self, cache: _Cache, top: Part, tree: Path) -> None:
+        timeout = self._settings.timeout
+        if self._settings.submodules:
+            part, result = await cache.submodules.check_out(top, tree, timeout=timeout)
+        else:
+            part, result = top, await top.mirror.check_out(top.commit, tree, timeout=timeout)
+        if result.ok:
+            return
+        damaged = not result.timed_out and await part.mirror.is_damaged()
+        raise git_errors.not_laid_out(self._app, part, tree, result, damaged=damaged)

@@ -1,0 +1,270 @@
+"""The one place that runs git: without prompts, hooks, helpers, shells or limitless waiting.
+
+The system's and the user's git configuration stay in force, because proxies, certificates and
+credentials are set there; what could run a command on a remote's behalf is overruled on each
+command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.errors import SourceError
+from bluegreen.files import write_atomically
+from bluegreen.processes import uninterrupted
+from bluegreen.sources.remote import Remote, redact
+
+LOCAL_TIMEOUT = 60.0  # seconds for a git that does not leave this host
+CONNECT_TIMEOUT = 15  # seconds
+STALLED_AFTER = 30  # seconds below 1000 bytes/s, then an http transfer is given up
+MOST_OUTPUT = 64 * 2**20  # bytes
+MOST_ERRORS = 16 * 2**10  # bytes
+SHOWN_ERRORS = 12  # lines
+KILL_WAIT = 10.0  # seconds that a git is given to vanish after SIGKILL
+PIPE_WAIT = 2.0  # seconds for the last output after git has ended
+
+_OPTIONS = (
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "fetch.unpackLimit=1",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "advice.detachedHead=false",
+    "http.lowSpeedLimit=1000",
+    f"http.lowSpeedTime={STALLED_AFTER}",
+)
+_CONFIGURED = tuple(argument for option in _OPTIONS for argument in ("-c", option))
+# Of the daemon's own environment git sees only these GIT_ variables: a GIT_DIR or GIT_TRACE left
+# over from whoever started the daemon must not point git elsewhere or print credentials.
+_KEPT = (
+    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_PROXY_COMMAND", "GIT_EXEC_PATH",
+    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
+    "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_HTTP_PROXY_AUTHMETHOD",
+)  # fmt: skip
+_SSH = (
+    f"ssh -o BatchMode=yes -o ConnectTimeout={CONNECT_TIMEOUT} "
+    f"-o ServerAliveInterval={CONNECT_TIMEOUT} -o ServerAliveCountMax=2"
+)
+_NETWORK = "http:https:ssh:git"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitResult:
+    """How a git ended. ``errors`` are its last words, without credentials."""
+
+    status: int | None  # None: killed, or out of time
+    ending: str  # "exit status 128", "timed out after 300 s"
+    output: bytes
+    errors: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def timed_out(self) -> bool:
+        return self.ending.startswith("timed out")
+
+    @property
+    def text(self) -> str:
+        return self.output.decode(errors="replace").strip()
+
+
+class Git:
+    """Runs git for the repositories of one app, under its cache lock."""
+
+    def __init__(self, remote: Remote, cache: Path, *, lock: int) -> None:
+        self.remote = remote
+        self._cache = cache
+        self._lock = lock
+        self._ssh: dict[str, str] | None = None
+
+    async def run(
+        self,
+        *arguments: str,
+        repository: Path | None = None,
+        timeout: float = LOCAL_TIMEOUT,
+        env: Mapping[str, str] | None = None,
+    ) -> GitResult:
+        """Run git to its end; a failure is a result, not an exception.
+
+        Out of time or cancelled, git and all it started get SIGKILL before this returns or raises.
+        """
+        timeout = max(timeout, 0.0)
+        argv = ["git", *_CONFIGURED]
+        if repository is not None:
+            argv.append(f"--git-dir={repository}")
+        return await self._execute([*argv, *arguments], timeout, self._environment(env or {}))
+
+    async def run_remote(
+        self, *arguments: str, timeout: float, repository: Path | None = None
+    ) -> GitResult:
+        """Run a git that may speak to the remote: with the operator's own ssh command, or ours."""
+        if self._ssh is None:
+            configured = (await self.run("config", "--get", "core.sshCommand")).text
+            chosen = configured or any(
+                name in os.environ for name in ("GIT_SSH", "GIT_SSH_COMMAND")
+            )
+            self._ssh = {} if chosen else {"GIT_SSH_COMMAND": _SSH}
+        return await self.run(*arguments, timeout=timeout, repository=repository, env=self._ssh)
+
+    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("GIT_") or name in _KEPT
+        }
+        environment |= {
+            "LC_ALL": "C",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "/bin/false",
+            "SSH_ASKPASS": "/bin/false",
+            "SSH_ASKPASS_REQUIRE": "never",
+            "GIT_OPTIONAL_LOCKS": "0",
+            # Also for submodules: only an app whose own source is a path may read other paths.
+            "GIT_ALLOW_PROTOCOL": f"file:{_NETWORK}" if self.remote.is_local else _NETWORK,
+        }
+        if self.remote.is_local:
+            environment["GIT_CONFIG_GLOBAL"] = str(self._local_configuration())
+        return {**environment, **extra}
+
+    def _local_configuration(self) -> Path:
+        """The user's configuration, and trust in a repository that belongs to another user.
+
+        It must be a file: git's upload-pack, which reads that repository, ignores the command
+        line's settings (safe.directory in git-config(1)). The operator has named the path.
+        """
+        file = self._cache / "git.config"
+        home = Path(os.environ.get("HOME", "/"))
+        xdg = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        own = os.environ.get("GIT_CONFIG_GLOBAL")
+        included = [Path(own)] if own else [xdg / "git/config", home / ".gitconfig"]
+        lines = [f"[include]\n\tpath = {_quoted(str(path))}\n" for path in included]
+        content = "".join([*lines, "[safe]\n\tdirectory = *\n"])
+        if not file.exists() or file.read_text() != content:
+            write_atomically(file, content, mode=0o600)
+        return file
+
+    async def _execute(
+        self, argv: Sequence[str], timeout: float, environment: Mapping[str, str]
+    ) -> GitResult:
+        async with _captured(MOST_OUTPUT, 0) as output, _captured(0, MOST_ERRORS) as errors:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv, cwd=self._cache, env=environment, start_new_session=True,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=output.writer, stderr=errors.writer,
+                    pass_fds=(self._lock,),
+                )  # fmt: skip
+            except FileNotFoundError as error:
+                raise SourceError(
+                    "git is not installed, or not on the daemon's PATH",
+                    detail=[str(error)],
+                    remedy="install git (apt install git), then try again",
+                ) from error
+            timed_out = not await _finished(process, timeout)
+            await output.finish()
+            await errors.finish()
+        ending = f"timed out after {timeout:.3g} s" if timed_out else _ending(process.returncode)
+        if len(output.data) >= MOST_OUTPUT:
+            ending = f"more than {MOST_OUTPUT} bytes of output"
+        return GitResult(
+            status=None if timed_out or len(output.data) >= MOST_OUTPUT else process.returncode,
+            ending=ending,
+            output=bytes(output.data),
+            errors=_last_words(errors.data),
+        )
+
+
+def _last_words(errors: bytearray) -> tuple[str, ...]:
+    text = redact(errors.decode(errors="replace"))
+    lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
+    shown = ["".join(c for c in line if c.isprintable()) for line in lines if line]
+    return tuple(shown[-SHOWN_ERRORS:])
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _ending(status: int | None) -> str:
+    if status is not None and status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"exit status {status}"
+
+
+async def _finished(process: asyncio.subprocess.Process, timeout: float) -> bool:
+    """Wait for the end of git, and in any case end all of its process group."""
+    try:
+        async with asyncio.timeout(timeout):
+            await process.wait()
+    except TimeoutError:
+        return False
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the usual case: nothing is left
+            os.killpg(process.pid, signal.SIGKILL)
+        await uninterrupted(_reap(process), name=f"end of git {process.pid}")
+    return True
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    try:
+        async with asyncio.timeout(KILL_WAIT):
+            await process.wait()
+    except TimeoutError as error:
+        raise SourceError(
+            f"git (process {process.pid}) outlives SIGKILL",
+            remedy="it is stuck in the kernel: look at the disk that holds the cache, then try "
+            "again",
+        ) from error
+
+
+class _Capture(asyncio.Protocol):
+    """What is written to ``writer``: its first ``first`` bytes, or its last ``last`` ones."""
+
+    def __init__(self, writer: int, first: int, last: int) -> None:
+        self.writer = writer
+        self.data = bytearray()
+        self._first, self._last = first, last
+        self._ended = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        if self._last:
+            self.data += data
+            del self.data[: -self._last]
+        else:
+            self.data += data[: self._first - len(self.data)]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def finish(self) -> None:
+        """Read what is left. An ssh that stays for the next connection may hold the pipe open."""
+        os.close(self.writer)
+        self.writer = -1
+        await asyncio.wait([self._ended], timeout=PIPE_WAIT)
+
+
+@contextlib.asynccontextmanager
+async def _captured(first: int, last: int) -> AsyncIterator[_Capture]:
+    reader, writer = os.pipe()
+    capture = _Capture(writer, first, last)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: capture, os.fdopen(reader, "rb", buffering=0)
+    )
+    try:
+        yield capture
+    finally:
+        if capture.writer >= 0:
+            os.close(capture.writer)
+        transport.close()

@@ -1,0 +1,227 @@
+"""A bare copy of a repository in the app's cache: fetched into, resolved in, checked out from.
+
+It is private to bluegreen and can always be made again: a damaged one is replaced by a fresh clone,
+and stays in use for what it still has while the remote cannot be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.files import rename_durably
+from bluegreen.sources.git_command import LOCAL_TIMEOUT, Git, GitResult
+from bluegreen.sources.removal import remove_tree
+
+MOST_PACKS = 40  # each fetch adds one; beyond that they are made one
+_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
+_FULL = (40, 64)  # digits of a SHA-1 and of a SHA-256
+_FETCHED = "bluegreen-fetched"  # its time of change is that of the last successful fetch
+_DAMAGED = "bluegreen-damaged"  # set when an object could not be read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a version names. ``kind`` is "tag", "branch" or "commit"."""
+
+    commit: str
+    kind: str
+
+
+def is_full_commit(version: str) -> bool:
+    """Whether it has the form of an unabbreviated commit name."""
+    return len(version) in _FULL and _COMMIT.fullmatch(version) is not None
+
+
+class AmbiguousPrefixError(Exception):
+    """Several commits begin like that."""
+
+    def __init__(self, commits: tuple[str, ...]) -> None:
+        super().__init__(", ".join(commits))
+        self.commits = commits
+
+
+class Mirror:
+    """The mirror at ``directory`` of the repository at ``url``. Use it under the cache lock."""
+
+    def __init__(self, directory: Path, url: str, git: Git) -> None:
+        self.directory = directory
+        self.url = url
+        self._git = git
+
+    async def clear_leftovers(self) -> None:
+        """Remove what a killed git left behind: lock files, half packs, half clones."""
+        await asyncio.to_thread(self._clear_leftovers)
+
+    def _clear_leftovers(self) -> None:
+        # Killed between its two renames, a replacement has left the old one under another name.
+        for old in self.directory.parent.glob(f".{self.directory.name}.old-*"):
+            if not self.directory.exists():
+                os.rename(old, self.directory)
+        for left in self.directory.parent.glob(f".{self.directory.name}.*"):
+            remove_tree(left)
+        if not self.directory.is_dir():
+            return
+        for lock in [*self.directory.glob("*.lock"), *self.directory.glob("refs/**/*.lock")]:
+            lock.unlink(missing_ok=True)
+        for half in self.directory.glob("objects/pack/tmp_*"):
+            half.unlink(missing_ok=True)
+
+    async def is_usable(self) -> bool:
+        """Whether it is a repository, of that very URL, and not known to be damaged."""
+        if not self.directory.is_dir() or (self.directory / _DAMAGED).exists():
+            return False
+        origin = await self._run("config", "--get", "remote.origin.url")
+        if not origin.ok or origin.text != self.url:
+            return False
+        return (await self._run("rev-parse", "--is-bare-repository")).text == "true"
+
+    async def update(self, *, timeout: float) -> GitResult | None:
+        """Bring branches and tags up to date; None when that was done, else what git said."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        failure: GitResult | None = None
+        if await self.is_usable():
+            failure = await self._fetch(timeout)
+            if failure is None or failure.timed_out or not await self.is_damaged():
+                return failure
+        return await self._clone(deadline - asyncio.get_running_loop().time())
+
+    async def _fetch(self, timeout: float) -> GitResult | None:
+        result = await self._git.run_remote(
+            "fetch", "--quiet", "--prune", "--force", "--no-auto-gc", "--no-write-fetch-head",
+            "--no-recurse-submodules", "--no-show-forced-updates", "--", self.url, *_REFSPECS,
+            repository=self.directory, timeout=timeout,
+        )  # fmt: skip
+        if not result.ok:
+            return result
+        (self.directory / _FETCHED).touch()
+        return None
+
+    async def _clone(self, timeout: float) -> GitResult | None:
+        fresh = self.directory.with_name(f".{self.directory.name}.{secrets.token_hex(4)}")
+        try:
+            # --no-local: through upload-pack, so that no file of the source is linked into ours.
+            result = await self._git.run_remote(
+                "clone", "--bare", "--quiet", "--no-local", "--template=", "--", self.url,
+                str(fresh), timeout=timeout,
+            )  # fmt: skip
+            if not result.ok:
+                return result
+            (fresh / _FETCHED).touch()
+            await asyncio.to_thread(self._take_in, fresh)
+        finally:
+            await asyncio.to_thread(remove_tree, fresh)
+        return None
+
+    def _take_in(self, fresh: Path) -> None:
+        old = self.directory.with_name(f".{self.directory.name}.old-{secrets.token_hex(4)}")
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.directory, old)
+        rename_durably(fresh, self.directory)
+        remove_tree(old)
+
+    async def fetch_commit(self, commit: str, *, timeout: float) -> GitResult | None:
+        """Ask for one full commit that no branch or tag leads to; None when it is cached now.
+
+        Not every server gives it (uploadpack.allowAnySHA1InWant in git-config(1)).
+        """
+        result = await self._git.run_remote(
+            "fetch", "--quiet", "--no-auto-gc", "--no-write-fetch-head", "--no-tags",
+            "--no-recurse-submodules", "--", self.url, f"+{commit}:refs/bluegreen/{commit}",
+            repository=self.directory, timeout=timeout,
+        )  # fmt: skip
+        return None if result.ok else result
+
+    async def is_damaged(self) -> bool:
+        """Whether objects are missing or unreadable. A walk over all of them; remembers a yes."""
+        result = await self._run("fsck", "--connectivity-only", "--no-dangling", "--no-progress")
+        if result.ok or result.timed_out:
+            return False
+        (self.directory / _DAMAGED).touch()
+        return True
+
+    async def tidy(self) -> str | None:
+        """Make one pack of many, losing no object; a warning when that fails."""
+        packs = await asyncio.to_thread(
+            lambda: len(list(self.directory.glob("objects/pack/*.pack")))
+        )
+        if packs <= MOST_PACKS:
+            return None
+        result = await self._run("repack", "-a", "-d", "-k", "-q")
+        return None if result.ok else f"the git cache could not be repacked: {result.ending}"
+
+    def fetched_at(self) -> str:
+        """When the last fetch succeeded, in UTC: for people."""
+        try:
+            seconds = (self.directory / _FETCHED).stat().st_mtime
+        except FileNotFoundError:
+            return "an unknown time"
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+    async def find(self, version: str) -> Found | None:
+        """The commit of a checked version: exact tag, then branch, then (short) commit.
+
+        Raises AmbiguousPrefixError.
+        """
+        if not self.directory.is_dir():
+            return None
+        for kind, namespace in (("tag", "refs/tags"), ("branch", "refs/heads")):
+            if commit := await self._commit(f"{namespace}/{version}"):
+                return Found(commit=commit, kind=kind)
+        if not _COMMIT.fullmatch(version):
+            return None
+        if commit := await self._commit(version.lower()):
+            return Found(commit=commit, kind="commit")
+        candidates = (await self._run("rev-parse", f"--disambiguate={version.lower()}")).text
+        commits = [one for one in candidates.split() if await self._commit(one)]
+        if len(commits) > 1:
+            raise AmbiguousPrefixError(tuple(commits))
+        return None
+
+    async def has_commit(self, commit: str) -> bool:
+        """Whether it is a full commit name, and cached."""
+        if not is_full_commit(commit) or not self.directory.is_dir():
+            return False
+        return await self._commit(commit.lower()) is not None
+
+    async def _commit(self, revision: str) -> str | None:
+        result = await self._run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        return result.text if result.ok and result.text else None
+
+    async def names(self) -> list[str]:
+        """All tags and branches, the newest first."""
+        if not self.directory.is_dir():
+            return []
+        result = await self._run(
+            "for-each-ref", "--sort=-creatordate", "--format=%(refname:lstrip=2)",
+            "refs/tags", "refs/heads",
+        )  # fmt: skip
+        return result.text.split("\n") if result.text else []
+
+    async def check_out(self, commit: str, tree: Path, *, timeout: float) -> GitResult:
+        """Write exactly that commit's files into the existing, empty directory ``tree``.
+
+        Through an index of its own, without ``export-ignore`` and without a ``.git``.
+        """
+        index = self.directory.with_name(f".{self.directory.name}.index-{secrets.token_hex(4)}")
+        try:
+            return await self._git.run(
+                f"--work-tree={tree}", "read-tree", "--reset", "-u", commit,
+                repository=self.directory, timeout=timeout, env={"GIT_INDEX_FILE": str(index)},
+            )  # fmt: skip
+        finally:
+            index.unlink(missing_ok=True)
+
+    async def read(self, *arguments: str) -> GitResult:
+        """Run a git that only reads this mirror."""
+        return await self._run(*arguments)
+
+    async def _run(self, *arguments: str) -> GitResult:
+        return await self._git.run(*arguments, repository=self.directory, timeout=LOCAL_TIMEOUT)

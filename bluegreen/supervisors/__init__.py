@@ -1,0 +1,1 @@
+"""Who runs the processes: services that are kept running, and jobs that run to their end."""

@@ -1,0 +1,71 @@
+"""What the rest of bluegreen may ask of whatever runs the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bluegreen.model import Job, JobResult, ServiceUnit, UnitKey, UnitStatus
+
+
+class JobRunner(Protocol):
+    """Runs commands to their end: build steps, command probes."""
+
+    async def run(self, job: Job) -> JobResult:
+        """Run ``job``, its output appended to ``job.log_file``.
+
+        Out of time or cancelled, the job's whole session is killed before this returns or raises.
+        What the job leaves running when it ends is killed too. Raises SupervisorError when the job
+        cannot be started at all; a command that fails is a JobResult.
+        """
+        ...
+
+
+class Supervisor(JobRunner, Protocol):
+    """Keeps services running."""
+
+    on_change: Callable[[UnitStatus], None] | None
+    """Called on the event loop at every change of state."""
+
+    async def open(self, units: Sequence[ServiceUnit]) -> None:
+        """Adopt what still runs of ``units`` from an earlier daemon, and end everything else.
+
+        Once, before anything else is asked. Starts nothing: a unit that does not run is STOPPED.
+        """
+        ...
+
+    async def start(self, unit: ServiceUnit) -> None:
+        """Run ``unit`` until it is stopped; returns when its process is spawned.
+
+        Nothing happens when it already runs with the same definition; with another one it is
+        restarted. Raises SupervisorError when the process cannot be spawned.
+        """
+        ...
+
+    async def stop(self, key: UnitKey) -> bool:
+        """SIGTERM, the unit's ``stop_timeout``, SIGKILL, to all processes of the unit.
+
+        Returns whether it went without SIGKILL; True for what does not run. Raises SupervisorError
+        when a process outlives SIGKILL.
+        """
+        ...
+
+    def status(self, key: UnitKey) -> UnitStatus:
+        """What is known of the unit, from memory; STOPPED for one never started."""
+        ...
+
+    def units(self) -> list[UnitKey]:
+        """The units that were started or adopted and not stopped since."""
+        ...
+
+    async def processes(self, key: UnitKey) -> frozenset[int]:
+        """The PIDs of all live processes of the unit, now."""
+        ...
+
+    async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
+        """The last ``lines`` lines of the unit's log, fit to print."""
+        ...
+
+    async def close(self, *, stop_units: bool) -> None:
+        """End the supervision; the units run on, unless ``stop_units`` says to stop them all."""
+        ...

@@ -1,0 +1,114 @@
+"""The logs of services: written by the services themselves, so that they survive the daemon.
+
+A service holds its log open for appending and knows nothing of rotation. So the log is copied to
+``LOG.1`` (the older ones move up to ``LOG.2`` …) and then emptied. Between the last look for new
+output and the emptying lie some microseconds; what a service writes right then is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+
+TAIL_BYTES = 64 * 1024  # how far back from its end a log is read
+_CHUNK = 1024 * 1024
+
+# ECMA-48: control sequences, operating system commands (titles, links), other escapes.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def open_log(path: Path) -> int:
+    """A descriptor for appending, directories created. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+
+def note(descriptor: int, text: str) -> None:
+    """One line of ours among the service's: ``--- bluegreen: TEXT at TIME ---``.
+
+    Left out where the disk is full: the service matters more than the line.
+    """
+    time = datetime.now().astimezone().isoformat(timespec="seconds")
+    with contextlib.suppress(OSError):
+        os.write(descriptor, f"--- bluegreen: {text} at {time} ---\n".encode())
+
+
+def note_in(path: Path, text: str) -> None:
+    """The same, into a log that is not open. Blocks on the disk."""
+    with contextlib.suppress(OSError):
+        descriptor = open_log(path)
+        try:
+            note(descriptor, text)
+        finally:
+            os.close(descriptor)
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
+
+
+def rotate(path: Path, *, log_bytes: int, log_files: int) -> bool:
+    """Rotate the log if it has grown beyond ``log_bytes``; says whether it did.
+
+    ``log_files`` counts the log itself and the older ones kept beside it. Blocks on the disk.
+    Raises OSError; then nothing has been lost but the oldest file.
+    """
+    try:
+        if path.stat().st_size <= log_bytes:
+            return False
+    except FileNotFoundError:
+        return False
+    kept = log_files - 1
+    # The oldest goes first: on a disk that is nearly full, its place is needed for the copy.
+    _numbered(path, max(kept, 1)).unlink(missing_ok=True)
+    for number in range(kept - 1, 0, -1):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(_numbered(path, number), _numbered(path, number + 1))
+    with open(path, "r+b", buffering=0) as log:
+        if kept > 0:
+            _copy_to(_numbered(path, 1), log.fileno())
+        log.truncate(0)
+    return True
+
+
+def _copy_to(target: Path, log: int) -> None:
+    """Copy the log from where it is read to its end, which may move meanwhile."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    try:
+        while chunk := os.read(log, _CHUNK):
+            while chunk:
+                chunk = chunk[os.write(descriptor, chunk) :]
+    except OSError:
+        target.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def printable(line: str) -> str:
+    """The line as it looked at its end: no colours, no control characters, no progress bars."""
+    visible = line.rstrip("\r").rpartition("\r")[2]
+    return _CONTROLS.sub("", _ESCAPES.sub("", visible))
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a log, from at most its last `TAIL_BYTES`. Blocks on the disk.
+
+    What is no UTF-8 is replaced. No lines if there is no log.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(size - TAIL_BYTES, 0)
+            file.seek(start)
+            text = file.read(TAIL_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    found = text.removesuffix("\n").split("\n") if text else []
+    if start > 0 and len(found) > 1:
+        found = found[1:]  # its beginning lies further back
+    return [printable(line) for line in found[-lines:]] if lines > 0 else []
