@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.ports import kernel_ports
+
 
 @pytest.fixture
 def free_ports() -> Callable[[int], list[int]]:
     """Distinct loopback ports that were free a moment ago, from the kernel."""
-
-    def ports(count: int) -> list[int]:
-        listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        try:
-            return [listener.getsockname()[1] for listener in listeners]
-        finally:
-            for listener in listeners:
-                listener.close()
-
-    return ports
+    return kernel_ports
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from bluegreen.demo.versions import make_repository
 from bluegreen.layout import Layout
 from bluegreen.processes import ProcessIdentity, Session, identify
 from bluegreen.supervisors.sessions import session_members
+from tests.ports import kernel_ports
 
 PATIENCE = 60.0  # seconds that anything may take before a test fails
 POLL = 0.02  # seconds
@@ -42,16 +42,6 @@ class Answer:
     def document(self) -> Any:
         """The JSON document that was printed; of several, the last."""
         return json.loads(self.out.splitlines()[-1])
-
-
-def kernel_ports(count: int) -> list[int]:
-    """Distinct loopback ports that were free a moment ago."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [listener.getsockname()[1] for listener in listeners]
-    finally:
-        for listener in listeners:
-            listener.close()
 
 
 async def eventually(condition: Callable[[], Awaitable[Any]] | Callable[[], Any], what: str) -> Any:

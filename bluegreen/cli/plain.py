@@ -5,13 +5,26 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from bluegreen.cli.words import seconds
 
-def event_line(event: dict[str, Any]) -> str | None:
-    """One line an event, or None for what is said elsewhere."""
-    text = event_text(event)
-    return (
-        None if text is None else f"{time.strftime('%H:%M:%S', time.localtime(event['at']))} {text}"
-    )
+
+class PlainLines:
+    """Turns events into lines; knows when each phase began."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+
+    def line(self, event: dict[str, Any]) -> str | None:
+        """One line an event, or None for what is said elsewhere."""
+        text = event_text(event)
+        if text is None:
+            return None
+        if event["kind"] == "phase":
+            phase, state = event["data"]["phase"], event["data"]["state"]
+            began = self._began.setdefault(phase, event["at"])
+            if state in ("done", "failed"):
+                text += f" ({seconds(event['at'] - began)})"
+        return f"{time.strftime('%H:%M:%S', time.localtime(event['at']))} {text}"
 
 
 def event_text(event: dict[str, Any]) -> str | None:

@@ -83,12 +83,13 @@ def _follow(client: Client, operation: dict[str, Any], options: argparse.Namespa
 
         ended = show_progress(operation, events_of(client, operation["id"]))
     else:
-        from bluegreen.cli.plain import event_line
+        from bluegreen.cli.plain import PlainLines
 
+        lines = PlainLines()
         for name, event in events_of(client, operation["id"]):
             if name == "end":
                 ended = event
-            elif line := event_line(event):
+            elif line := lines.line(event):
                 print(line, flush=True)
     return ended
 

@@ -109,6 +109,8 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
             continue
         if state is PhaseState.INTENT:
             await _record_if_possible(run, phase.name, PhaseState.FAILED)
+        if phase.leaves_nothing:
+            continue
         await _record_if_possible(run, phase.name, PhaseState.UNDOING)
         try:
             async with asyncio.timeout(UNDO_LIMIT):

@@ -34,10 +34,6 @@ async def observe_slots(app: AppRuntime) -> None:
 
 def first_free_operation(layout: Layout) -> int:
     """One more than the highest operation that trees and logs still bear the number of."""
-    numbers = [0]
-    for tree in layout.state.glob("apps/*/trees/*-*"):
-        number = tree.name.split("-", 1)[0]
-        numbers.append(int(number) if number.isdecimal() else 0)
-    for logs in layout.logs.glob("apps/*/operations/*"):
-        numbers.append(int(logs.name) if logs.name.isdecimal() else 0)
-    return max(numbers) + 1
+    names = [tree.name.split("-", 1)[0] for tree in layout.state.glob("apps/*/trees/*-*")]
+    names += [logs.name for logs in layout.logs.glob("apps/*/operations/*")]
+    return max((int(name) for name in names if name.isdecimal()), default=0) + 1

@@ -75,6 +75,7 @@ async def recover(desk: Desk) -> None:
 
 async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> None:
     """An instant switch: the marker says whether it happened."""
+    await desk.parts.traffic.agree(app.settings)
     to = operation.slot
     if to is not None and app.active is to:
         slots = slots_after(app, to)
@@ -99,6 +100,7 @@ async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> N
 
 
 async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) -> None:
+    await desk.parts.traffic.agree(app.settings)
     records = await desk.parts.store.phases(operation.id)
     run = _run_from(app, operation, records)
     log.info("operation %d of %s was in %s", operation.id, app.name, _last_phase(records))

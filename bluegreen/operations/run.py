@@ -60,7 +60,9 @@ class Run:
     def on_probe(self, result: ProbeResult) -> None:
         """Note a probe's first answer and every change of mind, not each of its many answers."""
         name = (result.service, result.probe)
-        if self._probes.get(name) is result.passed:
+        before = self._probes.get(name)
+        not_up_yet = before is None and result.answer == "connection refused"
+        if before is result.passed or not_up_yet:
             return
         self._probes[name] = result.passed
         task = asyncio.create_task(
@@ -108,6 +110,7 @@ class Phase(Protocol):
     """One step of an operation."""
 
     name: PhaseName
+    leaves_nothing: bool  # nothing that an undo would have to take back
 
     def limit(self, run: Run) -> float:
         """Seconds after which the phase has failed."""

@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from tests.operations.test_releases import visitors
-from tests.stack import Stack, eventually, kernel_ports
+from tests.ports import kernel_ports
+from tests.stack import Stack, eventually
 from tests.visits import served_version, visit
 
 
@@ -68,7 +69,7 @@ async def test_a_broken_version_is_refused(
     assert await served_version(empty) == "v1"
     newest, *_ = await empty.operations()
     assert newest["state"] == "failed"
-    failed = [line for line in answer.out.splitlines() if line.endswith("failed")]
+    failed = [line for line in answer.out.splitlines() if " failed (" in line]
     assert f" {phase} failed" in failed[0]
 
 

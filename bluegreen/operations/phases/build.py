@@ -15,6 +15,7 @@ class Build:
     """Run every build step, then stamp the tree as good."""
 
     name = PhaseName.BUILD
+    leaves_nothing = True
 
     def limit(self, run: Run) -> float:
         return WAIT_LIMIT + SLACK + sum(step.timeout for step in run.app.settings.build)

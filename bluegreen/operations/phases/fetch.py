@@ -16,6 +16,7 @@ class Fetch:
     """Resolve the version and lay its tree out, or find the tree that is already built."""
 
     name = PhaseName.FETCH
+    leaves_nothing = True
 
     def limit(self, run: Run) -> float:
         return run.app.settings.source.timeout + LAY_OUT_LIMIT

@@ -17,6 +17,7 @@ class Gate:
     """Pass every probe; then the slot is hot."""
 
     name = PhaseName.GATE
+    leaves_nothing = False
 
     def limit(self, run: Run) -> float:
         return run.app.settings.gate.deadline + SLACK

@@ -32,6 +32,7 @@ class Preflight:
     """Ports of the idle slot, and room on the disk."""
 
     name = PhaseName.PREFLIGHT
+    leaves_nothing = True
 
     def limit(self, run: Run) -> float:
         return LIMIT

@@ -17,6 +17,7 @@ class Close:
     """nginx answers 503 for the app from now on."""
 
     name = PhaseName.CLOSE
+    leaves_nothing = False
 
     def limit(self, run: Run) -> float:
         return LIMIT
@@ -39,6 +40,7 @@ class StopSlots:
     """Stop the processes of both slots; their files stay."""
 
     name = PhaseName.STOP
+    leaves_nothing = False
 
     def limit(self, run: Run) -> float:
         return LIMIT + max(s.stop_timeout for s in run.app.settings.services.values())
@@ -62,6 +64,7 @@ class Open:
     """nginx passes requests to the active slot again."""
 
     name = PhaseName.SWITCH
+    leaves_nothing = False
 
     def limit(self, run: Run) -> float:
         return LIMIT

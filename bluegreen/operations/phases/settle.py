@@ -25,6 +25,7 @@ class Settle:
     """Name the time until which the old slot stays hot, and reclaim trees nobody needs."""
 
     name = PhaseName.SETTLE
+    leaves_nothing = True
 
     def limit(self, run: Run) -> float:
         return LIMIT

@@ -19,6 +19,7 @@ class Start:
     """Stop what ran there, place the new tree, start the services."""
 
     name = PhaseName.START
+    leaves_nothing = False
 
     def limit(self, run: Run) -> float:
         return LIMIT + max(s.stop_timeout for s in run.app.settings.services.values())

@@ -17,6 +17,7 @@ class Switch:
     """Move traffic to the target slot, at the commit point of the operation."""
 
     name = PhaseName.SWITCH
+    leaves_nothing = False
 
     def limit(self, run: Run) -> float:
         return LIMIT

@@ -17,6 +17,7 @@ class Watch:
     """Probe for the configured time; what falls ill is switched back."""
 
     name = PhaseName.WATCH
+    leaves_nothing = True
 
     def limit(self, run: Run) -> float:
         return run.app.settings.watch.for_ + SLACK

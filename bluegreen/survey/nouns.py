@@ -1,0 +1,77 @@
+"""What a survey of a directory finds. Paths are relative to that directory, with ``/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Something that was seen, and what was made of it."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundBuild:
+    """Commands for ``/bin/sh`` at the top of the tree, each only if the one before succeeded."""
+
+    name: str
+    commands: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundService:
+    """A process kind, in the terms of the app file: its texts may hold placeholders."""
+
+    name: str
+    command: str
+    where: str  # the file it was read from
+    serves: bool = True  # has traffic; False: a worker
+    socket: bool = False  # listens on a unix socket instead of a port
+    port: int | None = None  # the one it has today
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()  # variables whose values were left where they are
+    env_file: str | None = None  # absolute, or relative when it lies in the directory
+    stop_timeout: str | None = None
+    part: str = ""  # the part of the directory it belongs to
+    script: str | None = None  # its own source, where that is plain
+    health: tuple[str, str] | None = None  # a path that looks like a health check, and its file
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A Python or Node project: the directory itself (``""``) or one directly inside it."""
+
+    path: str
+    kind: str  # "python" or "node"
+    build: FoundBuild
+    service: FoundService | None  # what would probably start it
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where releases could come from. ``git`` is None where there is no usable repository."""
+
+    git: str | None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """All that is known of the directory."""
+
+    origin: Origin
+    user: str | None
+    shared: tuple[str, ...]
+    uploads: tuple[str, ...]  # directories that may have to be shared too
+    builds: tuple[FoundBuild, ...]
+    services: tuple[FoundService, ...]
+    units: tuple[str, ...]  # the systemd units that run it today
+    found: tuple[Found, ...]
+    remarks: tuple[str, ...]

@@ -1,0 +1,152 @@
+"""The HTTP API on the control socket of a real daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.stack import Stack, eventually
+
+
+async def problem(response: aiohttp.ClientResponse) -> Any:
+    assert response.content_type == "application/problem+json"
+    document = json.loads(await response.text())
+    assert document["status"] == response.status
+    assert document["detail"]
+    assert document["remedy"]
+    assert "Traceback" not in json.dumps(document)
+    return document
+
+
+async def ended(client: aiohttp.ClientSession, operation: int) -> Any:
+    async def final() -> Any:
+        async with client.get(f"/v1/operations/{operation}") as response:
+            document = await response.json()
+        return document if document["finished_at"] else None
+
+    return await eventually(final, f"operation {operation} has ended")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("GET", "/v1/apps/nobody", None, 404, "nobody"),
+        ("GET", "/v1/operations/99", None, 404, "99"),
+        ("GET", "/v1/operations/x", None, 400, "x is no operation's number"),
+        ("GET", "/v1/nothing", None, 404, "/v1/nothing"),
+        ("DELETE", "/v1/apps", None, 405, "DELETE"),
+        ("POST", "/v1/apps/monitor/deployments", "{}", 400, "version"),
+        ("POST", "/v1/apps/monitor/deployments", "[", 400, "body"),
+        ("POST", "/v1/apps/monitor/deployments", '{"version": 3}', 400, "version"),
+        ("POST", "/v1/apps/monitor/deployments", '{"version": "v1", "x": 1}', 400, "x"),
+        ("POST", "/v1/apps/monitor/deployments", '{"version": "--all"}', 400, "--all"),
+        ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
+        ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
+        ("GET", "/v1/apps/monitor/logs?service=nothing", None, 404, "nothing"),
+        ("POST", "/v1/apps/monitor/unlock", None, 409, "not locked"),
+    ],
+)
+async def test_a_wrong_request_is_a_problem_that_says_what_would_be_right(
+    client: aiohttp.ClientSession, method: str, path: str, body: str | None, status: int, said: str
+) -> None:
+    async with client.request(method, path, data=body) as response:
+        document = await problem(response)
+    assert document["status"] == status
+    assert said in document["detail"] + " ".join(document.get("evidence", []))
+
+
+async def test_a_body_that_is_too_large_is_refused(client: aiohttp.ClientSession) -> None:
+    async with client.post("/v1/apps/monitor/lock", data=b"x" * 100_000) as response:
+        assert (await problem(response))["detail"] == "the body is too large"
+
+
+async def test_a_repeated_key_gets_the_first_operation(client: aiohttp.ClientSession) -> None:
+    headers = {"Idempotency-Key": "the-same"}
+    numbers = []
+    for _ in range(3):
+        async with client.post(
+            "/v1/apps/monitor/deployments", json={"version": "v2"}, headers=headers
+        ) as response:
+            assert response.status == 202
+            numbers.append((await response.json())["id"])
+    assert len(set(numbers)) == 1
+    assert (await ended(client, numbers[0]))["state"] == "succeeded"
+
+
+async def test_events_are_streamed_to_the_end_and_can_be_resumed(
+    client: aiohttp.ClientSession,
+) -> None:
+    async with client.post("/v1/apps/monitor/deployments", json={"version": "v2"}) as response:
+        number = (await response.json())["id"]
+    async with client.get(f"/v1/operations/{number}/events") as stream:
+        assert stream.content_type == "text/event-stream"
+        text = (await asyncio.wait_for(stream.content.read(), 60)).decode()
+    events = [dict(line.split(": ", 1) for line in part.splitlines() if not line.startswith(":"))
+              for part in text.strip().split("\n\n")]  # fmt: skip
+    assert events[-1]["event"] == "end"
+    assert json.loads(events[-1]["data"])["state"] == "succeeded"
+    ids = [int(event["id"]) for event in events[:-1]]
+    assert ids == sorted(ids)
+    headers = {"Last-Event-ID": str(ids[3])}
+    async with client.get(f"/v1/operations/{number}/events", headers=headers) as stream:
+        again = (await asyncio.wait_for(stream.content.read(), 60)).decode()
+    assert f"id: {ids[3]}\n" not in again
+    assert again.startswith(f"id: {ids[4]}\n")
+
+
+async def test_twenty_requests_at_once_make_one_operation(client: aiohttp.ClientSession) -> None:
+    async def deploy() -> int:
+        async with client.post("/v1/apps/monitor/deployments", json={"version": "v2"}) as response:
+            if response.status != 202:
+                document = await problem(response)
+                assert "is busy: operation 2 (deploy v2" in document["detail"]
+                assert document["exit_status"] == 4
+            return response.status
+
+    answers = await asyncio.gather(*(deploy() for _ in range(20)))
+    assert sorted(answers) == [202] + [409] * 19
+    assert (await ended(client, 2))["state"] == "succeeded"
+
+
+async def test_the_socket_is_for_its_owner_and_group_only(deployed: Stack) -> None:
+    mode = deployed.layout.control_socket.stat().st_mode
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) & 0o007 == 0
+
+
+async def test_garbage_on_the_socket_does_no_harm(deployed: Stack) -> None:
+    for garbage in (b"\x16\x03\x01" * 50, b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):
+        reader, writer = await asyncio.open_unix_connection(str(deployed.layout.control_socket))
+        writer.write(garbage)
+        writer.write_eof()
+        await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+    assert (await deployed.cli("status")).status == 0
+
+
+async def test_the_requester_is_the_user_of_the_process(client: aiohttp.ClientSession) -> None:
+    async with client.get("/v1/apps/monitor/operations") as response:
+        (operation,) = (await response.json())["operations"]
+    assert operation["requested_by"].startswith("uid ")
+    assert operation["requested_by"].endswith(" via unix socket")
+
+
+async def test_health_is_the_loop_and_the_store(client: aiohttp.ClientSession) -> None:
+    async with client.get("/healthz") as response:
+        assert (await response.json())["status"] == "ok"
+
+
+async def test_a_follower_that_hangs_up_is_forgotten(deployed: Stack) -> None:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(deployed.layout.control_socket))
+    connection.sendall(b"GET /v1/apps/monitor/logs?follow=1 HTTP/1.0\r\n\r\n")
+    assert connection.recv(100)
+    connection.close()
+    assert (await deployed.cli("status")).status == 0
+    assert await deployed.terminate() == 0

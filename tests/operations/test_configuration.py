@@ -1,0 +1,123 @@
+"""Changed app files are taken up; broken ones are not, and nothing that serves is harmed."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.operations.test_releases import visitors
+from tests.stack import Stack, eventually
+from tests.visits import served_version, visit
+
+
+async def test_a_second_app_is_taken_up_and_both_are_deployed_at_once(deployed: Stack) -> None:
+    deployed.write_app("second")
+    answer = await deployed.cli("reload")
+    assert answer.status == 0, answer.err
+    assert "added second" in answer.out
+    async with visitors(deployed):
+        first = await deployed.start_cli("deploy", "monitor", "v2")
+        second = await deployed.start_cli("deploy", "second", "v2")
+        await first.communicate()
+        await second.communicate()
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert await served_version(deployed) == "v2"
+    assert await served_version(deployed, "second") == "v2"
+    answer = await deployed.cli("status")
+    assert "monitor: traffic on" in answer.out
+    assert "second: traffic on" in answer.out
+    assert (await deployed.cli("switch", "back")).status == 2  # which of the two?
+
+
+async def test_a_broken_file_keeps_the_running_configuration(deployed: Stack) -> None:
+    path = deployed.layout.app_files / "monitor.toml"
+    path.write_text(path.read_text().replace('service = "api"', 'service = "apu"', 1))
+    answer = await deployed.cli("reload")
+    assert answer.status == 2
+    assert f"{path}:" in answer.err
+    assert "apu" in answer.err
+    assert await served_version(deployed) == "v1"
+    assert "not taken up" in (await deployed.cli("status")).out
+    await deployed.deploy("v2")
+
+
+async def test_sighup_reloads(deployed: Stack) -> None:
+    deployed.write_app("second")
+    deployed.signal(signal.SIGHUP)
+
+    async def known() -> bool:
+        return (await deployed.cli("status", "second")).status == 0
+
+    await eventually(known, "the second app is known")
+
+
+async def test_a_broken_file_at_a_start_leaves_the_last_accepted_one_in_force(
+    deployed: Stack,
+) -> None:
+    path = deployed.layout.app_files / "monitor.toml"
+    assert await deployed.terminate() == 0
+    path.write_text("nonsense")
+    async with visitors(deployed):
+        await deployed.serve()
+        assert "not taken up" in (await deployed.cli("status")).out
+        assert (await deployed.cli("restart", "monitor")).status == 0
+
+
+async def test_ports_of_a_slot_that_serves_cannot_be_changed_under_it(deployed: Stack) -> None:
+    slot = deployed.marker()
+    deployed.ports.pop("monitor")
+    listen = deployed.listen["monitor"]
+    deployed.write_app()
+    deployed.listen["monitor"] = listen
+    answer = await deployed.cli("reload")
+    assert answer.status == 2
+    assert f"{slot} runs and listens on" in answer.err
+    assert await served_version(deployed) == "v1"
+
+
+async def test_an_app_whose_file_is_gone_goes_on_until_it_is_stopped(deployed: Stack) -> None:
+    path = deployed.layout.app_files / "monitor.toml"
+    deployed.write_app("second")
+    assert (await deployed.cli("reload")).status == 0
+    path.unlink()
+    answer = await deployed.cli("reload")
+    assert answer.status == 2
+    assert "bluegreen stop monitor" in answer.err
+    assert await served_version(deployed) == "v1"
+    assert (await deployed.cli("stop", "monitor")).status == 0
+    answer = await deployed.cli("reload")
+    assert answer.status == 0, answer.err
+    assert "removed monitor" in answer.out
+
+
+async def test_the_daemon_ends_cleanly_and_the_apps_stay_up(deployed: Stack) -> None:
+    async with visitors(deployed):
+        assert await deployed.terminate() == 0
+        assert (await visit(deployed))[0] == 200
+        await deployed.serve()
+        status = await deployed.status()
+        assert {s["restarts"] for s in status["slots"][deployed.marker()]["services"].values()} == {
+            0
+        }
+    await deployed.deploy("v2")
+
+
+async def test_a_daemon_told_to_stop_its_apps_leaves_nothing(empty: Stack) -> None:
+    empty.write_app()
+    await empty.serve("--stop-apps")
+    await empty.deploy("v1")
+    assert await empty.terminate() == 0
+    assert empty.live_processes() == []
+
+
+async def test_a_second_daemon_on_one_root_is_refused(deployed: Stack) -> None:
+    answer = await deployed.cli("serve")
+    assert answer.status == 1
+    assert "already" in answer.err
+
+
+async def test_a_root_without_any_good_configuration_is_refused(empty: Stack) -> None:
+    empty.write_app().write_text("[app]\nname = 3\n")
+    answer = await empty.cli("serve")
+    assert answer.status == 2
+    assert "monitor.toml:2: app.name" in answer.err
+    assert "Next:" in answer.err

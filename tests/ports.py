@@ -1,0 +1,29 @@
+"""Loopback ports for tests."""
+
+from __future__ import annotations
+
+import random
+import socket
+from pathlib import Path
+
+_LOWEST = 10_000
+
+
+def kernel_ports(count: int) -> list[int]:
+    """Distinct loopback ports that the kernel lets us bind now.
+
+    Below the range that it takes the ports of outgoing connections from: a load of many
+    connections would soon stumble over those.
+    """
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(_LOWEST, int(limits[0]))
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
