@@ -9,6 +9,8 @@ from typing import Any
 from bluegreen.cli.client import Client, only_app
 from bluegreen.cli.words import ago, seconds
 
+SHOWN = 160  # characters of an error; the whole of it is in `bluegreen logs`
+
 
 def history(options: argparse.Namespace) -> int:
     client = Client(options.root)
@@ -27,6 +29,10 @@ def history(options: argparse.Namespace) -> int:
     return 0
 
 
+def _short(message: str) -> str:
+    return message if len(message) <= SHOWN else message[: SHOWN - 1] + "…"
+
+
 def _line(operation: dict[str, Any]) -> str:
     took = (operation["finished_at"] or operation["created_at"]) - operation["created_at"]
     version = operation["version"] or ""
@@ -38,5 +44,5 @@ def _line(operation: dict[str, Any]) -> str:
         f"{seconds(took)}  {operation['requested_by']}"
     )
     if operation["error"]:
-        line += f"\n       {operation['error']['message']}"
+        line += f"\n       {_short(operation['error']['message'])}"
     return line

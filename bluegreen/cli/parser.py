@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bluegreen import __version__
 
@@ -22,17 +23,24 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors say what to do next."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"bluegreen: {message}\nNext: see what it takes: {self.prog} --help\n")
+
+
 class _Commands:
     """The parser and its commands."""
 
     def __init__(self) -> None:
         # The options of every command; SUPPRESS lets them stand before or after its name.
-        self._common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+        self._common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
         self._common.add_argument(
             "--root", metavar="DIR", help="another root than / (or set BLUEGREEN_ROOT)"
         )
         self._common.add_argument("--json", action="store_true", help="print JSON")
-        self.parser = argparse.ArgumentParser(
+        self.parser = _Parser(
             prog="bluegreen",
             description="Blue-green deployments for ordinary Linux hosts.",
             epilog=_EPILOG,

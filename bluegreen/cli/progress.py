@@ -38,7 +38,8 @@ class Progress:
         if event["kind"] == "phase":
             data = event["data"]
             phase = self._phases.setdefault(data["phase"], {"began": event["at"], "took": None})
-            phase["state"] = data["state"]
+            if phase.get("state") != "failed":  # undone it may be later, but this is what failed
+                phase["state"] = data["state"]
             if data["state"] in ("done", "failed"):
                 phase["took"] = event["at"] - phase["began"]
         elif (text := event_text(event)) is not None:

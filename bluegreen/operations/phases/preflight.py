@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from typing import Any
 
+from bluegreen.config.settings import Service
 from bluegreen.errors import PreflightError
 from bluegreen.health.ownership import examine
 from bluegreen.model import PhaseName, Slot
@@ -17,15 +18,18 @@ LIMIT = 60.0  # seconds
 
 async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
     """A line for each address of the slot that somebody else listens on."""
-    found = []
-    for name, service in app.settings.services.items():
+
+    async def look(name: str, service: Service) -> str | None:
         address = service.address(slot, app.layout.run)
         if address is None:
-            continue
+            return None
         ownership = await examine(SlotView(app, slot), name, address)
-        if ownership.stranger:
-            found.append(f"{name} needs {address} in {slot}: {ownership.problem}")
-    return found
+        if not ownership.stranger:
+            return None
+        return f"{name} needs {address} in {slot}: {ownership.problem}"
+
+    looks = [look(name, service) for name, service in app.settings.services.items()]
+    return [found for found in await asyncio.gather(*looks) if found is not None]
 
 
 class Preflight:
