@@ -18,11 +18,17 @@ def sync_directory(directory: Path) -> None:
 
 
 def write_atomically(
-    path: Path, content: str | bytes, *, mode: int = 0o644, durable: bool = True
+    path: Path,
+    content: str | bytes,
+    *,
+    mode: int = 0o644,
+    durable: bool = True,
+    sync_parent: bool = True,
 ) -> None:
     """Replace ``path`` by ``content``: write-temp, fsync, rename, fsync of the directory.
 
-    Without ``durable`` there is no fsync: for what means nothing after a power cut.
+    Without ``durable`` there is no fsync: for what means nothing after a power cut. Without
+    ``sync_parent`` the caller syncs the directory, once for many files.
     Raises OSError (ENOSPC, EROFS, …) with the old file still in place and no temporary file left.
     """
     data = content.encode() if isinstance(content, str) else content
@@ -39,7 +45,7 @@ def write_atomically(
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    if durable:
+    if durable and sync_parent:
         sync_directory(path.parent)
 
 

@@ -1,0 +1,184 @@
+"""An app as the nginx templates see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import ConfigError
+from bluegreen.layout import Layout
+from bluegreen.model import Address, Slot, SwitchMode, Traffic
+from bluegreen.traffic.quoting import Directive, quoted
+
+WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
+SOCKET_PATH_BYTES = 107  # what sockaddr_un holds, with its final zero
+
+
+def socket_path(path: Path) -> Path:
+    """``path``, if it is short enough for a unix socket; otherwise a ConfigError."""
+    length = len(bytes(path))
+    if length > SOCKET_PATH_BYTES:
+        raise ConfigError(
+            f"the path of the socket {path} is {length} bytes long; "
+            f"a unix socket may have {SOCKET_PATH_BYTES}",
+            remedy="use a shorter --root, or shorter names for the app and its services",
+        )
+    return path
+
+
+def template_id(app: str) -> str:
+    """``app`` as part of a variable name. App names have no underscore, so none collide."""
+    return app.replace("-", "_")
+
+
+def slot_variable(app: str) -> Directive:
+    """Names what nginx has found to be the app's slot. Short: nginx's default hash allows 46."""
+    return Directive(f"$bg_{template_id(app)}")
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceView:
+    """A service that answers requests. ``addresses`` are nginx's, by slot name."""
+
+    name: str
+    addresses: Mapping[str, str]
+    keepalive: int
+    hop_socket: Path
+
+    @property
+    def connection(self) -> Directive:
+        return Directive("close" if self.keepalive == 0 else '""')
+
+    @property
+    def connection_upgrade(self) -> Directive:
+        kind = "close" if self.keepalive == 0 else "keep"
+        return Directive(f"$bluegreen_connection_{kind}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteView:
+    path: str
+    service: ServiceView
+    websocket: bool
+    timeout_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppView:
+    """``constant_slot`` is set where the slot is written into the file (``switch = "reload"``)."""
+
+    name: str
+    id: str  # the name as part of nginx's variables
+    listen: tuple[str, ...]
+    server_names: tuple[Directive, ...]
+    max_body: int
+    services: tuple[ServiceView, ...]
+    routes: tuple[RouteView, ...]
+    constant_slot: str | None
+    closed: bool
+    slot_file: Path
+    closed_marker: Path
+    closed_socket: Path
+    ports: Directive | None
+
+    @property
+    def serves_root(self) -> bool:
+        return any(route.path == "/" for route in self.routes)
+
+    @property
+    def slot_variable(self) -> Directive:
+        return slot_variable(self.name)
+
+
+def _nginx_address(address: Address) -> str:
+    if address.socket is None:
+        return str(address)
+    return f"unix:{socket_path(address.socket)}"
+
+
+def _services(settings: AppSettings, layout: Layout) -> dict[str, ServiceView]:
+    run = layout.app(settings.name).run
+    views = {}
+    for name, service in settings.services.items():
+        addresses = {slot.value: service.address(slot, run) for slot in Slot}
+        views[name] = ServiceView(
+            name=name,
+            addresses={slot: _nginx_address(at) for slot, at in addresses.items() if at},
+            keepalive=service.keepalive,
+            hop_socket=run / f"{name}.nginx.sock",
+        )
+    return {name: view for name, view in views.items() if view.addresses}
+
+
+def _routes(settings: AppSettings, services: Mapping[str, ServiceView]) -> tuple[RouteView, ...]:
+    views = []
+    for route in settings.routes:
+        if route.service not in services:
+            raise ConfigError(
+                f"the route {route.path} of {settings.name} goes to the service "
+                f"{route.service}, which listens nowhere",
+                remedy=f"give [services.{route.service}] ports or sockets, or change the route",
+            )
+        views.append(
+            RouteView(
+                path=route.path,
+                service=services[route.service],
+                websocket=route.websocket,
+                timeout_ms=_milliseconds(
+                    max(route.timeout, WEBSOCKET_TIMEOUT) if route.websocket else route.timeout
+                ),
+            )
+        )
+    return tuple(views)
+
+
+def _server_names(names: Sequence[str]) -> tuple[Directive, ...]:
+    views: list[Directive] = []
+    for name in names:
+        # Any host and none, whichever server of the port comes first; a default_server would
+        # quarrel with the one that the host's own configuration may have.
+        views += [Directive('""'), Directive('"~^"')] if name == "_" else [quoted(name)]
+    return tuple(views)
+
+
+def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Path) -> AppView:
+    """``settings`` for the templates. Raises ConfigError for what nginx could not be told."""
+    nginx = settings.nginx
+    services = _services(settings, layout)
+    routes = _routes(settings, services)
+    if nginx.mode != "upstream":
+        routed = {route.service.name for route in routes}
+        services = {name: service for name, service in services.items() if name in routed}
+    elif nginx.switch is SwitchMode.MARKER:
+        for service in services.values():
+            socket_path(service.hop_socket)
+    ports = sorted(
+        str(number)
+        for name in services
+        if (pair := settings.services[name].ports) is not None
+        for number in (pair.blue, pair.green)
+    )
+    directories = layout.app(settings.name)
+    return AppView(
+        name=settings.name,
+        id=template_id(settings.name),
+        listen=nginx.listen,
+        server_names=_server_names(nginx.server_name),
+        max_body=nginx.max_body,
+        services=tuple(services.values()),
+        routes=routes,
+        constant_slot=(
+            (traffic.active or Slot.BLUE).value if nginx.switch is SwitchMode.RELOAD else None
+        ),
+        closed=traffic.closed,
+        slot_file=slot_file,
+        closed_marker=directories.traffic / "closed",
+        closed_socket=socket_path(directories.run / "closed.nginx.sock"),
+        ports=Directive("|".join(ports)) if ports else None,
+    )

@@ -1,0 +1,120 @@
+"""nginx's own word on what it serves, asked through a unix socket that it listens on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bluegreen.errors import TrafficError
+from bluegreen.model import Slot
+
+ANSWER_TIMEOUT = 2.0  # seconds for one question
+ANSWER_BYTES = 4096
+POLL = 0.005  # seconds between questions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What nginx says of an app (``app`` is None: of its whole configuration)."""
+
+    app: str | None
+    slot: Slot | None
+    closed: bool
+    generation: str
+
+    def __str__(self) -> str:
+        state = "closed" if self.closed else "open"
+        slot = self.slot.value if self.slot else "no slot"
+        return f"{self.app or 'another app'}: {slot}, {state}, generation {self.generation}"
+
+
+def parse_answer(text: str) -> Answer:
+    """Raises ValueError when it is not an answer of ours."""
+    document: Any = json.loads(text)
+    try:
+        slot = document.get("slot")
+        return Answer(
+            app=document["app"],
+            slot=Slot(slot) if slot is not None else None,
+            closed=bool(document.get("closed")),
+            generation=str(document["generation"]),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not an answer: {text[:200]}") from error
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Asks on ``socket``."""
+
+    socket: Path
+
+    async def ask(self, app: str | None) -> Answer:
+        """What nginx serves for ``app``; None asks for the generation of the whole.
+
+        An app that nginx does not know is answered for the whole. Raises TrafficError when
+        nginx does not answer within 2 s.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                return parse_answer(await self._exchange(app or "_"))
+        except (OSError, ValueError) as error:
+            raise TrafficError(
+                "nginx does not answer" if isinstance(error, OSError) else "nginx answers oddly",
+                detail=[f"{self.socket}: {error or 'no answer in time'}"],
+                remedy="see that nginx runs and includes bluegreen's files, then: bluegreen reload",
+            ) from error
+
+    async def until(
+        self,
+        app: str | None,
+        agrees: Callable[[Answer], bool],
+        *,
+        what: str,
+        timeout: float,
+    ) -> Answer:
+        """Ask until the answer ``agrees``.
+
+        Raises TrafficError, with ``what`` was waited for and the last answer, after ``timeout``
+        seconds.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        while True:
+            try:
+                answer = await self.ask(app)
+                if agrees(answer):
+                    return answer
+                last = [f"nginx says: {answer}"]
+            except TrafficError as error:
+                last = [error.message, *error.detail]
+            if asyncio.get_running_loop().time() >= deadline:
+                raise TrafficError(
+                    f"nginx did not confirm within {timeout:g} s: {what}",
+                    detail=last,
+                    remedy="look at nginx's error log, then: bluegreen reload",
+                )
+            await asyncio.sleep(POLL)
+
+    async def _exchange(self, host: str) -> str:
+        reader, writer = await asyncio.open_unix_connection(self.socket)
+        try:
+            writer.write(f"GET /slot HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            answer = b""
+            while chunk := await reader.read(ANSWER_BYTES):
+                answer += chunk
+                if len(answer) > ANSWER_BYTES:
+                    raise ValueError("more than an answer")
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
+        status = head.partition("\r\n")[0]
+        if status.split()[1:2] != ["200"]:
+            raise ValueError(f"the answer was {status or 'empty'}")
+        return body

@@ -1,0 +1,274 @@
+"""Moves an app's traffic, and knows from nginx that it has moved."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import TrafficError
+from bluegreen.layout import Layout
+from bluegreen.model import Slot, SwitchMode, Traffic
+from bluegreen.processes import uninterrupted
+from bluegreen.traffic.build import installed_build
+from bluegreen.traffic.confirmation import Answer, Confirmation
+from bluegreen.traffic.disk import disk_error
+from bluegreen.traffic.loading import Loading
+from bluegreen.traffic.nginx import HostNginx
+from bluegreen.traffic.own_nginx import OwnNginx
+from bluegreen.traffic.plan import Planner
+from bluegreen.traffic.published import Change
+
+log = logging.getLogger(__name__)
+
+MARKER_TIMEOUT = 5.0  # seconds until nginx says what a marker says
+
+
+class TrafficControl:
+    """The traffic of all apps of one root.
+
+    A change runs to its end, or is undone, even when its task is cancelled. After a TrafficError
+    from ``open`` the control may be used: nginx serves as it did.
+    """
+
+    def __init__(self, layout: Layout, *, own_nginx: bool) -> None:
+        self._layout = layout
+        self._own_nginx = own_nginx
+        self._confirmation = Confirmation(layout.nginx_socket)
+        self._apps: dict[str, AppSettings] = {}
+        # Whoever changes what nginx loads; a switch by marker does not.
+        self._loading_lock = asyncio.Lock()
+        self._opened: tuple[Planner, Loading] | None = None
+
+    async def open(self, apps: Sequence[AppSettings]) -> None:
+        """Publish ``apps``; with an nginx of our own, start it or find it running."""
+        build = await installed_build()
+        kind = OwnNginx if self._own_nginx else HostNginx
+        self._opened = (
+            Planner(self._layout, build, own_nginx=self._own_nginx),
+            Loading(kind(build, self._layout), self._confirmation),
+        )
+        await self.publish(apps)
+
+    async def publish(self, apps: Sequence[AppSettings]) -> None:
+        """Let nginx serve ``apps`` and no others, as the markers say.
+
+        nginx is reloaded only if that changes what it has loaded. Raises TrafficError (nginx
+        refuses, a port is taken, the disk is full) or ConfigError, with the previous files back.
+        """
+        by_name = {settings.name: settings for settings in apps}
+
+        async def work() -> None:
+            async with self._loading_lock:
+                await self._change(by_name)
+                self._apps = by_name
+
+        await uninterrupted(work(), name="publish")
+
+    def read(self, app: str) -> Traffic:
+        """Where the markers say that the app's traffic goes."""
+        return self._planner.traffic(app)
+
+    async def switch(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
+        """Move the traffic to ``to`` and have nginx confirm it; the first switch opens the site.
+
+        Returns warnings. Raises TrafficError with everything as it was.
+        """
+        if settings.nginx.switch is SwitchMode.RELOAD:
+            work = self._switch_by_reload(settings, to)
+        else:
+            work = self._switch_by_marker(settings, to)
+        return await uninterrupted(work, name=f"switch {settings.name}")
+
+    async def set_closed(self, settings: AppSettings, closed: bool) -> None:
+        """Take the app out of service (503) or into it again, confirmed by nginx.
+
+        Raises TrafficError with everything as it was.
+        """
+        await uninterrupted(self._set_closed(settings, closed), name=f"close {settings.name}")
+
+    async def agree(self, settings: AppSettings) -> None:
+        """Make the files and nginx follow the marker, whatever was interrupted.
+
+        Of two markers, the slot that nginx serves keeps its own. Raises TrafficError.
+        """
+        await uninterrupted(self._agree(settings), name=f"agree {settings.name}")
+
+    async def close(self, *, stop_nginx: bool) -> None:
+        """Let go. An nginx of our own goes on serving, unless it is to be stopped."""
+        if stop_nginx and self._opened is not None:
+            await uninterrupted(self._loading.stop(), name="stop nginx")
+
+    @property
+    def _parts(self) -> tuple[Planner, Loading]:
+        if self._opened is None:
+            raise RuntimeError("open() comes first")
+        return self._opened
+
+    @property
+    def _planner(self) -> Planner:
+        return self._parts[0]
+
+    @property
+    def _loading(self) -> Loading:
+        return self._parts[1]
+
+    async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
+        await self._expect_served(settings.name)
+        before = self._planner.traffic(settings.name)
+        try:
+            warnings = await asyncio.to_thread(self._planner.move_marker, settings, to)
+        except OSError as error:
+            raise disk_error(f"the traffic of {settings.name} was not moved", error) from error
+        try:
+            await self._confirmation.until(
+                settings.name,
+                lambda answer: answer.app == settings.name and answer.slot is to,
+                what=f"{settings.name} is served by {to}",
+                timeout=MARKER_TIMEOUT,
+            )
+        except TrafficError:
+            await self._restore(settings, before)
+            raise
+        for warning in warnings:
+            log.warning("%s: %s", settings.name, warning)
+        return warnings
+
+    async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
+        async with self._loading_lock:
+            await self._expect_served(settings.name)
+            before = self._planner.traffic(settings.name)
+            wanted = Traffic(active=to, closed=before.closed and before.active is not None)
+            await self._load_traffic(settings, before, wanted)
+        return ()
+
+    async def _load_traffic(self, settings: AppSettings, before: Traffic, wanted: Traffic) -> None:
+        """Let nginx load files that say ``wanted``, the marker with them."""
+        markers = self._planner.markers(settings.name)
+        await self._change(
+            {**self._apps, settings.name: settings},
+            {settings.name: wanted},
+            commit=None if wanted == before else lambda: markers.restore(wanted),
+            revert=lambda: markers.restore(before),
+        )
+        self._apps[settings.name] = settings
+
+    async def _set_closed(self, settings: AppSettings, closed: bool) -> None:
+        name = settings.name
+        await self._expect_served(name)
+        before = self._planner.traffic(name)
+        if before.active is None and not closed:
+            raise TrafficError(
+                f"{name} has never been deployed: there is nothing to open",
+                remedy=f"bluegreen deploy {name} VERSION",
+            )
+        wanted = Traffic(active=before.active, closed=closed)
+        if settings.nginx.mode == "upstream" and settings.nginx.switch is SwitchMode.RELOAD:
+            async with self._loading_lock:
+                await self._load_traffic(settings, before, wanted)
+            return
+        markers = self._planner.markers(name)
+        try:
+            await asyncio.to_thread(markers.close if closed else markers.open)
+        except OSError as error:
+            raise disk_error(f"{name} was not {'closed' if closed else 'opened'}", error) from error
+        try:
+            await self._confirmation.until(
+                name,
+                lambda answer: answer.app == name and answer.closed == closed,
+                what=f"{name} is {'out of' if closed else 'in'} service",
+                timeout=MARKER_TIMEOUT,
+            )
+        except TrafficError:
+            await self._restore(settings, before)
+            raise
+
+    async def _agree(self, settings: AppSettings) -> None:
+        name = settings.name
+        async with self._loading_lock:
+            traffic = self._planner.traffic(name)
+            answer = await self._answer(name)
+            if answer and len(self._planner.markers(name).present()) > 1:
+                traffic = Traffic(active=answer.slot, closed=traffic.closed)
+            try:
+                await asyncio.to_thread(self._planner.repair_markers, name, traffic)
+            except OSError as error:
+                raise disk_error(f"the markers of {name} were not mended", error) from error
+            answer = await self._answer(name)  # of the markers as they are now
+            if answer is not None and await asyncio.to_thread(
+                self._planner.is_served, settings, traffic, answer
+            ):
+                return
+            await self._change({**self._apps, name: settings})
+            self._apps[name] = settings
+        await self._confirmation.until(
+            name,
+            lambda answer: (
+                answer.app == name
+                and answer.closed == traffic.closed
+                and traffic.active in (None, answer.slot)
+            ),
+            what=f"{name} is served as its marker says ({traffic.active or 'no slot'})",
+            timeout=MARKER_TIMEOUT,
+        )
+
+    async def _change(
+        self,
+        apps: Mapping[str, AppSettings],
+        overrides: Mapping[str, Traffic] | None = None,
+        *,
+        commit: Callable[[], None] | None = None,
+        revert: Callable[[], None] | None = None,
+    ) -> None:
+        """Write the files of ``apps`` and have nginx load them; undo all of it on an error."""
+        changes: list[Change] = []
+        committed = False
+        try:
+            plan = await asyncio.to_thread(self._planner.plan, apps, overrides)
+            await asyncio.to_thread(self._planner.write, plan, changes)
+            if commit is None and await self._loading.has(plan.generation):
+                return
+            await self._loading.test(plan.listens)
+            committed = True
+            if commit is not None:
+                await asyncio.to_thread(commit)
+            await self._loading.load(plan.generation)
+        except BaseException as error:
+            await self._undo(changes, revert if committed else None)
+            if changes:
+                await self._loading.load_previous(attempted=committed)
+            if isinstance(error, OSError):
+                raise disk_error("nginx's files were not written", error) from error
+            raise
+
+    async def _undo(self, changes: list[Change], revert: Callable[[], None] | None) -> None:
+        if revert is not None:
+            try:
+                await asyncio.to_thread(revert)
+            except OSError as error:
+                log.error("the marker was not put back: %s", error)
+        await asyncio.to_thread(self._planner.put_back, changes)
+
+    async def _answer(self, app: str) -> Answer | None:
+        """What nginx says of ``app``; None when it is down or does not know it."""
+        try:
+            answer = await self._confirmation.ask(app)
+        except TrafficError:
+            return None
+        return answer if answer.app == app else None
+
+    async def _expect_served(self, app: str) -> None:
+        answer = await self._confirmation.ask(app)
+        if answer.app != app:
+            raise TrafficError(
+                f"nginx has not loaded {app}",
+                detail=[f"nginx says: {answer}"],
+                remedy="see that nginx includes bluegreen's files, then: bluegreen reload",
+            )
+
+    async def _restore(self, settings: AppSettings, traffic: Traffic) -> None:
+        try:
+            await asyncio.to_thread(self._planner.restore_marker, settings, traffic)
+        except OSError as error:
+            log.error("the marker of %s was not put back: %s", settings.name, error)

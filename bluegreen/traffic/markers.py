@@ -1,0 +1,81 @@
+"""The marker files of an app: the one truth of where its traffic goes.
+
+``apps/APP/traffic`` holds ``blue`` or ``green`` once the app has been deployed, and ``closed``
+while the site answers 503. A switch is one ``rename(2)``: at no instant are two slots named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.files import rename_durably, sync_directory
+from bluegreen.model import Slot, Traffic
+
+CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Markers:
+    """The markers in one directory. Every method raises OSError when the disk refuses."""
+
+    directory: Path
+
+    def present(self) -> list[Slot]:
+        """The slots that are named: one, none before the first deploy, two after a meddling."""
+        return [slot for slot in Slot if (self.directory / slot.value).is_file()]
+
+    @property
+    def closed(self) -> bool:
+        return (self.directory / CLOSED).is_file()
+
+    def switch(self, to: Slot) -> None:
+        """Name ``to`` and only ``to``. The first switch of all opens the site, too."""
+        source, target = self.directory / to.other.value, self.directory / to.value
+        try:
+            rename_durably(source, target)
+        except FileNotFoundError:
+            first = not target.is_file()
+            self._create(to.value)
+            if first:
+                self.open()
+
+    def forget(self) -> None:
+        """As before the first switch: the site is closed and no slot is named."""
+        self.close()
+        for slot in Slot:
+            self._remove(slot.value)
+
+    def close(self) -> None:
+        self._create(CLOSED)
+
+    def open(self) -> None:
+        self._remove(CLOSED)
+
+    def restore(self, traffic: Traffic) -> None:
+        """Name again what ``traffic`` says."""
+        if traffic.active is None:
+            self.forget()
+            return
+        self.switch(traffic.active)
+        if traffic.closed:
+            self.close()
+        else:
+            self.open()
+
+    def _create(self, name: str) -> None:
+        if not self.directory.is_dir():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            sync_directory(self.directory.parent)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.directory / name, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+        sync_directory(self.directory)
+
+    def _remove(self, name: str) -> None:
+        try:
+            os.unlink(self.directory / name)
+        except FileNotFoundError:
+            return
+        sync_directory(self.directory)

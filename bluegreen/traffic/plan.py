@@ -1,0 +1,219 @@
+"""What nginx should read, worked out from settings and markers: never from the store."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.files import sync_directory
+from bluegreen.layout import Layout
+from bluegreen.model import Slot, SwitchMode, Traffic
+from bluegreen.traffic.build import NginxBuild
+from bluegreen.traffic.confirmation import Answer
+from bluegreen.traffic.markers import Markers
+from bluegreen.traffic.published import Change, put_back, read, remove_others, write, write_all
+from bluegreen.traffic.rendering import RenderedApp, Templates, error_log
+
+log = logging.getLogger(__name__)
+
+_ACTIVE = re.compile(r"^# active: (blue|green)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """``files`` are all but the slot files; ``generation`` is what nginx says once it has them."""
+
+    files: Mapping[Path, str]
+    slot_files: frozenset[Path]
+    apps: Mapping[str, AppSettings]
+    traffic: Mapping[str, Traffic]
+    generation: str
+
+    @property
+    def listens(self) -> set[str]:
+        """The ports and addresses that the apps' own servers listen on."""
+        sites = (app.nginx for app in self.apps.values() if app.nginx.mode == "site")
+        return {listen for nginx in sites for listen in nginx.listen}
+
+
+class Planner:
+    """Reads the markers, renders and writes, for one root. Everything here blocks."""
+
+    def __init__(self, layout: Layout, build: NginxBuild, *, own_nginx: bool) -> None:
+        self._layout = layout
+        self._templates = Templates(layout, build)
+        self._own_nginx = own_nginx
+        self._rendered: dict[str, tuple[AppSettings, Traffic, RenderedApp]] = {}
+        # Between reading a marker and writing the slot file that repeats it, no switch may pass.
+        self._slot_files = threading.Lock()
+
+    def markers(self, app: str) -> Markers:
+        return Markers(self._layout.app(app).traffic)
+
+    def traffic(self, app: str) -> Traffic:
+        """What the markers say.
+
+        Where they were meddled with (two of them, or neither these nor ``closed``), the slot file
+        says which slot was switched to last.
+        """
+        markers = self.markers(app)
+        present, closed = markers.present(), markers.closed
+        if len(present) == 1:
+            return Traffic(active=present[0], closed=closed)
+        last = self._last_switched_to(app)
+        if present:
+            log.warning("%s has two traffic markers; taking %s", app, last or present[0])
+            return Traffic(active=last or present[0], closed=closed)
+        # Closed and without a marker: the first switch of all, if any began, did not come to be.
+        if last is not None and not closed:
+            log.warning("%s has lost its traffic marker; the last one was %s", app, last)
+            return Traffic(active=last, closed=False)
+        return Traffic(active=None, closed=True)
+
+    def _last_switched_to(self, app: str) -> Slot | None:
+        match = _ACTIVE.search(read(self._templates.slot_file(app)) or "")
+        return Slot(match[1]) if match else None
+
+    def plan(
+        self, apps: Mapping[str, AppSettings], overrides: Mapping[str, Traffic] | None = None
+    ) -> Plan:
+        """For ``apps``, as the markers say or, for some, as ``overrides`` says.
+
+        Raises ConfigError for what cannot be written for nginx.
+        """
+        traffic = {name: self.traffic(name) for name in apps} | dict(overrides or {})
+        files: dict[Path, str] = {}
+        generations: dict[str, str] = {}
+        for name, settings in apps.items():
+            rendered = self._render(settings, traffic[name])
+            files.update(rendered.files)
+            generations[name] = rendered.generation
+        if self._own_nginx:
+            path, text = self._templates.instance()
+            files[path] = text
+            generations["own nginx"] = text
+            generations["own sites"] = self._digest_of_own_sites()
+        path, text, generation = self._templates.common(generations)
+        files[path] = text
+        return Plan(
+            files=files,
+            slot_files=frozenset(self._templates.slot_file(name) for name in apps),
+            apps=dict(apps),
+            traffic=traffic,
+            generation=generation,
+        )
+
+    def is_served(self, settings: AppSettings, traffic: Traffic, answer: Answer) -> bool:
+        """Whether nginx, by its ``answer``, and the files say just what ``traffic`` says."""
+        rendered = self._render(settings, traffic)
+        slot_file = self._templates.slot_file(settings.name)
+        return (
+            (answer.app, answer.generation) == (settings.name, rendered.generation)
+            and answer.closed == traffic.closed
+            and traffic.active in (None, answer.slot)
+            and read(slot_file) == self._templates.slot(settings, traffic.active)
+            and all(read(path) == text for path, text in rendered.files.items())
+        )
+
+    def _render(self, settings: AppSettings, traffic: Traffic) -> RenderedApp:
+        known = self._rendered.get(settings.name)
+        if known is not None and known[0] is settings and known[1] == traffic:
+            return known[2]
+        rendered = self._templates.app(settings, traffic)
+        self._rendered[settings.name] = (settings, traffic, rendered)
+        return rendered
+
+    def write(self, plan: Plan, changes: list[Change]) -> None:
+        """Write what differs and remove what is no longer wanted, adding to ``changes``.
+
+        Raises TrafficError for a file in the way, OSError for the disk.
+        """
+        self._make_directories(plan)
+        write_all(plan.files, changes)
+        for name, settings in plan.apps.items():
+            with self._slot_files:
+                if settings.nginx.switch is SwitchMode.RELOAD:
+                    active = plan.traffic[name].active
+                else:
+                    active = self.traffic(name).active
+                text = self._templates.slot(settings, active)
+                path = self._templates.slot_file(name)
+                changes.extend(write(path, text, sync_parent=False))
+        if any(change.path in plan.slot_files for change in changes):
+            sync_directory(self._layout.nginx / "slots")
+        directories = [self._layout.nginx / kind for kind in ("sites", "snippets", "slots")]
+        changes.extend(remove_others(directories, {*plan.files, *plan.slot_files}))
+
+    def put_back(self, changes: list[Change]) -> None:
+        with self._slot_files:
+            put_back(changes)
+
+    def move_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
+        """Rewrite the slot file and rename the marker; returns warnings.
+
+        A full disk does not hinder it: the file only matters should the marker get lost. Raises
+        OSError when the marker cannot be renamed, with the file as it was.
+        """
+        with self._slot_files:
+            changes: list[Change] = []
+            warnings: tuple[str, ...] = ()
+            path = self._templates.slot_file(settings.name)
+            try:
+                changes = write(path, self._templates.slot(settings, to))
+            except OSError as error:
+                warnings = (
+                    f"{path} could not be rewritten ({error.strerror}); the marker decides",
+                )
+            try:
+                self.markers(settings.name).switch(to)
+            except BaseException:
+                put_back(changes)
+                raise
+        return warnings
+
+    def restore_marker(self, settings: AppSettings, traffic: Traffic) -> None:
+        """Back to ``traffic``. Raises OSError when a marker cannot be changed."""
+        with self._slot_files:
+            self.markers(settings.name).restore(traffic)
+            path = self._templates.slot_file(settings.name)
+            try:
+                write(path, self._templates.slot(settings, traffic.active))
+            except OSError as error:
+                log.warning("%s could not be rewritten: %s", path, error)
+
+    def repair_markers(self, app: str, traffic: Traffic) -> None:
+        """Make the markers say ``traffic`` where they say nothing, or two things."""
+        markers = self.markers(app)
+        named = [] if traffic.active is None else [traffic.active]
+        if markers.present() != named or markers.closed != traffic.closed:
+            markers.restore(traffic)
+
+    def _make_directories(self, plan: Plan) -> None:
+        if not self._layout.run.is_dir():
+            self._layout.run.mkdir(parents=True, mode=0o750)
+        for name in plan.apps:
+            self._layout.app(name).run.mkdir(parents=True, exist_ok=True)
+            markers = self.markers(name)
+            if not markers.directory.is_dir():
+                markers.directory.mkdir(parents=True)
+                sync_directory(markers.directory.parent)
+            if not markers.present():
+                self.repair_markers(name, self.traffic(name))
+        for kind in ("sites", "snippets", "slots"):
+            (self._layout.nginx / kind).mkdir(parents=True, exist_ok=True)
+        if self._own_nginx:
+            (self._layout.nginx / "temporary").mkdir(exist_ok=True)
+            (self._layout.config / "nginx").mkdir(parents=True, exist_ok=True)
+            error_log(self._layout).parent.mkdir(parents=True, exist_ok=True)
+
+    def _digest_of_own_sites(self) -> str:
+        digest = hashlib.sha256()
+        for path in sorted((self._layout.config / "nginx").glob("*.conf")):
+            digest.update(f"{path.name}\0{read(path)}\0".encode(errors="surrogateescape"))
+        return digest.hexdigest()

@@ -1,0 +1,184 @@
+"""From settings and markers to the text that nginx reads."""
+
+from __future__ import annotations
+
+import functools
+import grp
+import hashlib
+import os
+import pwd
+import resource
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import ConfigError
+from bluegreen.layout import Layout
+from bluegreen.model import Slot, SwitchMode, Traffic
+from bluegreen.resources import nginx_templates
+from bluegreen.traffic.app_view import slot_variable, socket_path, template_id, view
+from bluegreen.traffic.build import NginxBuild
+from bluegreen.traffic.quoting import Directive, UnsafeValueError, checked, quoted, text_argument
+
+WRITTEN_BY = "Written by bluegreen; changes here are overwritten."
+HEADER = f"# {WRITTEN_BY}\n"
+OPEN_FILES = 16384  # twice the connections of a worker, and some
+_GENERATION = "@generation@"  # stands in for the hash of the text that it is part of
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not available</title>'
+    "<h1>Not available</h1><p>This page cannot be shown at the moment. Please try again soon.</p>"
+    "</html>"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedApp:
+    """The files of one app. ``generation`` changes when nginx must load them anew.
+
+    It covers all of the text but the slot in ``slot_file`` that a marker overrides.
+    """
+
+    files: Mapping[Path, str]
+    generation: str
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(nginx_templates()),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(default=False, enabled_extensions=()),
+        finalize=checked,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    environment.filters["quoted"] = quoted
+    environment.filters["text"] = text_argument
+    environment.globals["written_by"] = Directive(WRITTEN_BY)
+    environment.globals["page"] = _PAGE
+    return environment
+
+
+def _digest(texts: Mapping[Path, str] | Mapping[str, str]) -> str:
+    parts = "\0".join(f"{key}\0{text}" for key, text in sorted(texts.items(), key=str))
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+class Templates:
+    """Renders for one root and one build of nginx.
+
+    Every method raises ConfigError when a path or a name cannot be written for nginx.
+    """
+
+    def __init__(self, layout: Layout, build: NginxBuild) -> None:
+        if set(str(layout.root)) & set("*?[]"):
+            raise ConfigError(
+                f"the path {layout.root} holds a character that nginx reads as a pattern",
+                remedy="choose a --root without any of * ? [ ]",
+            )
+        self._layout = layout
+        self._build = build
+        socket_path(layout.nginx_socket)
+
+    def slot_file(self, app: str) -> Path:
+        return self._layout.nginx / "slots" / f"{app}.conf"
+
+    def slot(self, settings: AppSettings, active: Slot | None) -> str:
+        """The lines that find the slot: rewritten at every switch."""
+        slot = active or Slot.BLUE
+        return self._render(
+            "slot.conf.j2",
+            active=active,
+            slot=slot.value,
+            other=slot.other.value,
+            other_marker=self._layout.app(settings.name).traffic / slot.other.value,
+            id=template_id(settings.name),
+            variable=slot_variable(settings.name),
+            constant=settings.nginx.switch is SwitchMode.RELOAD,
+        )
+
+    def app(self, settings: AppSettings, traffic: Traffic) -> RenderedApp:
+        """Everything of an app but its slot file."""
+        name, mode = settings.name, settings.nginx.mode
+        sites = self._layout.nginx / "sites"
+        templates = {
+            "site": {sites / f"{name}.conf": "site.conf.j2"},
+            "upstream": {sites / f"{name}.conf": "upstream.conf.j2"},
+            "snippet": {
+                sites / f"{name}.http.conf": "snippet.http.conf.j2",
+                self._layout.nginx / "snippets" / f"{name}.server.conf": "snippet.server.conf.j2",
+            },
+        }[mode]
+        app = view(settings, self._layout, traffic, self.slot_file(name))
+        texts = {
+            path: self._render(template, app=app, generation=_GENERATION)
+            for path, template in templates.items()
+        }
+        constant = settings.nginx.switch is SwitchMode.RELOAD
+        slot_text = self.slot(settings, traffic.active if constant else Slot.BLUE)
+        generation = _digest({**texts, self.slot_file(name): slot_text})
+        return RenderedApp(
+            files={path: text.replace(_GENERATION, generation) for path, text in texts.items()},
+            generation=generation,
+        )
+
+    def common(self, generations: Mapping[str, str]) -> tuple[Path, str, str]:
+        """What all apps share: its path, its text, and the generation of the whole.
+
+        ``generations`` are those of the apps, by name.
+        """
+        path = self._layout.nginx / "sites" / "00-bluegreen.conf"
+        text = self._render("common.conf.j2", generation=_GENERATION)
+        whole = _digest({**generations, "": text})
+        return path, text.replace(_GENERATION, whole), whole
+
+    def instance(self) -> tuple[Path, str]:
+        """The main file of an nginx of our own: its path and its text."""
+        account = pwd.getpwuid(os.geteuid()) if os.geteuid() == 0 else None
+        hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        limited = hard_limit != resource.RLIM_INFINITY
+        return self._layout.nginx / "nginx.conf", self._render(
+            "nginx.conf.j2",
+            user=account.pw_name if account else None,
+            group=grp.getgrgid(account.pw_gid).gr_name if account else None,
+            open_files=min(hard_limit, OPEN_FILES) if limited else OPEN_FILES,
+            pid_file=pid_file(self._layout),
+            error_log=error_log(self._layout),
+            temporary=self._layout.nginx / "temporary",
+            temporary_modules=self._build.temporary_modules,
+            sites=self._layout.nginx / "sites",
+            own_sites=self._layout.config / "nginx",
+        )
+
+    def _render(self, template: str, **values: object) -> str:
+        try:
+            return _template(template).render(
+                nginx_socket=self._layout.nginx_socket,
+                keepalive_min_timeout=self._build.keepalive_min_timeout,
+                **values,
+            )
+        except UnsafeValueError as error:
+            raise ConfigError(
+                f"{error}",
+                remedy="use a name or a path without quotes, spaces, backslashes and ; { } $",
+            ) from error
+
+
+@functools.cache
+def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
+def pid_file(layout: Layout) -> Path:
+    """Where an nginx of our own writes its PID."""
+    return layout.nginx / "nginx.pid"
+
+
+def error_log(layout: Layout) -> Path:
+    """Where an nginx of our own writes its errors."""
+    return layout.logs / "nginx" / "error.log"

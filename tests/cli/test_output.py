@@ -1,0 +1,126 @@
+"""What is printed: plain lines, live progress, a status in words; and what is imported for it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bluegreen.cli.parser import parse
+from bluegreen.cli.plain import PlainLines
+from bluegreen.cli.progress import Progress
+from bluegreen.cli.words import ago, seconds
+
+
+def phase(name: str, state: str, at: float, **data: Any) -> dict[str, Any]:
+    return {"kind": "phase", "at": at, "data": {"phase": name, "state": state, "data": data}}
+
+
+EVENTS = [
+    phase("fetch", "intent", 100.0),
+    phase("fetch", "done", 100.5, release="v2 (0123456789)"),
+    {"kind": "step", "at": 101.0, "data": {"step": "assets", "state": "started"}},
+    phase("gate", "intent", 102.0),
+    {
+        "kind": "probe",
+        "at": 103.0,
+        "data": {"service": "api", "probe": "http /", "passed": False, "answer": "HTTP 503"},
+    },
+    phase("gate", "failed", 110.0),
+    phase("gate", "undoing", 110.1),
+    phase("gate", "undone", 110.2),
+]
+
+
+def test_plain_lines_say_each_step_once_and_how_long_it_took() -> None:
+    lines = PlainLines()
+    said = [line[9:] for event in EVENTS if (line := lines.line(event)) is not None]
+    assert said == [
+        "fetch …",
+        "fetch done: v2 (0123456789) (500 ms)",
+        "  step assets started",
+        "gate …",
+        "  api http / fails: HTTP 503",
+        "gate failed (8.0 s)",
+        "gate undoing",
+        "gate undone",
+    ]
+
+
+def test_an_operations_own_events_are_not_said_twice() -> None:
+    event = {"kind": "operation", "at": 1.0, "data": {"state": "running"}}
+    assert PlainLines().line(event) is None
+
+
+def test_live_progress_shows_what_failed_after_it_was_undone() -> None:
+    operation = {"kind": "deploy", "version": "v2", "app": "a", "slot": "green", "id": 7}
+    progress = Progress(operation)
+    for event in EVENTS:
+        progress.take(event)
+    out = io.StringIO()
+    Console(file=out, width=80, force_terminal=False).print(progress)
+    text = out.getvalue()
+    assert "deploy v2 of a into green (operation 7)" in text
+    assert "✓  fetch  500 ms" in text
+    assert "✗  gate   8.0 s" in text
+    assert "api http / fails: HTTP 503" in text
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [(0.0123, "12 ms"), (3.21, "3.2 s"), (250, "4 min 10 s"), (7300, "2 h 1 min")],
+)
+def test_durations_in_words(duration: float, words: str) -> None:
+    assert seconds(duration) == words
+
+
+def test_a_time_to_come_is_not_negative() -> None:
+    assert ago(2**40) == "0 s ago"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--root", "/r", "status", "a"],
+        ["status", "--root", "/r", "a"],
+        ["status", "a", "--root=/r"],
+    ],
+)
+def test_the_root_may_stand_anywhere(arguments: list[str]) -> None:
+    options = parse(arguments)
+    assert str(options.root) == "/r"
+    assert options.app == "a"
+
+
+def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
+    assert (parse(["deploy", "v1"]).app, parse(["deploy", "v1"]).version) == (None, "v1")
+    assert (parse(["deploy", "a", "v1"]).app, parse(["deploy", "a", "v1"]).version) == ("a", "v1")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["deploy"], ["switch"], ["switch", "to", "red"], ["lock", "a"]]
+)
+def test_a_mistyped_command_ends_with_2_and_the_next_step(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == 2
+    assert "Next: " in capsys.readouterr().err
+
+
+def test_a_switch_imports_nothing_that_takes_long() -> None:
+    script = (
+        "import sys; from bluegreen.cli import main;"
+        "status = main(['switch', 'back', '--root', '/nonexistent']);"
+        "heavy = {'asyncio', 'aiohttp', 'pydantic', 'rich', 'jinja2', 'http.client', 'logging'};"
+        "print(status, sorted(heavy & sys.modules.keys()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.strip() == "3 []"

@@ -1,0 +1,270 @@
+"""The path through the phases and back, with phases that do as a test tells them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import BuildError, StoreFullError
+from bluegreen.layout import Layout
+from bluegreen.model import (
+    Lane,
+    OperationKind,
+    OperationState,
+    PhaseName,
+    PhaseState,
+    Requester,
+    Slot,
+    SlotRecord,
+    Traffic,
+)
+from bluegreen.operations.machine import perform
+from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.store import Store
+from bluegreen.supervisors.interface import Supervisor
+from bluegreen.traffic.control import TrafficControl
+
+SETTINGS = AppSettings.model_validate(
+    {"app": {"name": "a"}, "source": {"git": "/x"}, "services": {"s": {"command": "s"}}}
+)
+BROKEN = BuildError("it broke", remedy="mend it")
+
+
+class _Traffic:
+    """Traffic is on blue, whatever happens."""
+
+    def read(self, app: str) -> Traffic:
+        return Traffic(active=Slot.BLUE, closed=False)
+
+
+async def _nothing() -> None:
+    """Does what most phases of these tests do."""
+
+
+@dataclass
+class Told:
+    """A phase that does as it is told, and writes down that it did."""
+
+    name: PhaseName
+    diary: list[str]
+    act_as: Callable[[], Awaitable[None]] = _nothing
+    undo_as: Callable[[], Awaitable[None]] = _nothing
+    leaves_nothing: bool = False
+    goes_back: bool = True
+    seconds: float = 5.0
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def limit(self, run: Run) -> float:
+        return self.seconds
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return self.data
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        self.diary.append(self.name)
+        await self.act_as()
+        return {}
+
+    async def undo(self, run: Run) -> bool:
+        self.diary.append(f"undo {self.name}")
+        await self.undo_as()
+        return self.goes_back
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    store = await Store.open(tmp_path / "store.db")
+    parts = Parts(
+        layout=Layout(tmp_path),
+        store=store,
+        supervisor=cast("Supervisor", None),
+        traffic=cast("TrafficControl", _Traffic()),
+        builds=asyncio.Semaphore(1),
+    )
+    slots = {slot: SlotRecord(app="a", slot=slot) for slot in Slot}
+    operation = await store.create_operation(
+        app="a", kind=OperationKind.DEPLOY, lane=Lane.RELEASE, version="v1",
+        slot=Slot.GREEN, from_slot=Slot.BLUE, requested_by=Requester(name="t", via="test"),
+    )  # fmt: skip
+    app = AppRuntime(settings=SETTINGS, parts=parts, slots=slots)
+    yield Run(app=app, operation=operation, target=Slot.GREEN, origin=Slot.BLUE)
+    await store.close()
+
+
+async def raise_broken() -> None:
+    raise BROKEN
+
+
+async def states(run: Run) -> list[tuple[str, str]]:
+    records = await run.app.parts.store.phases(run.operation.id)
+    return [(record.phase, record.state) for record in records]
+
+
+async def test_all_phases_are_done_in_order(run: Run) -> None:
+    diary: list[str] = []
+    operation = await perform(run, [Told(PhaseName.FETCH, diary), Told(PhaseName.BUILD, diary)])
+    assert operation.state is OperationState.SUCCEEDED
+    assert diary == ["fetch", "build"]
+    assert await states(run) == [
+        ("fetch", "intent"), ("fetch", "done"), ("build", "intent"), ("build", "done"),
+    ]  # fmt: skip
+
+
+async def test_the_intent_is_durable_before_the_act(run: Run) -> None:
+    async def look() -> None:
+        assert await states(run) == [("fetch", "intent")]
+
+    phase = Told(PhaseName.FETCH, [], act_as=look)
+    assert (await perform(run, [phase])).state is OperationState.SUCCEEDED
+
+
+async def test_a_failure_undoes_what_was_begun_newest_first(run: Run) -> None:
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.FETCH, diary, leaves_nothing=True),
+        Told(PhaseName.START, diary),
+        Told(PhaseName.GATE, diary, act_as=raise_broken),
+        Told(PhaseName.SWITCH, diary),
+    ]
+    operation = await perform(run, phases)
+    assert operation.state is OperationState.FAILED
+    assert operation.error is not None
+    assert (operation.error.kind, operation.error.message) == ("build", "it broke")
+    assert diary == ["fetch", "start", "gate", "undo gate", "undo start"]
+    assert (await states(run))[-5:] == [
+        ("gate", "failed"), ("gate", "undoing"), ("gate", "undone"),
+        ("start", "undoing"), ("start", "undone"),
+    ]  # fmt: skip
+
+
+async def test_a_phase_that_takes_too_long_has_failed(run: Run) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    operation = await perform(run, [Told(PhaseName.FETCH, [], act_as=hang, seconds=0.05)])
+    assert operation.state is OperationState.FAILED
+    assert operation.error is not None
+    assert operation.error.kind == "timeout"
+    assert "fetch phase" in operation.error.message
+
+
+async def test_a_defect_is_reported_without_its_trace(run: Run) -> None:
+    async def defect() -> None:
+        raise KeyError("what")
+
+    operation = await perform(run, [Told(PhaseName.FETCH, [], act_as=defect)])
+    assert operation.state is OperationState.FAILED
+    assert operation.error is not None
+    assert operation.error.kind == "internal"
+    assert "Traceback" not in operation.error.message
+
+
+@pytest.mark.parametrize(
+    ("why", "state"),
+    [
+        (Interruption.CANCEL, OperationState.CANCELLED),
+        (Interruption.SWITCH_BACK, OperationState.SUPERSEDED),
+        (Interruption.SHUTDOWN, OperationState.INTERRUPTED),
+    ],
+)
+async def test_an_interrupted_operation_is_undone(
+    run: Run, why: Interruption, state: OperationState
+) -> None:
+    diary: list[str] = []
+    reached = asyncio.Event()
+
+    async def wait() -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    phases = [Told(PhaseName.START, diary), Told(PhaseName.GATE, diary, act_as=wait)]
+    run.task = asyncio.create_task(perform(run, phases), name="operation")
+    await reached.wait()
+    run.interrupt(why)
+    operation = await run.task
+    assert operation.state is state
+    assert operation.error is not None
+    assert operation.error.message.startswith(why.value)
+    assert diary == ["start", "gate", "undo gate", "undo start"]
+
+
+async def test_a_release_that_fails_after_the_switch_is_rolled_back(run: Run) -> None:
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.SWITCH, diary),
+        Told(PhaseName.WATCH, diary, act_as=raise_broken, leaves_nothing=True),
+    ]
+    operation = await perform(run, phases)
+    assert operation.state is OperationState.ROLLED_BACK
+    assert diary == ["switch", "watch", "undo switch"]
+
+
+async def test_where_there_is_no_way_back_it_stays_and_says_so(run: Run) -> None:
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.START, diary),
+        Told(PhaseName.SWITCH, diary, goes_back=False),
+        Told(PhaseName.WATCH, diary, act_as=raise_broken, leaves_nothing=True),
+    ]
+    operation = await perform(run, phases)
+    assert operation.state is OperationState.FAILED
+    assert diary == ["start", "switch", "watch", "undo switch"]
+
+
+async def test_clearing_up_that_fails_takes_no_release_back(run: Run) -> None:
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.SWITCH, diary),
+        Told(PhaseName.SETTLE, diary, act_as=raise_broken),
+    ]
+    assert (await perform(run, phases)).state is OperationState.SUCCEEDED
+    assert diary == ["switch", "settle"]
+
+
+async def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone(run: Run) -> None:
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.FETCH, diary),
+        Told(PhaseName.START, diary, undo_as=raise_broken),
+        Told(PhaseName.GATE, diary, act_as=raise_broken),
+    ]
+    assert (await perform(run, phases)).state is OperationState.FAILED
+    assert diary == ["fetch", "start", "gate", "undo gate", "undo start", "undo fetch"]
+    assert ("start", "failed") in await states(run)
+
+
+async def test_on_a_full_disk_nothing_is_begun_and_the_outcome_is_recorded_later(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary: list[str] = []
+    store = run.app.parts.store
+    finish = store.finish_operation
+    full = StoreFullError("full", remedy="free some space")
+    refusals = 0
+
+    async def refuse(*arguments: Any, **options: Any) -> None:
+        raise full
+
+    async def refuse_twice(*arguments: Any, **options: Any) -> Any:
+        nonlocal refusals
+        refusals += 1
+        if refusals < 3:
+            raise full
+        return await finish(*arguments, **options)
+
+    monkeypatch.setattr("bluegreen.operations.machine.FULL_DISK_RETRY", 0.01)
+    monkeypatch.setattr(store, "record_phase", refuse)
+    monkeypatch.setattr(store, "finish_operation", refuse_twice)
+    operation = await perform(run, [Told(PhaseName.FETCH, diary)])
+    assert diary == []
+    assert operation.state is OperationState.FAILED
+    assert operation.error is not None
+    assert operation.error.kind == "store-full"
+    assert PhaseState.INTENT not in run.recorded.values()

@@ -1,0 +1,92 @@
+"""A root with an nginx of its own, two slots of real backends, and an app's settings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.layout import Layout
+from bluegreen.traffic.control import TrafficControl
+from bluegreen.traffic.rendering import pid_file
+from tests.traffic.backends import Backend
+
+
+class World:
+    """One root; ``site`` is the port that clients use."""
+
+    def __init__(self, root: Path, site: int, blue: int, green: int) -> None:
+        self.layout = Layout(root)
+        self.site = site
+        self.ports = {"blue": blue, "green": green}
+        self.control = TrafficControl(self.layout, own_nginx=True)
+
+    def settings(self, name: str = "shop", **nginx: Any) -> AppSettings:
+        return AppSettings.model_validate(
+            {
+                "app": {"name": name},
+                "source": {"directory": "/srv/releases/{version}"},
+                "services": {"web": {"command": "true", "ports": self.ports}},
+                "routes": [
+                    {"path": "/", "service": "web"},
+                    {"path": "/ws/", "service": "web", "websocket": True},
+                ],
+                "nginx": {"listen": [f"127.0.0.1:{self.site}"], **nginx},
+            }
+        )
+
+    def administrator_writes(self, text: str, name: str = "mine.conf") -> Path:
+        path = self.layout.config / "nginx" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def master(self) -> int:
+        return int(pid_file(self.layout).read_text())
+
+    @property
+    def markers(self) -> set[str]:
+        directory = self.layout.app("shop").traffic
+        return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+
+    def nginx_processes(self) -> list[psutil.Process]:
+        """The nginx processes of this root, whoever their parent is."""
+        try:
+            master = self.master()
+        except (OSError, ValueError):
+            return []
+        found = []
+        for process in psutil.process_iter(["name"]):
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if process.name() == "nginx" and os.getsid(process.pid) == master:
+                    found.append(process)
+        return found
+
+    def end_nginx(self) -> None:
+        for process in self.nginx_processes():
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)
+
+
+@pytest.fixture
+def world(root: Path, free_ports: Callable[[int], list[int]]) -> Iterator[World]:
+    world = World(root, *free_ports(3))
+    yield world
+    world.end_nginx()
+
+
+@pytest.fixture
+async def slots(world: World) -> AsyncIterator[dict[str, Backend]]:
+    """Both slots are up and answer with their names."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(Backend(name, port).serving())
+            for name, port in world.ports.items()
+        }
