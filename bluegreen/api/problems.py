@@ -45,6 +45,8 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         return await handler(request)
     except BluegreenError as error:
         return problem(error)
+    except ConnectionError:
+        raise  # whoever asked has hung up
     except web.HTTPException as error:
         return _response(
             error.status, "http", f"{request.method} {request.path}: {error.reason}",

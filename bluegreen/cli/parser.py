@@ -19,7 +19,10 @@ configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was swi
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command as typed. Ends the program, with status 2, where it makes no sense."""
     options = _Commands().parser.parse_args(arguments)
-    options.root = Path(options.root or os.environ.get("BLUEGREEN_ROOT") or "/").absolute()
+    options.json = getattr(options, "json", False)
+    options.root = Path(
+        getattr(options, "root", None) or os.environ.get("BLUEGREEN_ROOT") or "/"
+    ).absolute()
     return options
 
 
@@ -47,7 +50,6 @@ class _Commands:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[self._common],
         )
-        self.parser.set_defaults(root=None, json=False)
         self.parser.add_argument("--version", action="version", version=f"bluegreen {__version__}")
         self._commands = self.parser.add_subparsers(metavar="COMMAND", required=True)
         self._host()

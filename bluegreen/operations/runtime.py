@@ -64,6 +64,7 @@ class AppRuntime:
     commit: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Held while an operation is let in, so that two requests cannot both find the app free.
     admission: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _restarts_at_gate: dict[UnitKey, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -104,13 +105,27 @@ class AppRuntime:
 
     def is_ready(self, slot: Slot) -> bool:
         """Whether traffic may go there this instant: gated, and running ever since."""
-        if self.slots[slot].state is not SlotState.HOT:
-            return False
-        statuses = [
+        return self.slots[slot].state is SlotState.HOT and all(
+            status.state is UnitState.RUNNING
+            and status.restarts == self._restarts_at_gate.get(status.key, 0)
+            for status in self._statuses(slot)
+        )
+
+    def is_running(self, slot: Slot) -> bool:
+        """Whether every service of the slot runs, gated or not."""
+        return all(status.state is UnitState.RUNNING for status in self._statuses(slot))
+
+    def has_passed_gate(self, slot: Slot) -> None:
+        """Remember how often each service had been restarted when the slot passed its gate."""
+        self._restarts_at_gate.update(
+            {status.key: status.restarts for status in self._statuses(slot)}
+        )
+
+    def _statuses(self, slot: Slot) -> list[UnitStatus]:
+        return [
             self.parts.supervisor.status(UnitKey(app=self.name, slot=slot, service=name))
             for name in self.settings.services
         ]
-        return all(s.state is UnitState.RUNNING and s.restarts == 0 for s in statuses)
 
     async def save_slot(self, record: SlotRecord) -> None:
         # What is so is so, also where the disk is too full to write it down.

@@ -10,6 +10,7 @@ from dataclasses import replace
 from bluegreen.errors import BluegreenError
 from bluegreen.health.gate import pass_gate
 from bluegreen.model import Slot, SlotState
+from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.runtime import AppRuntime, cold
 
 log = logging.getLogger(__name__)
@@ -62,10 +63,12 @@ class Warmth:
                 app.settings.gate, healthy_for=0.0, on_result=lambda _: None,
             )  # fmt: skip
             async with app.commit:
-                if app.slots[slot] == starting:
-                    await app.save_slot(
-                        replace(starting, state=SlotState.HOT, gated_by=was.operation)
-                    )
+                if app.slots[slot] != starting:
+                    return
+                app.has_passed_gate(slot)
+                await app.save_slot(replace(starting, state=SlotState.HOT, gated_by=was.operation))
+            await keep_for_a_while(app)
+            await self.schedule_cooling(app)
         except BluegreenError as error:
             log.warning("%s: %s is not kept hot: %s", app.name, slot, error.message)
             await app.parts.note(

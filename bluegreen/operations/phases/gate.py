@@ -31,6 +31,7 @@ class Gate:
         await pass_gate(
             target, app.settings.gate, healthy_for=run.gate_seconds, on_result=run.on_probe
         )
+        app.has_passed_gate(slot)
         return {"probes": len(app.settings.gate.probes)}
 
     async def undo(self, run: Run) -> bool:

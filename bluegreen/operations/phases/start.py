@@ -40,7 +40,8 @@ class Start:
                     f"{app.name}: traffic has moved to {slot}, which this operation was to fill",
                     remedy=f"look again and repeat it: bluegreen status {app.name}",
                 )
-            if app.slots[slot].tree == record.tree and app.is_ready(slot):
+            held = app.slots[slot]
+            if (held.tree, held.state) == (record.tree, SlotState.HOT) and app.is_running(slot):
                 return {"already": "running"}
             await app.save_slot(record)
         await app.stop_services(slot)
