@@ -1,4 +1,4 @@
-"""The fixtures of the operations' tests, and a client of the control socket."""
+"""An app of one service that serves v1, and a client of the daemon's control socket."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.operations.conftest import deployed, empty, served
-from tests.stack import Stack
+from tests.stack import Stack, stack
 
-__all__ = ["client", "deployed", "empty", "served"]
+
+@pytest.fixture
+async def deployed() -> AsyncIterator[Stack]:
+    """The API of the sample app, with v1 serving."""
+    async with stack() as built:
+        built.write_app(services=("api",))
+        await built.serve()
+        await built.deploy("v1")
+        yield built
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import stat
 from typing import Any
 
 import aiohttp
-import pytest
 
 from tests.stack import Stack, eventually
 
@@ -33,32 +32,33 @@ async def ended(client: aiohttp.ClientSession, operation: int) -> Any:
     return await eventually(final, f"operation {operation} has ended")
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status", "said"),
-    [
-        ("GET", "/v1/apps/nobody", None, 404, "nobody"),
-        ("GET", "/v1/operations/99", None, 404, "99"),
-        ("GET", "/v1/operations/x", None, 400, "x is no operation's number"),
-        ("GET", "/v1/nothing", None, 404, "/v1/nothing"),
-        ("DELETE", "/v1/apps", None, 405, "DELETE"),
-        ("POST", "/v1/apps/monitor/deployments", "{}", 400, "version"),
-        ("POST", "/v1/apps/monitor/deployments", "[", 400, "body"),
-        ("POST", "/v1/apps/monitor/deployments", '{"version": 3}', 400, "version"),
-        ("POST", "/v1/apps/monitor/deployments", '{"version": "v1", "x": 1}', 400, "x"),
-        ("POST", "/v1/apps/monitor/deployments", '{"version": "--all"}', 400, "--all"),
-        ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
-        ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
-        ("GET", "/v1/apps/monitor/logs?service=nothing", None, 404, "nothing"),
-        ("POST", "/v1/apps/monitor/unlock", None, 409, "not locked"),
-    ],
-)
+WRONG: list[tuple[str, str, str | None, int, str]] = [
+    ("GET", "/v1/apps/nobody", None, 404, "nobody"),
+    ("GET", "/v1/operations/99", None, 404, "99"),
+    ("GET", "/v1/operations/x", None, 400, "x is no operation's number"),
+    ("GET", "/v1/nothing", None, 404, "/v1/nothing"),
+    ("DELETE", "/v1/apps", None, 405, "DELETE"),
+    ("POST", "/v1/apps/monitor/deployments", "{}", 400, "version"),
+    ("POST", "/v1/apps/monitor/deployments", "[", 400, "body"),
+    ("POST", "/v1/apps/monitor/deployments", '{"version": 3}', 400, "version"),
+    ("POST", "/v1/apps/monitor/deployments", '{"version": "v1", "x": 1}', 400, "x"),
+    ("POST", "/v1/apps/monitor/deployments", '{"version": "--all"}', 400, "--all"),
+    ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
+    ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
+    ("GET", "/v1/apps/monitor/logs?service=nothing", None, 404, "nothing"),
+    ("POST", "/v1/apps/monitor/unlock", None, 409, "not locked"),
+]
+
+
 async def test_a_wrong_request_is_a_problem_that_says_what_would_be_right(
-    client: aiohttp.ClientSession, method: str, path: str, body: str | None, status: int, said: str
+    client: aiohttp.ClientSession,
 ) -> None:
-    async with client.request(method, path, data=body) as response:
-        document = await problem(response)
-    assert document["status"] == status
-    assert said in document["detail"] + " ".join(document.get("evidence", []))
+    for method, path, body, status, said in WRONG:
+        async with client.request(method, path, data=body) as response:
+            document = await problem(response)
+        evidence = " ".join(document.get("evidence", []))
+        assert document["status"] == status, (path, document)
+        assert said in document["detail"] + evidence, (path, document)
 
 
 async def test_a_body_that_is_too_large_is_refused(client: aiohttp.ClientSession) -> None:

@@ -21,7 +21,7 @@ FORKS = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
-for generation in range(1000000):  # each process lives for a moment and leaves a child
+for generation in range(4000):  # each process lives for a moment and leaves a child
     if os.fork():
         time.sleep(0.005)
         os._exit(0)
