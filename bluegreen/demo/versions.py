@@ -26,7 +26,7 @@ FILES = ("VERSION", "FEATURES", "README.md", ".gitignore", "frontend/*", "monito
 FAULTS: Mapping[str, str] = {
     "unhealthy": "every health endpoint answers 503",
     "build-fails": "the build step ends with status 1",
-    "crashes": "the api exits after ten seconds, or MONITOR_CRASH_AFTER",
+    "crashes": "the api, or MONITOR_CRASH_SERVICE, exits after 10 seconds, or MONITOR_CRASH_AFTER",
     "error-page": "/api/health answers 200 with an HTML error page",
     "ignores-sigterm": "the api never ends on SIGTERM",
     "port-held": "the api goes on without listening when a stranger holds its port",

@@ -58,6 +58,20 @@ async def test_crashes_is_healthy_first_and_exits_later(tmp_path: Path, port: in
         assert api.log().splitlines()[-1].endswith("the alert loop met a server without an address")
 
 
+async def test_crashes_is_of_the_service_that_is_named(
+    tmp_path: Path, free_ports: FreePorts
+) -> None:
+    tree = built_tree("v3-crashes", tmp_path)
+    named = {"MONITOR_CRASH_AFTER": "1", "MONITOR_CRASH_SERVICE": "stream"}
+    first, second = free_ports(2)
+    async with (
+        listening(tree, "api", first, **named) as api,
+        started(tree, "stream", second, **named) as stream,
+    ):
+        assert await stream.ended() == 1
+        assert await answers(api.url("/api/health"))
+
+
 async def test_error_page_answers_200_with_html(
     tmp_path: Path, port: int, client: aiohttp.ClientSession
 ) -> None:

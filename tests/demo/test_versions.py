@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -184,4 +185,5 @@ def test_too_few_ports_and_unknown_services_are_refused() -> None:
 
 def test_the_default_python_is_the_one_that_runs() -> None:
     text = monitor_app_file(name="mon", source="/m.git", ports=PORTS, listen=8080)
-    assert f"{sys.executable} -m monitor.web" in text
+    command = _settings(text).services["web"].command
+    assert shlex.split(command) == [sys.executable, "-m", "monitor.web"]

@@ -15,7 +15,7 @@ class Fault(StrEnum):
 
     UNHEALTHY = "unhealthy"  # every health endpoint answers 503
     BUILD_FAILS = "build-fails"  # the build step ends with status 1
-    CRASHES = "crashes"  # the api exits MONITOR_CRASH_AFTER seconds (10) after its start
+    CRASHES = "crashes"  # the api, or MONITOR_CRASH_SERVICE, exits MONITOR_CRASH_AFTER seconds (10)
     ERROR_PAGE = "error-page"  # /api/health answers 200 with an HTML error page
     IGNORES_SIGTERM = "ignores-sigterm"  # the api never ends by itself
     PORT_HELD = "port-held"  # the api runs on without listening when its port is taken
@@ -28,6 +28,7 @@ class Fault(StrEnum):
 
 _AFFECTED = {
     Fault.BUILD_FAILS: "assets",
+    Fault.CRASHES: os.environ.get("MONITOR_CRASH_SERVICE", "api"),
     Fault.OWN_PORT: "web",
     Fault.WS_CLOSES: "stream",
 }
