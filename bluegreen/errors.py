@@ -8,7 +8,10 @@ Every error carries a machine-readable ``kind``, a sentence that says what happe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+
+TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class BluegreenError(Exception):

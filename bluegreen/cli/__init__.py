@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
-from bluegreen.cli.parser import parse
+from bluegreen.cli.quick import Asked, plain_switch
 from bluegreen.errors import BluegreenError
+
+TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status (0 to 5 as in the documentation, 130 on ^C)."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    module, function = options.run
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    options = plain_switch(typed) or _parse(typed)
     try:
-        status = getattr(import_module(f"bluegreen.cli.{module}"), function)(options)
+        status = _run(options)
         sys.stdout.flush()
     except BluegreenError as error:
         _say(error, as_json=options.json)
@@ -28,7 +31,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough; do not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return int(status)
+    return status
+
+
+def _parse(typed: list[str]) -> Namespace:
+    from bluegreen.cli.parser import parse
+
+    return parse(typed)
+
+
+def _run(options: Asked | Namespace) -> int:
+    if isinstance(options, Asked):
+        from bluegreen.cli.switch import switch
+
+        return switch(options)
+    from importlib import import_module
+
+    module, function = options.run
+    return int(getattr(import_module(f"bluegreen.cli.{module}"), function)(options))
 
 
 def _say(error: BluegreenError, *, as_json: bool) -> None:

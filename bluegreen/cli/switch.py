@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 from bluegreen.cli.client import Client, only_app
 
+TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
+if TYPE_CHECKING:
+    from argparse import Namespace
 
-def switch(options: argparse.Namespace) -> int:
+    from bluegreen.cli.quick import Asked
+
+
+def switch(options: Asked | Namespace) -> int:
     client = Client(options.root)
     app = only_app(client, options.app)
     answer = client.post(f"/v1/apps/{app}/switch", {"to": options.slot})
