@@ -172,7 +172,8 @@ class Daemon:
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, self.stop)
         loop.add_signal_handler(signal.SIGHUP, reload)
-        log.info("serving %d apps on %s", len(desk.apps), self._layout.control_socket)
+        apps = "1 app" if len(desk.apps) == 1 else f"{len(desk.apps)} apps"
+        log.info("serving %s on %s", apps, self._layout.control_socket)
         await self._stopping.wait()
         log.info("stopping")
         for task in self._reloads:
@@ -247,6 +248,7 @@ def _difference(old: Configuration, new: Configuration) -> dict[str, Any]:
         "changed": sorted(
             name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
         ),
+        "at the next start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
     }
 
 

@@ -74,6 +74,7 @@ class PhaseName(StrEnum):
     SWITCH = "switch"
     WATCH = "watch"
     SETTLE = "settle"
+    OPEN = "open"  # let nginx pass requests to a stopped app again
     CLOSE = "close"  # take the app out of service: nginx answers 503
     STOP = "stop"  # stop the processes of an app's slots
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bluegreen.errors import BluegreenError
 from bluegreen.health.attempt import probe_once
-from bluegreen.model import PhaseState, Slot, SlotState, UnitKey, UnitState
+from bluegreen.model import PhaseState, Slot, SlotState, Traffic, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -18,16 +18,17 @@ PROBE_LIMIT = 3.0  # seconds for all probes of a status
 
 async def app_status(desk: Desk, app: AppRuntime, *, probe: bool) -> dict[str, Any]:
     """One app; with ``probe`` its running slots are probed now."""
-    traffic = desk.parts.traffic.read(app.name)
+    slots = {slot: await _slot(app, slot, probe=probe) for slot in Slot}
     lock = await desk.parts.store.lock(app.name)
+    traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     return {
         "app": app.name,
         "active": traffic.active,
         "closed": traffic.closed,
-        "slots": {slot: await _slot(app, slot, probe=probe) for slot in Slot},
-        "operation": await _operation(desk, app),
+        "slots": slots,
+        "operation": _operation(desk, app),
         "lock": None if lock is None else asdict(lock),
-        "switch_back": switch_back(desk, app),
+        "switch_back": switch_back(desk, app, traffic),
         "listen": list(app.settings.nginx.listen),
         "server_name": list(app.settings.nginx.server_name),
     }
@@ -79,7 +80,7 @@ async def _health(app: AppRuntime, slot: Slot) -> dict[str, Any]:
     return {"healthy": not failing, "failing": failing}
 
 
-async def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
+def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
     run = desk.running(app.name)
     if run is None:
         return None
@@ -97,11 +98,13 @@ async def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
     }
 
 
-def switch_back(desk: Desk, app: AppRuntime) -> dict[str, Any]:
+def switch_back(desk: Desk, app: AppRuntime, traffic: Traffic) -> dict[str, Any]:
     """What ``switch back`` would do now, in one word and in one sentence."""
-    active = app.active
+    active = traffic.active
     if active is None:
         return {"how": "impossible", "says": "nothing has been deployed"}
+    if traffic.closed:
+        return {"how": "impossible", "says": f"out of service; bluegreen start {app.name}"}
     record = app.slots[active.other]
     if app.is_ready(record.slot):
         return {"how": "instant", "says": f"instant, to {record.label} in {record.slot}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from urllib.parse import urlencode
 
 from bluegreen.cli.client import Client, only_app
@@ -23,10 +24,14 @@ def logs(options: argparse.Namespace) -> int:
         "follow": "1" if options.follow else None,
     }
     query = urlencode({name: value for name, value in asked.items() if value is not None})
+    printed = False
     for line in client.lines(f"/v1/apps/{only_app(client, app)}/logs?{query}"):
+        printed = True
         if options.json:
             print(line, flush=options.follow)
         else:
             entry = json.loads(line)
             print(f"{entry['source']} | {entry['line']}", flush=options.follow)
+    if not printed:
+        print("there is no such output", file=sys.stderr)
     return 0

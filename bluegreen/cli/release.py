@@ -64,7 +64,7 @@ def _begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:
             print(json.dumps(operation))
         else:
             print(f"{app}: operation {operation['id']} has begun")
-            print(f"Next: bluegreen logs {app} {operation['id']} --follow")
+            print(f"Next: bluegreen status {app} --watch")
         return 0
     ended = _follow(client, operation, options)
     if not options.json:

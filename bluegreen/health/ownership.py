@@ -88,13 +88,14 @@ def _port_holder(port: int) -> str | None:
 
 
 def _listeners(address: Address) -> list[Listener]:
+    listeners = tcp_listeners() if address.socket is None else unix_listeners()
+    return [listener for listener in listeners if _is_at(listener, address)]
+
+
+def _is_at(listener: Listener, address: Address) -> bool:
     if address.socket is not None:
-        return [listener for listener in unix_listeners() if bound_to(listener, address.socket)]
-    return [
-        listener
-        for listener in tcp_listeners()
-        if listener.port == address.port and listener.answers_loopback
-    ]
+        return bound_to(listener, address.socket)
+    return listener.port == address.port and listener.answers_loopback
 
 
 def _examine(service: str, address: Address, pids: frozenset[int]) -> Ownership:
@@ -136,6 +137,8 @@ def _absence(service: str, address: Address, own: frozenset[int]) -> str:
     elsewhere = [
         listener for listener in (*tcp_listeners(), *unix_listeners()) if listener.inode in own
     ]
+    if any(_is_at(listener, address) for listener in elsewhere):
+        return "connection refused"  # it has only begun to listen since we looked
     unreachable = [listener for listener in elsewhere if listener.port == address.port]
     if address.port is not None and unreachable:
         return f"{service} listens on {_places(unreachable)} only, not on {address}"

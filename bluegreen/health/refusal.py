@@ -9,6 +9,7 @@ from bluegreen.errors import BluegreenError, GateError
 from bluegreen.health.target import Target
 
 LOG_LINES = 15  # of each failing service
+STOPPED = "--- bluegreen: stopped"  # how a supervisor's line in the log begins
 LOG_TIMEOUT = 5.0  # seconds
 
 
@@ -38,4 +39,6 @@ async def _log_tail(target: Target, service: str) -> list[str]:
         return [f"(its log could not be read within {LOG_TIMEOUT:g} s)"]
     except (BluegreenError, OSError) as error:
         return [f"(its log could not be read: {error})"]
-    return lines or ["(it has logged nothing)"]
+    # What came before it was last stopped on request is of an earlier release.
+    stops = [index for index, line in enumerate(lines) if line.startswith(STOPPED)]
+    return lines[stops[-1] + 1 if stops else 0 :] or ["(it has logged nothing)"]

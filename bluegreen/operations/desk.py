@@ -151,8 +151,9 @@ class Desk:
         return Switched(operation=operation, to=target, warnings=())
 
     def _switch_target(self, app: AppRuntime, to: Slot | None) -> Slot:
-        active = self._active(app)
-        if self.parts.traffic.read(app.name).closed:
+        traffic = self.parts.traffic.read(app.name)
+        active = self._deployed(app, traffic.active)
+        if traffic.closed:
             raise RefusedError(
                 f"{app.name} is out of service", remedy=f"bluegreen start {app.name}"
             )
@@ -255,7 +256,7 @@ class Desk:
         previous = run.previous
         if (
             previous is not None
-            and previous.state is SlotState.HOT
+            and previous.state in (SlotState.HOT, SlotState.STARTING)
             and app.slots[run.target].tree == previous.tree
             and app.active is not run.target
             and not app.is_ready(run.target)
@@ -299,7 +300,9 @@ class Desk:
         task.add_done_callback(self._notes.discard)
 
     def _active(self, app: AppRuntime) -> Slot:
-        active = app.active
+        return self._deployed(app, app.active)
+
+    def _deployed(self, app: AppRuntime, active: Slot | None) -> Slot:
         if active is None:
             raise RefusedError(
                 f"{app.name} has never been deployed",

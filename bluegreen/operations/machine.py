@@ -130,11 +130,20 @@ async def _record_if_possible(run: Run, phase: PhaseName, state: PhaseState) -> 
     """Undoing needs no new intent: what is undone was recorded, and a full disk may not stop it."""
     if run.recorded.get(phase) is state:
         return
+    run.recorded[phase] = state
+    run.unrecorded.append((phase, state))
     try:
-        await run.record(phase, state)
+        await _catch_up(run)
     except StoreFullError as error:
-        run.recorded[phase] = state
         log.warning("operation %d: %s %s: %s", run.operation.id, phase, state, error.message)
+
+
+async def _catch_up(run: Run) -> None:
+    """Record what a full disk has kept out of the history: in order, as no step may be left out."""
+    while run.unrecorded:
+        phase, state = run.unrecorded[0]
+        await run.app.parts.store.record_phase(run.operation.id, phase, state)
+        del run.unrecorded[0]
 
 
 async def _close_open_phases(run: Run) -> None:
@@ -190,6 +199,7 @@ async def _finish(run: Run, state: OperationState, error: OperationError | None)
     """Record the outcome; on a full disk, as soon as there is room again."""
     while True:
         try:
+            await _catch_up(run)
             run.operation = await asyncio.shield(
                 run.app.parts.store.finish_operation(
                     run.operation.id, state, error=error, slots=list(run.app.slots.values())

@@ -47,6 +47,7 @@ class Run:
     interruption: Interruption | None = None
     task: asyncio.Task[Operation] | None = None
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
+    unrecorded: list[tuple[PhaseName, PhaseState]] = field(default_factory=list)  # the disk is full
     _probes: dict[tuple[str, str], bool] = field(default_factory=dict)
     _notes: set[asyncio.Task[None]] = field(default_factory=set)
 

@@ -36,10 +36,11 @@ class Warmth:
     async def schedule_cooling(self, app: AppRuntime) -> None:
         """Stop the idle slot's services when its hot time is over."""
         await self.stop_cooling(app.name)
-        until = app.slots[app.idle].hot_until
+        idle = app.idle
+        until = app.slots[idle].hot_until
         if until is not None:
             self._cooling[app.name] = asyncio.create_task(
-                self._cool(app, app.idle, until), name=f"cool {app.name} {app.idle}"
+                self._cool(app, idle, until), name=f"cool {app.name} {idle}"
             )
 
     async def stop_cooling(self, app: str) -> None:

@@ -63,7 +63,7 @@ class StopSlots:
 class Open:
     """nginx passes requests to the active slot again."""
 
-    name = PhaseName.SWITCH
+    name = PhaseName.OPEN
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
