@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,9 @@ from bluegreen.traffic.control import TrafficControl
 log = logging.getLogger(__name__)
 
 
+LAST_REQUESTS = 1.0  # seconds between traffic leaving a slot and its services being told to end
+
+
 @dataclass(frozen=True)
 class Parts:
     """The outside world, each piece handed in once."""
@@ -64,6 +68,8 @@ class AppRuntime:
     commit: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Held while an operation is let in, so that two requests cannot both find the app free.
     admission: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _since: float = field(default_factory=time.monotonic)
+    _traffic_left: dict[Slot, float] = field(default_factory=dict)  # by the monotonic clock
     _restarts_at_gate: dict[UnitKey, int] = field(default_factory=dict)
 
     @property
@@ -167,8 +173,26 @@ class AppRuntime:
         self.layout.run.mkdir(parents=True, exist_ok=True)
         await _together([self.parts.supervisor.start(unit) for unit in units])
 
+    async def move_traffic(self, to: Slot) -> tuple[str, ...]:
+        """Traffic to ``to``; the caller holds ``commit``. Returns warnings, raises TrafficError."""
+        warnings = await self.parts.traffic.switch(self.settings, to)
+        self._traffic_left[to.other] = time.monotonic()
+        return warnings
+
+    async def set_closed(self, closed: bool) -> None:
+        """Out of service, or into it; the caller holds ``commit``. Raises TrafficError."""
+        await self.parts.traffic.set_closed(self.settings, closed)
+        if closed:
+            self._traffic_left = dict.fromkeys(Slot, time.monotonic())
+
     async def stop_services(self, slot: Slot) -> None:
-        """Stop every service of a slot; fine if none runs."""
+        """Stop every service of a slot that has no traffic; fine if none runs.
+
+        What nginx sent there just before traffic left may not be read yet, and a service that is
+        told to end closes the connections on which it has read nothing: so not at once.
+        """
+        left = self._traffic_left.get(slot, self._since)
+        await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
         await _together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
 
     def target(self, slot: Slot, logs: Path) -> Target:

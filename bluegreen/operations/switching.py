@@ -63,7 +63,7 @@ async def switch_now(
     except StoreFullError as error:
         full = error
     try:
-        warnings = await app.parts.traffic.switch(app.settings, to)
+        warnings = await app.move_traffic(to)
     except TrafficError as error:
         if operation is not None:
             await _finish(app, operation, OperationState.FAILED, error=error)

@@ -27,12 +27,12 @@ class Close:
 
     async def act(self, run: Run) -> dict[str, Any]:
         async with run.app.commit:
-            await run.app.parts.traffic.set_closed(run.app.settings, True)
+            await run.app.set_closed(True)
         return {}
 
     async def undo(self, run: Run) -> bool:
         if run.app.active is not None and run.app.is_ready(run.app.active):
-            await run.app.parts.traffic.set_closed(run.app.settings, False)
+            await run.app.set_closed(False)
         return True
 
 
@@ -74,7 +74,7 @@ class Open:
 
     async def act(self, run: Run) -> dict[str, Any]:
         async with run.app.commit:
-            await run.app.parts.traffic.set_closed(run.app.settings, False)
+            await run.app.set_closed(False)
             record = replace(
                 run.app.slots[run.target], state=SlotState.HOT, gated_by=run.operation.id
             )
@@ -83,5 +83,5 @@ class Open:
 
     async def undo(self, run: Run) -> bool:
         async with run.app.commit:
-            await run.app.parts.traffic.set_closed(run.app.settings, True)
+            await run.app.set_closed(True)
         return True

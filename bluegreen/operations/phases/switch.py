@@ -39,9 +39,9 @@ class Switch:
         async with app.commit:
             if run.interruption is not None:
                 raise asyncio.CancelledError
-            warnings = await app.parts.traffic.switch(app.settings, run.target)
+            warnings = await app.move_traffic(run.target)
             if app.parts.traffic.read(app.name).closed:
-                await app.parts.traffic.set_closed(app.settings, False)
+                await app.set_closed(False)
             data = {"from": run.origin, "to": run.target, "warnings": list(warnings)}
             await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
         return data
@@ -60,7 +60,7 @@ class Switch:
                     f"on {run.target}",
                     remedy=f"see why: bluegreen status {app.name}",
                 )
-            await app.parts.traffic.switch(app.settings, run.origin)
+            await app.move_traffic(run.origin)
             await app.save_slot(replace(app.slots[run.origin], hot_until=None))
         return True
 
