@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from aiohttp import web
 from bluegreen.api.bus import Bus
 from bluegreen.api.server import Api, serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
-from bluegreen.errors import RefusedError, UsageError
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import RefusedError, TrafficError, UsageError
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotState
 from bluegreen.operations import acceptance
@@ -33,6 +34,7 @@ from bluegreen.traffic.control import TrafficControl
 
 log = logging.getLogger(__name__)
 
+RELOAD_LIMIT = 30.0  # seconds that a reload in progress is given when the daemon ends
 SOCKET_PATH_LIMIT = 107  # bytes, of sockaddr_un in unix(7)
 
 
@@ -47,7 +49,6 @@ class Options:
 @contextlib.contextmanager
 def only_one(layout: Layout) -> Iterator[None]:
     """Hold the root's lock file; RefusedError when another daemon does."""
-    layout.run.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -83,12 +84,18 @@ class Daemon:
     async def run(self) -> None:
         """Serve until told to stop. Raises BluegreenError when it cannot start."""
         self._check_root()
-        for directory in (self._layout.state, self._layout.logs, self._layout.process_records):
-            directory.mkdir(parents=True, exist_ok=True)
+        try:
+            make_root(self._layout)
+        except OSError as error:
+            raise RefusedError(
+                f"{error.filename or self._layout.root} cannot be written: {error.strerror}",
+                remedy="let the user that runs the daemon write there, with some room on the "
+                "disk; or name another --root",
+            ) from error
         with only_one(self._layout):
-            store, lost = await self._open_store()
+            store = await self._open_store()
             try:
-                await self._serve(store, lost=lost)
+                await self._serve(store)
             finally:
                 await store.close()
 
@@ -104,19 +111,18 @@ class Daemon:
                 remedy="choose a shorter --root",
             )
 
-    async def _open_store(self) -> tuple[Store, Path | None]:
-        """The store, and where a corrupt one was put aside."""
+    async def _open_store(self) -> Store:
+        """The store; a corrupt one is put aside, and a new one begun."""
         path = self._layout.database
         try:
-            return await Store.open(path, events=self._bus.publish), None
+            return await Store.open(path, events=self._bus.publish)
         except StoreCorruptError as error:
             aside = await asyncio.to_thread(set_aside, path)
             log.error("%s It was put aside as %s; what runs is observed.", error.message, aside)
             first = await asyncio.to_thread(first_free_operation, self._layout)
-            store = await Store.open(path, events=self._bus.publish, first_operation=first)
-            return store, aside
+            return await Store.open(path, events=self._bus.publish, first_operation=first)
 
-    async def _serve(self, store: Store, *, lost: Path | None) -> None:
+    async def _serve(self, store: Store) -> None:
         slots = await store.all_slots()
 
         def ran(app: str, slot: Slot) -> bool:
@@ -136,15 +142,16 @@ class Daemon:
         )
         desk = Desk(parts)
         await self._put_in_force(desk, configuration)
-        for app in desk.apps.values() if lost is not None else ():
-            await observe_slots(app)
-            await parts.note(app.name, None, "warning", message=f"the history is in {lost}")
+        for app in desk.apps.values():
+            if await observe_slots(app):
+                message = "the store was lost: what the slots hold was observed anew"
+                await parts.note(app.name, None, "warning", message=message)
         await supervisor.open(await units_that_may_run(list(desk.apps.values())))
         stop_apps = self._options.stop_apps
         try:
-            await parts.traffic.open(list(configuration.apps.values()))
+            await self._open_traffic(parts.traffic, list(configuration.apps.values()))
             if not self._in_force.problems:
-                await asyncio.to_thread(acceptance.keep, self._layout)
+                await self._keep_accepted()
             await recover(desk)
             api = Api(desk, self._bus, lambda: self._reload(desk), lambda: self._in_force)
             runner = await serve(api, self._layout.control_socket)
@@ -156,6 +163,16 @@ class Daemon:
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
             await parts.traffic.close(stop_nginx=stop_apps)
+
+    async def _open_traffic(self, traffic: TrafficControl, apps: list[AppSettings]) -> None:
+        """nginx in trouble must not keep the apps from running, nor `status` from saying so."""
+        try:
+            await traffic.open(apps)
+        except TrafficError as error:
+            if not traffic.is_open:
+                raise
+            log.error("nginx does not serve what it should: %s", "; ".join(error.lines()))
+            self._in_force = replace(self._in_force, warnings=(error.message,))
 
     async def _end_api(self, runner: web.AppRunner) -> None:
         await runner.cleanup()
@@ -176,15 +193,15 @@ class Daemon:
         log.info("serving %s on %s", apps, self._layout.control_socket)
         await self._stopping.wait()
         log.info("stopping")
-        for task in self._reloads:
-            await asyncio.wait([task])
+        if self._reloads:
+            await asyncio.wait(set(self._reloads), timeout=RELOAD_LIMIT)
 
     # -- configuration ----------------------------------------------------------------------
 
     async def _put_in_force(self, desk: Desk, configuration: Configuration) -> None:
         stored = await desk.parts.store.all_slots()
         for name in [name for name in desk.apps if name not in configuration.apps]:
-            await desk.warmth.stop_warming(name)
+            await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
             del desk.apps[name]
         for name, settings in configuration.apps.items():
@@ -198,35 +215,40 @@ class Daemon:
 
     async def _reload(self, desk: Desk) -> dict[str, Any]:
         """Take up changed files; on any problem everything stays as it was."""
-        async with self._reloading:
+        async with self._reloading, contextlib.AsyncExitStack() as held:
             old = self._in_force.configuration
             try:
                 new = await asyncio.to_thread(load_all, self._layout)
-
-                def runs(app: str, slot: Slot) -> bool:
-                    return desk.apps[app].slots[slot].state in (SlotState.HOT, SlotState.STARTING)
-
-                problems = acceptance.refusals(old.apps, new, self._layout, runs)
-                busy = [
-                    name
-                    for name, settings in old.apps.items()
-                    if desk.running(name) is not None and new.apps.get(name) != settings
-                ]
+                problems = acceptance.refusals(old.apps, new, self._layout, desk.runs_in)
                 if problems:
                     raise InvalidConfiguration(problems)
             except InvalidConfiguration as error:
-                self._in_force = InForce(configuration=old, problems=error.problems)
+                self._in_force = replace(self._in_force, problems=error.problems)
                 raise
-            if busy:
+            changed = [
+                name for name, settings in old.apps.items() if new.apps.get(name) != settings
+            ]
+            for name in changed:  # no operation begins on them until this is over
+                await held.enter_async_context(desk.apps[name].admission)
+            if busy := [name for name in changed if desk.running(name) is not None]:
                 raise RefusedError(
                     f"an operation is running on {', '.join(busy)}, whose file has changed",
                     remedy="reload again when it has ended; the running configuration stays",
                 )
             await desk.parts.traffic.publish(list(new.apps.values()))
             await self._put_in_force(desk, new)
-            await asyncio.to_thread(acceptance.keep, self._layout)
             self._in_force = InForce(configuration=new)
+            await self._keep_accepted()
             return _difference(old, new)
+
+    async def _keep_accepted(self) -> None:
+        """Remember the files for the next start; without that they are in force all the same."""
+        try:
+            await asyncio.to_thread(acceptance.keep, self._layout)
+        except OSError as error:
+            warning = f"the accepted configuration could not be kept: {error.strerror}"
+            log.warning("%s", warning)
+            self._in_force = replace(self._in_force, warnings=(warning,))
 
     async def _reload_on_signal(self, desk: Desk) -> None:
         try:
@@ -250,6 +272,13 @@ def _difference(old: Configuration, new: Configuration) -> dict[str, Any]:
         ),
         "at the next start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
     }
+
+
+def make_root(layout: Layout) -> None:
+    """The directories of the daemon itself, and room for its pid in the lock file."""
+    for directory in (layout.state, layout.logs, layout.process_records):
+        directory.mkdir(parents=True, exist_ok=True)
+    layout.lock_file.touch(mode=0o600)
 
 
 def make_directories(app: AppRuntime) -> None:

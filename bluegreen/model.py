@@ -185,6 +185,7 @@ class SlotRecord:
     operation: int | None = None  # the operation that put the release there
     gated_by: int | None = None  # the operation whose gate it passed in its present life
     hot_until: float | None = None  # Unix seconds; None: no limit
+    services: tuple[str, ...] = ()  # what the release is made of, as it was started
 
     @property
     def label(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,8 @@ class Tail:
 
     def seek_back(self, lines: int) -> None:
         """Begin with the last ``lines`` lines."""
-        try:
-            size = self.path.stat().st_size
-        except FileNotFoundError:
+        size = self.size()
+        if not size:
             return
         with self.path.open("rb") as file:
             self.offset = max(0, size - CHUNK)
@@ -34,19 +33,23 @@ class Tail:
         kept = data.splitlines(keepends=True)[-lines:] if lines else []
         self.offset = size - sum(map(len, kept))
 
-    def read(self) -> list[str]:
-        """The whole lines that have come since the last call."""
+    def size(self) -> int:
+        """Bytes in the file now; 0 where there is none yet."""
         try:
-            size = self.path.stat().st_size
+            return self.path.stat().st_size
         except FileNotFoundError:
-            return []
+            return 0
+
+    def read(self, end: int | None = None) -> list[str]:
+        """The whole lines that have come since the last call, up to ``end`` bytes of the file."""
+        size = self.size() if end is None else min(self.size(), end)
         if size < self.offset:  # rotated
             self.offset, self._partial = 0, b""
         if size == self.offset:
             return []
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            data = file.read(CHUNK)
+            data = file.read(min(CHUNK, size - self.offset))
         self.offset += len(data)
         *whole, self._partial = (self._partial + data).split(b"\n")
         return [line.decode(errors="replace").rstrip("\r") for line in whole]
@@ -57,8 +60,12 @@ class Tail:
         return [rest.decode(errors="replace")] if rest else []
 
 
-def _read_all(tails: Sequence[Tail]) -> list[tuple[str, str]]:
-    return [(tail.source, line) for tail in tails for line in tail.read()]
+def _read_all(tails: Sequence[Tail], ends: Mapping[Path, int] | None) -> list[tuple[str, str]]:
+    return [
+        (tail.source, line)
+        for tail in tails
+        for line in tail.read(None if ends is None else ends.get(tail.path, 0))
+    ]
 
 
 async def stream(
@@ -68,15 +75,17 @@ async def stream(
 
     ``find`` is asked again and again, as new files appear; it returns the same Tail for a file.
     """
+    ends: dict[Path, int] | None = None  # where to stop, so that a chatty service does not matter
     while True:
-        more = goes_on()
         tails = await asyncio.to_thread(find)
-        lines = await asyncio.to_thread(_read_all, tails)
+        if ends is None and not goes_on():
+            ends = {tail.path: tail.size() for tail in tails}
+        lines = await asyncio.to_thread(_read_all, tails, ends)
         for source, line in lines:
             yield json.dumps({"source": source, "line": line}).encode() + b"\n"
         if lines:
             continue
-        if not more:
+        if ends is not None:
             break
         await asyncio.sleep(FOLLOW_INTERVAL)
     for tail in tails:

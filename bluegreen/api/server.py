@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
+import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -274,17 +274,17 @@ async def serve(api: Api, path: Path) -> web.AppRunner:
         shutdown_timeout=SHUTDOWN_LIMIT,
     )
     await runner.setup()
-    with _private_place(path):
-        await web.UnixSite(runner, path).start()
+    await web.SockSite(runner, _private_socket(path)).start()
     return runner
 
 
-@contextlib.contextmanager
-def _private_place(path: Path) -> Iterator[None]:
-    """Room for a socket that only its owner and group may use."""
+def _private_socket(path: Path) -> socket.socket:
+    """A socket that only its owner and group may use. Quick: the umask is the whole process's."""
     path.unlink(missing_ok=True)  # the lock file says that nobody serves on it
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o117)
     try:
-        yield
+        listener.bind(str(path))
     finally:
         os.umask(before)
+    return listener

@@ -94,6 +94,7 @@ def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
         "phase": phase,
         "undoing": undoing,
         "since": run.operation.created_at,
+        "waiting_for": run.waiting_for,
         "requested_by": run.operation.requested_by.name,
     }
 
@@ -122,4 +123,8 @@ def switch_back(desk: Desk, app: AppRuntime, traffic: Traffic) -> dict[str, Any]
 async def daemon_status(desk: Desk, in_force: InForce, *, probe: bool) -> dict[str, Any]:
     """Every app, and what is wrong with the configuration on disk."""
     apps = await asyncio.gather(*(app_status(desk, app, probe=probe) for app in desk.apps.values()))
-    return {"apps": list(apps), "problems": [str(problem) for problem in in_force.problems]}
+    return {
+        "apps": list(apps),
+        "problems": [str(problem) for problem in in_force.problems],
+        "warnings": list(in_force.warnings),
+    }

@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = _run(options)
         sys.stdout.flush()
+        if arguments is None and isinstance(options, Asked):
+            # Nothing is left to do, and taking the interpreter down is a sixth of its time.
+            os._exit(status)
     except BluegreenError as error:
         _say(error, as_json=options.json)
         return error.exit_status

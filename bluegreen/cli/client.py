@@ -52,20 +52,27 @@ class Client:
     def lines(self, path: str, headers: str = "") -> Iterator[str]:
         """The lines of a streamed answer as they come."""
         with self._send("GET", path, None, headers) as connection:
+            connection.settimeout(None)  # it may be quiet for as long as it likes
             file = connection.makefile("rb")
-            status = self._status(file.readline())
-            while file.readline() not in (b"\r\n", b""):
-                pass
-            if status >= 400:
-                raise RefusalError(json.loads(file.read()))
-            for line in file:
-                yield line.decode().rstrip("\n")
+            try:
+                status = self._status(file.readline())
+                while file.readline() not in (b"\r\n", b""):
+                    pass
+                if status >= 400:
+                    raise RefusalError(json.loads(file.read()))
+                for line in file:
+                    yield line.decode().rstrip("\n")
+            except OSError as error:
+                raise self._hung_up(error) from error
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         with self._send(method, path, body) as connection:
             answer = bytearray()
-            while part := connection.recv(65536):
-                answer += part
+            try:
+                while part := connection.recv(65536):
+                    answer += part
+            except OSError as error:
+                raise self._hung_up(error) from error
         head, _, content = bytes(answer).partition(b"\r\n\r\n")
         document = json.loads(content) if content else {}
         if self._status(head) >= 400:
@@ -95,11 +102,16 @@ class Client:
     def _status(self, head: bytes) -> int:
         words = head.split(None, 2)
         if len(words) < 2 or not words[1].isdigit():
-            raise DaemonUnreachableError(
-                "the daemon ended before it answered",
-                remedy=f"see whether it runs: bluegreen --root {self._root} status",
-            )
+            raise self._hung_up(None)
         return int(words[1])
+
+    def _hung_up(self, error: OSError | None) -> DaemonUnreachableError:
+        why = f" ({error.strerror or error})" if error is not None else ""
+        return DaemonUnreachableError(
+            f"the daemon ended before it had answered{why}",
+            remedy=f"see whether it runs, and what became of it: bluegreen --root {self._root} "
+            "history",
+        )
 
     def _unreachable(self, error: OSError) -> DaemonUnreachableError:
         if isinstance(error, PermissionError):

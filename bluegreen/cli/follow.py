@@ -36,18 +36,12 @@ def _stream(
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
     headers = f"Last-Event-ID: {after}\r\n"
     event: dict[str, str] = {}
-    try:
-        for line in client.lines(f"/v1/operations/{operation}/events", headers):
-            field, _, value = line.partition(": ")
-            if line:
-                event[field] = value
-            elif "data" in event:
-                yield event.get("id", ""), event["event"], json.loads(event["data"])
-                event = {}
-            else:
-                event = {}
-    except ConnectionError as error:
-        raise DaemonUnreachableError(
-            "the daemon ended while it was listened to",
-            remedy=f"it goes on when it is started again: bluegreen logs {operation}",
-        ) from error
+    for line in client.lines(f"/v1/operations/{operation}/events", headers):
+        field, _, value = line.partition(": ")
+        if line:
+            event[field] = value
+        elif "data" in event:
+            yield event.get("id", ""), event["event"], json.loads(event["data"])
+            event = {}
+        else:
+            event = {}

@@ -56,7 +56,11 @@ def _look(client: Client, app: str | None) -> dict[str, Any]:
     if app is None:
         found: dict[str, Any] = client.get("/v1/apps?probe=1")
         return found
-    return {"apps": [client.get(f"/v1/apps/{only_app(client, app)}?probe=1")], "problems": []}
+    return {
+        "apps": [client.get(f"/v1/apps/{only_app(client, app)}?probe=1")],
+        "problems": [],
+        "warnings": [],
+    }
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -64,6 +68,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if found["problems"]:
         lines.append("the last accepted configuration is in force; mend the file, then: "
                      "bluegreen reload")  # fmt: skip
+    lines += [f"warning: {warning}" for warning in found["warnings"]]
     for app in found["apps"]:
         lines += _app_lines(app)
     if not found["apps"]:
@@ -86,9 +91,11 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
         doing = "undoing " if operation["undoing"] else ""
         lines.append(
             f"  running: operation {operation['id']}, {operation['kind']} "
-            f"{operation['version'] or ''}, {doing}{operation['phase']}, since "
+            f"{operation['version'] or ''}, {doing}{operation['phase'] or 'about to begin'}, since "
             f"{ago(operation['since'])}, by {operation['requested_by']}"
         )
+        if operation["waiting_for"]:
+            lines.append(f"    its outcome is not recorded yet: {operation['waiting_for']}")
     if app["lock"] is not None:
         lock = app["lock"]
         lines.append(f"  locked: {lock['reason']} ({lock['by']}, {ago(lock['at'])})")

@@ -31,6 +31,7 @@ class InForce:
 
     configuration: Configuration
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()  # what else an operator should know, of nginx for example
 
 
 RunsIn = Callable[[str, Slot], bool]  # whether an app's services run in a slot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from bluegreen.config.versions import check_version
 from bluegreen.errors import LockedError, RefusedError
@@ -14,6 +15,7 @@ from bluegreen.model import (
     OperationKind,
     OperationState,
     PhaseName,
+    PhaseState,
     Requester,
     Slot,
     SlotState,
@@ -25,7 +27,7 @@ from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
-from bluegreen.operations.switching import Switched, switch_now
+from bluegreen.operations.switching import Switched, record_late, switch_now
 from bluegreen.operations.warmth import Warmth
 from bluegreen.store.operations import busy_error
 
@@ -42,7 +44,7 @@ class Desk:
         self.apps: dict[str, AppRuntime] = {}
         self.warmth = Warmth()
         self._runs: dict[str, Run] = {}
-        self._late: list[asyncio.Task[None]] = []
+        self._late: dict[str, asyncio.Task[None]] = {}
         self._notes: set[asyncio.Task[None]] = set()
         parts.supervisor.on_change = self._on_change
 
@@ -52,6 +54,10 @@ class Desk:
     def running(self, app: str) -> Run | None:
         """The operation in progress on an app, if any."""
         return self._runs.get(app)
+
+    def runs_in(self, app: str, slot: Slot) -> bool:
+        """Whether the services of an app run in a slot, or are to."""
+        return self.apps[app].slots[slot].state in (SlotState.HOT, SlotState.STARTING)
 
     # -- releases ---------------------------------------------------------------------------
 
@@ -120,16 +126,17 @@ class Desk:
         """
         runtime = self.app(app)
         if key is not None and (known := await self.parts.store.by_idempotency_key(app, key)):
-            return Switched(operation=known, to=known.slot or Slot.BLUE, warnings=())
+            return await self._switched(known)
         async with runtime.commit:
             target = self._switch_target(runtime, to)
             if runtime.is_ready(target):
                 run = self.running(app)
                 if run is not None:
                     run.interrupt(Interruption.SWITCH_BACK)
-                switched = await switch_now(runtime, target, by, key, self._late)
-                await self.warmth.schedule_cooling(runtime)
-                return switched
+                return await self._switch_now(runtime, target, by, key)
+        run = self.running(app)
+        if run is not None and (run.operation.kind, run.target) == (OperationKind.SWITCH, target):
+            return await self._switched(run.operation)  # asked for already
         await self._interrupt_and_wait(runtime)
         target = self._switch_target(runtime, to)
         if runtime.slots[target].state is SlotState.EMPTY:
@@ -141,14 +148,32 @@ class Desk:
             runtime, OperationKind.SWITCH, by,
             target=target, version=runtime.slots[target].version, key=key,
         )  # fmt: skip
+        return await self._switched(operation)
+
+    async def _switch_now(
+        self, app: AppRuntime, to: Slot, by: Requester, key: str | None
+    ) -> Switched:
+        try:
+            switched = await switch_now(app, to, by, key)
+        finally:
+            if app.unrecorded and (app.name not in self._late or self._late[app.name].done()):
+                self._late[app.name] = asyncio.create_task(
+                    record_late(app), name=f"late record of {app.name}"
+                )
+        await self.warmth.schedule_cooling(app)
+        return switched
+
+    async def _switched(self, operation: Operation) -> Switched:
+        """A switch operation, once it has succeeded; else RefusedError says why it has not."""
         operation = await self.outcome(operation)
-        if operation.state is not OperationState.SUCCEEDED and operation.error is not None:
-            raise RefusedError(
-                operation.error.message,
-                detail=operation.error.detail,
-                remedy=operation.error.remedy,
-            )
-        return Switched(operation=operation, to=target, warnings=())
+        if operation.state is OperationState.SUCCEEDED and operation.slot is not None:
+            return Switched(operation=operation, to=operation.slot, warnings=())
+        error = operation.error
+        raise RefusedError(
+            error.message if error else f"operation {operation.id} is {operation.state}",
+            detail=error.detail if error else (),
+            remedy=error.remedy if error else f"see it: bluegreen status {operation.app}",
+        )
 
     def _switch_target(self, app: AppRuntime, to: Slot | None) -> Slot:
         traffic = self.parts.traffic.read(app.name)
@@ -241,34 +266,23 @@ class Desk:
     async def _perform(self, run: Run, undo: bool) -> Operation:
         phases = phases_of(run.operation.kind)
         try:
-            await self.warmth.stop_warming(run.app.name)
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         finally:
             self._runs.pop(run.app.name, None)
-        await self.after(run)
+        await self._after(run)
         return operation
 
-    async def after(self, run: Run) -> None:
+    async def _after(self, run: Run) -> None:
         """Leave the idle slot as warm as it should be."""
-        app = run.app
-        if not run.operation.state.is_final or self.parts.traffic.read(app.name).closed:
+        if not run.operation.state.is_final or run.interruption is Interruption.SHUTDOWN:
             return
-        previous = run.previous
-        if (
-            previous is not None
-            and previous.state in (SlotState.HOT, SlotState.STARTING)
-            and app.slots[run.target].tree == previous.tree
-            and app.active is not run.target
-            and not app.is_ready(run.target)
-        ):
-            await self.warmth.warm(app, run.target)
-        if PhaseName.SWITCH in run.recorded:
-            await keep_for_a_while(app)
-        await self.warmth.schedule_cooling(app)
+        if PhaseName.SWITCH in run.recorded and not self.parts.traffic.read(run.app.name).closed:
+            await keep_for_a_while(run.app)
+        await self.warmth.keep(run.app)
 
     async def close(self) -> None:
         """Interrupt what runs: what has not been switched is undone, a watch goes on later."""
-        tasks = []
+        tasks: list[asyncio.Task[Any]] = []
         for run in list(self._runs.values()):
             run.interrupt(Interruption.SHUTDOWN)
             if run.task is not None:
@@ -276,9 +290,12 @@ class Desk:
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_LIMIT)
         await self.warmth.close()
-        for task in [*tasks, *self._late, *self._notes]:
+        for app in self.apps.values():
+            await app.stop_warming()
+        tasks += [*self._late.values(), *self._notes]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, *self._late, *self._notes, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- what happens by itself -------------------------------------------------------------
 
@@ -311,15 +328,27 @@ class Desk:
         return active
 
     async def _version_before(self, app: AppRuntime) -> str:
+        """Of the deployed versions, the one before that which serves."""
         serving = app.slots[self._active(app)].version
-        for operation in await self.parts.store.operations(app.name, limit=200):
-            if (
-                operation.state is OperationState.SUCCEEDED
-                and operation.version not in (None, serving)
-                and operation.kind is not OperationKind.STOP
-            ):
-                return operation.version or ""
+        deployed = [
+            operation.version
+            for operation in await self.parts.store.operations(app.name, limit=200)
+            if operation.kind is OperationKind.DEPLOY and await self._was_switched(operation)
+        ]
+        if serving in deployed:
+            deployed = deployed[deployed.index(serving) :]
+        for version in deployed:
+            if version is not None and version != serving:
+                return version
         raise RefusedError(
             f"{app.name}: no release before {serving} is in the history",
             remedy=f"name one: bluegreen rollback {app.name} --to VERSION",
+        )
+
+    async def _was_switched(self, operation: Operation) -> bool:
+        if operation.state not in (OperationState.SUCCEEDED, OperationState.CANCELLED):
+            return False
+        return any(
+            (record.phase, record.state) == (PhaseName.SWITCH, PhaseState.DONE)
+            for record in await self.parts.store.phases(operation.id)
         )

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
-from bluegreen.errors import BluegreenError, StoreFullError
+from bluegreen.errors import BluegreenError, IllegalTransitionError, StoreError
 from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState
 from bluegreen.operations.run import Interruption, Phase, Run
 
@@ -39,7 +40,10 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     """Take ``run`` through ``phases`` and record its outcome, whatever happens on the way."""
     error: BluegreenError | None = None
     try:
+        run.in_phases = True
         for phase in phases:
+            if run.interruption is not None:
+                break
             await _step(run, phase)
     except asyncio.CancelledError:
         if run.interruption is None:
@@ -51,6 +55,8 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     except Exception as caught:
         log.exception("operation %d of %s failed", run.operation.id, run.app.name)
         error = _unexpected(caught)
+    finally:
+        run.in_phases, run.ending = False, True
     await run.notes_written()
     if error is None and run.interruption is None:
         return await _finish(run, OperationState.SUCCEEDED, None)
@@ -63,20 +69,24 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
 
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:
     """End an operation that did not succeed: undo what it did and record why."""
+    run.ending = True
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
     if switched and run.interruption is Interruption.SHUTDOWN:
         return run.operation  # the watch goes on in the next daemon
     if switched and run.interruption is not None and error is None:
         # Traffic has moved, and an operator has decided: there is nothing to undo.
         await _close_open_phases(run)
-        state = (
-            OperationState.ROLLED_BACK
-            if run.interruption is Interruption.SWITCH_BACK
-            else OperationState.CANCELLED
-        )
-        return await _finish(run, state, _reason(run, error))
+        return await _finish(run, _ended_by_operator(run), _reason(run, error))
     went_back = await undo(run, phases)
     return await _finish(run, _outcome(run, error, run.switched and went_back), _reason(run, error))
+
+
+def _ended_by_operator(run: Run) -> OperationState:
+    """Of an operation that was ended after its switch."""
+    if run.interruption is not Interruption.SWITCH_BACK:
+        return OperationState.CANCELLED
+    moved = run.app.active is not run.target
+    return OperationState.ROLLED_BACK if moved else OperationState.SUPERSEDED
 
 
 async def _step(run: Run, phase: Phase) -> None:
@@ -134,7 +144,7 @@ async def _record_if_possible(run: Run, phase: PhaseName, state: PhaseState) -> 
     run.unrecorded.append((phase, state))
     try:
         await _catch_up(run)
-    except StoreFullError as error:
+    except StoreError as error:
         log.warning("operation %d: %s %s: %s", run.operation.id, phase, state, error.message)
 
 
@@ -142,7 +152,10 @@ async def _catch_up(run: Run) -> None:
     """Record what a full disk has kept out of the history: in order, as no step may be left out."""
     while run.unrecorded:
         phase, state = run.unrecorded[0]
-        await run.app.parts.store.record_phase(run.operation.id, phase, state)
+        try:
+            await run.app.parts.store.record_phase(run.operation.id, phase, state)
+        except IllegalTransitionError:
+            log.exception("operation %d: %s %s", run.operation.id, phase, state)
         del run.unrecorded[0]
 
 
@@ -177,9 +190,19 @@ def as_reason(error: BluegreenError) -> OperationError:
 
 
 def _reason(run: Run, error: BluegreenError | None) -> OperationError:
+    serving = run.app.active
+    if error is not None and run.switched and serving is run.target:
+        label = run.app.slots[serving].label
+        return replace(
+            as_reason(error),
+            detail=(f"there was no way back: {serving} serves {label}", *error.detail),
+            remedy=f"{label} serves and is not well: deploy another version, or see "
+            f"bluegreen status {run.app.name}",
+        )
     if error is not None:
         return as_reason(error)
-    serving = run.app.active
+    if run.app.parts.traffic.read(run.app.name).closed:
+        serving = None
     return OperationError(
         kind=run.interruption.name.lower() if run.interruption else "interrupted",
         message=f"{_because(run) if run.interruption else 'the daemon ended in the middle'}; "
@@ -205,8 +228,12 @@ async def _finish(run: Run, state: OperationState, error: OperationError | None)
                     run.operation.id, state, error=error, slots=list(run.app.slots.values())
                 )
             )
-        except StoreFullError as full:
-            log.warning("operation %d is not recorded yet: %s", run.operation.id, full.message)
+        except IllegalTransitionError:
+            raise
+        except StoreError as failed:
+            run.waiting_for = failed.message
+            log.warning("operation %d is not recorded yet: %s", run.operation.id, failed.message)
             await asyncio.sleep(FULL_DISK_RETRY)
         else:
+            run.waiting_for = None
             return run.operation

@@ -5,19 +5,24 @@ from __future__ import annotations
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord, SlotState
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.traffic.markers import Markers
 
 
-async def observe_slots(app: AppRuntime) -> None:
-    """Fill the records from the slots' links, the stamps of their trees, and the marker.
+async def observe_slots(app: AppRuntime) -> bool:
+    """Where traffic is on a slot that the store knows nothing of, see what the slots hold.
 
-    The slot that serves counts as having passed its gate: the marker was moved there for it.
+    From their links, the stamps of their trees, and the marker: the slot that serves counts as
+    having passed its gate, as the marker was moved there for it. Returns whether it was so.
     """
+    named = Markers(app.layout.traffic).present()
+    if not any(app.slots[slot].state is SlotState.EMPTY for slot in named):
+        return False
     for slot in Slot:
         tree = await app.trees.current(slot)
         info = None if tree is None else app.trees.info(tree)
         if info is None:
             continue
-        active = app.active is slot
+        active = slot in named
         await app.save_slot(
             SlotRecord(
                 app=app.name,
@@ -28,8 +33,10 @@ async def observe_slots(app: AppRuntime) -> None:
                 tree=tree,
                 operation=info.operation,
                 gated_by=info.operation if active else None,
+                services=tuple(app.settings.services),
             )
         )
+    return True
 
 
 def first_free_operation(layout: Layout) -> int:

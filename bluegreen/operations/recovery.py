@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from bluegreen.model import (
     ServiceUnit,
     Slot,
     SlotState,
+    UnitKey,
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.phases.switch import switched_to
@@ -37,20 +37,42 @@ from bluegreen.operations.switching import slots_after
 
 log = logging.getLogger(__name__)
 
+DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
+
 
 async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
     """The units to be found again: all of every slot that the store does not call cold or empty."""
-    units: list[ServiceUnit] = []
-    for app in apps:
-        for slot in Slot:
-            if app.slots[slot].state not in (SlotState.HOT, SlotState.STARTING):
-                continue
-            try:
-                units += await asyncio.to_thread(app.units, slot)
-            except BluegreenError as error:
-                log.error("%s: %s cannot be supervised: %s", app.name, slot, error.message)
-                await app.parts.note(app.name, None, "warning", message=error.message)
-    return units
+    return [
+        await _unit_or_notice(app, record.slot, service)
+        for app in apps
+        for record in app.slots.values()
+        if record.state in (SlotState.HOT, SlotState.STARTING)
+        for service in record.services or tuple(app.settings.services)
+    ]
+
+
+async def _unit_or_notice(app: AppRuntime, slot: Slot, service: str) -> ServiceUnit:
+    """The unit; where it cannot be known any more, one that lets what runs run, and else says so.
+
+    A secret file that is gone, or a service that the app file no longer names, must not end a
+    process that serves.
+    """
+    record = app.slots[slot]
+    try:
+        return await asyncio.to_thread(app.unit, slot, service, record)
+    except (BluegreenError, KeyError) as error:
+        why = str(error) if isinstance(error, BluegreenError) else "the app file no longer names it"
+        message = f"{service} of {slot} runs on, and could not be started again: {why}"
+        log.error("%s: %s", app.name, message)
+        await app.parts.note(app.name, None, "warning", message=message)
+        return ServiceUnit(
+            key=UnitKey(app=app.name, slot=slot, service=service),
+            argv=("/bin/sh", "-c", 'echo "bluegreen: $1" >&2; exit 78', "sh", message),
+            cwd=app.layout.base,
+            env={},
+            stop_timeout=DEFAULT_STOP_TIMEOUT,
+            log_file=app.layout.service_log(slot, service),
+        )
 
 
 async def recover(desk: Desk) -> None:
@@ -64,13 +86,23 @@ async def recover(desk: Desk) -> None:
         left = desk.apps.get(operation.app)
         if left is None:
             log.warning("operation %d is of %s, which is gone", operation.id, operation.app)
-        elif operation.lane is Lane.SWITCH:
-            await _settle_switch(desk, left, operation)
         else:
-            await _recover_operation(desk, left, operation)
+            await _recover_or_say(desk, left, operation)
     for app in desk.apps.values():
         if desk.running(app.name) is None:
-            await _warm_idle(desk, app)
+            await desk.warmth.keep(app)
+
+
+async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> None:
+    """One app's trouble keeps no other app from being served."""
+    try:
+        if operation.lane is Lane.SWITCH:
+            await _settle_switch(desk, app, operation)
+        else:
+            await _recover_operation(desk, app, operation)
+    except BluegreenError as error:
+        log.error("operation %d of %s: %s", operation.id, app.name, error.message)
+        await app.parts.note(app.name, operation.id, "warning", message=error.message)
 
 
 async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> None:
@@ -105,8 +137,13 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
     run = _run_from(app, operation, records)
     log.info("operation %d of %s was in %s", operation.id, app.name, _last_phase(records))
     await run.note("warning", message=f"the daemon ended in {_last_phase(records)}")
-    if operation.kind in (OperationKind.STOP, OperationKind.START):
-        desk.carry_on(run)  # each step may be repeated, and ends where it was going
+    if operation.kind is OperationKind.STOP:
+        desk.carry_on(run, undo=_failed(run))  # each step may be repeated
+        return
+    if operation.kind is OperationKind.START:
+        # Forward only from where the site is open: nothing else has kept its services running.
+        closed = desk.parts.traffic.read(app.name).closed
+        desk.carry_on(run, undo=closed or _failed(run))
         return
     undoing = PhaseState.UNDOING in run.recorded.values()
     moved = app.active is run.target and run.target is not run.origin
@@ -116,6 +153,8 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
             data = {"from": run.origin, "to": run.target, "observed": True}
             await run.record(PhaseName.SWITCH, PhaseState.DONE, data, slot=switched_to(run))
         if run.recorded[PhaseName.SWITCH] is PhaseState.DONE and not _failed(run):
+            if run.origin is not None:
+                await _start_services(app, run.origin)  # the way back, while it is watched
             desk.carry_on(run)
             return
     desk.carry_on(run, undo=True)
@@ -160,24 +199,15 @@ async def _start_active(desk: Desk, app: AppRuntime) -> None:
     traffic = desk.parts.traffic.read(app.name)
     if traffic.active is None or traffic.closed:
         return
+    await _start_services(app, traffic.active)
     serving = app.slots[traffic.active]
-    try:
-        await app.start_services(traffic.active)
-    except BluegreenError as error:
-        log.error("%s: %s does not start: %s", app.name, traffic.active, error.message)
-        await app.parts.note(app.name, None, "warning", message=error.message)
     if serving.state is SlotState.COLD:
-        await app.save_slot(replace(serving, state=SlotState.STARTING))
+        app.slots[traffic.active] = replace(serving, state=SlotState.STARTING)
 
 
-async def _warm_idle(desk: Desk, app: AppRuntime) -> None:
-    """Keep the idle slot hot if it is to be, and its time is not over."""
-    traffic = desk.parts.traffic.read(app.name)
-    if traffic.active is None or traffic.closed:
-        return
-    idle = app.slots[traffic.active.other]
-    over = idle.hot_until is not None and idle.hot_until <= time.time()
-    running = idle.state in (SlotState.HOT, SlotState.STARTING)
-    if running and not over and not app.is_ready(idle.slot):
-        await desk.warmth.warm(app, idle.slot)
-    await desk.warmth.schedule_cooling(app)
+async def _start_services(app: AppRuntime, slot: Slot) -> None:
+    try:
+        await app.start_services(slot)
+    except BluegreenError as error:
+        log.error("%s: %s does not start: %s", app.name, slot, error.message)
+        await app.parts.note(app.name, None, "warning", message=error.message)

@@ -45,6 +45,9 @@ class Run:
     pinned_commit: str | None = None  # deploy this commit, whatever the version names today
     switched: bool = False  # traffic has been on the target, whatever came after
     interruption: Interruption | None = None
+    in_phases: bool = False  # only then may the task be cancelled
+    ending: bool = False
+    waiting_for: str | None = None  # what keeps the outcome from being recorded
     task: asyncio.Task[Operation] | None = None
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
     unrecorded: list[tuple[PhaseName, PhaseState]] = field(default_factory=list)  # the disk is full
@@ -100,10 +103,13 @@ class Run:
             self.app.slots[slot.slot] = slot
 
     def interrupt(self, why: Interruption) -> None:
-        """Tell the operation to end at its next safe place. The first reason stands."""
-        if self.interruption is None:
+        """Tell the operation to end at its next safe place. The first reason stands.
+
+        One that is ending already, or undoing what it did, is left to it.
+        """
+        if self.interruption is None and not self.ending:
             self.interruption = why
-            if self.task is not None:
+            if self.in_phases and self.task is not None:
                 self.task.cancel()
 
 

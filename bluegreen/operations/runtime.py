@@ -8,12 +8,12 @@ import time
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bluegreen.config.environment import service_environment
 from bluegreen.config.placeholders import expand_argv, slot_values
 from bluegreen.config.settings import AppSettings
-from bluegreen.errors import NotFoundError, StoreFullError
+from bluegreen.errors import NotFoundError, StoreError
 from bluegreen.health.target import Target
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import (
@@ -33,6 +33,9 @@ from bluegreen.store.store import Store
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.traffic.control import TrafficControl
 
+if TYPE_CHECKING:
+    from bluegreen.operations.switching import Attempt
+
 log = logging.getLogger(__name__)
 
 
@@ -50,10 +53,10 @@ class Parts:
     builds: asyncio.Semaphore
 
     async def note(self, app: str, operation: int | None, kind: str, **data: object) -> None:
-        """Record an event for people; a full disk loses the event, never the operation."""
+        """Record an event for people; a store that fails loses the event, never the operation."""
         try:
             await self.store.add_event(app=app, operation=operation, kind=kind, data=data)
-        except StoreFullError as error:
+        except StoreError as error:
             log.warning("event of %s not recorded: %s", app, error.message)
 
 
@@ -68,6 +71,9 @@ class AppRuntime:
     commit: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Held while an operation is let in, so that two requests cannot both find the app free.
     admission: asyncio.Lock = field(default_factory=asyncio.Lock)
+    warming: asyncio.Task[None] | None = None  # see Warmth
+    # Switches that a full disk has kept out of the history so far, the oldest first.
+    unrecorded: list[Attempt] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
     _traffic_left: dict[Slot, float] = field(default_factory=dict)  # by the monotonic clock
     _restarts_at_gate: dict[UnitKey, int] = field(default_factory=dict)
@@ -128,9 +134,11 @@ class AppRuntime:
         )
 
     def _statuses(self, slot: Slot) -> list[UnitStatus]:
+        # Of the services it was started with: those of the app file may be others by now.
+        names = self.slots[slot].services or tuple(self.settings.services)
         return [
             self.parts.supervisor.status(UnitKey(app=self.name, slot=slot, service=name))
-            for name in self.settings.services
+            for name in names
         ]
 
     async def save_slot(self, record: SlotRecord) -> None:
@@ -170,11 +178,19 @@ class AppRuntime:
     async def start_services(self, slot: Slot) -> None:
         """Start every service of a slot that does not run yet. Raises SupervisorError."""
         units = await asyncio.to_thread(self.units, slot)
-        self.layout.run.mkdir(parents=True, exist_ok=True)
-        await _together([self.parts.supervisor.start(unit) for unit in units])
+        # What runs is left alone, also where the app file would start it otherwise by now.
+        idle = [
+            unit
+            for unit in units
+            if self.parts.supervisor.status(unit.key).state is not UnitState.RUNNING
+        ]
+        await _together([self.parts.supervisor.start(unit) for unit in idle])
 
     async def move_traffic(self, to: Slot) -> tuple[str, ...]:
         """Traffic to ``to``; the caller holds ``commit``. Returns warnings, raises TrafficError."""
+        if self.is_running(to.other):
+            # It serves, whatever has restarted in it before: the way back to it is open.
+            self.has_passed_gate(to.other)
         warnings = await self.parts.traffic.switch(self.settings, to)
         self._traffic_left[to.other] = time.monotonic()
         return warnings
@@ -184,6 +200,11 @@ class AppRuntime:
         await self.parts.traffic.set_closed(self.settings, closed)
         if closed:
             self._traffic_left = dict.fromkeys(Slot, time.monotonic())
+
+    async def stop_warming(self) -> None:
+        """Give up warming the idle slot up, if that is going on."""
+        task, self.warming = self.warming, None
+        await end_task(task)
 
     async def stop_services(self, slot: Slot) -> None:
         """Stop every service of a slot that has no traffic; fine if none runs.
@@ -250,6 +271,15 @@ async def _together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:
     for result in await asyncio.gather(*calls, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
+
+
+async def end_task(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task of ours and wait for its end; what it failed with is logged."""
+    if task is not None and task is not asyncio.current_task():
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s ended with an error", task.get_name(), exc_info=error)
 
 
 def cold(record: SlotRecord) -> SlotRecord:

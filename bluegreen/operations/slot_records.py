@@ -19,6 +19,7 @@ def record_from_data(data: dict[str, Any]) -> SlotRecord:
             **data,
             "slot": Slot(data["slot"]),
             "state": SlotState(data["state"]),
+            "services": tuple(data["services"]),
             "tree": Path(data["tree"]) if data["tree"] is not None else None,
         }
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bluegreen.errors import StoreFullError, TrafficError
+from bluegreen.errors import StoreError, TrafficError
 from bluegreen.model import (
     Lane,
     Operation,
@@ -25,16 +24,28 @@ from bluegreen.operations.runtime import AppRuntime
 
 log = logging.getLogger(__name__)
 
-RETRY = 2.0  # seconds between attempts to record a switch that a full disk kept out
+RETRY = 2.0  # seconds between attempts to record a switch that the store could not take
 
 
 @dataclass(frozen=True, kw_only=True)
 class Switched:
-    """A switch that has happened. ``operation`` is None while the disk is too full to record it."""
+    """A switch that has happened. ``operation`` is None while the store cannot record it."""
 
     operation: Operation | None
     to: Slot
     warnings: tuple[str, ...]
+
+
+@dataclass
+class Attempt:
+    """One switch on its way into the history."""
+
+    origin: Slot | None
+    to: Slot
+    by: Requester
+    key: str | None
+    operation: Operation | None = None
+    error: TrafficError | None = None
 
 
 def slots_after(app: AppRuntime, to: Slot) -> list[SlotRecord]:
@@ -47,93 +58,84 @@ def slots_after(app: AppRuntime, to: Slot) -> list[SlotRecord]:
     ]
 
 
-async def switch_now(
-    app: AppRuntime, to: Slot, by: Requester, key: str | None, late: list[asyncio.Task[None]]
-) -> Switched:
+async def switch_now(app: AppRuntime, to: Slot, by: Requester, key: str | None) -> Switched:
     """Move traffic to a ready slot; the caller holds ``app.commit``.
 
-    On a full disk the marker itself is the durable record: the switch is made all the same, and
-    ``late`` gets a task that writes the history once there is room. Raises TrafficError with
-    traffic where it was.
+    Where the store fails (a full disk), the marker itself is the durable record: the switch is
+    made all the same, and the history is written once the store can (``record_late``). Raises
+    TrafficError with traffic where it was.
     """
-    operation: Operation | None = None
-    full: StoreFullError | None = None
-    try:
-        operation = await _begin(app, to, by, key)
-    except StoreFullError as error:
-        full = error
-    try:
-        warnings = await app.move_traffic(to)
-    except TrafficError as error:
-        if operation is not None:
-            await _finish(app, operation, OperationState.FAILED, error=error)
-        raise
-    slots = slots_after(app, to)
-    app.slots.update({record.slot: record for record in slots})
-    if operation is not None:
+    attempt = Attempt(app.active, to, by, key)
+    warnings: tuple[str, ...] = ()
+    if not app.unrecorded:  # else the store is known to fail, and its turn comes later
         try:
-            operation = await _finish(app, operation, OperationState.SUCCEEDED, slots=slots)
-        except StoreFullError as error:
-            full = error
-    if full is not None:
-        warnings = (*warnings, full.message)
-        late.append(
-            asyncio.create_task(
-                _record_late(app, to, by, key, operation, slots),
-                name=f"late record of a switch of {app.name}",
-            )
-        )
-    return Switched(operation=operation, to=to, warnings=warnings)
+            attempt.operation = await _begin(app, attempt)
+        except StoreError as failed:
+            warnings = (failed.message,)
+    try:
+        warnings += await app.move_traffic(to)
+    except TrafficError as error:
+        attempt.error = error
+        await _record_if_possible(app, attempt)
+        raise
+    app.slots.update({record.slot: record for record in slots_after(app, to)})
+    warnings += await _record_if_possible(app, attempt)
+    return Switched(operation=attempt.operation, to=to, warnings=warnings)
 
 
-async def _begin(app: AppRuntime, to: Slot, by: Requester, key: str | None) -> Operation:
+async def _begin(app: AppRuntime, attempt: Attempt) -> Operation:
     return await app.parts.store.create_operation(
         app=app.name,
         kind=OperationKind.SWITCH,
         lane=Lane.SWITCH,
-        version=app.slots[to].version,
-        slot=to,
-        from_slot=app.active,
-        requested_by=by,
-        idempotency_key=key,
+        version=app.slots[attempt.to].version,
+        slot=attempt.to,
+        from_slot=attempt.origin,
+        requested_by=attempt.by,
+        idempotency_key=attempt.key,
         first_phase=PhaseName.SWITCH,
-        data={"from": app.active, "to": to},
+        data={"from": attempt.origin, "to": attempt.to},
     )
 
 
-async def _finish(
-    app: AppRuntime,
-    operation: Operation,
-    state: OperationState,
-    *,
-    error: TrafficError | None = None,
-    slots: Sequence[SlotRecord] = (),
-) -> Operation:
-    ended = PhaseState.DONE if error is None else PhaseState.FAILED
+async def _finish(app: AppRuntime, attempt: Attempt, operation: Operation) -> Operation:
+    error = attempt.error
     return await app.parts.store.finish_operation(
         operation.id,
-        state,
+        OperationState.SUCCEEDED if error is None else OperationState.FAILED,
         error=None if error is None else as_reason(error),
-        phase=(PhaseName.SWITCH, ended, {"from": operation.from_slot, "to": operation.slot}),
-        slots=slots,
+        phase=(
+            PhaseName.SWITCH,
+            PhaseState.DONE if error is None else PhaseState.FAILED,
+            {"from": attempt.origin, "to": attempt.to},
+        ),
+        slots=list(app.slots.values()),
     )
 
 
-async def _record_late(
-    app: AppRuntime,
-    to: Slot,
-    by: Requester,
-    key: str | None,
-    operation: Operation | None,
-    slots: Sequence[SlotRecord],
-) -> None:
-    while True:
-        await asyncio.sleep(RETRY)
+async def _record_if_possible(app: AppRuntime, attempt: Attempt) -> tuple[str, ...]:
+    """Record how it ended now, or have it recorded later; returns a warning in that case."""
+    if attempt.operation is not None and not app.unrecorded:
         try:
-            if operation is None:
-                operation = await _begin(app, to, by, key)
-            await _finish(app, operation, OperationState.SUCCEEDED, slots=slots)
-        except StoreFullError as full:
-            log.warning("a switch of %s is not recorded yet: %s", app.name, full.message)
+            attempt.operation = await _finish(app, attempt, attempt.operation)
+        except StoreError as failed:
+            app.unrecorded.append(attempt)
+            return (failed.message,)
+        return ()
+    app.unrecorded.append(attempt)
+    return () if attempt.operation is None else ("the history is written later",)
+
+
+async def record_late(app: AppRuntime) -> None:
+    """Write the switches that the store could not take, in their order, once it can."""
+    while app.unrecorded:
+        await asyncio.sleep(RETRY)
+        attempt: Attempt = app.unrecorded[0]
+        try:
+            operation = attempt.operation or await _begin(app, attempt)
+            attempt.operation = operation
+            await _finish(app, attempt, operation)
+        except StoreError as failed:
+            log.warning("a switch of %s is not recorded yet: %s", app.name, failed.message)
         else:
-            return
+            del app.unrecorded[0]

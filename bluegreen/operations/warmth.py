@@ -7,11 +7,11 @@ import logging
 import time
 from dataclasses import replace
 
-from bluegreen.errors import BluegreenError
+from bluegreen.errors import BluegreenError, StoreError
 from bluegreen.health.gate import pass_gate
-from bluegreen.model import Slot, SlotState
+from bluegreen.model import Slot, SlotRecord, SlotState
 from bluegreen.operations.phases.settle import keep_for_a_while
-from bluegreen.operations.runtime import AppRuntime, cold
+from bluegreen.operations.runtime import AppRuntime, cold, end_task
 
 log = logging.getLogger(__name__)
 
@@ -20,18 +20,21 @@ class Warmth:
     """At most one task an app for each of the two."""
 
     def __init__(self) -> None:
-        self._warming: dict[str, asyncio.Task[None]] = {}
         self._cooling: dict[str, asyncio.Task[None]] = {}
 
-    async def warm(self, app: AppRuntime, slot: Slot) -> None:
-        """Start the idle slot's services again; once its probes pass, a switch is instant."""
-        await self.stop_warming(app.name)
-        self._warming[app.name] = asyncio.create_task(
-            self._warm(app, slot), name=f"warm up {app.name} {slot}"
-        )
-
-    async def stop_warming(self, app: str) -> None:
-        await _end(self._warming.pop(app, None))
+    async def keep(self, app: AppRuntime) -> None:
+        """Warm the idle slot up if it is to be hot and is not; cool it when its time is over."""
+        traffic = app.parts.traffic.read(app.name)
+        if traffic.active is None or traffic.closed:
+            return
+        idle = app.slots[traffic.active.other]
+        over = idle.hot_until is not None and idle.hot_until <= time.time()
+        to_be_hot = idle.state in (SlotState.HOT, SlotState.STARTING) and not over
+        if to_be_hot and not app.is_ready(idle.slot) and app.warming is None:
+            app.warming = asyncio.create_task(
+                self._warm(app, idle.slot), name=f"warm up {app.name} {idle.slot}"
+            )
+        await self.schedule_cooling(app)
 
     async def schedule_cooling(self, app: AppRuntime) -> None:
         """Stop the idle slot's services when its hot time is over."""
@@ -44,15 +47,14 @@ class Warmth:
             )
 
     async def stop_cooling(self, app: str) -> None:
-        await _end(self._cooling.pop(app, None))
+        await end_task(self._cooling.pop(app, None))
 
     async def close(self) -> None:
-        for app in [*self._warming]:
-            await self.stop_warming(app)
         for app in [*self._cooling]:
             await self.stop_cooling(app)
 
     async def _warm(self, app: AppRuntime, slot: Slot) -> None:
+        """Start the idle slot's services again; once its probes pass, a switch is instant."""
         was = app.slots[slot]
         starting = replace(was, state=SlotState.STARTING, gated_by=None)
         try:
@@ -63,20 +65,36 @@ class Warmth:
                 await asyncio.to_thread(app.target, slot, logs),
                 app.settings.gate, healthy_for=0.0, on_result=lambda _: None,
             )  # fmt: skip
-            async with app.commit:
-                if app.slots[slot] != starting:
-                    return
-                app.has_passed_gate(slot)
-                await app.save_slot(replace(starting, state=SlotState.HOT, gated_by=was.operation))
-            await keep_for_a_while(app)
-            await self.schedule_cooling(app)
+            await self._make_hot(app, starting)
+        except StoreError as error:
+            # The slot is what it is; only the record of it is missing.
+            log.warning("%s: %s is not recorded: %s", app.name, slot, error.message)
         except BluegreenError as error:
-            log.warning("%s: %s is not kept hot: %s", app.name, slot, error.message)
-            await app.parts.note(
-                app.name, None, "warning", message=f"{slot} is not kept hot: {error.message}"
-            )
-            await app.stop_services(slot)
-            await app.save_slot(cold(was))
+            await self._give_up(app, starting, error)
+        finally:
+            if app.warming is asyncio.current_task():
+                app.warming = None
+
+    async def _make_hot(self, app: AppRuntime, starting: SlotRecord) -> None:
+        async with app.commit:
+            if app.slots[starting.slot] != starting:
+                return
+            app.has_passed_gate(starting.slot)
+            await app.save_slot(replace(starting, state=SlotState.HOT, gated_by=starting.operation))
+        await keep_for_a_while(app)
+        await self.schedule_cooling(app)
+
+    async def _give_up(self, app: AppRuntime, starting: SlotRecord, error: BluegreenError) -> None:
+        slot = starting.slot
+        async with app.commit:
+            if app.active is slot or app.slots[slot] != starting:
+                return
+            await app.save_slot(cold(starting))
+        log.warning("%s: %s is not kept hot: %s", app.name, slot, error.message)
+        await app.parts.note(
+            app.name, None, "warning", message=f"{slot} is not kept hot: {error.message}"
+        )
+        await app.stop_services(slot)
 
     async def _cool(self, app: AppRuntime, slot: Slot, until: float) -> None:
         # Monotonic from here on: a jump of the wall clock moves nothing.
@@ -90,11 +108,3 @@ class Warmth:
         await app.parts.note(
             app.name, None, "service", slot=slot, message=f"{slot} was kept hot for its time"
         )
-
-
-async def _end(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s ended with an error", task.get_name(), exc_info=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +26,7 @@ def to_slot_record(row: Row) -> SlotRecord:
         operation=row["operation"],
         gated_by=row["gated_by"],
         hot_until=row["hot_until"],
+        services=tuple(json.loads(row["services"])),
     )
 
 
@@ -43,15 +45,16 @@ def both_empty(app: str) -> dict[Slot, SlotRecord]:
 def save(connection: sqlite3.Connection, record: SlotRecord) -> None:
     connection.execute(
         "INSERT INTO slots (app, slot, state, version, commit_id, tree, operation, gated_by,"
-        " hot_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " hot_until, services) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (app, slot) DO UPDATE SET state = excluded.state,"
         " version = excluded.version, commit_id = excluded.commit_id, tree = excluded.tree,"
         " operation = excluded.operation, gated_by = excluded.gated_by,"
-        " hot_until = excluded.hot_until",
+        " hot_until = excluded.hot_until, services = excluded.services",
         (
             record.app, record.slot, record.state, record.version, record.commit,
             str(record.tree) if record.tree is not None else None,
             record.operation, record.gated_by, record.hot_until,
+            json.dumps(record.services),
         ),
     )  # fmt: skip
 

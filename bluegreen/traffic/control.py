@@ -51,6 +51,11 @@ class TrafficControl:
         )
         await self.publish(apps)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the control may be used: after a TrafficError from ``open`` too, mostly."""
+        return self._opened is not None
+
     async def publish(self, apps: Sequence[AppSettings]) -> None:
         """Let nginx serve ``apps`` and no others, as the markers say.
 

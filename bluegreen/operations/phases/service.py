@@ -31,8 +31,9 @@ class Close:
         return {}
 
     async def undo(self, run: Run) -> bool:
-        if run.app.active is not None and run.app.is_ready(run.app.active):
-            await run.app.set_closed(False)
+        async with run.app.commit:
+            if run.app.active is not None and run.app.is_ready(run.app.active):
+                await run.app.set_closed(False)
         return True
 
 

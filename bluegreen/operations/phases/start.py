@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from bluegreen.errors import PreflightError, RefusedError
@@ -44,6 +45,7 @@ class Start:
             if (held.tree, held.state) == (record.tree, SlotState.HOT) and app.is_running(slot):
                 return {"already": "running"}
             await app.save_slot(record)
+        await app.stop_warming()
         await app.stop_services(slot)
         await app.trees.place(slot, record.tree)
         if found := await strangers(app, slot):
@@ -65,16 +67,31 @@ class Start:
         return SlotRecord(
             app=run.app.name, slot=run.target, state=SlotState.STARTING,
             version=version, commit=commit, tree=tree, operation=operation,
+            services=tuple(run.app.settings.services),
         )  # fmt: skip
 
     async def undo(self, run: Run) -> bool:
-        """The slot holds again what it held; what was hot there is warmed up by the caller."""
+        """The slot holds again what it held; what was hot there is warmed up by the caller.
+
+        Or, should the daemon end before it comes to that, by the next one: it is left as starting.
+        """
         app, slot, previous = run.app, run.target, run.previous
         if previous is None:
             return True
-        if app.slots[slot] == previous and app.is_ready(slot):
-            return True
+        async with app.commit:
+            held = app.slots[slot]
+            if app.active is slot and run.origin is not slot:
+                return True  # an operator has switched to it meanwhile
+            if (held.tree, held.operation, held.state) == (
+                previous.tree, previous.operation, previous.state,
+            ):  # fmt: skip
+                return True
+            if held.version is not None:  # from now on nobody switches to it
+                await app.save_slot(replace(held, state=SlotState.STARTING, gated_by=None))
         await app.stop_services(slot)
         await app.trees.place(slot, previous.tree)
-        await app.save_slot(cold(previous))
+        ran = previous.state in (SlotState.HOT, SlotState.STARTING)
+        await app.save_slot(
+            replace(previous, state=SlotState.STARTING, gated_by=None) if ran else cold(previous)
+        )
         return True

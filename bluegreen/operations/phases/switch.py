@@ -27,7 +27,7 @@ class Switch:
 
     async def act(self, run: Run) -> dict[str, Any]:
         # Cancelled in the middle, the switch is completed first: half of one does not exist.
-        moving = asyncio.ensure_future(self._move(run))
+        moving = asyncio.create_task(self._move(run), name=f"switch {run.app.name}")
         try:
             return await asyncio.shield(moving)
         except asyncio.CancelledError:
@@ -40,6 +40,7 @@ class Switch:
             if run.interruption is not None:
                 raise asyncio.CancelledError
             warnings = await app.move_traffic(run.target)
+            run.switched = True
             if app.parts.traffic.read(app.name).closed:
                 await app.set_closed(False)
             data = {"from": run.origin, "to": run.target, "warnings": list(warnings)}
@@ -54,7 +55,7 @@ class Switch:
                 return True
             if run.origin is None:
                 return False
-            if not app.is_ready(run.origin):
+            if not app.is_running(run.origin):
                 raise RefusedError(
                     f"{app.name}: {run.origin} does not run any more, so traffic stays "
                     f"on {run.target}",

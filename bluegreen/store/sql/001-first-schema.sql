@@ -109,6 +109,7 @@ CREATE TABLE slots (
     operation INTEGER,
     gated_by INTEGER,
     hot_until REAL,
+    services TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(services)),
     PRIMARY KEY (app, slot),
     CONSTRAINT empty_has_no_release CHECK (
         (state = 'empty') = (version IS NULL)
