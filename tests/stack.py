@@ -23,6 +23,7 @@ from bluegreen.demo.versions import make_repository
 from bluegreen.layout import Layout
 from bluegreen.processes import ProcessIdentity, Session, identify
 from bluegreen.supervisors.sessions import session_members
+from bluegreen.traffic.rendering import pid_file
 from tests.ports import kernel_ports
 
 PATIENCE = 60.0  # seconds that anything may take before a test fails
@@ -196,13 +197,13 @@ class Stack:
         return found
 
     async def _end_nginx(self) -> None:
-        for pid_file in self.layout.nginx.rglob("*.pid"):
-            text = pid_file.read_text().strip()
-            identity = identify(int(text)) if text.isdecimal() else None
-            if identity is None or str(self.root) not in _command_line(identity.pid):
-                continue
-            os.kill(identity.pid, signal.SIGTERM)
-            await eventually(lambda i=identity: identify(i.pid) != i, "nginx has ended")
+        path = pid_file(self.layout)
+        text = path.read_text().strip() if path.exists() else ""
+        identity = identify(int(text)) if text.isdecimal() else None
+        if identity is None or str(self.root) not in _command_line(identity.pid):
+            return
+        os.kill(identity.pid, signal.SIGTERM)
+        await eventually(lambda: identify(identity.pid) != identity, "nginx has ended")
 
 
 def _command_line(pid: int) -> str:

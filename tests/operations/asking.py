@@ -1,0 +1,38 @@
+"""The daemon's API asked directly: a command of its own would cost a Python start each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+
+from tests.stack import PATIENCE, Stack
+
+
+async def ask(
+    stack: Stack, method: str, path: str, body: dict[str, Any] | None = None
+) -> tuple[int, Any]:
+    """Status and JSON document of one request. aiohttp.ClientError when the daemon goes away."""
+    connector = aiohttp.UnixConnector(path=str(stack.layout.control_socket))
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+        session.request(method, f"http://bluegreen{path}", json=body) as response,
+    ):
+        return response.status, await response.json()
+
+
+async def status_of(stack: Stack, app: str = "monitor") -> Any:
+    return (await ask(stack, "GET", f"/v1/apps/{app}"))[1]
+
+
+async def history_of(stack: Stack, app: str = "monitor") -> list[Any]:
+    """Newest first."""
+    document = (await ask(stack, "GET", f"/v1/apps/{app}/operations?limit=100"))[1]
+    operations: list[Any] = document["operations"]
+    return operations
+
+
+async def is_idle(stack: Stack, app: str = "monitor") -> bool:
+    """Whether no operation runs."""
+    return (await status_of(stack, app))["operation"] is None

@@ -1,0 +1,190 @@
+"""What the next daemon makes of a reboot, of clocks that jumped, of what died meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from contextlib import closing, suppress
+
+import psutil
+import pytest
+
+from bluegreen.model import Slot
+from bluegreen.traffic.rendering import pid_file
+from tests.operations.agreement import agreement
+from tests.operations.asking import ask, history_of, status_of
+from tests.operations.killing import APP, Point, kill_at, kill_service
+from tests.stack import Stack, eventually
+from tests.visits import served_version, visit
+
+DAY = 86_400.0  # seconds
+
+
+async def power_off(stack: Stack) -> None:
+    """End everything of the root at once, and lose what does not outlive a reboot."""
+    await stack.kill()
+    master = psutil.Process(int(pid_file(stack.layout).read_text()))
+    nginx = [master, *master.children()]
+    for pid in [*(p.pid for p in stack.live_processes()), *(p.pid for p in nginx)]:
+        os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: not stack.live_processes(), "all services have ended")
+    await asyncio.to_thread(psutil.wait_procs, nginx, 10)
+    shutil.rmtree(stack.layout.run)
+
+
+async def test_after_a_reboot_the_right_slot_serves_and_the_other_is_hot_again(
+    deployed: Stack,
+) -> None:
+    await deployed.deploy("v2")
+    assert (await deployed.cli("switch", "back")).status == 0
+    await power_off(deployed)
+    await deployed.serve()
+    status = await agreement(deployed)
+    assert status["slots"][status["active"]]["version"] == "v1"
+    assert status["switch_back"]["how"] == "instant"
+    assert (await deployed.cli("switch", "back")).status == 0
+    assert await served_version(deployed) == "v2"
+
+
+async def test_an_app_out_of_service_stays_so_across_a_reboot(deployed: Stack) -> None:
+    assert (await deployed.cli("stop", "monitor")).status == 0
+    await power_off(deployed)
+    await deployed.serve()
+    await agreement(deployed, closed=True)
+    assert (await visit(deployed))[0] == 503
+    assert (await deployed.cli("start", "monitor")).status == 0
+    assert await served_version(deployed) == "v1"
+
+
+async def test_a_reboot_in_a_deploy_leaves_what_served(deployed: Stack) -> None:
+    await ask(deployed, "POST", f"{APP}/deployments", {"version": "v3-unhealthy"})
+    await eventually(lambda: in_phase(deployed, "gate"), "the gate is asked")
+    await power_off(deployed)
+    await deployed.serve()
+    await agreement(deployed)
+    assert await served_version(deployed) == "v1"
+    assert (await history_of(deployed))[0]["state"] == "interrupted"
+
+
+async def in_phase(stack: Stack, phase: str) -> bool:
+    operation = (await status_of(stack))["operation"]
+    return operation is not None and operation["phase"] == phase
+
+
+async def test_a_service_that_died_without_a_daemon_runs_again(deployed: Stack) -> None:
+    await deployed.kill()
+    kill_service(deployed, deployed.marker(), "api")
+    await deployed.serve()
+    await agreement(deployed)
+    assert await served_version(deployed) == "v1"
+
+
+async def test_a_daemon_killed_again_and_again_as_it_recovers_ends_the_same(
+    deployed: Stack,
+) -> None:
+    point = Point(step="gate intent", moved=False, ends="interrupted")
+    await kill_at(deployed, point, f"{APP}/deployments", {"version": "v2"})
+    for _ in range(4):
+        said = len(deployed.daemon_log.read_text())
+        starting = asyncio.create_task(deployed.serve(), name="a daemon that is killed")
+        await eventually(
+            lambda said=said: "was in" in deployed.daemon_log.read_text()[said:],
+            "recovery has begun",
+        )
+        await deployed.kill()
+        with suppress(AssertionError):
+            await starting
+        if (await asyncio.to_thread(newest_state, deployed)) == "interrupted":
+            break
+    await deployed.serve()
+    await agreement(deployed)
+    assert (await history_of(deployed))[0]["state"] == "interrupted"
+    assert await served_version(deployed) == "v1"
+    await deployed.deploy("v2")
+
+
+def newest_state(stack: Stack) -> str:
+    with closing(sqlite3.connect(stack.layout.database)) as store:
+        [state] = store.execute(
+            "SELECT state FROM operation_states ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+    return str(state)
+
+
+@pytest.mark.parametrize("jump", [-DAY, DAY], ids=["back", "ahead"])
+async def test_a_watch_ends_in_time_though_the_clock_has_jumped_a_day(
+    empty: Stack, jump: float
+) -> None:
+    empty.write_app(watch="3s")
+    await empty.serve()
+    await empty.deploy("v1")
+    point = Point(step="watch intent", moved=True, ends="succeeded")
+    await kill_at(empty, point, f"{APP}/deployments", {"version": "v2"})
+    await asyncio.to_thread(move_the_watch, empty, -jump)
+    await empty.serve()
+    await agreement(empty)  # which waits for a minute at most
+    assert (await history_of(empty))[0]["state"] == "succeeded"
+    assert await served_version(empty) == "v2"
+
+
+def move_the_watch(stack: Stack, seconds: float) -> None:
+    """Let the deadline on disk be what a clock that has jumped makes of it."""
+    with closing(sqlite3.connect(stack.layout.database)) as store:
+        [(name, guard)] = store.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE name = 'phases_keep_update'"
+        ).fetchall()
+        store.execute(f"DROP TRIGGER {name}")
+        [(row, text)] = store.execute(
+            "SELECT id, data FROM phases WHERE phase = 'watch' ORDER BY id DESC LIMIT 1"
+        ).fetchall()
+        data = json.loads(text)
+        data["until"] += seconds
+        store.execute("UPDATE phases SET data = ? WHERE id = ?", (json.dumps(data), row))
+        store.execute(guard)
+        store.commit()
+
+
+@pytest.mark.parametrize(
+    ("left", "state"), [(-60.0, "cold"), (-DAY, "cold"), (DAY, "hot"), (2 * DAY, "hot")]
+)
+async def test_the_old_slot_stays_hot_as_long_as_the_deadline_on_disk_says(
+    deployed: Stack, left: float, state: str
+) -> None:
+    await deployed.deploy("v2")
+    await deployed.kill()
+    idle = Slot(deployed.marker()).other
+    with closing(sqlite3.connect(deployed.layout.database)) as store:
+        store.execute("UPDATE slots SET hot_until = ? WHERE slot = ?", (time.time() + left, idle))
+        store.commit()
+    await deployed.serve()
+    await eventually(lambda: slot_is(deployed, idle, state), f"{idle} is {state}")
+    await agreement(deployed)
+    assert await served_version(deployed) == "v2"
+
+
+async def slot_is(stack: Stack, slot: Slot, state: str) -> bool:
+    return bool((await status_of(stack))["slots"][slot]["state"] == state)
+
+
+async def test_of_twenty_deploys_at_once_one_runs_and_the_others_hear_whose(
+    deployed: Stack,
+) -> None:
+    body = {"version": "v2"}
+    answers = await asyncio.gather(
+        *(ask(deployed, "POST", f"{APP}/deployments", body) for _ in range(20))
+    )
+    [(_, accepted)] = [answer for answer in answers if answer[0] == 202]
+    refused = [document for status, document in answers if status == 409]
+    assert len(refused) == 19
+    for document in refused:
+        assert f"operation {accepted['id']} (deploy v2" in json.dumps(document)
+        assert "uid" in json.dumps(document)
+        assert "since" in json.dumps(document)
+    await agreement(deployed)
+    assert await served_version(deployed) == "v2"
+    assert len(await history_of(deployed)) == 2
