@@ -270,7 +270,7 @@ def _difference(old: Configuration, new: Configuration) -> dict[str, Any]:
         "changed": sorted(
             name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
         ),
-        "at the next start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
+        "at_next_start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
     }
 
 

@@ -189,7 +189,10 @@ class Stack:
         """Every live process of the sessions that the daemon has recorded."""
         found: list[ProcessIdentity] = []
         for path in self.layout.process_records.glob("*.json"):
-            session = json.loads(path.read_text())["session"]
+            try:
+                session = json.loads(path.read_text())["session"]
+            except FileNotFoundError:
+                continue  # it has ended since
             leader = ProcessIdentity(**session["leader"])
             found += session_members(
                 Session(leader=leader, invocation=session["invocation"]), psutil.pids()

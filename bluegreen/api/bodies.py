@@ -11,7 +11,10 @@ from bluegreen.errors import UsageError
 
 BODY_LIMIT = 64 * 1024  # bytes
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+# One line that a terminal may print: no control characters.
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
 
 
 class Body(BaseModel):
@@ -25,11 +28,11 @@ class Empty(Body):
 
 
 class DeployBody(Body):
-    version: Text
+    version: str  # what a version may be is said by check_version
 
 
 class RollbackBody(Body):
-    version: Text | None = None
+    version: str | None = None
 
 
 class SwitchBody(Body):

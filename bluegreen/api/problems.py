@@ -46,7 +46,8 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
     except BluegreenError as error:
         return problem(error)
     except ConnectionError:
-        raise  # whoever asked has hung up
+        log.debug("%s %s: whoever asked has hung up", request.method, request.path)
+        return web.Response()
     except web.HTTPException as error:
         return _response(
             error.status, "http", f"{request.method} {request.path}: {error.reason}",

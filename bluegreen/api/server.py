@@ -31,7 +31,7 @@ from bluegreen.api.peer import requester
 from bluegreen.api.problems import as_problems
 from bluegreen.api.status import app_status, daemon_status
 from bluegreen.api.views import event_view, operation_view
-from bluegreen.errors import UsageError
+from bluegreen.errors import RefusedError, UsageError
 from bluegreen.model import AppLock, Operation, Slot
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
@@ -274,7 +274,14 @@ async def serve(api: Api, path: Path) -> web.AppRunner:
         shutdown_timeout=SHUTDOWN_LIMIT,
     )
     await runner.setup()
-    await web.SockSite(runner, _private_socket(path)).start()
+    try:
+        listener = _private_socket(path)
+    except OSError as error:
+        raise RefusedError(
+            f"{path} cannot be made: {error.strerror}",
+            remedy="move away what is there, and start the daemon again",
+        ) from error
+    await web.SockSite(runner, listener).start()
     return runner
 
 

@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = plain_switch(typed) or _parse(typed)
     try:
         status = _run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         if arguments is None and isinstance(options, Asked):
             # Nothing is left to do, and taking the interpreter down is a sixth of its time.
             os._exit(status)
@@ -28,12 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(error, as_json=options.json)
         return error.exit_status
     except KeyboardInterrupt:
-        print("interrupted; what the daemon has begun goes on", file=sys.stderr)
+        print("interrupted; an operation that has begun goes on", file=sys.stderr)
+        print("Next: see it: bluegreen status", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read our output has had enough; do not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"bluegreen: {error}", file=sys.stderr)
+        print("Next: see where it stands: bluegreen status", file=sys.stderr)
+        return 1
     return status
 
 

@@ -35,7 +35,7 @@ def check(options: argparse.Namespace) -> int:
                 }
             )
         )  # fmt: skip
-    elif not files:
+    elif not files and not problems:
         print(f"there is no app file in {layout.app_files}; write one with: bluegreen init")
     else:
         for problem in problems:

@@ -59,7 +59,7 @@ class Client:
                 while file.readline() not in (b"\r\n", b""):
                     pass
                 if status >= 400:
-                    raise RefusalError(json.loads(file.read()))
+                    raise RefusalError(self._document(file.read()))
                 for line in file:
                     yield line.decode().rstrip("\n")
             except OSError as error:
@@ -74,7 +74,7 @@ class Client:
             except OSError as error:
                 raise self._hung_up(error) from error
         head, _, content = bytes(answer).partition(b"\r\n\r\n")
-        document = json.loads(content) if content else {}
+        document = self._document(content)
         if self._status(head) >= 400:
             raise RefusalError(document)
         return document
@@ -105,6 +105,19 @@ class Client:
             raise self._hung_up(None)
         return int(words[1])
 
+    def _document(self, content: bytes) -> dict[str, Any]:
+        try:
+            document = json.loads(content or b"{}")
+        except ValueError:
+            document = None
+        if isinstance(document, dict):
+            return document
+        raise DaemonUnreachableError(
+            f"what answers on {self._path} does not answer as bluegreen does: "
+            + content[:80].decode(errors="replace").strip(),
+            remedy="look at what was asked for, and at what serves there",
+        )
+
     def _hung_up(self, error: OSError | None) -> DaemonUnreachableError:
         why = f" ({error.strerror or error})" if error is not None else ""
         return DaemonUnreachableError(
@@ -133,7 +146,7 @@ def only_app(client: Client, named: str | None) -> str:
             return named  # as names are; importing what quotes others takes a third of a switch
         from urllib.parse import quote
 
-        return quote(named, safe="")
+        return quote(os.fsencode(named), safe="")
     from bluegreen.errors import UsageError
 
     apps = [app["app"] for app in client.get("/v1/apps")["apps"]]

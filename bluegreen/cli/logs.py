@@ -8,6 +8,7 @@ import sys
 from urllib.parse import urlencode
 
 from bluegreen.cli.client import Client, only_app
+from bluegreen.errors import UsageError
 
 
 def logs(options: argparse.Namespace) -> int:
@@ -15,6 +16,11 @@ def logs(options: argparse.Namespace) -> int:
     app, operation = options.app, options.operation
     if operation is None and app is not None and app.isdecimal():
         operation, app = int(app), None
+    if options.phase is not None and operation is None:
+        raise UsageError(
+            "--phase is of an operation, and none was named",
+            remedy="name its number, as `bluegreen history` lists it",
+        )
     client = Client(options.root)
     asked = {
         "operation": operation,

@@ -12,7 +12,8 @@ from bluegreen import __version__
 
 _EPILOG = """\
 exit status: 0 done; 1 it failed and the version that was active still serves; 2 wrong use or
-configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was switched back
+configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was switched back;
+130 interrupted
 """
 
 
@@ -136,7 +137,7 @@ class _Commands:
         status = self._add("status", ("status", "status"), "slots, health, the way back")
         status.add_argument("--watch", action="store_true", help="look again every second")
         history = self._add("history", ("history", "history"), "past operations")
-        history.add_argument("--limit", metavar="N", type=_count, default=20)
+        history.add_argument("--limit", metavar="N", type=_at_least_one, default=20)
         logs = self._add("logs", ("logs", "logs"), "output of an operation or of services")
         logs.add_argument("operation", metavar="OPERATION", nargs="?", type=_count)
         logs.add_argument("--phase", metavar="P", help="only this phase's output")
@@ -149,6 +150,12 @@ def _app(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "app", metavar="APP", nargs="?", help="may be left out where there is one app"
     )
+
+
+def _at_least_one(text: str) -> int:
+    if not _count(text):
+        raise argparse.ArgumentTypeError("0 is too few")
+    return int(text)
 
 
 def _count(text: str) -> int:

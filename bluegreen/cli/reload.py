@@ -13,6 +13,10 @@ def reload(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer))
         return 0
-    changes = [f"{what} {', '.join(names)}" for what, names in answer.items() if names]
+    changes = [
+        f"{what.replace(chr(95), chr(32))} {', '.join(names)}"
+        for what, names in answer.items()
+        if names
+    ]
     print("reloaded: " + ("; ".join(changes) if changes else "nothing has changed"))
     return 0

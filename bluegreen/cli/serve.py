@@ -19,5 +19,7 @@ def serve(options: argparse.Namespace) -> int:
             "supported yet)",
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Our own handlers log what goes wrong in them; a malformed request is not worth a trace.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     asyncio.run(Daemon(Options(layout=Layout(options.root), stop_apps=options.stop_apps)).run())
     return 0

@@ -83,6 +83,8 @@ class Desk:
         """Begin to bring the serving release up in the other slot, and traffic over to it."""
         runtime = self.app(app)
         serving = runtime.slots[self._active(runtime)]
+        if self.parts.traffic.read(app).closed:
+            raise RefusedError(f"{app} is out of service", remedy=f"bluegreen start {app}")
         return await self._begin(
             runtime, OperationKind.RESTART, by,
             version=serving.version, pinned_commit=serving.commit, key=key,
@@ -130,10 +132,11 @@ class Desk:
         async with runtime.commit:
             target = self._switch_target(runtime, to)
             if runtime.is_ready(target):
-                run = self.running(app)
-                if run is not None:
+                switched = await self._switch_now(runtime, target, by, key)
+                # It could not switch meanwhile: that takes the lock which is held here.
+                if (run := self.running(app)) is not None:
                     run.interrupt(Interruption.SWITCH_BACK)
-                return await self._switch_now(runtime, target, by, key)
+                return switched
         run = self.running(app)
         if run is not None and (run.operation.kind, run.target) == (OperationKind.SWITCH, target):
             return await self._switched(run.operation)  # asked for already

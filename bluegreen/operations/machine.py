@@ -201,6 +201,12 @@ def _reason(run: Run, error: BluegreenError | None) -> OperationError:
         )
     if error is not None:
         return as_reason(error)
+    if run.interruption is Interruption.SWITCH_BACK:  # which is about to say what serves
+        return OperationError(
+            kind="switch_back",
+            message=run.interruption.value,
+            remedy=f"see where it stands: bluegreen status {run.app.name}",
+        )
     if run.app.parts.traffic.read(run.app.name).closed:
         serving = None
     return OperationError(

@@ -27,6 +27,10 @@ from tests.operations.standstill import Standstill, held, killed_before_rename_o
 from tests.stack import Stack, eventually, stack
 
 APP = "/v1/apps/monitor"
+QUICK: dict[str, Any] = {
+    "services": ("web", "api", "terminal"), "watch": "0.5s", "healthy_for": "0.2s",
+    "interval": "0.1s",
+}  # fmt: skip
 ENDS = ("succeeded", "failed", "rolled_back", "cancelled", "superseded", "interrupted")
 
 
@@ -161,6 +165,11 @@ class Trial:
         assert self.stack.marker() == slot
         self._expect_nobody_let_down()
 
+    async def rewrite(self, **options: Any) -> None:
+        """Let the app's file say something else from now on."""
+        self.stack.write_app(**QUICK | options)
+        assert (await self.stack.cli("reload")).status == 0
+
     async def request(self, what: str) -> None:
         """POST ``stop``, ``start``, …, and wait for its end."""
         status, answer = await ask(self.stack, "POST", f"{APP}/{what}", {})
@@ -183,8 +192,7 @@ class Trial:
 async def trial(*, loaded: bool = True, **options: Any) -> AsyncIterator[Trial]:
     """A trial with the sample app's file written with ``options``, and a load if ``loaded``."""
     async with stack() as built:
-        quick = {"watch": "0.5s", "healthy_for": "0.2s", "interval": "0.1s"}
-        built.write_app(services=("web", "api", "terminal"), **quick | options)
+        built.write_app(**QUICK | options)
         await built.serve()
         for version in ("v1", "v2"):
             await built.deploy(version)
