@@ -14,7 +14,7 @@ def reload(options: argparse.Namespace) -> int:
         print(json.dumps(answer))
         return 0
     changes = [
-        f"{what.replace(chr(95), chr(32))} {', '.join(names)}"
+        f"{what.replace('_', ' ')} {', '.join(names)}"
         for what, names in answer.items()
         if names
     ]
