@@ -79,6 +79,11 @@ class Api:
         add("GET", "/v1/operations/{id}/events", self.events)
         return application
 
+    def _name(self, request: web.Request) -> str:
+        """The app that the path names; ``-`` is the only one there is."""
+        name = request.match_info["app"]
+        return self.desk.only_app() if name == "-" else name
+
     # -- the daemon -------------------------------------------------------------------------
 
     async def health(self, _: web.Request) -> web.Response:
@@ -96,14 +101,14 @@ class Api:
         return web.json_response(await daemon_status(self.desk, self.in_force(), probe=probe))
 
     async def app(self, request: web.Request) -> web.Response:
-        app = self.desk.app(request.match_info["app"])
+        app = self.desk.app(self._name(request))
         probe = request.query.get("probe") == "1"
         return web.json_response(await app_status(self.desk, app, probe=probe))
 
     async def operations(self, request: web.Request) -> web.Response:
-        app = request.match_info.get("app")
-        if app is not None:
-            self.desk.app(app)
+        app = None
+        if "app" in request.match_info:
+            app = self.desk.app(self._name(request)).name
         found = await self.desk.parts.store.operations(
             app,
             before=_number(request, "before", None, 2**62),
@@ -150,7 +155,7 @@ class Api:
                 await response.write(b": still running\n\n")
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
-        app = self.desk.app(request.match_info["app"])
+        app = self.desk.app(self._name(request))
 
         def follow() -> bool:
             gone = request.transport is None or request.transport.is_closing()
@@ -175,14 +180,14 @@ class Api:
     async def deploy(self, request: web.Request) -> web.Response:
         body = await read_body(request, DeployBody)
         operation = await self.desk.deploy(
-            request.match_info["app"], body.version, requester(request), key=_key(request)
+            self._name(request), body.version, requester(request), key=_key(request)
         )
         return web.json_response(operation_view(operation), status=202)
 
     async def rollback(self, request: web.Request) -> web.Response:
         body = await read_body(request, RollbackBody)
         operation = await self.desk.rollback(
-            request.match_info["app"], body.version, requester(request), key=_key(request)
+            self._name(request), body.version, requester(request), key=_key(request)
         )
         return web.json_response(operation_view(operation), status=202)
 
@@ -199,21 +204,21 @@ class Api:
         self, request: web.Request, begin: Callable[..., Awaitable[Operation]]
     ) -> web.Response:
         await read_body(request, Empty)
-        operation = await begin(request.match_info["app"], requester(request), key=_key(request))
+        operation = await begin(self._name(request), requester(request), key=_key(request))
         return web.json_response(operation_view(operation), status=202)
 
     async def switch(self, request: web.Request) -> web.Response:
         began = time.perf_counter()
         body = await read_body(request, SwitchBody)
         to = None if body.to == "back" else Slot(body.to)
-        switched = await self.desk.switch(
-            request.match_info["app"], to, requester(request), key=_key(request)
-        )
+        app = self._name(request)
+        switched = await self.desk.switch(app, to, requester(request), key=_key(request))
         operation = switched.operation
         return web.json_response(
             {
+                "app": app,
                 "to": switched.to,
-                "version": self.desk.app(request.match_info["app"]).slots[switched.to].version,
+                "version": self.desk.app(app).slots[switched.to].version,
                 "operation": None if operation is None else operation_view(operation),
                 "warnings": list(switched.warnings),
                 "seconds": time.perf_counter() - began,
@@ -222,13 +227,13 @@ class Api:
 
     async def cancel(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
-        operation = await self.desk.cancel(request.match_info["app"])
+        operation = await self.desk.cancel(self._name(request))
         return web.json_response(await self._operation_view(operation.id))
 
     async def lock(self, request: web.Request) -> web.Response:
         body = await read_body(request, LockBody)
         lock = AppLock(
-            app=request.match_info["app"], reason=body.reason,
+            app=self._name(request), reason=body.reason,
             by=requester(request).name, at=time.time(),
         )  # fmt: skip
         await self.desk.set_lock(lock)
@@ -236,8 +241,8 @@ class Api:
 
     async def unlock(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
-        await self.desk.clear_lock(request.match_info["app"])
-        return web.json_response({"app": request.match_info["app"]})
+        await self.desk.clear_lock(self._name(request))
+        return web.json_response({"app": self._name(request)})
 
 
 def _id(request: web.Request) -> int:

@@ -139,22 +139,12 @@ class Client:
         )
 
 
-def only_app(client: Client, named: str | None) -> str:
-    """The app that was named, or the host's only one. Raises UsageError where there are more."""
-    if named is not None:
-        if named.isascii() and named.replace("-", "").isalnum():
-            return named  # as names are; importing what quotes others takes a third of a switch
-        from urllib.parse import quote
+def app_path(named: str | None) -> str:
+    """``/v1/apps/APP`` of the app that was named; the daemon knows its only one by ``-``."""
+    if named is None:
+        return "/v1/apps/-"
+    if named.isascii() and named.replace("-", "").isalnum():
+        return f"/v1/apps/{named}"  # as names are; importing what quotes others takes long
+    from urllib.parse import quote
 
-        return quote(os.fsencode(named), safe="")
-    from bluegreen.errors import UsageError
-
-    apps = [app["app"] for app in client.get("/v1/apps")["apps"]]
-    if len(apps) == 1:
-        return str(apps[0])
-    raise UsageError(
-        "which app? " + (f"this host has {', '.join(apps)}" if apps else "this host has none"),
-        remedy="name one, as in: bluegreen status APP"
-        if apps
-        else "describe one in etc/bluegreen/apps/APP.toml, then: bluegreen reload",
-    )
+    return f"/v1/apps/{quote(os.fsencode(named), safe='')}"

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.words import ago, seconds
 
 SHOWN = 160  # characters of an error; the whole of it is in `bluegreen logs`
@@ -18,7 +18,7 @@ def history(options: argparse.Namespace) -> int:
     if options.app is None:
         found = client.get(f"/v1/operations?{limit}")
     else:
-        found = client.get(f"/v1/apps/{only_app(client, options.app)}/operations?{limit}")
+        found = client.get(f"{app_path(options.app)}/operations?{limit}")
     if options.json:
         print(json.dumps(found))
         return 0

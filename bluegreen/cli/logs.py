@@ -7,7 +7,7 @@ import json
 import sys
 from urllib.parse import urlencode
 
-from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.client import Client, app_path
 from bluegreen.errors import UsageError
 
 
@@ -31,7 +31,7 @@ def logs(options: argparse.Namespace) -> int:
     }
     query = urlencode({name: value for name, value in asked.items() if value is not None})
     printed = False
-    for line in client.lines(f"/v1/apps/{only_app(client, app)}/logs?{query}"):
+    for line in client.lines(f"{app_path(app)}/logs?{query}"):
         printed = True
         if options.json:
             print(line, flush=options.follow)

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.follow import events_of
 from bluegreen.cli.words import seconds
 from bluegreen.errors import UsageError
@@ -42,12 +42,11 @@ def start(options: argparse.Namespace) -> int:
 
 def cancel(options: argparse.Namespace) -> int:
     client = Client(options.root)
-    app = only_app(client, options.app)
-    operation = client.post(f"/v1/apps/{app}/cancel")
+    operation = client.post(f"{app_path(options.app)}/cancel")
     if options.json:
         print(json.dumps(operation))
     else:
-        print(f"{app}: operation {operation['id']} {operation['state']}")
+        print(f"{operation['app']}: operation {operation['id']} {operation['state']}")
         if operation["error"]:
             print(f"  {operation['error']['message']}")
     return 0
@@ -57,8 +56,8 @@ def _begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:
     if options.app is not None and options.app.startswith("-"):
         raise UsageError("an app's name begins with a letter", remedy="bluegreen status lists them")
     client = Client(options.root)
-    app = only_app(client, options.app)
-    operation = client.post(f"/v1/apps/{app}/{what}", body)
+    operation = client.post(f"{app_path(options.app)}/{what}", body)
+    app = operation["app"]
     if options.detach:
         if options.json:
             print(json.dumps(operation))

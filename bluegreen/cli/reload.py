@@ -14,9 +14,7 @@ def reload(options: argparse.Namespace) -> int:
         print(json.dumps(answer))
         return 0
     changes = [
-        f"{what.replace('_', ' ')} {', '.join(names)}"
-        for what, names in answer.items()
-        if names
+        f"{what.replace('_', ' ')} {', '.join(names)}" for what, names in answer.items() if names
     ]
     print("reloaded: " + ("; ".join(changes) if changes else "nothing has changed"))
     return 0

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.words import ago, seconds
 from bluegreen.errors import DaemonUnreachableError
 
@@ -57,7 +57,7 @@ def _look(client: Client, app: str | None) -> dict[str, Any]:
         found: dict[str, Any] = client.get("/v1/apps?probe=1")
         return found
     return {
-        "apps": [client.get(f"/v1/apps/{only_app(client, app)}?probe=1")],
+        "apps": [client.get(f"{app_path(app)}?probe=1")],
         "problems": [],
         "warnings": [],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bluegreen.cli.client import Client, only_app
+from bluegreen.cli.client import Client, app_path
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
 if TYPE_CHECKING:
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
 def switch(options: Asked | Namespace) -> int:
     client = Client(options.root)
-    app = only_app(client, options.app)
-    answer = client.post(f"/v1/apps/{app}/switch", {"to": options.slot})
+    answer = client.post(f"{app_path(options.app)}/switch", {"to": options.slot})
     if options.json:
         print(json.dumps(answer))
         return 0
     milliseconds = answer["seconds"] * 1000
-    print(f"{app}: {answer['to']} serves {answer['version']} now ({milliseconds:.1f} ms)")
+    print(f"{answer['app']}: {answer['to']} serves {answer['version']} now ({milliseconds:.1f} ms)")
     for warning in answer["warnings"]:
         print(f"warning: {warning}")
     return 0

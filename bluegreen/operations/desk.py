@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from bluegreen.config.versions import check_version
-from bluegreen.errors import LockedError, RefusedError
+from bluegreen.errors import LockedError, RefusedError, UsageError
 from bluegreen.model import (
     AppLock,
     Lane,
@@ -50,6 +50,18 @@ class Desk:
 
     def app(self, name: str) -> AppRuntime:
         return find(self.apps.values(), name)
+
+    def only_app(self) -> str:
+        """The name of the host's only app. Raises UsageError where there are more, or none."""
+        names = sorted(self.apps)
+        if len(names) == 1:
+            return names[0]
+        raise UsageError(
+            "which app? " + (f"this host has {', '.join(names)}" if names else "there is none"),
+            remedy="name one, as in: bluegreen status APP"
+            if names
+            else "describe one in etc/bluegreen/apps/APP.toml, then: bluegreen reload",
+        )
 
     def running(self, app: str) -> Run | None:
         """The operation in progress on an app, if any."""
