@@ -91,7 +91,7 @@ def _ended_by_operator(run: Run) -> OperationState:
 
 async def _step(run: Run, phase: Phase) -> None:
     state = run.recorded.get(phase.name)
-    if state is PhaseState.DONE:
+    if state is PhaseState.DONE and not run.repeats:
         return
     if state is None:
         await run.record(phase.name, PhaseState.INTENT, phase.intent(run))

@@ -141,9 +141,8 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
         desk.carry_on(run, undo=_failed(run))  # each step may be repeated
         return
     if operation.kind is OperationKind.START:
-        # Forward only from where the site is open: nothing else has kept its services running.
-        closed = desk.parts.traffic.read(app.name).closed
-        desk.carry_on(run, undo=closed or _failed(run))
+        run.repeats = True  # what was started and gated may have ended since
+        desk.carry_on(run, undo=_failed(run))
         return
     undoing = PhaseState.UNDOING in run.recorded.values()
     moved = app.active is run.target and run.target is not run.origin

@@ -45,6 +45,7 @@ class Run:
     pinned_commit: str | None = None  # deploy this commit, whatever the version names today
     switched: bool = False  # traffic has been on the target, whatever came after
     interruption: Interruption | None = None
+    repeats: bool = False  # phases that are recorded as done are done once more
     in_phases: bool = False  # only then may the task be cancelled
     ending: bool = False
     waiting_for: str | None = None  # what keeps the outcome from being recorded
