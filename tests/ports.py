@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 _LOWEST = 10_000
+_given: set[int] = set()  # by this process, so that no two apps of a test get one port
 
 
 def kernel_ports(count: int) -> list[int]:
@@ -24,6 +25,7 @@ def kernel_ports(count: int) -> list[int]:
                 listener.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
+        if port not in _given:
+            _given.add(port)
             found.append(port)
     return found
