@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -153,6 +154,7 @@ class Daemon:
             if not self._in_force.problems:
                 await self._keep_accepted()
             await recover(desk)
+            spare_the_collector()
             api = Api(desk, self._bus, lambda: self._reload(desk), lambda: self._in_force)
             runner = await serve(api, self._layout.control_socket)
             try:
@@ -272,6 +274,15 @@ def _difference(old: Configuration, new: Configuration) -> dict[str, Any]:
         ),
         "at_next_start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
     }
+
+
+def spare_the_collector() -> None:
+    """Leave what lives as long as the daemon out of garbage collections.
+
+    With hundreds of apps a full one takes some 30 ms, in which a switch would wait.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def make_root(layout: Layout) -> None:

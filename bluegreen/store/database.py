@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import sqlite3
 import time
@@ -24,6 +25,8 @@ from bluegreen.files import rename_durably, sync_directory
 from bluegreen.store.failures import corrupt, from_os, from_sqlite
 from bluegreen.store.migrations import migrate
 
+log = logging.getLogger(__name__)
+
 Row = sqlite3.Row
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
@@ -31,6 +34,8 @@ Work = Callable[[sqlite3.Connection], Result]
 LOCK_WAIT = 5.0  # seconds to wait for another process that holds the file
 ANSWER_WITHIN = 30.0  # seconds; a disk that takes longer is given up on
 QUICK_CHECK_UP_TO = 64 * 2**20  # bytes; a larger file would delay the start of the daemon
+CHECKPOINT_EVERY = 100  # transactions, of some ten pages each
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"  # waits for nobody, and nobody waits for it
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -38,6 +43,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     # Without it INSERT OR REPLACE deletes rows behind the triggers' back.
     "PRAGMA recursive_triggers = ON",
+    # A checkpoint takes as long as some commits: never within one, see ``_empty_wal``.
+    "PRAGMA wal_autocheckpoint = 0",
 )
 
 
@@ -66,18 +73,25 @@ class _Transactions(sqlite3.Connection):
 
 
 class Database:
-    """One connection that writes and one that reads; a read sees committed transactions only."""
+    """One connection that writes and one that reads; a read sees committed transactions only.
+
+    A third one empties the WAL into the file while the others go on.
+    """
 
     def __init__(
         self,
         path: Path,
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
+        checkpointer: aiosqlite.Connection,
         staged: deque[Callable[[sqlite3.Connection], None]],
     ) -> None:
         self._path = path
         self._writer = writer
         self._reader = reader
+        self._checkpointer = checkpointer
+        self._checkpoint: asyncio.Task[None] | None = None
+        self._since_checkpoint = 0
         self._staged = staged
         self._writing: set[asyncio.Task[Any]] = set()
         self._open = True
@@ -105,13 +119,14 @@ class Database:
             await migrate(writer, path)
             reader = await _connect(path, connections)
             await reader.execute_fetchall("PRAGMA query_only = ON")
+            checkpointer = await _connect(path, connections)
         except BaseException as error:
             for connection in connections:
                 await connection.close()
             if isinstance(error, sqlite3.Error):
                 raise from_sqlite(error, path, opening=True) from error
             raise
-        return cls(path, writer, reader, staged)
+        return cls(path, writer, reader, checkpointer, staged)
 
     async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of one query. Raises StoreError."""
@@ -169,7 +184,10 @@ class Database:
             if pending:
                 raise self._silent()
         self._open = False
+        if self._checkpoint is not None:
+            await asyncio.wait([self._checkpoint], timeout=ANSWER_WITHIN)
         try:
+            await self._checkpointer.close()
             await self._reader.close()
         finally:
             await self._writer.close()  # the last to close checkpoints and removes the WAL
@@ -187,7 +205,23 @@ class Database:
         [result] = results
         if committed is not None:
             committed(result)
+        self._since_checkpoint += 1
+        if self._since_checkpoint >= CHECKPOINT_EVERY and self._checkpoint is None:
+            self._since_checkpoint = 0
+            self._checkpoint = asyncio.create_task(self._empty_wal(), name="store checkpoint")
         return result
+
+    async def _empty_wal(self) -> None:
+        """Without it the WAL would grow. What fails now is tried again after more transactions."""
+        try:
+            await self._checkpointer.execute_fetchall(CHECKPOINT)
+            # The WAL begins anew only once all of it is in the file. What was written meanwhile is
+            # little; the writer does it, as nothing more is written meanwhile.
+            await self._writer.execute_fetchall(CHECKPOINT)
+        except sqlite3.Error as error:
+            log.warning("the WAL of %s was not emptied: %s", self._path, error)
+        finally:
+            self._checkpoint = None
 
     def _require_open(self) -> None:
         if not self._open:

@@ -23,6 +23,7 @@ from typing import Any
 
 from bluegreen.cli.client import Client
 from bluegreen.demo.appfile import SERVICES
+from bluegreen.operations.runtime import LAST_REQUESTS
 from tests.bench.figures import Figure, median
 from tests.bench.hosts import deploy
 from tests.ports import kernel_ports
@@ -119,6 +120,8 @@ def rounds(built: Stack, pristine: Path) -> Mapping[str, list[float]]:
     for number in range(WARM_UP + DEPLOYS):
         operation: Mapping[str, Any] = deploy(client, "monitor", f"n{number}")
         own, end = by_hand(pristine, built.root / f"by-hand-{number}")
+        # Deploys by the second would wait for the last requests of the one before.
+        time.sleep(LAST_REQUESTS)
         if number < WARM_UP:
             continue
         whole = operation["finished_at"] - operation["created_at"]

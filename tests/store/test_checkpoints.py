@@ -1,0 +1,53 @@
+"""The WAL is emptied beside the commits, so that it does not grow and no commit waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bluegreen.store import Store, database
+
+ROUNDS = 20
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Store]:
+    store = await Store.open(path)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def write(store: Store, count: int) -> None:
+    for number in range(count):
+        await store.add_event(
+            app="shop", operation=None, kind="output", data={"line": f"{number:4000}"}
+        )
+
+
+async def test_the_wal_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_EVERY", 10)
+    path = tmp_path / "store.db"
+    wal = tmp_path / "store.db-wal"
+    async with opened(path) as store:
+        await write(store, 30)
+        early = wal.stat().st_size
+        await write(store, 30 * ROUNDS)
+        assert wal.stat().st_size < early * ROUNDS / 4
+        assert path.stat().st_size > 30 * ROUNDS * 4000 / 2, "it went into the file meanwhile"
+
+
+async def test_a_failed_checkpoint_is_said_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_EVERY", 10)
+    monkeypatch.setattr(database, "CHECKPOINT", "SELECT no_such_thing")
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await write(store, 30)
+    assert "the WAL of" in caplog.text
+    assert caplog.text.count("was not emptied") > 1
