@@ -1,0 +1,1 @@
+"""A real systemd host, booted by the tests."""

@@ -1,0 +1,211 @@
+"""A host of its own for a test: a real systemd as PID 1, over an overlay of this machine's files.
+
+What is installed here is there too, and nothing done there touches this machine. It has processes,
+a network (loopback only) and a journal of its own. Needs root and ``systemd-nspawn``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BOOT_SECONDS = 60.0
+STOP_SECONDS = 60.0
+COMMAND_SECONDS = 60.0
+POLL = 0.02  # seconds between looks at a host that boots or ends
+UP = ("running", "degraded")  # what ``systemctl is-system-running`` says of a host that is up
+# Services of this machine that a test's host has no use for.
+UNWANTED = ("postgresql.service", "nginx.service", "caddy.service", "haproxy.service")
+
+
+def obstacle() -> str | None:
+    """Why this machine cannot boot such a host; None when it can."""
+    if os.geteuid() != 0:
+        return "booting a host needs root"
+    if shutil.which("systemd-nspawn") is None:
+        return "systemd-nspawn is not installed (package systemd-container)"
+    if not Path("/usr/bin/systemd").exists() and not Path("/lib/systemd/systemd").exists():
+        return "systemd is not installed"
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a command on the host said. ``output`` is both of its streams."""
+
+    status: int
+    output: str
+
+
+class Host:
+    """One host: off until :meth:`boot`. Its disk stays from boot to boot."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.root = directory / "root"
+        self._nspawn: asyncio.subprocess.Process | None = None
+        self._leader: int | None = None
+
+    @property
+    def leader(self) -> int:
+        """The PID, as this machine sees it, of the host's PID 1."""
+        if self._leader is None:
+            raise RuntimeError("the host is off")
+        return self._leader
+
+    async def mount(self) -> None:
+        """Make its disk: this machine's files, and a place for all that is changed."""
+        upper, work = self._directory / "upper", self._directory / "work"
+        for directory in (upper, work, self.root):
+            directory.mkdir()
+        layers = f"lowerdir=/,upperdir={upper},workdir={work}"
+        await _must("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
+        (self.root / "etc/machine-id").write_text("")
+        wants = self.root / "etc/systemd/system/multi-user.target.wants"
+        for unit in UNWANTED:
+            (wants / unit).unlink(missing_ok=True)
+
+    async def unmount(self) -> None:
+        await _must("umount", str(self.root))
+
+    async def boot(self) -> None:
+        """Switch it on; returns when systemd has started everything. Raises AssertionError."""
+        log = (self._directory / "console.log").open("ab")
+        with log:
+            self._nspawn = await asyncio.create_subprocess_exec(
+                "systemd-nspawn", "-D", str(self.root), "--register=no", "--keep-unit", "-b",
+                "--private-network", "--console=pipe", "--quiet", "systemd.unit=multi-user.target",
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            )  # fmt: skip
+        try:
+            async with asyncio.timeout(BOOT_SECONDS):
+                while not await self._is_up():
+                    assert self._nspawn.returncode is None, "the host went down in its boot"
+                    await asyncio.sleep(POLL)
+        except (TimeoutError, AssertionError) as error:
+            said = (self._directory / "console.log").read_text(errors="replace")
+            await self.crash()
+            raise AssertionError(f"the host did not boot:\n{said[-4000:]}") from error
+
+    async def shut_down(self) -> None:
+        """Switch it off in order, as ``poweroff`` does."""
+        if self._nspawn is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._nspawn.send_signal(signal.SIGTERM)
+            await self._has_ended()
+
+    async def crash(self) -> None:
+        """SIGKILL to all of it at once; what was written stays, synced or not."""
+        if self._nspawn is not None:
+            with contextlib.suppress(ProcessLookupError):
+                # The kernel ends every process of the namespace with its first one.
+                os.kill(self._leader or self._nspawn.pid, signal.SIGKILL)
+            await self._has_ended()
+
+    async def reboot(self) -> None:
+        await self.shut_down()
+        await self.boot()
+
+    async def run(
+        self,
+        *command: str,
+        check: bool = True,
+        user: str | None = None,
+        timeout: float = COMMAND_SECONDS,
+        env: Mapping[str, str] | None = None,
+        input: str = "",  # noqa: A002 - as subprocess calls it
+    ) -> Said:
+        """Run ``command`` on the host, as root or as ``user``.
+
+        Raises AssertionError with what it said when it fails (unless not ``check``) or does not
+        end within ``timeout`` seconds.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *self.command(*command, user=user, env=env),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(input.encode()), timeout)
+        except TimeoutError as error:
+            raise AssertionError(f"{' '.join(command)} did not end in {timeout:g} s") from error
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)  # nsenter, and what it has started
+                await process.wait()
+        said = Said(status=process.returncode or 0, output=output.decode(errors="replace"))
+        assert not check or said.status == 0, f"{' '.join(command)}: {said.status}\n{said.output}"
+        return said
+
+    def command(
+        self, *command: str, user: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Sequence[str]:
+        """The command of this machine that runs ``command`` on the host."""
+        as_user = ("runuser", "-u", str(user), "--")
+        variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        variables |= {"HOME": "/", "LANG": "C.UTF-8", **(env or {})}
+        return (
+            "nsenter", "-t", str(self.leader), "-a", "--", "env", "-i",
+            *(f"{name}={value}" for name, value in variables.items()),
+            *(as_user if user is not None else ()), *command,
+        )  # fmt: skip
+
+    async def _is_up(self) -> bool:
+        assert self._nspawn is not None
+        pids = _children(self._nspawn.pid)
+        if len(pids) != 1:
+            return False
+        self._leader = pids[0]
+        said = await self.run("systemctl", "is-system-running", check=False)
+        return said.output.strip() in UP
+
+    async def _has_ended(self) -> None:
+        assert self._nspawn is not None
+        try:
+            await asyncio.wait_for(self._nspawn.wait(), STOP_SECONDS)
+        finally:
+            if self._nspawn.returncode is None:
+                self._nspawn.kill()
+                await self._nspawn.wait()
+            self._nspawn = self._leader = None
+
+
+@contextlib.asynccontextmanager
+async def host() -> AsyncIterator[Host]:
+    """A host that has booted; off and gone afterwards."""
+    # Not on tmpfs: an overlay needs a real file system below it.
+    with tempfile.TemporaryDirectory(prefix="bg-host-", dir="/var/tmp") as name:
+        built = Host(Path(name))
+        await built.mount()
+        try:
+            await built.boot()
+            try:
+                yield built
+            finally:
+                await built.crash()
+        finally:
+            await built.unmount()
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(FileNotFoundError):
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    return []
+
+
+async def _must(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, f"{' '.join(command)}: {output.decode(errors='replace')}"
