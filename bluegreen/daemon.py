@@ -9,29 +9,32 @@ import gc
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from bluegreen.api.bus import Bus
+from bluegreen.api.control_socket import ControlSocket, control_socket
 from bluegreen.api.server import Api, serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import RefusedError, TrafficError, UsageError
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotState
-from bluegreen.operations import acceptance
+from bluegreen.notify import Notifier
+from bluegreen.operations import acceptance, lost_history
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.upkeep import Upkeep
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.traffic.control import TrafficControl
+from bluegreen.vitals import Vitals, describe
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ class Options:
 
     layout: Layout
     stop_apps: bool = False  # at its end, stop the apps and nginx too
+    notifier: Notifier  # the service manager that started it
+    listener: socket.socket | None = None  # the control socket, where that was handed over
 
 
 @contextlib.contextmanager
@@ -77,7 +82,10 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
         self._bus = Bus()
+        self._vitals = Vitals(options.notifier, self._bus.listen)
         self._in_force: InForce
+        self._upkeep: Upkeep
+        self._lost: tuple[str, ...] = ()  # what of the history is to be said
 
     def stop(self) -> None:
         self._stopping.set()
@@ -94,11 +102,18 @@ class Daemon:
                 "disk; or name another --root",
             ) from error
         with only_one(self._layout):
-            store = await self._open_store()
-            try:
-                await self._serve(store)
-            finally:
-                await store.close()
+            async with self._vitals.told():
+                await self._run()
+
+    async def _run(self) -> None:
+        store = await self._open_store()
+        try:
+            self._lost = await asyncio.to_thread(lost_history.warnings, self._layout)
+            self._vitals.ask(store.integrity)
+            await self._serve(store)
+        finally:
+            self._vitals.ask(None)
+            await store.close()
 
     def _check_root(self) -> None:
         longest = max(
@@ -115,13 +130,17 @@ class Daemon:
     async def _open_store(self) -> Store:
         """The store; a corrupt one is put aside, and a new one begun."""
         path = self._layout.database
-        try:
-            return await Store.open(path, events=self._bus.publish)
-        except StoreCorruptError as error:
-            aside = await asyncio.to_thread(set_aside, path)
-            log.error("%s It was put aside as %s; what runs is observed.", error.message, aside)
-            first = await asyncio.to_thread(first_free_operation, self._layout)
-            return await Store.open(path, events=self._bus.publish, first_operation=first)
+        if await asyncio.to_thread(lost_history.is_missing, self._layout):
+            lost = f"the history {path} was gone"
+        else:
+            try:
+                return await Store.open(path, events=self._bus.publish)
+            except StoreCorruptError as error:
+                aside = await asyncio.to_thread(set_aside, path)
+                lost = f"{error.message} and was put aside as {aside}"
+        await asyncio.to_thread(lost_history.remember, self._layout, lost)
+        first = await asyncio.to_thread(first_free_operation, self._layout)
+        return await Store.open(path, events=self._bus.publish, first_operation=first)
 
     async def _serve(self, store: Store) -> None:
         slots = await store.all_slots()
@@ -142,6 +161,7 @@ class Daemon:
             builds=asyncio.Semaphore(configuration.daemon.limits.builds),
         )
         desk = Desk(parts)
+        self._upkeep = Upkeep(desk)
         await self._put_in_force(desk, configuration)
         for app in desk.apps.values():
             if await observe_slots(app):
@@ -153,18 +173,24 @@ class Daemon:
             await self._open_traffic(parts.traffic, list(configuration.apps.values()))
             if not self._in_force.problems:
                 await self._keep_accepted()
-            await recover(desk)
+            await recover(desk, desk.apps.keys())
+            desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
-            api = Api(desk, self._bus, lambda: self._reload(desk), lambda: self._in_force)
-            runner = await serve(api, self._layout.control_socket)
+            api = Api(desk, self._bus, lambda: self._reload(desk), self._now_in_force)
+            control = control_socket(self._layout.control_socket, self._options.listener)
             try:
-                await self._until_stopped(desk)
+                await self._answer(api, control)
             finally:
-                await self._end_api(runner)
+                control.remove()
         finally:
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
             await parts.traffic.close(stop_nginx=stop_apps)
+
+    def _now_in_force(self) -> InForce:
+        """With what an operator has to know beside it."""
+        trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
+        return replace(self._in_force, warnings=(*self._lost, *self._in_force.warnings, *trouble))
 
     async def _open_traffic(self, traffic: TrafficControl, apps: list[AppSettings]) -> None:
         """nginx in trouble must not keep the apps from running, nor `status` from saying so."""
@@ -174,11 +200,14 @@ class Daemon:
             if not traffic.is_open:
                 raise
             log.error("nginx does not serve what it should: %s", "; ".join(error.lines()))
-            self._in_force = replace(self._in_force, warnings=(error.message,))
+            self._upkeep.trouble = error.message
 
-    async def _end_api(self, runner: web.AppRunner) -> None:
-        await runner.cleanup()
-        self._layout.control_socket.unlink(missing_ok=True)
+    async def _answer(self, api: Api, control: ControlSocket) -> None:
+        runner = await serve(api, control)
+        try:
+            await self._until_stopped(api.desk)
+        finally:
+            await runner.cleanup()
 
     async def _until_stopped(self, desk: Desk) -> None:
         loop = asyncio.get_running_loop()
@@ -193,8 +222,10 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, reload)
         apps = "1 app" if len(desk.apps) == 1 else f"{len(desk.apps)} apps"
         log.info("serving %s on %s", apps, self._layout.control_socket)
+        self._vitals.ready(lambda: describe(desk))
         await self._stopping.wait()
         log.info("stopping")
+        self._vitals.stopping()
         if self._reloads:
             await asyncio.wait(set(self._reloads), timeout=RELOAD_LIMIT)
 
@@ -218,6 +249,7 @@ class Daemon:
     async def _reload(self, desk: Desk) -> dict[str, Any]:
         """Take up changed files; on any problem everything stays as it was."""
         async with self._reloading, contextlib.AsyncExitStack() as held:
+            held.enter_context(self._vitals.reloading())
             old = self._in_force.configuration
             try:
                 new = await asyncio.to_thread(load_all, self._layout)
@@ -239,7 +271,10 @@ class Daemon:
                 )
             await desk.parts.traffic.publish(list(new.apps.values()))
             await self._put_in_force(desk, new)
+            await recover(desk, new.apps.keys() - old.apps.keys())
             self._in_force = InForce(configuration=new)
+            await asyncio.to_thread(lost_history.confirm, self._layout)
+            self._lost = ()
             await self._keep_accepted()
             return _difference(old, new)
 

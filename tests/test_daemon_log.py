@@ -1,0 +1,159 @@
+"""The daemon's log: records in the journal with their fields, lines on standard error elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bluegreen.daemon_log import JournalHandler
+from tests.service_manager import ServiceManager
+
+
+@pytest.fixture
+def journal(root: Path) -> Iterator[ServiceManager]:
+    listening = ServiceManager(root / "journal.sock")
+    yield listening
+    listening.close()
+
+
+@pytest.fixture
+def logger(journal: ServiceManager) -> Iterator[logging.Logger]:
+    """One that speaks to ``journal`` only."""
+    handler = JournalHandler(journal.path)
+    journal.receive()
+    assert journal.raw == [b""]  # the question whether anybody listens
+    journal.raw.clear()
+    logger = logging.Logger("bluegreen.test")
+    logger.addHandler(handler)
+    yield logger
+    handler.close()
+
+
+def fields(datagram: bytes) -> dict[str, str]:
+    """An entry of the native protocol (systemd.io, JOURNAL_NATIVE_PROTOCOL)."""
+    found = {}
+    while datagram:
+        line, _, datagram = datagram.partition(b"\n")
+        name, equals, value = line.partition(b"=")
+        if not equals:
+            (length,) = struct.unpack_from("<Q", datagram)
+            value, datagram = datagram[8 : 8 + length], datagram[8 + length + 1 :]
+        found[name.decode()] = value.decode()
+    return found
+
+
+def test_a_record_has_its_fields(journal: ServiceManager, logger: logging.Logger) -> None:
+    logger.warning("%s is slow", "shop", extra={"app": "shop", "operation": 7})
+    journal.receive()
+
+    (entry,) = map(fields, journal.raw)
+    assert int(entry.pop("CODE_LINE")) > 0
+    assert entry == {
+        "MESSAGE": "shop is slow",
+        "PRIORITY": "4",
+        "SYSLOG_IDENTIFIER": "bluegreen",
+        "LOGGER": "bluegreen.test",
+        "CODE_FILE": __file__,
+        "CODE_FUNC": "test_a_record_has_its_fields",
+        "BLUEGREEN_APP": "shop",
+        "BLUEGREEN_OPERATION": "7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [(logging.CRITICAL, "2"), (logging.ERROR, "3"), (logging.INFO, "6"), (logging.DEBUG, "7")],
+)
+def test_levels_are_syslog_severities(
+    journal: ServiceManager, logger: logging.Logger, level: int, priority: str
+) -> None:
+    logger.log(level, "said")
+    journal.receive()
+
+    (entry,) = map(fields, journal.raw)
+    assert entry["PRIORITY"] == priority
+    assert not {"BLUEGREEN_APP", "BLUEGREEN_OPERATION"} & entry.keys()
+
+
+def test_a_message_cannot_bring_fields_of_its_own(
+    journal: ServiceManager, logger: logging.Logger
+) -> None:
+    logger.info("first\nPRIORITY=0\nBLUEGREEN_APP=other")
+    journal.receive()
+
+    (entry,) = map(fields, journal.raw)
+    assert entry["MESSAGE"] == "first\nPRIORITY=0\nBLUEGREEN_APP=other"
+    assert entry["PRIORITY"] == "6"
+
+
+def test_a_trace_comes_with_its_message(journal: ServiceManager, logger: logging.Logger) -> None:
+    try:
+        raise ValueError("a defect")
+    except ValueError:
+        logger.exception("it failed")
+    journal.receive()
+
+    (entry,) = map(fields, journal.raw)
+    assert entry["MESSAGE"].startswith("it failed\nTraceback")
+    assert entry["MESSAGE"].endswith("ValueError: a defect")
+
+
+def test_what_the_journal_does_not_take_goes_to_standard_error(
+    journal: ServiceManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = JournalHandler(journal.path)
+    logger = logging.Logger("bluegreen.test")
+    logger.addHandler(handler)
+    for _ in range(10_000):  # until the journal's queue is full: the logger never waits
+        logger.info("one of many")
+        if said := capsys.readouterr().err:
+            break
+    assert said.endswith("INFO one of many\n")
+
+    too_long = "x" * 2**20
+    logger.info(too_long)
+    assert too_long in capsys.readouterr().err
+    handler.close()
+
+
+def test_nobody_at_the_journals_socket_is_an_error(root: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        JournalHandler(root / "nobody")
+
+
+def said_by_a_process(root: Path, stream: str | None) -> str:
+    """Standard error of a process that logs one line. ``stream``: JOURNAL_STREAM, None: true."""
+    script = (
+        "import logging, os; from bluegreen import daemon_log;"
+        "daemon_log.configure(os.environ); logging.info('a line')"
+    )
+    path = root / "stderr"
+    with path.open("wb") as stderr:
+        status = os.fstat(stderr.fileno())
+        stream = stream or f"{status.st_dev}:{status.st_ino}"
+        environment = {**os.environ, "JOURNAL_STREAM": stream}
+        subprocess.run(
+            [sys.executable, "-c", script], stderr=stderr, env=environment, check=True, timeout=30
+        )
+    return path.read_text()
+
+
+def test_a_redirected_standard_error_gets_the_log(root: Path) -> None:
+    assert said_by_a_process(root, "8:1234567").endswith("INFO a line\n")
+
+
+@pytest.mark.skipif(
+    Path("/run/systemd/journal/socket").exists(), reason="a journal listens on this machine"
+)
+def test_without_a_journal_the_log_goes_to_standard_error_and_says_so(root: Path) -> None:
+    said = said_by_a_process(root, None)
+
+    assert said.startswith("the log goes to standard error: /run/systemd/journal/socket: ")
+    assert said.endswith("INFO a line\n")

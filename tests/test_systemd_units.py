@@ -1,0 +1,54 @@
+"""The unit files, as systemd itself judges them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from bluegreen.resources import systemd_templates
+
+EXPOSURE = 20  # tenths, of what `systemd-analyze security` allows to call a service safe
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", "--no-pager", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_the_hosts_daemon_is_exposed_by_two_points_at_most() -> None:
+    unit = systemd_templates() / "bluegreen.service"
+    said = analyze("security", "--offline=yes", f"--threshold={EXPOSURE}", str(unit))
+
+    assert said.returncode == 0, said.stdout
+    assert "Overall exposure level for bluegreen.service" in said.stdout
+
+
+def test_the_hosts_units_are_without_an_error(root: Path) -> None:
+    for name in ("bluegreen.service", "bluegreen.socket"):
+        text = (systemd_templates() / name).read_text()
+        (root / name).write_text(text.replace("/opt/bluegreen/bin/bluegreen", "/bin/true"))
+    said = analyze("verify", "--man=no", *(str(path) for path in sorted(root.iterdir())))
+
+    assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_the_unit_of_a_root_of_its_own_is_without_an_error(root: Path) -> None:
+    template = (systemd_templates() / "bluegreen.service.j2").read_text()
+    unit = root / "bluegreen.service"
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    unit.write_text(
+        environment.from_string(template).render(program="/bin/true", root="/srv/bg", user="root")
+    )
+    said = analyze("verify", "--man=no", str(unit))
+
+    assert (said.returncode, said.stdout) == (0, "")
