@@ -47,6 +47,19 @@ class AppLayout:
         """The marker directory that nginx reads."""
         return self.base / "traffic"
 
+    @property
+    def wanted(self) -> Path:
+        """Holds ``blue`` and ``green`` while that slot's services are to run, at boot too.
+
+        Each says which version it is about, in one line.
+        """
+        return self.base / "wanted"
+
+    @property
+    def jobs(self) -> Path:
+        """Holds what each running job is to do, for the unit that does it."""
+        return self.run / "jobs"
+
     def operation_logs(self, operation: int) -> Path:
         """Holds ``PHASE-STEP.log`` files: the output of an operation's build steps."""
         return self.logs / "operations" / str(operation)

@@ -255,9 +255,11 @@ class UnitStatus:
 class Job:
     """A command that runs to its end: a build step, a command probe.
 
-    ``name`` is unique among running jobs and becomes a file name.
+    ``name`` is unique among running jobs and becomes a file name. It runs as ``app``'s user does,
+    where apps have users of their own.
     """
 
+    app: str
     name: str
     argv: tuple[str, ...]
     cwd: Path

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 from bluegreen.config.placeholders import expand
+from bluegreen.config.secrets import redact
 from bluegreen.config.settings import CommandProbe
 from bluegreen.health.answer import Answer, refused, shorten
 from bluegreen.health.target import Target
@@ -28,6 +29,7 @@ async def ask_command(
     name = f"{service}-{label}"  # both checked names, so fit for a file name
     log_file = target.logs / f"gate-{name}.log"
     job = Job(
+        app=target.app,
         name=f"{target.app}-{target.slot}-gate-{name}-{next(_number)}",
         argv=tuple(expand(part, target.values[service]) for part in shlex.split(probe.run)),
         cwd=target.tree,
@@ -37,7 +39,7 @@ async def ask_command(
     )
     before = await asyncio.to_thread(_size, log_file)
     result = await target.jobs.run(job)
-    last = await asyncio.to_thread(_last_line, log_file, before)
+    [last] = redact([await asyncio.to_thread(_last_line, log_file, before)], job.env)
     text = f"{result.ending}: {last}" if last else result.ending
     return Answer(passed=True, text=shorten(text)) if result.ok else refused(text)
 

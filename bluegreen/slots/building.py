@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.environment import build_environment
 from bluegreen.config.placeholders import expand, slot_values
-from bluegreen.config.settings import AppSettings, BuildStep, SecretFile
+from bluegreen.config.secrets import redact
+from bluegreen.config.settings import AppSettings, BuildStep
 from bluegreen.errors import BuildError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Job, JobResult, Release, Slot
@@ -20,7 +22,6 @@ from bluegreen.supervisors.interface import JobRunner
 SHOWN_LINES = 15
 TAIL_BYTES = 64 * 1024  # of a log, read to show its last lines
 LONGEST_LINE = 500  # characters
-SHORTEST_SECRET = 4  # characters; shorter ones would blacken half the output
 
 
 class DiskFullError(BuildError):
@@ -55,6 +56,7 @@ class Build:
         )  # fmt: skip
         script = expand(step.run, {name: shlex.quote(value) for name, value in values.items()})
         job = Job(
+            app=self.settings.name,
             name=f"{self.settings.name}-{self.operation}-{self.slot.value}-build-{step.name}",
             argv=("/bin/sh", "-c", script),
             cwd=self.tree,
@@ -64,19 +66,8 @@ class Build:
         )
         result = await jobs.run(job)
         if not result.ok:
-            lines = await asyncio.to_thread(last_lines, job.log_file)
-            raise self._error(step, result, self._without_secrets(lines, step, environment))
-
-    def _without_secrets(
-        self, lines: list[str], step: BuildStep, environment: dict[str, str]
-    ) -> list[str]:
-        tables = (self.settings.env, step.env)
-        names = {n for table in tables for n, v in table.items() if isinstance(v, SecretFile)}
-        for name in names:
-            secret = environment.get(name, "")
-            if len(secret) >= SHORTEST_SECRET:
-                lines = [line.replace(secret, "***") for line in lines]
-        return lines
+            lines = await asyncio.to_thread(last_lines, job.log_file, environment)
+            raise self._error(step, result, lines)
 
     def _error(self, step: BuildStep, result: JobResult, lines: list[str]) -> BuildError:
         name, detail = self.settings.name, list(lines)
@@ -97,8 +88,11 @@ class Build:
         )
 
 
-def last_lines(log: Path) -> list[str]:
-    """The last lines of a log, fit for a terminal. Blocking; empty when there is no log."""
+def last_lines(log: Path, environment: Mapping[str, str]) -> list[str]:
+    """The last lines of a log, fit for a terminal and without the secrets of ``environment``.
+
+    Blocking; empty when there is no log.
+    """
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -109,4 +103,5 @@ def last_lines(log: Path) -> list[str]:
     # What a terminal would show of a progress bar is what follows its last carriage return.
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
     plain = ("".join(c for c in line if c.isprintable() or c == "\t") for line in lines)
-    return [line[:LONGEST_LINE] for line in plain if line.strip()][-SHOWN_LINES:]
+    shown = [line for line in plain if line.strip()][-SHOWN_LINES:]
+    return [line[:LONGEST_LINE] for line in redact(shown, environment)]

@@ -104,6 +104,20 @@ async def test_secrets_in_the_output_are_not_repeated_in_the_error(tmp_path: Pat
     assert failed.value.detail == ("using ***",)
 
 
+async def test_values_of_an_env_file_are_not_repeated_either(tmp_path: Path) -> None:
+    (tmp_path / "variables").write_text("URL=redis://:hunter2@cache\nDEBUG=true\n")
+    site = Site(
+        tmp_path, env_file=str(tmp_path / "variables"),
+        build=[{"name": "leaky", "run": 'seq -s "" 400 | cut -c-490 | tr -d "\\n"; '
+                                        'echo "$URL"; echo "$DEBUG"; exit 1'}],
+    )  # fmt: skip
+    with pytest.raises(BuildError) as failed:
+        await site.build()
+    first, second = failed.value.detail
+    assert "redis" not in first  # also where the line is cut in the middle of the value
+    assert second == "true"
+
+
 async def test_a_missing_secret_is_found_before_any_step_runs(tmp_path: Path) -> None:
     site = Site(
         tmp_path, env={"TOKEN": {"file": str(tmp_path / "missing")}},
@@ -139,5 +153,5 @@ async def test_a_cancelled_build_ends_its_processes(tmp_path: Path) -> None:
 def test_the_last_lines_of_a_progress_bar_are_what_a_terminal_would_show(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"10%\r50%\r100%\r\n\xff\xfe\n\n" + b"y" * 1000 + b"\n")
-    assert last_lines(log) == ["100%", "\ufffd\ufffd", "y" * 500]
-    assert last_lines(tmp_path / "missing") == []
+    assert last_lines(log, {}) == ["100%", "\ufffd\ufffd", "y" * 500]
+    assert last_lines(tmp_path / "missing", {}) == []

@@ -53,6 +53,7 @@ class Workshop:
     def job(self, script: str, *, name: str = "job", timeout: float = 60) -> Job:
         """A job that is a shell script."""
         return Job(
+            app="shop",
             name=name,
             argv=("sh", "-c", script),
             cwd=self.root,

@@ -80,6 +80,7 @@ def test_the_definition_is_command_directory_and_environment() -> None:
     ):
         assert definition_digest(change) != digest
     job = Job(
-        name="job", argv=UNIT.argv, cwd=UNIT.cwd, env=UNIT.env, timeout=1, log_file=UNIT.log_file
-    )
+        app="shop", name="job", argv=UNIT.argv, cwd=UNIT.cwd, env=UNIT.env, timeout=1,
+        log_file=UNIT.log_file,
+    )  # fmt: skip
     assert definition_digest(job) == digest

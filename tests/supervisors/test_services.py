@@ -365,8 +365,9 @@ async def test_a_service_gets_the_limit_on_open_files_that_the_daemon_came_with(
             root = Path({str(workshop.root)!r})
             supervisor = EmbeddedSupervisor(Layout(root / "inner"))
             await supervisor.open([])
-            await supervisor.run(Job(name="limit", argv=("sh", "-c", "ulimit -S -n"), cwd=root,
-                                     env={ENV!r}, timeout=60, log_file=root / "limit.log"))
+            await supervisor.run(Job(app="shop", name="limit", argv=("sh", "-c", "ulimit -S -n"),
+                                     cwd=root, env={ENV!r}, timeout=60,
+                                     log_file=root / "limit.log"))
             print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], flush=True)
             await supervisor.close(stop_units=True)
 

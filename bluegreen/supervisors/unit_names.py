@@ -1,0 +1,23 @@
+"""What the units of a systemd host are called, for who writes them and who starts them."""
+
+from __future__ import annotations
+
+from bluegreen.model import UnitKey
+
+PREFIX = "bluegreen-"  # of every unit that the daemon may manage, and of no other
+TARGET = "bluegreen.target"
+
+
+def service_unit(key: UnitKey) -> str:
+    """``bluegreen-shop-api@blue.service``: one service in one slot."""
+    return f"{PREFIX}{key.app}-{key.service}@{key.slot.value}.service"
+
+
+def job_template(app: str) -> str:
+    """The template that an app's jobs are instances of."""
+    return f"{PREFIX}{app}-job@.service"
+
+
+def job_unit(app: str, job: str) -> str:
+    """``bluegreen-shop-job@12-build-assets.service``: one job."""
+    return job_template(app).replace("@", f"@{job}")

@@ -1,0 +1,53 @@
+"""The marks of the slots whose services are to run: what a host that boots starts.
+
+Each says which version it is about. All of it blocks on the disk and raises OSError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from pathlib import Path
+
+from bluegreen.files import sync_directory, write_atomically
+from bluegreen.layout import Layout
+from bluegreen.model import Slot
+
+
+def path(layout: Layout, app: str, slot: Slot) -> Path:
+    return layout.app(app).wanted / slot.value
+
+
+def read(layout: Layout, app: str, slot: Slot) -> str | None:
+    """The version; None where the slot is not to run."""
+    with contextlib.suppress(FileNotFoundError):
+        return path(layout, app, slot).read_text().rstrip("\n")
+    return None
+
+
+def write(layout: Layout, app: str, slot: Slot, version: str) -> None:
+    """Say that the slot is to run. One that says so already keeps its time."""
+    if read(layout, app, slot) != version:
+        write_atomically(path(layout, app, slot), f"{version}\n")
+
+
+def remove(layout: Layout, app: str, slot: Slot) -> None:
+    mark = path(layout, app, slot)
+    with contextlib.suppress(FileNotFoundError):
+        mark.unlink()
+        sync_directory(mark.parent)
+
+
+def remove_others(layout: Layout, kept: Collection[tuple[str, Slot]]) -> None:
+    """Remove the marks of all slots but those of ``kept``: they would run after a reboot."""
+    for app in apps(layout):
+        for slot in Slot:
+            if (app, slot) not in kept:
+                remove(layout, app, slot)
+
+
+def apps(layout: Layout) -> list[str]:
+    """The apps that have a place on this host."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(entry.name for entry in (layout.state / "apps").iterdir() if entry.is_dir())
+    return []

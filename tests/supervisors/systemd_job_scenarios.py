@@ -1,0 +1,227 @@
+"""Scenarios of jobs on a systemd host (see systemd_scenarios)."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+from bluegreen.model import Job
+from tests.supervisors.systemd_workshop import USER, Workshop, command, is_alive, refusal, until
+
+
+async def a_job_runs_as_the_apps_user(shop: Workshop) -> None:
+    supervisor = await shop.supervisor()
+    for kind in ("exec", "oneshot"):
+        await shop.write_job_template(f"Type={kind}")
+        job = dataclasses.replace(
+            shop.job("id -un; pwd; echo $COLOUR; echo err >&2", name=kind), env={"COLOUR": "red"}
+        )
+        result = await supervisor.run(job)
+        assert result.ok, (result, job.log_file.read_text())
+        assert result.ending == "exit status 0"
+        assert result.took > 0
+        assert job.log_file.read_text() == f"{USER}\n{shop.work}\nred\nerr\n"
+        await shop.no_job_is_left()
+
+
+async def what_a_job_is_to_do_is_for_the_app_alone(shop: Workshop) -> None:
+    await shop.write_job_template()
+    supervisor = await shop.supervisor()
+    job = shop.job("touch begun; until [ -e go ]; do sleep 0.02; done")
+    running = asyncio.create_task(supervisor.run(job))
+    await until(lambda: (shop.work / "begun").exists())
+    for file in shop.places.jobs.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == (0o640 if file.suffix == ".json" else 0o620)
+        assert file.group() == USER
+        if file.suffix == ".json":
+            assert set(json.loads(file.read_text())) == {"argv", "cwd", "env"}
+    (shop.work / "go").touch()
+    assert (await running).ok
+
+
+async def how_a_job_failed_is_told(shop: Workshop) -> None:
+    supervisor = await shop.supervisor()
+    for kind in ("exec", "oneshot"):
+        await shop.write_job_template(f"Type={kind}")
+        for script, status, ending in (
+            ("exit 3", 3, "exit status 3"),
+            ("kill -KILL $$", None, "killed by SIGKILL"),
+            ("no-such-command", 127, "exit status 127 (command not found)"),
+        ):
+            result = await supervisor.run(shop.job(script))
+            assert (result.exit_status, result.ending) == (status, ending), result
+            assert not result.ok
+        missing = dataclasses.replace(shop.job(""), argv=("no-such-program",))
+        assert (await supervisor.run(missing)).exit_status == 127
+    await shop.no_job_is_left()
+
+
+async def out_of_time_all_of_it_is_killed(shop: Workshop) -> None:
+    supervisor = await shop.supervisor()
+    for kind in ("exec", "oneshot"):
+        await shop.write_job_template(f"Type={kind}")
+        job = shop.job("trap '' TERM; setsid sleep 1000 & echo $!; wait", name=kind, timeout=1.5)
+        result = await supervisor.run(job)
+        assert (result.exit_status, result.ending) == (None, "timed out after 1.5 s")
+        assert result.took < 5, result
+        assert not is_alive(int(job.log_file.read_text()))
+        await shop.no_job_is_left()
+
+
+async def cancelled_all_of_it_is_killed_first(shop: Workshop) -> None:
+    supervisor = await shop.supervisor()
+    for kind in ("exec", "oneshot"):
+        await shop.write_job_template(f"Type={kind}")
+        job = shop.job("sleep 1000 & echo $!; wait", name=kind)
+        running = asyncio.create_task(supervisor.run(job))
+        child = int(await shop.line(job.log_file))
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        assert not is_alive(child)
+    for steps in range(0, 40, 3):
+        running = asyncio.create_task(supervisor.run(shop.job("sleep 1000", name="early")))
+        for _ in range(steps):
+            await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        assert list(shop.places.jobs.iterdir()) == []
+    await shop.no_job_is_left()
+
+
+async def what_a_job_leaves_running_is_killed(shop: Workshop) -> None:
+    await shop.write_job_template()
+    supervisor = await shop.supervisor()
+    script = "trap '' TERM; sleep 1000 & echo $!; setsid sleep 1000 & echo $!; exit 0"
+    job = shop.job(script)
+    result = await supervisor.run(job)
+    assert result.ok, result
+    assert result.took < 5, result
+    assert not any(is_alive(int(pid)) for pid in job.log_file.read_text().split())
+
+
+async def output_is_live_and_whole(shop: Workshop) -> None:
+    await shop.write_job_template()
+    supervisor = await shop.supervisor()
+    job = shop.job("echo first; until [ -e go ]; do sleep 0.02; done; seq 1000000")
+    running = asyncio.create_task(supervisor.run(job))
+    assert await shop.line(job.log_file) == "first"
+    assert not running.done()
+    (shop.work / "go").touch()
+    assert (await running).ok
+    expected = "first\n" + "".join(f"{number}\n" for number in range(1, 1000001))
+    assert job.log_file.read_text() == expected
+    await supervisor.run(dataclasses.replace(shop.job("echo more"), log_file=job.log_file))
+    assert job.log_file.read_text() == expected + "more\n"
+    silent = shop.job("exec >/dev/null 2>&1; sleep 0.2; exit 4", name="silent")
+    assert (await supervisor.run(silent)).exit_status == 4
+
+
+async def many_jobs_run_beside_each_other(shop: Workshop) -> None:
+    await shop.write_job_template()
+    supervisor = await shop.supervisor()
+    script = "touch begun-$$; until [ $(ls begun-* | wc -l) -ge 10 ]; do sleep 0.05; done"
+    jobs = [shop.job(script, name="a/b c") for _ in range(10)]
+    jobs = [dataclasses.replace(job, log_file=shop.work / "log") for job in jobs]
+    results = await asyncio.gather(*(supervisor.run(job) for job in jobs))
+    assert all(result.ok for result in results), results
+
+
+async def a_job_that_cannot_be_started_says_why(shop: Workshop) -> None:
+    await shop.supervisor()
+    job = shop.job("true")
+    await not_run(shop, job, "not found", "bluegreen apply")
+    await shop.write_job_template()
+    await not_run(
+        shop, dataclasses.replace(job, cwd=Path("/nowhere")), "was not started", "/nowhere"
+    )
+    await not_run(shop, dataclasses.replace(job, app="another"), "No such file", "bluegreen apply")
+    full = dataclasses.replace(shop.job("seq 100000; sleep 1000"), log_file=Path("/dev/full"))
+    await not_run(shop, full, "No space left", "df -h")
+    await shop.write_job_template("Type=oneshot")
+    await not_run(shop, full, "No space left", "df -h")
+    await shop.write_job_template("Type=exec\nWorkingDirectory=/nowhere")
+    await not_run(shop, job, "its directory cannot be entered", "bluegreen apply")
+    await shop.no_job_is_left()
+
+
+async def not_run(shop: Workshop, job: Job, message: str, remedy: str) -> None:
+    error = await refusal(shop.supervisors[-1].run(job))
+    assert message in error.message, error.lines()
+    assert remedy in error.remedy, error.lines()
+
+
+async def jobs_of_an_earlier_daemon_are_ended(shop: Workshop) -> None:
+    await shop.write_job_template()
+    child = shop.work / "child"
+    code = (
+        "import asyncio, sys\n"
+        "from tests.supervisors.systemd_workshop import Workshop\n"
+        "async def main():\n"
+        f"    shop = Workshop({shop.app!r})\n"
+        "    supervisor = await shop.supervisor()\n"
+        f"    await supervisor.run(shop.job('echo $$ >{child}; exec sleep 1000'))\n"
+        "asyncio.run(main())\n"
+    )
+    daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    pid = int(await shop.line(child))
+    daemon.kill()
+    await daemon.wait()
+    assert is_alive(pid)
+    await shop.supervisor()
+    assert not is_alive(pid)
+    await shop.no_job_is_left()
+
+
+async def a_job_outlives_a_restart_of_the_bus(shop: Workshop) -> None:
+    await shop.write_job_template()
+    supervisor = await shop.supervisor()
+    job = shop.job("echo begun; until [ -e go ]; do sleep 0.02; done; exit 5")
+    running = asyncio.create_task(supervisor.run(job))
+    await shop.line(job.log_file)
+    await command("systemctl", "restart", "dbus.service")
+    (shop.work / "go").touch()
+    result = await running
+    assert not result.ok
+    assert result.exit_status == 5, result
+    os.unlink(shop.work / "go")
+
+
+async def a_job_whose_end_nobody_heard_has_not_succeeded(shop: Workshop) -> None:
+    await shop.write_job_template()
+    supervisor = await shop.supervisor()
+    job = shop.job("echo $$; until [ -e go ]; do sleep 0.02; done")
+    running = asyncio.create_task(supervisor.run(job))
+    pid = int(await shop.line(job.log_file))
+    await command("systemctl", "stop", "dbus.socket", "dbus.service")
+    try:
+        (shop.work / "go").touch()
+        await until(lambda: not is_alive(pid))
+        await shop.no_job_is_left()
+    finally:
+        await command("systemctl", "start", "dbus.socket")
+    result = await running
+    assert not result.ok
+    assert result.ending == "ended while systemd could not be heard (exit status unknown)"
+
+
+SCENARIOS = (
+    a_job_runs_as_the_apps_user,
+    what_a_job_is_to_do_is_for_the_app_alone,
+    how_a_job_failed_is_told,
+    out_of_time_all_of_it_is_killed,
+    cancelled_all_of_it_is_killed_first,
+    what_a_job_leaves_running_is_killed,
+    output_is_live_and_whole,
+    many_jobs_run_beside_each_other,
+    a_job_that_cannot_be_started_says_why,
+    jobs_of_an_earlier_daemon_are_ended,
+    a_job_outlives_a_restart_of_the_bus,
+    a_job_whose_end_nobody_heard_has_not_succeeded,
+)

@@ -1,0 +1,373 @@
+"""Scenarios of services on a systemd host: run there, by ``python -m … NAME``, as root."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from functools import partial
+
+from bluegreen.model import ServiceUnit, Slot, UnitState
+from bluegreen.supervisors.systemd import SystemdSupervisor
+from bluegreen.supervisors.unit_names import service_unit
+from tests.supervisors import systemd_job_scenarios
+from tests.supervisors.systemd_workshop import Workshop, command, is_alive, refusal, until, workshop
+
+RUN_ON = "echo here; exec sleep 1000\n"
+SCENARIO_SECONDS = 100.0
+
+
+async def a_service_is_started_marked_and_stopped(shop: Workshop) -> None:
+    unit = await shop.write(RUN_ON)
+    supervisor = await shop.supervisor()
+    mark = shop.places.wanted / "blue"
+    assert supervisor.status(unit.key).state is UnitState.STOPPED
+    await supervisor.start(unit)
+    status = supervisor.status(unit.key)
+    assert status.state is UnitState.RUNNING
+    assert (status.restarts, status.last_exit) == (0, None)
+    assert status.since is not None
+    assert status.pid in await supervisor.processes(unit.key)
+    assert supervisor.units() == [unit.key]
+    assert mark.read_text() == "v1\n"
+    await supervisor.start(unit)
+    assert supervisor.status(unit.key).pid == status.pid
+    assert await supervisor.stop(unit.key)
+    assert supervisor.status(unit.key).state is UnitState.STOPPED
+    assert supervisor.status(unit.key).last_exit == "killed by SIGTERM"
+    assert not mark.exists()
+    assert supervisor.units() == []
+    assert await supervisor.processes(unit.key) == frozenset()
+    assert await supervisor.stop(unit.key)
+    await until(lambda: shop.states()[-1] is UnitState.STOPPED)
+    assert UnitState.RUNNING in shop.states()
+    assert UnitState.BACKOFF not in shop.states()
+
+
+async def another_version_or_unit_file_restarts_it(shop: Workshop) -> None:
+    unit = await shop.write(RUN_ON)
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    first = supervisor.status(unit.key).pid
+    other = await shop.write(RUN_ON, version="v2")
+    await supervisor.start(other)
+    second = supervisor.status(unit.key).pid
+    assert second != first
+    assert (shop.places.wanted / "blue").read_text() == "v2\n"
+    await supervisor.start(other)
+    assert supervisor.status(unit.key).pid == second
+    again = await shop.write(RUN_ON, version="v2", more="Nice=1")
+    await supervisor.start(again)
+    assert supervisor.status(unit.key).pid != second
+    assert supervisor.status(unit.key).restarts == 0
+
+
+async def what_runs_is_adopted_and_the_rest_is_ended(shop: Workshop) -> None:
+    kept = await shop.write(RUN_ON, service="kept")
+    gone = await shop.write(RUN_ON, service="gone")
+    cold = await shop.write(RUN_ON, service="cold", slot=Slot.GREEN)
+    dead = await shop.write(RUN_ON, service="dead")
+    first = await shop.supervisor()
+    for unit in (kept, gone, cold):
+        await first.start(unit)
+    pid = first.status(kept.key).pid
+    await first.close(stop_units=False)
+    await shop.write_job_template()
+    shop.supervisors.clear()
+
+    second = await shop.supervisor(kept, dead)
+    assert second.status(kept.key).state is UnitState.RUNNING
+    assert second.status(kept.key).pid == pid
+    assert second.status(dead.key).state is UnitState.STOPPED
+    assert second.units() == [kept.key]
+    assert await shop.active(gone.key) == "inactive"
+    assert await shop.active(cold.key) == "inactive"
+    assert (shop.places.wanted / "blue").exists()
+    assert not (shop.places.wanted / "green").exists()
+    await second.start(kept)
+    assert second.status(kept.key).pid == pid
+    assert await second.stop(kept.key)
+
+
+async def a_crash_loop_is_counted_until_the_start_limit(shop: Workshop) -> None:
+    unit = await shop.write(
+        "exit 3\n", unit="StartLimitIntervalSec=60s\nStartLimitBurst=3", more="RestartSec=300ms"
+    )
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    await until(lambda: supervisor.status(unit.key).state is UnitState.BACKOFF)
+    assert supervisor.status(unit.key).last_exit == "exit status 3"
+    await until(lambda: "start limit" in (supervisor.status(unit.key).last_exit or ""))
+    status = supervisor.status(unit.key)
+    assert status.last_exit == "start limit hit: systemd no longer restarts it (exit status 3)"
+    assert status.state is UnitState.BACKOFF
+    assert status.restarts >= 2, status
+    # Started on request, it counts anew, and the limit is forgotten.
+    await shop.write(RUN_ON)
+    await supervisor.start(unit)
+    assert supervisor.status(unit.key).state is UnitState.RUNNING
+    assert (supervisor.status(unit.key).restarts, supervisor.status(unit.key).last_exit) == (
+        0,
+        None,
+    )
+
+
+async def a_crash_is_counted_and_it_comes_back(shop: Workshop) -> None:
+    unit = await shop.write(RUN_ON)
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    for count in (1, 2):
+        pid = supervisor.status(unit.key).pid
+        assert pid is not None
+        os.kill(pid, 9)
+        await until(partial(has_restarted, supervisor, unit, count))
+        await until(lambda: supervisor.status(unit.key).state is UnitState.RUNNING)
+        assert supervisor.status(unit.key).last_exit == "killed by SIGKILL"
+        assert supervisor.status(unit.key).pid != pid
+    await supervisor.close(stop_units=False)
+    shop.supervisors.clear()
+    second = await shop.supervisor(unit)
+    assert second.status(unit.key).restarts == 0
+    pid = second.status(unit.key).pid
+    assert pid is not None
+    os.kill(pid, 9)
+    await until(lambda: second.status(unit.key).restarts == 1)
+
+
+def has_restarted(supervisor: SystemdSupervisor, unit: ServiceUnit, count: int) -> bool:
+    return supervisor.status(unit.key).restarts == count
+
+
+async def one_that_ignores_sigterm_is_killed(shop: Workshop) -> None:
+    unit = await shop.write("trap '' TERM; echo deaf >deaf; while :; do sleep 0.1; done\n")
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    await shop.line(shop.work / "deaf")
+    stops = [asyncio.create_task(supervisor.stop(unit.key)) for _ in range(2)]
+    assert await asyncio.gather(*stops) == [False, False]
+    assert supervisor.status(unit.key).state is UnitState.STOPPED
+    assert "killed by SIGKILL" in (supervisor.status(unit.key).last_exit or "")
+    assert await shop.active(unit.key) == "inactive"
+    assert await supervisor.stop(unit.key)
+
+
+async def what_forks_away_belongs_to_it(shop: Workshop) -> None:
+    unit = await shop.write("setsid sh -c 'sleep 1000 & echo $! >child' &\nexec sleep 1000\n")
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    child = int(await shop.line(shop.work / "child"))
+    main = supervisor.status(unit.key).pid
+    assert await supervisor.processes(unit.key) >= {child, main}
+    assert await supervisor.stop(unit.key)
+    assert not is_alive(child)
+
+
+async def what_a_stop_spares_is_an_error(shop: Workshop) -> None:
+    unit = await shop.write(
+        "sleep 1000 & echo $! >child; exec sleep 1000\n", more="KillMode=process"
+    )
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    child = int(await shop.line(shop.work / "child"))
+    error = await refusal(supervisor.stop(unit.key))
+    assert f"processes {child} of" in error.message, error.message
+    assert "KillMode" in error.remedy
+    os.kill(child, 9)
+
+
+async def out_of_memory_is_said(shop: Workshop) -> None:
+    unit = await shop.write(
+        "exec /usr/bin/python3 -c 'x = bytearray(1 << 28); import time; time.sleep(1000)'\n",
+        more="MemoryMax=32M\nMemorySwapMax=0",
+    )
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    await until(lambda: supervisor.status(unit.key).last_exit == "out of memory (OOM kill)")
+
+
+async def a_stop_by_an_administrator_is_noticed(shop: Workshop) -> None:
+    unit = await shop.write(RUN_ON)
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    await command("systemctl", "stop", service_unit(unit.key))
+    await until(lambda: shop.heard[-1].state is UnitState.STOPPED)
+    assert shop.heard[-1].last_exit == "stopped from outside (killed by SIGTERM)"
+    await supervisor.start(unit)
+    before = supervisor.status(unit.key)
+    assert (before.restarts, before.last_exit) == (0, None), before
+    await command("systemctl", "restart", service_unit(unit.key))
+    await until(lambda: supervisor.status(unit.key).restarts == 1)
+    await until(lambda: supervisor.status(unit.key).state is UnitState.RUNNING)
+    assert supervisor.status(unit.key).pid != before.pid
+
+
+async def a_unit_that_cannot_be_started_says_why(shop: Workshop) -> None:
+    unit = await shop.write(RUN_ON)
+    supervisor = await shop.supervisor()
+    path = f"/etc/systemd/system/{service_unit(unit.key)}"
+    await shop.write(RUN_ON, unit="ConditionPathExists=/nowhere")
+    await refused(shop, unit, "ConditionPathExists=/nowhere",
+                  "systemctl status")  # fmt: skip
+    await shop.write(RUN_ON, more="ExecStart=\nExecStart=/no/such/program")
+    await refused(shop, unit, "(its command cannot be executed)", "systemctl status")
+    await shop.write(RUN_ON, more="WorkingDirectory=/nowhere")
+    await refused(shop, unit, "(its directory cannot be entered)", "systemctl status")
+    await shop.write(RUN_ON, more="ExecStart=/bin/true")
+    await refused(shop, unit, "cannot be used (bad-setting)", "bluegreen apply")
+    os.unlink(path)
+    await command("systemctl", "daemon-reload")
+    await refused(shop, unit, "there is no such unit", "bluegreen apply")
+    await command("systemctl", "mask", service_unit(unit.key))
+    await refused(shop, unit, "has masked it", "systemctl unmask")
+    assert await supervisor.stop(unit.key)
+
+
+async def refused(shop: Workshop, unit: ServiceUnit, message: str, remedy: str) -> None:
+    supervisor = shop.supervisors[-1]
+    error = await refusal(supervisor.start(unit))
+    assert message in error.message, error.lines()
+    assert remedy in error.remedy, error.lines()
+
+
+async def one_that_notifies_is_up_when_it_says_so(shop: Workshop) -> None:
+    unit = await shop.write(
+        "until [ -e go ]; do sleep 0.05; done\nsystemd-notify --ready\nsleep 1000\n",
+        more="Type=notify\nNotifyAccess=all",
+    )
+    supervisor = await shop.supervisor()
+    starting = asyncio.create_task(supervisor.start(unit))
+    await until(lambda: supervisor.status(unit.key).since is not None)
+    done, _ = await asyncio.wait([starting], timeout=0.5)
+    assert not done
+    assert supervisor.status(unit.key).state is UnitState.STOPPED
+    (shop.work / "go").touch()
+    await starting
+    assert supervisor.status(unit.key).state is UnitState.RUNNING
+    await supervisor.stop(unit.key)
+
+    os.unlink(shop.work / "go")
+    starting = asyncio.create_task(supervisor.start(unit))
+    await asyncio.sleep(0.2)
+    starting.cancel()
+    await asyncio.wait([starting])
+    assert starting.cancelled()
+    assert await shop.active(unit.key) == "inactive"
+    assert not (shop.places.wanted / "blue").exists()
+
+    await shop.write("sleep 1000\n", more="Type=notify\nTimeoutStartSec=300ms")
+    await refused(shop, unit, "not up within its start timeout", "systemctl status")
+
+
+async def the_log_comes_from_the_journal(shop: Workshop) -> None:
+    unit = await shop.write(
+        "echo; printf 'caf\\303\\251 \\033[1mbold\\033[0m \\377\\n'; exec sleep 1000\n"
+    )
+    supervisor = await shop.supervisor()
+    for _ in range(2):
+        await supervisor.start(unit)
+        async with asyncio.timeout(20):
+            while True:
+                if (await tail(shop))[-1:] == ["café bold �"]:
+                    break
+                await asyncio.sleep(0.05)
+        await supervisor.stop(unit.key)
+    await command("journalctl", "--sync")
+    lines = await tail(shop)
+    assert lines.count("café bold �") == 2, lines
+    assert lines[-1].startswith("--- bluegreen: stopped"), lines
+    assert len(await supervisor.log_tail(unit.key, 2)) == 2
+    assert await supervisor.log_tail(unit.key, 0) == []
+
+
+async def tail(shop: Workshop) -> list[str]:
+    lines = await shop.supervisors[-1].log_tail(shop.key("api"), 50)
+    return [line for line in lines if line and "bluegreen-" not in line]
+
+
+async def the_bus_may_be_restarted(shop: Workshop) -> None:
+    unit = await shop.write(RUN_ON)
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    pid = supervisor.status(unit.key).pid
+    await command("systemctl", "restart", "dbus.service")
+    assert await supervisor.processes(unit.key) == {pid}
+    await command("systemctl", "stop", service_unit(unit.key))
+    await until(lambda: supervisor.status(unit.key).state is UnitState.STOPPED)
+    await supervisor.start(unit)
+    await command("systemctl", "daemon-reexec")
+    pid = supervisor.status(unit.key).pid
+    assert pid is not None
+    os.kill(pid, 9)
+    await until(lambda: supervisor.status(unit.key).restarts == 1)
+    # In the middle of a start: it is not lost.
+    await supervisor.stop(unit.key)
+    script = (
+        "echo >begun; until [ -e go ]; do sleep 0.05; done\nsystemd-notify --ready\nsleep 1000\n"
+    )
+    slow = await shop.write(script, more="Type=notify\nNotifyAccess=all")
+    starting = asyncio.create_task(supervisor.start(slow))
+    await shop.line(shop.work / "begun")
+    await command("systemctl", "restart", "dbus.service")
+    (shop.work / "go").touch()
+    await starting
+    assert supervisor.status(unit.key).state is UnitState.RUNNING
+
+
+async def a_bus_that_is_away_delays_what_is_asked(shop: Workshop) -> None:
+    unit = await shop.write(RUN_ON)
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    await command("systemctl", "stop", "dbus.socket", "dbus.service")
+    try:
+        await command("systemctl", "stop", service_unit(unit.key))
+        starting = asyncio.create_task(supervisor.start(unit))
+        done, _ = await asyncio.wait([starting], timeout=0.5)
+        assert not done
+    finally:
+        await command("systemctl", "start", "dbus.socket")
+    await starting
+    status = supervisor.status(unit.key)
+    assert (status.state, status.restarts) == (UnitState.RUNNING, 0), status
+
+
+async def without_a_bus_it_says_so(shop: Workshop) -> None:
+    supervisor = SystemdSupervisor(shop.layout, bus_address="unix:path=/nowhere")
+    error = await refusal(supervisor.open([]))
+    assert "systemd cannot be asked over D-Bus" in error.message
+    assert "systemctl status dbus" in error.remedy
+    await supervisor.close(stop_units=False)
+
+
+SCENARIOS = {
+    function.__name__: function
+    for function in (
+        a_service_is_started_marked_and_stopped,
+        another_version_or_unit_file_restarts_it,
+        what_runs_is_adopted_and_the_rest_is_ended,
+        a_crash_loop_is_counted_until_the_start_limit,
+        a_crash_is_counted_and_it_comes_back,
+        one_that_ignores_sigterm_is_killed,
+        what_forks_away_belongs_to_it,
+        what_a_stop_spares_is_an_error,
+        a_stop_by_an_administrator_is_noticed,
+        a_unit_that_cannot_be_started_says_why,
+        one_that_notifies_is_up_when_it_says_so,
+        the_log_comes_from_the_journal,
+        the_bus_may_be_restarted,
+        a_bus_that_is_away_delays_what_is_asked,
+        without_a_bus_it_says_so,
+        *systemd_job_scenarios.SCENARIOS,
+    )
+}
+NEED_MEMORY = {out_of_memory_is_said.__name__: out_of_memory_is_said}
+
+
+async def main(name: str) -> None:
+    scenario = {**SCENARIOS, **NEED_MEMORY}[name]
+    app = f"shop{os.getpid()}"
+    async with asyncio.timeout(SCENARIO_SECONDS), workshop(app) as shop:
+        await scenario(shop)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
