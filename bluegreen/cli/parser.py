@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bluegreen import __version__
+from bluegreen.errors import UsageError
 
 _EPILOG = """\
 exit status: 0 done; 1 it failed and the version that was active still serves; 2 wrong use or
@@ -18,7 +19,7 @@ configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was swi
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command as typed. Ends the program, with status 2, where it makes no sense."""
+    """The command as typed. Raises UsageError where it makes no sense."""
     options = _Commands().parser.parse_args(arguments)
     options.json = getattr(options, "json", False)
     options.root = Path(
@@ -31,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors say what to do next."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"bluegreen: {message}\nNext: see what it takes: {self.prog} --help\n")
+        raise UsageError(message, remedy=f"see what it takes: {self.prog} --help")
 
 
 class _Commands:
@@ -89,6 +90,12 @@ class _Commands:
         init.add_argument("app", metavar="APP", nargs="?", help="default: the directory's name")
         init.add_argument("--output", metavar="FILE", help="where to write it; - prints it")
         self._add("reload", ("reload", "reload"), "take up changed app files", app=False)
+        apply = self._add(
+            "apply", ("apply", "apply"),
+            "(root) write the units, nginx sites and directories that the app files ask for",
+            app=False,
+        )  # fmt: skip
+        apply.add_argument("--dry-run", action="store_true", help="only show what would change")
         demo = self._add("demo", ("demo", "demo"), "show all of it on this machine", app=False)
         demo.add_argument("--keep", action="store_true", help="leave it running at the end")
 

@@ -32,6 +32,7 @@ from bluegreen.config.values import (
     Listen,
     Location,
     Name,
+    Percent,
     Port,
     PositiveDuration,
     RequestPath,
@@ -153,10 +154,19 @@ class SlotSockets(Section):
         return self
 
 
+class ServiceLimits(Section):
+    """``limits`` of a service: the most that its processes may use together; None: no limit."""
+
+    memory: Size | None = None  # bytes
+    cpu: Percent | None = None  # of one CPU
+    tasks: Annotated[int, Field(ge=1, strict=True)] | None = None
+    open_files: Annotated[int, Field(ge=16, strict=True)] | None = None  # of each process
+
+
 class Service(Section):
     """``[services.NAME]``. Without ports and sockets it is a worker without traffic."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"exclusive", "instances", "limits", "sandbox"})
+    later: ClassVar[frozenset[str]] = frozenset({"exclusive", "instances"})
 
     command: Command
     ports: SlotPorts | None = None
@@ -165,6 +175,8 @@ class Service(Section):
     env_file: AbsolutePath | None = None
     keepalive: Annotated[int, Field(ge=0, le=1024, strict=True)] = 16
     stop_timeout: Duration = 10.0
+    limits: ServiceLimits = ServiceLimits()  # kept by the systemd supervisor, as sandbox is
+    sandbox: Literal["strict", "off"] = "strict"
 
     @model_validator(mode="after")
     def _one_address(self) -> Service:

@@ -46,6 +46,16 @@ def parse_size(value: Any) -> Any:
     return int(float(match[1]) * _SIZE_UNITS[match[2]])
 
 
+def parse_percent(value: Any) -> Any:
+    """Percent from ``"50%"``; raises ValueError that says what would be right."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value  # made by code, already in percent
+    match = re.fullmatch(r"([0-9]{1,6})%", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('percent of one CPU: "50%", or "200%" for two of them')
+    return int(match[1])
+
+
 def _name(value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
         raise ValueError(
@@ -163,6 +173,7 @@ def _json_value(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 PositiveDuration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Percent = Annotated[int, BeforeValidator(parse_percent), Field(gt=0)]
 Name = Annotated[str, AfterValidator(_name)]
 UserName = Annotated[str, AfterValidator(_user)]
 Switch = Annotated[bool, Field(strict=True)]

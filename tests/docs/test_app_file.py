@@ -23,6 +23,7 @@ _HEADINGS = {
     "source": "[source]",
     "build": "[[build]]",
     "services": "[services.NAME]",
+    "services.limits": "Limits of a service",
     "routes": "[[routes]]",
     "nginx": "[nginx]",
     "gate": "[gate]",

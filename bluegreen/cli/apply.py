@@ -1,0 +1,83 @@
+"""``bluegreen apply``: what root reads, made what the app files ask for."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+from pathlib import Path
+
+from bluegreen.errors import UsageError
+from bluegreen.host.apply import Host, Plan
+from bluegreen.host.places import HostLayout
+from bluegreen.host.refusals import looks_secret
+
+_VARIABLE = re.compile(r'(^[+ -]Environment="|"text=)([A-Za-z_][A-Za-z0-9_]*)=((?:[^"\\]|\\.)*)"')
+
+
+def apply(options: argparse.Namespace) -> int:
+    if options.root != Path("/"):
+        raise UsageError(
+            f"apply is for the host itself, and the root is {options.root}",
+            remedy="leave out --root and BLUEGREEN_ROOT; a root of its own needs no apply",
+        )
+    if os.geteuid() != 0:
+        raise UsageError("apply writes what root reads", remedy="sudo bluegreen apply")
+    os.umask(0o022)  # the daemon, polkit and nginx read what is written
+    host = Host(HostLayout(options.root))
+    plan = asyncio.run(_work(host, dry_run=options.dry_run))
+    _show(plan, dry_run=options.dry_run, as_json=options.json)
+    return 0
+
+
+async def _work(host: Host, *, dry_run: bool) -> Plan:
+    plan = await host.plan()
+    if not dry_run:
+        await host.carry_out(plan)
+    return plan
+
+
+def masked(line: str) -> str:
+    """A line of a diff without the values of variables whose names say that they are secrets."""
+    return _VARIABLE.sub(
+        lambda match: f'{match[1]}{match[2]}=…"' if looks_secret(match[2]) else match[0], line
+    )
+
+
+def _show(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_document(plan, dry_run=dry_run)))
+        return
+    for change in plan.changes:
+        for line in change.diff():
+            print(masked(line))
+    for warning in plan.warnings:
+        print(f"warning: {warning}")
+    if plan.is_empty:
+        print("nothing to do")
+        return
+    for directory in plan.directories:
+        print(f"directory {directory}")
+    for action in plan.actions:
+        print(action)
+    count = f"{len(plan.changes)} file{'s' if len(plan.changes) != 1 else ''}"
+    print(f"{count} would change; nothing was done" if dry_run else f"done: {count} changed")
+
+
+def _document(plan: Plan, *, dry_run: bool) -> dict[str, object]:
+    return {
+        "changed": not plan.is_empty,
+        "dry_run": dry_run,
+        "files": [
+            {
+                "path": str(change.path), "change": change.kind,
+                "diff": [masked(line) for line in change.diff()],
+            }
+            for change in plan.changes
+        ],
+        "directories": [str(directory) for directory in plan.directories],
+        "actions": plan.actions,
+        "warnings": list(plan.warnings),
+    }  # fmt: skip

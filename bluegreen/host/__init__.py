@@ -1,0 +1,1 @@
+"""What an administrator's ``bluegreen apply`` writes on a systemd host."""

@@ -1,0 +1,189 @@
+"""``bluegreen apply``: everything that root reads, made what the app files ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.load import InvalidConfiguration, load_all
+from bluegreen.errors import ConfigError
+from bluegreen.host import directories, places, refusals, systemd
+from bluegreen.host.accounts import daemon_account
+from bluegreen.host.changes import Change, changes_to, put_back, write
+from bluegreen.host.desired import Desired, desired
+from bluegreen.host.directories import Directory
+from bluegreen.host.places import HostFiles, HostLayout
+from bluegreen.supervisors.unit_names import PREFIX
+from bluegreen.traffic.build import NginxBuild, installed_build
+from bluegreen.traffic.confirmation import Confirmation
+from bluegreen.traffic.loading import Loading
+from bluegreen.traffic.nginx import HostNginx
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be done, and what an operator should know. Nothing of it is done yet."""
+
+    changes: Sequence[Change]
+    directories: Sequence[Directory]
+    close_store: bool
+    stop: Sequence[str]  # running units that are gone
+    reload_units: bool
+    load_nginx: bool
+    generation: str
+    warnings: Sequence[str]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.changes or self.directories or self.actions)
+
+    @property
+    def actions(self) -> list[str]:
+        """What is done besides files and directories, in words."""
+        said = ["let nobody but the daemon read the store"] if self.close_store else []
+        said += [f"stop {unit}" for unit in self.stop]
+        said += ["have systemd read its units again"] if self.reload_units else []
+        return [*said, *(["have nginx load its files"] if self.load_nginx else [])]
+
+
+class Host:
+    """The systemd host that bluegreen runs on. Needs root."""
+
+    def __init__(self, layout: HostLayout) -> None:
+        self._layout = layout
+        self._files = HostFiles(layout.root)
+
+    async def plan(self) -> Plan:
+        """Look at the configuration and at the host.
+
+        Raises ConfigError for what cannot be done, RefusedError for what is in the way,
+        TrafficError without nginx, SupervisorError without systemd.
+        """
+        build = await installed_build()
+        wanted, plan_directories, warnings = await asyncio.to_thread(self._wanted, build)
+        changes = await asyncio.to_thread(changes_to, wanted.files, wanted.areas)
+        units_changed = any(self._files.units in change.path.parents for change in changes)
+        nginx = HostNginx(build, self._layout)
+        runs = await asyncio.to_thread(nginx.master) is not None
+        if not runs:
+            warnings = [*warnings, "nginx does not run; start it: systemctl start nginx"]
+        loading = Loading(nginx, Confirmation(self._layout.nginx_socket))
+        return Plan(
+            changes=changes,
+            directories=plan_directories,
+            close_store=directories.is_store_open_to_others(self._layout),
+            stop=await self._gone(wanted, changes),
+            reload_units=units_changed or await systemd.has_old_units(_names(wanted)),
+            load_nginx=runs and not await loading.has(wanted.generation),
+            generation=wanted.generation,
+            warnings=warnings,
+        )
+
+    async def carry_out(self, plan: Plan) -> None:
+        """Do what ``plan`` says; when nginx refuses, its files and all others are put back.
+
+        Raises TrafficError with nginx's words, SupervisorError, RefusedError, OSError.
+        """
+        await asyncio.to_thread(directories.make, plan.directories, self._layout)
+        if plan.close_store:
+            await asyncio.to_thread(directories.close_store, self._layout)
+        nginx = HostNginx(await installed_build(), self._layout)
+        loading = Loading(nginx, Confirmation(self._layout.nginx_socket))
+        first = [change for change in plan.changes if self._is_for_nginx(change.path)]
+        then = [change for change in plan.changes if change not in first]
+        done: list[Change] = []
+        attempted = False
+        try:
+            # Of systemd's files none has been touched yet should nginx refuse its own.
+            await asyncio.to_thread(write, first, done)
+            # nginx makes its sockets in them.
+            await systemd.make_run_directories(self._files.tmpfiles)
+            if first or plan.load_nginx:
+                await loading.test(())  # ports nginx tries itself, when it loads
+            if plan.load_nginx:
+                attempted = True
+                await loading.load(plan.generation)
+            await asyncio.to_thread(write, then, done)
+        except BaseException:
+            await asyncio.to_thread(put_back, done)
+            if attempted:
+                await loading.load_previous(attempted=True)
+            raise
+        if plan.stop:
+            await systemd.stop_units(plan.stop)
+        if plan.reload_units:
+            await systemd.reload_units()
+
+    def _wanted(self, build: NginxBuild) -> tuple[Desired, list[Directory], list[str]]:
+        """What the configuration asks for: files, directories that differ, warnings."""
+        apps = load_all(self._layout).apps
+        if problems := refusals.problems(apps, self._layout):
+            raise InvalidConfiguration(problems)
+        daemon_account()
+        _check_launchers()
+        accounts = {name: refusals.account_of(settings) for name, settings in apps.items()}
+        wanted = desired(apps, accounts, self._layout, build)
+        state = directories.state_directories(self._layout, accounts)
+        return (
+            wanted,
+            directories.missing(state, self._layout),
+            refusals.warnings(apps),
+        )
+
+    async def _gone(self, wanted: Desired, changes: Sequence[Change]) -> list[str]:
+        """The running units that the configuration no longer has, also since an earlier apply."""
+        removed = {change.path for change in changes if change.after is None}
+        gone = []
+        for unit in await systemd.running_units(f"{PREFIX}*@*.service"):
+            files = [self._files.units / name for name in (unit, _template(unit))]
+            # A file that stays, and is none of ours, is an administrator's unit.
+            if not any(file in wanted.files for file in files) and all(
+                file in removed or not file.exists() for file in files
+            ):
+                gone.append(unit)
+        return gone
+
+    def _is_for_nginx(self, path: Path) -> bool:
+        mine = (self._files.nginx_include, self._files.tmpfiles)
+        return path in mine or self._layout.nginx in path.parents
+
+
+def _names(wanted: Desired) -> list[str]:
+    """The units that are no templates."""
+    paths = [path for path, content in wanted.files.items() if isinstance(content, str)]
+    return [
+        path.name
+        for path in paths
+        if path.suffix in (".service", ".target") and "@." not in path.name
+    ]
+
+
+def _template(unit: str) -> str:
+    """The template that ``unit`` is an instance of."""
+    return f"{unit.partition('@')[0]}@.service"
+
+
+def _check_launchers() -> None:
+    """Units run these: root's, and nobody else's to change. Raises ConfigError."""
+    for launcher in (places.EXEC_LAUNCHER, places.ENV_LAUNCHER, places.JOB_LAUNCHER):
+        if not _is_roots_program(launcher):
+            raise ConfigError(
+                f"{launcher} is not there, or is not a program that only root may change",
+                remedy="install bluegreen (deploy/install), which puts it there",
+            )
+
+
+def _is_roots_program(program: Path) -> bool:
+    try:
+        found = program.stat()
+    except OSError:
+        return False
+    return (
+        stat.S_ISREG(found.st_mode)
+        and found.st_uid == 0
+        and found.st_mode & 0o022 == 0
+        and found.st_mode & 0o111 == 0o111
+    )

@@ -1,0 +1,57 @@
+"""How a unit's processes come by their environment: what is secret stays in the operator's files.
+
+systemd reads those as root and hands them over as credentials, which only the unit's user can
+read. A launcher lays them out, because ``EnvironmentFile=`` would win over all that is written in
+the unit, and knows less of what an env file may hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.placeholders import expand
+from bluegreen.config.settings import AppSettings, BuildStep, SecretFile, Service
+from bluegreen.config.settings import Environment as Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A table of variables and the env file beside it. ``label`` begins its credentials' names."""
+
+    label: str
+    table: Table
+    env_file: str | None
+
+    @property
+    def credentials(self) -> dict[str, Path]:
+        """The operator's files that it needs, by the name of the credential."""
+        files = {} if self.env_file is None else {f"{self.label}.env-file": Path(self.env_file)}
+        return files | {
+            f"{self.label}.{name}": Path(value.file)
+            for name, value in self.table.items()
+            if isinstance(value, SecretFile)
+        }
+
+    def words(self, values: dict[str, str]) -> Iterator[str]:
+        """Its variables for the launcher ``bluegreen-env``, the weakest first."""
+        if self.env_file is not None:
+            yield f"file={self.label}.env-file"
+        for name, value in self.table.items():
+            if isinstance(value, str):
+                yield f"text={name}={expand(value, values)}"
+            else:
+                yield f"secret={name}={self.label}.{name}"
+
+
+def app_layer(settings: AppSettings) -> Layer:
+    return Layer(label="app", table=settings.env, env_file=settings.env_file)
+
+
+def service_layer(name: str, service: Service) -> Layer:
+    return Layer(label=f"services.{name}", table=service.env, env_file=service.env_file)
+
+
+def build_layer(step: BuildStep) -> Layer:
+    return Layer(label=f"build.{step.name}", table=step.env, env_file=step.env_file)

@@ -1,0 +1,49 @@
+"""Where things are on a systemd host, and as whom the daemon runs there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.layout import Layout
+
+DAEMON_USER = "bluegreen"  # and its group
+PROGRAM = Path("/opt/bluegreen")  # where bluegreen itself is installed
+LIBEXEC = PROGRAM / "libexec"
+# Run by units, as the app's user: see the files of these names in ``systemd/``.
+EXEC_LAUNCHER = LIBEXEC / "bluegreen-exec"
+ENV_LAUNCHER = LIBEXEC / "bluegreen-env"
+JOB_LAUNCHER = LIBEXEC / "bluegreen-job"
+
+
+class HostLayout(Layout):
+    """A root in which nginx reads nothing that the daemon may write."""
+
+    @property
+    def nginx(self) -> Path:
+        return self.root / "etc/nginx/bluegreen"
+
+
+@dataclass(frozen=True)
+class HostFiles:
+    """The places of root's files that ``apply`` writes, under one root."""
+
+    root: Path
+
+    @property
+    def units(self) -> Path:
+        return self.root / "etc/systemd/system"
+
+    @property
+    def tmpfiles(self) -> Path:
+        """The run directories, made at every boot."""
+        return self.root / "etc/tmpfiles.d/bluegreen-apps.conf"
+
+    @property
+    def polkit_rule(self) -> Path:
+        return self.root / "etc/polkit-1/rules.d/50-bluegreen.rules"
+
+    @property
+    def nginx_include(self) -> Path:
+        """Part of the host's nginx: Debian's and nginx.org's include this directory."""
+        return self.root / "etc/nginx/conf.d/bluegreen.conf"

@@ -1,0 +1,53 @@
+"""What nginx reads on a systemd host: rendered as for an nginx of our own, but written by root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.host.places import HostFiles, HostLayout
+from bluegreen.model import SwitchMode, Traffic
+from bluegreen.traffic.build import NginxBuild
+from bluegreen.traffic.markers import Markers
+from bluegreen.traffic.quoting import quoted
+from bluegreen.traffic.rendering import HEADER, Templates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sites:
+    """``generation`` is what nginx says of itself once it has loaded ``files``."""
+
+    files: Mapping[Path, str]
+    generation: str
+
+
+def render_sites(
+    apps: Mapping[str, AppSettings], layout: HostLayout, files: HostFiles, build: NginxBuild
+) -> Sites:
+    """Raises ConfigError for what cannot be written for nginx."""
+    templates = Templates(layout, build)
+    texts: dict[Path, str] = {}
+    generations: dict[str, str] = {}
+    for name, settings in apps.items():
+        traffic = _traffic(Markers(layout.app(name).traffic))
+        rendered = templates.app(settings, traffic)
+        texts.update(rendered.files)
+        generations[name] = rendered.generation
+        # Where the marker decides at every request, the file says nothing that a switch changes.
+        constant = settings.nginx.switch is SwitchMode.RELOAD
+        texts[templates.slot_file(name)] = templates.slot(
+            settings, traffic.active if constant else None
+        )
+    path, text, generation = templates.common(generations)
+    texts[path] = text
+    texts[files.nginx_include] = f"{HEADER}include {quoted(layout.nginx / 'sites/*.conf')};\n"
+    return Sites(files=texts, generation=generation)
+
+
+def _traffic(markers: Markers) -> Traffic:
+    present = markers.present()
+    if len(present) != 1:
+        return Traffic(active=None, closed=True)
+    return Traffic(active=present[0], closed=markers.closed)

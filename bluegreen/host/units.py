@@ -1,0 +1,151 @@
+"""From an app file to the units of its services and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bluegreen.config.placeholders import build_cache, expand, expand_argv, slot_values
+from bluegreen.config.settings import AppSettings, Service
+from bluegreen.host import places
+from bluegreen.host.accounts import Account
+from bluegreen.host.environment import Layer, app_layer, build_layer, service_layer
+from bluegreen.host.quoting import UnitText, argument, assignment, path
+from bluegreen.host.rendering import render
+from bluegreen.layout import AppLayout, Layout
+from bluegreen.model import Slot, UnitKey
+from bluegreen.supervisors.unit_names import TARGET, job_template, service_unit
+
+GRACE = 60.0  # seconds that a job may take longer than its step allows
+
+
+def unit_files(settings: AppSettings, layout: Layout, account: Account) -> dict[str, str]:
+    """The texts of an app's units, by the units' names.
+
+    Raises ConfigError for a value that a unit cannot carry.
+    """
+    texts = {job_template(settings.name): _job(settings, layout, account)}
+    for service in settings.services:
+        for slot in Slot:
+            key = UnitKey(app=settings.name, slot=slot, service=service)
+            texts[service_unit(key)] = _service(settings, layout, account, key)
+    return texts
+
+
+def target_file() -> str:
+    """The text of ``bluegreen.target``, which wants the services of all apps."""
+    return render("bluegreen.target.j2")
+
+
+def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitKey) -> str:
+    service, app = settings.services[key.service], layout.app(key.app)
+    # The link, not the tree that it leads to: a unit holds for whatever release is in the slot.
+    values = slot_values(
+        settings, app, key.slot, version="", tree=app.slot(key.slot), service=key.service
+    )
+    layers = [app_layer(settings), service_layer(key.service, service)]
+    variables = {"BLUEGREEN_APP": key.app, "BLUEGREEN_SLOT": key.slot.value}
+    if "port" in values:
+        variables["PORT"] = values["port"]
+    words = [str(places.EXEC_LAUNCHER), str(app.wanted / key.slot.value)]
+    if any(layer.credentials for layer in layers):
+        laid = [word for layer in layers for word in layer.words(values)]
+        words += [str(places.ENV_LAUNCHER), *laid, "--"]
+    else:
+        variables |= {name: text for layer in layers for name, text in _texts(layer, values)}
+    words += expand_argv(service.command, values)
+    return render(
+        "service.j2",
+        **_common(settings, layout, account, sandbox=service.sandbox == "strict"),
+        service=key.service,
+        slot=key.slot.value,
+        wanted=path(app.wanted / key.slot.value),
+        directory=path(app.slot(key.slot)),
+        environment=[assignment(name, value) for name, value in variables.items()],
+        credentials=_credentials(layers),
+        command=UnitText(" ".join([path(words[0]), *map(argument, words[1:])])),
+        stop_timeout=_seconds(service.stop_timeout),
+        limits=list(_limits(service)),
+        target=TARGET,
+    )
+
+
+def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
+    app = layout.app(settings.name)
+    services = settings.services.items()
+    layers = [
+        app_layer(settings),
+        *(build_layer(step) for step in settings.build),
+        *(service_layer(name, service) for name, service in services),
+    ]
+    times = [step.timeout for step in settings.build]
+    times += [probe.timeout for probe in (*settings.gate.probes, *settings.watch_probes)]
+    return render(
+        "job.j2",
+        # What one service needs, its builds and checks may need as well.
+        **_common(
+            settings, layout, account,
+            sandbox=all(service.sandbox == "strict" for service in settings.services.values()),
+        ),
+        directory=path(app.trees),
+        credentials=_credentials(layers),
+        launcher=path(places.JOB_LAUNCHER),
+        jobs=path(app.jobs),
+        longest=_seconds(max(times, default=0.0) + GRACE),
+    )  # fmt: skip
+
+
+def _common(
+    settings: AppSettings, layout: Layout, account: Account, *, sandbox: bool
+) -> Mapping[str, object]:
+    return {
+        "app": settings.name,
+        "user": account.user,
+        "group": account.group,
+        "sandbox": sandbox,
+        "writable": list(_writable(settings, layout.app(settings.name))),
+        "config": path(layout.config),
+    }
+
+
+def _writable(settings: AppSettings, app: AppLayout) -> Iterator[UnitText]:
+    for directory in (app.trees, app.shared, build_cache(app), app.run):
+        yield path(directory)
+    sockets = {
+        address.socket.parent
+        for service in settings.services.values()
+        for slot in Slot
+        if (address := service.address(slot, app.run)) is not None and address.socket is not None
+    }
+    for directory in sorted(sockets - {app.run}):
+        yield UnitText(f"-{path(directory)}")  # of the operator's making, if there at all
+
+
+def _texts(layer: Layer, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in layer.table.items():
+        if isinstance(value, str):
+            yield name, expand(value, values)
+
+
+def _credentials(layers: list[Layer]) -> list[tuple[UnitText, UnitText]]:
+    return [
+        (UnitText(name), path(file)) for layer in layers for name, file in layer.credentials.items()
+    ]
+
+
+def _limits(service: Service) -> Iterator[tuple[str, object]]:
+    limits = service.limits
+    if limits.memory is not None:
+        yield "MemoryMax", limits.memory
+    if limits.cpu is not None:
+        yield "CPUQuota", UnitText(f"{limits.cpu}%")
+    if limits.tasks is not None:
+        yield "TasksMax", limits.tasks
+    if limits.open_files is not None:
+        yield "LimitNOFILE", limits.open_files
+
+
+def _seconds(duration: float) -> str:
+    """As a time span of systemd, to which 0 would mean for ever."""
+    milliseconds = max(1, round(duration * 1000))
+    whole = milliseconds % 1000 == 0
+    return f"{milliseconds // 1000}s" if whole else f"{milliseconds}ms"

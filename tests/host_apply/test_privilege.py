@@ -1,0 +1,99 @@
+"""Who may do what on a host after ``bluegreen apply``: the daemon's user, and an app's."""
+
+from __future__ import annotations
+
+from tests.host.lab import Said
+from tests.host_apply.installed import UNITS, Installed
+
+MAILER = "bluegreen-shop-mailer@blue.service"
+NOT_ALLOWED = ("Interactive authentication required", "Access denied", "Permission denied")
+
+
+def _is_refused(said: Said) -> bool:
+    return said.status != 0 and any(text in said.output for text in NOT_ALLOWED)
+
+
+async def _with_a_release(installed: Installed) -> None:
+    await installed.apply()
+    app = installed.path("/var/lib/bluegreen/apps/shop")
+    (app / "slots/blue").symlink_to("/tmp")
+    (app / "wanted/blue").write_text("v1\n")
+
+
+async def test_the_daemon_may_run_the_units_of_apps(installed: Installed) -> None:
+    await _with_a_release(installed)
+    for verb, state in (("start", "active"), ("restart", "active"), ("stop", "inactive")):
+        await installed.host.run("systemctl", verb, MAILER, user="bluegreen")
+        assert await installed.unit(MAILER, "ActiveState") == state
+    await installed.host.run("systemctl", "reload", "nginx.service", user="bluegreen")
+
+
+async def test_the_daemon_may_do_nothing_else(installed: Installed) -> None:
+    await _with_a_release(installed)
+    unit = installed.path(f"/{UNITS}/bluegreen.service")
+    unit.write_text("[Service]\nExecStart=/bin/sleep infinity\n")
+    for command in (
+        ("systemctl", "stop", "nginx.service"),
+        ("systemctl", "restart", "nginx.service"),
+        ("systemctl", "start", "bluegreen.service"),
+        ("systemctl", "stop", "ssh.service", "systemd-journald.service"),
+        ("systemctl", "set-property", "--runtime", MAILER, "MemoryMax=1G"),
+        ("systemctl", "daemon-reload"),
+        ("systemctl", "enable", "bluegreen.service"),
+        # A unit made on the fly would be a program of the daemon's choice, run as root.
+        ("systemd-run", "--unit=bluegreen-evil@1.service", "/bin/true"),
+        ("systemd-run", "--unit=bluegreen-shop-job@evil.service", "/bin/true"),
+    ):
+        said = await installed.host.run(*command, user="bluegreen", check=False)
+        assert _is_refused(said), (command, said.output)
+    assert await installed.unit("nginx.service", "ActiveState") == "active"
+
+
+async def test_what_root_reads_is_not_the_daemons_to_write(installed: Installed) -> None:
+    await _with_a_release(installed)
+    for user in ("bluegreen", "shop"):
+        for place in (
+            f"/{UNITS}", f"/{UNITS}/{MAILER}", "/etc/nginx/bluegreen/slots/shop.conf",
+            "/etc/nginx/bluegreen/sites", "/etc/nginx/conf.d", "/etc/tmpfiles.d",
+            "/etc/polkit-1/rules.d", "/opt/bluegreen/libexec/bluegreen-exec",
+        ):  # fmt: skip
+            said = await installed.host.run("test", "-w", place, user=user, check=False)
+            assert said.status == 1, (user, place)
+
+
+async def test_an_apps_user_may_not_manage_units(installed: Installed) -> None:
+    await _with_a_release(installed)
+    for unit in (MAILER, "nginx.service"):
+        said = await installed.host.run("systemctl", "restart", unit, user="shop", check=False)
+        assert _is_refused(said), said.output
+
+
+async def test_an_apps_user_reads_neither_the_store_nor_secrets(installed: Installed) -> None:
+    await _with_a_release(installed)
+    store = installed.path("/var/lib/bluegreen/bluegreen.db")
+    store.write_text("tokens")
+    store.chmod(0o644)
+    await installed.host.run("chown", "bluegreen:", "/var/lib/bluegreen/bluegreen.db")
+    assert "the store" in (await installed.apply()).output
+    for file in ("/var/lib/bluegreen/bluegreen.db", "/etc/bluegreen/secrets/jwt"):
+        said = await installed.host.run("cat", file, user="shop", check=False)
+        assert _is_refused(said), said.output
+    said = await installed.host.run("cat", "/var/lib/bluegreen/bluegreen.db", user="bluegreen")
+    assert said.output == "tokens"
+
+
+async def test_an_apps_user_does_not_touch_what_is_the_daemons(installed: Installed) -> None:
+    await _with_a_release(installed)
+    app = "/var/lib/bluegreen/apps/shop"
+    await installed.host.run("touch", f"{app}/trees/stamp", user="bluegreen")
+    for command in (
+        ("rm", f"{app}/trees/stamp"),
+        ("touch", f"{app}/traffic/green"),
+        ("touch", f"{app}/wanted/green"),
+        ("ln", "-sfn", "/etc", f"{app}/slots/blue"),
+        ("mv", "/run/bluegreen/apps/shop/jobs", "/run/bluegreen/apps/shop/mine"),
+        ("touch", "/run/bluegreen/apps/shop/jobs/1.json"),
+    ):
+        said = await installed.host.run(*command, user="shop", check=False)
+        assert said.status == 1, command
+    await installed.host.run("touch", f"{app}/trees/mine", f"{app}/shared/mine", user="shop")
