@@ -66,7 +66,8 @@ class Probing:
         pause: Callable[[Track], float],
         on_result: Callable[[ProbeResult], None],
     ) -> None:
-        self.tracks = [Track(probe) for probe in probes]
+        # The app file may name services that this release was not started with.
+        self.tracks = [Track(probe) for probe in probes if probe.service in target.services]
         self._target = target
         self._pause = pause
         self._on_result = on_result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from bluegreen.config.secrets import redact
 from bluegreen.errors import BluegreenError, GateError
 from bluegreen.health.target import Target
 
@@ -41,4 +42,5 @@ async def _log_tail(target: Target, service: str) -> list[str]:
         return [f"(its log could not be read: {error})"]
     # What came before it was last stopped on request is of an earlier release.
     stops = [index for index, line in enumerate(lines) if line.startswith(STOPPED)]
-    return lines[stops[-1] + 1 if stops else 0 :] or ["(it has logged nothing)"]
+    own = lines[stops[-1] + 1 if stops else 0 :]
+    return redact(own, target.environment[service]) or ["(it has logged nothing)"]

@@ -22,7 +22,7 @@ async def keep_watch(
     seconds: float,
     on_result: Callable[[ProbeResult], None],
 ) -> None:
-    """Return after ``seconds``, and one answer of each probe, if the release stayed well.
+    """Return after ``seconds``, once the last answer of each probe was a good one.
 
     Each probe is asked every ``watch.interval`` seconds (its own ``interval`` is the gate's).
     Where the watch has no probes of its own, services without a probe must accept connections, as
@@ -50,6 +50,6 @@ async def keep_watch(
                         outcome="",
                     )
             left = began + seconds - now
-            if left <= 0 and all(track.attempts for track in probing.tracks):
+            if left <= 0 and all(track.passing_since is not None for track in probing.tracks):
                 return
             await probing.changed(min(STATUS_POLL, left) if left > 0 else STATUS_POLL)

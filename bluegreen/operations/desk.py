@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
 from bluegreen.config.versions import check_version
@@ -15,13 +16,13 @@ from bluegreen.model import (
     OperationKind,
     OperationState,
     PhaseName,
-    PhaseState,
     Requester,
     Slot,
     SlotState,
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.keys import begun_with
 from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of
@@ -45,7 +46,7 @@ class Desk:
         self.warmth = Warmth()
         self._runs: dict[str, Run] = {}
         self._late: dict[str, asyncio.Task[None]] = {}
-        self._notes: set[asyncio.Task[None]] = set()
+        self._later: set[asyncio.Task[None]] = set()
         parts.supervisor.on_change = self._on_change
 
     def app(self, name: str) -> AppRuntime:
@@ -86,6 +87,8 @@ class Desk:
     ) -> Operation:
         """Begin the way to an older release; None: the one that served before the present."""
         runtime = self.app(app)
+        if known := await begun_with(key, runtime, OperationKind.ROLLBACK, version=version):
+            return known
         if version is None:
             version = await self._version_before(runtime)
         check_version(version)
@@ -94,6 +97,8 @@ class Desk:
     async def restart(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
         """Begin to bring the serving release up in the other slot, and traffic over to it."""
         runtime = self.app(app)
+        if known := await begun_with(key, runtime, OperationKind.RESTART):
+            return known
         serving = runtime.slots[self._active(runtime)]
         if self.parts.traffic.read(app).closed:
             raise RefusedError(f"{app} is out of service", remedy=f"bluegreen start {app}")
@@ -111,6 +116,8 @@ class Desk:
     async def start(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
         """Begin to bring a stopped app back, through its gate."""
         runtime = self.app(app)
+        if known := await begun_with(key, runtime, OperationKind.START):
+            return known
         active = self._active(runtime)
         if not self.parts.traffic.read(app).closed:
             raise RefusedError(
@@ -139,16 +146,19 @@ class Desk:
         in progress is interrupted, never waited for longer than its undoing takes.
         """
         runtime = self.app(app)
-        if key is not None and (known := await self.parts.store.by_idempotency_key(app, key)):
-            return await self._switched(known)
         async with runtime.commit:
-            target = self._switch_target(runtime, to)
-            if runtime.is_ready(target):
-                switched = await self._switch_now(runtime, target, by, key)
-                # It could not switch meanwhile: that takes the lock which is held here.
-                if (run := self.running(app)) is not None:
-                    run.interrupt(Interruption.SWITCH_BACK)
-                return switched
+            # Asked in here: an equal request may have been moving the traffic until now.
+            known = await begun_with(key, runtime, OperationKind.SWITCH, slot=to)
+            if known is None:
+                target = self._switch_target(runtime, to)
+                if runtime.is_ready(target):
+                    switched = await self._switch_now(runtime, target, by, key)
+                    # It could not switch meanwhile: that takes the lock which is held here.
+                    if (run := self.running(app)) is not None:
+                        run.interrupt(Interruption.SWITCH_BACK)
+                    return switched
+        if known is not None:
+            return await self._switched(known)
         run = self.running(app)
         if run is not None and (run.operation.kind, run.target) == (OperationKind.SWITCH, target):
             return await self._switched(run.operation)  # asked for already
@@ -249,11 +259,16 @@ class Desk:
         pinned_commit: str | None = None,
         key: str | None = None,
     ) -> Operation:
-        if key is not None and (known := await self.parts.store.by_idempotency_key(app.name, key)):
-            return known
-        if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART):
-            await self._refuse_if_locked(app.name)
         async with app.admission:
+            known = await begun_with(
+                key, app, kind,
+                version=version if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK) else None,
+                slot=target if kind is OperationKind.SWITCH else None,
+            )  # fmt: skip
+            if known is not None:
+                return known
+            if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART):
+                await self._refuse_if_locked(app.name)
             if (other := self.running(app.name)) is not None:
                 raise busy_error(app.name, other.operation, next(reversed(other.recorded), None))
             origin = app.active
@@ -266,10 +281,18 @@ class Desk:
             run = Run(
                 app=app, operation=operation, target=slot, origin=origin,
                 pinned_commit=pinned_commit,
-                gate_seconds=0.0 if kind is OperationKind.SWITCH else None,
+                gate_seconds=self._gate_seconds(app, kind, slot),
             )  # fmt: skip
             self.carry_on(run)
         return operation
+
+    def _gate_seconds(self, app: AppRuntime, kind: OperationKind, slot: Slot) -> float | None:
+        """How long a slot must be healthy before it gets traffic; None: as configured.
+
+        A way back is not kept waiting, unless the release has crashed since it passed its gate.
+        """
+        crashed = app.slots[slot].state is SlotState.HOT and not app.is_ready(slot)
+        return 0.0 if kind is OperationKind.SWITCH and not crashed else None
 
     def carry_on(self, run: Run, *, undo: bool = False) -> None:
         """Let an operation run from wherever it stands, or undo what it did."""
@@ -307,7 +330,7 @@ class Desk:
         await self.warmth.close()
         for app in self.apps.values():
             await app.stop_warming()
-        tasks += [*self._late.values(), *self._notes]
+        tasks += [*self._late.values(), *self._later]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -320,7 +343,7 @@ class Desk:
         message = f"{status.key.service} of {status.key.slot} ended: {status.last_exit}"
         log.warning("%s: %s", status.key.app, message)
         run = self.running(status.key.app)
-        task = asyncio.create_task(
+        self.later(
             self.parts.note(
                 status.key.app, run.operation.id if run else None, "service",
                 slot=status.key.slot, service=status.key.service,
@@ -328,8 +351,12 @@ class Desk:
             ),
             name=f"note of {status.key}",
         )  # fmt: skip
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
+
+    def later(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Do ``work`` beside everything else; it is ended with the desk."""
+        task = asyncio.create_task(work, name=name)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     def _active(self, app: AppRuntime) -> Slot:
         return self._deployed(app, app.active)
@@ -343,27 +370,12 @@ class Desk:
         return active
 
     async def _version_before(self, app: AppRuntime) -> str:
-        """Of the deployed versions, the one before that which serves."""
+        """The version that served before the present one began to."""
         serving = app.slots[self._active(app)].version
-        deployed = [
-            operation.version
-            for operation in await self.parts.store.operations(app.name, limit=200)
-            if operation.kind is OperationKind.DEPLOY and await self._was_switched(operation)
-        ]
-        if serving in deployed:
-            deployed = deployed[deployed.index(serving) :]
-        for version in deployed:
-            if version is not None and version != serving:
-                return version
-        raise RefusedError(
-            f"{app.name}: no release before {serving} is in the history",
-            remedy=f"name one: bluegreen rollback {app.name} --to VERSION",
-        )
-
-    async def _was_switched(self, operation: Operation) -> bool:
-        if operation.state not in (OperationState.SUCCEEDED, OperationState.CANCELLED):
-            return False
-        return any(
-            (record.phase, record.state) == (PhaseName.SWITCH, PhaseState.DONE)
-            for record in await self.parts.store.phases(operation.id)
-        )
+        before = await self.parts.store.served_before(app.name, serving)
+        if before is None:
+            raise RefusedError(
+                f"{app.name}: no release before {serving} is in the history",
+                remedy=f"name one: bluegreen rollback {app.name} --to VERSION",
+            )
+        return before

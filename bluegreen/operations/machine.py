@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bluegreen.errors import BluegreenError, IllegalTransitionError, StoreError
-from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState
+from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState, Slot
 from bluegreen.operations.run import Interruption, Phase, Run
 
 log = logging.getLogger(__name__)
@@ -75,8 +75,9 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
         return run.operation  # the watch goes on in the next daemon
     if switched and run.interruption is not None and error is None:
         # Traffic has moved, and an operator has decided: there is nothing to undo.
-        await _close_open_phases(run)
-        return await _finish(run, _ended_by_operator(run), _reason(run, error))
+        # The phase it was in ends in the same transaction: half of that would look like an illness.
+        in_it = [name for name, state in run.recorded.items() if state is PhaseState.INTENT]
+        return await _finish(run, _ended_by_operator(run), _reason(run, error), open_phase=in_it)
     went_back = await undo(run, phases)
     return await _finish(run, _outcome(run, error, run.switched and went_back), _reason(run, error))
 
@@ -159,12 +160,6 @@ async def _catch_up(run: Run) -> None:
         del run.unrecorded[0]
 
 
-async def _close_open_phases(run: Run) -> None:
-    for name, state in list(run.recorded.items()):
-        if state is PhaseState.INTENT:
-            await _record_if_possible(run, name, PhaseState.FAILED)
-
-
 def _because(run: Run) -> str:
     return run.interruption.value if run.interruption else "it failed"
 
@@ -207,14 +202,23 @@ def _reason(run: Run, error: BluegreenError | None) -> OperationError:
             message=run.interruption.value,
             remedy=f"see where it stands: bluegreen status {run.app.name}",
         )
-    if run.app.parts.traffic.read(run.app.name).closed:
+    closed = run.app.parts.traffic.read(run.app.name).closed
+    if closed:
         serving = None
     return OperationError(
         kind=run.interruption.name.lower() if run.interruption else "interrupted",
         message=f"{_because(run) if run.interruption else 'the daemon ended in the middle'}; "
-        + (f"{serving} serves {run.app.slots[serving].label}" if serving else _BEFORE_TRAFFIC),
+        + _whereabouts(run, serving, closed=closed),
         remedy=f"see where it stands: bluegreen status {run.app.name}",
     )
+
+
+def _whereabouts(run: Run, serving: Slot | None, *, closed: bool) -> str:
+    if serving is not None:
+        return f"{serving} serves {run.app.slots[serving].label}"
+    if closed and run.app.active is not None:
+        return "it is out of service"
+    return _BEFORE_TRAFFIC
 
 
 def _unexpected(error: Exception) -> UnexpectedError:
@@ -224,16 +228,29 @@ def _unexpected(error: Exception) -> UnexpectedError:
     )
 
 
-async def _finish(run: Run, state: OperationState, error: OperationError | None) -> Operation:
-    """Record the outcome; on a full disk, as soon as there is room again."""
+async def _finish(
+    run: Run,
+    state: OperationState,
+    error: OperationError | None,
+    *,
+    open_phase: Sequence[PhaseName] = (),
+) -> Operation:
+    """Record the outcome; on a full disk, as soon as there is room again.
+
+    ``open_phase`` is none, or the one that the operation was in: recorded as failed with it.
+    """
+    phase: tuple[PhaseName, PhaseState, dict[str, Any]] | None = None
+    if open_phase:
+        phase = (open_phase[0], PhaseState.FAILED, {})
     while True:
         try:
             await _catch_up(run)
             run.operation = await asyncio.shield(
                 run.app.parts.store.finish_operation(
-                    run.operation.id, state, error=error, slots=list(run.app.slots.values())
+                    run.operation.id, state,
+                    error=error, phase=phase, slots=list(run.app.slots.values()),
                 )
-            )
+            )  # fmt: skip
         except IllegalTransitionError:
             raise
         except StoreError as failed:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bluegreen.errors import BluegreenError
+from bluegreen.errors import BluegreenError, TrafficError
 from bluegreen.model import (
     Lane,
     Operation,
@@ -30,6 +30,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.phases.switch import switched_to
+from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.slot_records import record_from_data
@@ -37,6 +38,7 @@ from bluegreen.operations.switching import slots_after
 
 log = logging.getLogger(__name__)
 
+RETRY = 2.0  # seconds between attempts to settle what an earlier daemon has left
 DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
 
 
@@ -75,20 +77,21 @@ async def _unit_or_notice(app: AppRuntime, slot: Slot, service: str) -> ServiceU
         )
 
 
-async def recover(desk: Desk) -> None:
+async def recover(desk: Desk, names: Collection[str]) -> None:
     """Let what serves run; finish or undo each operation that was left; warm the idle slots.
 
-    Returns when all of it is under way: what takes time goes on as operations of their own.
+    Of the apps ``names``. Returns when all of it is under way: what takes time goes on as
+    operations of their own, and what fails is tried again.
     """
-    for app in desk.apps.values():
+    apps = [desk.apps[name] for name in names]
+    for app in apps:
         await _start_active(desk, app)
     for operation in await desk.parts.store.unfinished():
-        left = desk.apps.get(operation.app)
-        if left is None:
+        if operation.app in names:
+            await _recover_or_say(desk, desk.apps[operation.app], operation)
+        elif operation.app not in desk.apps:
             log.warning("operation %d is of %s, which is gone", operation.id, operation.app)
-        else:
-            await _recover_or_say(desk, left, operation)
-    for app in desk.apps.values():
+    for app in apps:
         if desk.running(app.name) is None:
             await desk.warmth.keep(app)
 
@@ -96,18 +99,51 @@ async def recover(desk: Desk) -> None:
 async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> None:
     """One app's trouble keeps no other app from being served."""
     try:
-        if operation.lane is Lane.SWITCH:
-            await _settle_switch(desk, app, operation)
+        await _recover_one(desk, app, operation)
+    except Exception as error:
+        await _say(app, operation, error)
+        name = f"recover operation {operation.id} of {app.name}"
+        desk.later(_recover_later(desk, app, operation, str(error)), name=name)
+
+
+async def _recover_later(desk: Desk, app: AppRuntime, operation: Operation, said: str) -> None:
+    """Until it is settled the app is busy with it, so it is tried again and again."""
+    while desk.apps.get(app.name) is app:
+        await asyncio.sleep(RETRY)
+        try:
+            await _recover_one(desk, app, operation)
+        except Exception as error:
+            if str(error) != said:
+                said = str(error)
+                await _say(app, operation, error)
         else:
-            await _recover_operation(desk, app, operation)
-    except BluegreenError as error:
-        log.error("operation %d of %s: %s", operation.id, app.name, error.message)
-        await app.parts.note(app.name, operation.id, "warning", message=error.message)
+            return
+
+
+async def _say(app: AppRuntime, operation: Operation, error: Exception) -> None:
+    expected = isinstance(error, BluegreenError)
+    log.error(
+        "operation %d of %s is not settled yet: %s", operation.id, app.name, error,
+        exc_info=None if expected else error,
+    )  # fmt: skip
+    message = f"operation {operation.id} is not settled yet: {error}"
+    await app.parts.note(app.name, operation.id, "warning", message=message)
+
+
+async def _recover_one(desk: Desk, app: AppRuntime, operation: Operation) -> None:
+    try:
+        await desk.parts.traffic.agree(app.settings)
+    except TrafficError as error:
+        # nginx will serve what the marker says as soon as it serves at all.
+        await _say(app, operation, error)
+    if operation.lane is Lane.SWITCH:
+        await _settle_switch(desk, app, operation)
+    else:
+        await _recover_operation(desk, app, operation)
 
 
 async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> None:
     """An instant switch: the marker says whether it happened."""
-    await desk.parts.traffic.agree(app.settings)
     to = operation.slot
     if to is not None and app.active is to:
         slots = slots_after(app, to)
@@ -132,7 +168,6 @@ async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> N
 
 
 async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) -> None:
-    await desk.parts.traffic.agree(app.settings)
     records = await desk.parts.store.phases(operation.id)
     run = _run_from(app, operation, records)
     log.info("operation %d of %s was in %s", operation.id, app.name, _last_phase(records))
@@ -204,9 +239,27 @@ async def _start_active(desk: Desk, app: AppRuntime) -> None:
     serving = app.slots[traffic.active]
     if serving.state is SlotState.COLD:
         app.slots[traffic.active] = replace(serving, state=SlotState.STARTING)
+    if not app.is_ready(traffic.active):
+        name = f"prove {app.name} {traffic.active}"
+        desk.later(_prove(app, traffic.active), name=name)
+
+
+async def _prove(app: AppRuntime, slot: Slot) -> None:
+    """Until it is proved, the slot that serves after a reboot is no place to switch back to."""
+    logs = app.layout.operation_logs(app.slots[slot].operation or 0)
+    try:
+        await gate_again(app, slot, logs, lambda _: None)
+    except BluegreenError as error:
+        message = f"{slot} serves and is not well: {error.message}"
+        log.error("%s: %s", app.name, message)
+        await app.parts.note(app.name, None, "warning", message=message)
 
 
 async def _start_services(app: AppRuntime, slot: Slot) -> None:
+    """What does not run any more is started, and has to pass its gate before it is ready again."""
+    record = app.slots[slot]
+    if record.state is SlotState.HOT and not app.is_running(slot):
+        app.slots[slot] = replace(record, state=SlotState.STARTING, gated_by=None)
     try:
         await app.start_services(slot)
     except BluegreenError as error:

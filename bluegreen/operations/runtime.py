@@ -115,6 +115,14 @@ class AppRuntime:
         ]
         return known + others
 
+    def services(self, slot: Slot) -> tuple[str, ...]:
+        """What the slot's release was started with, of what the app file still names.
+
+        What the app file names since then comes with the next deploy, through its gate.
+        """
+        held = self.slots[slot].services
+        return tuple(name for name in self.settings.services if not held or name in held)
+
     def is_ready(self, slot: Slot) -> bool:
         """Whether traffic may go there this instant: gated, and running ever since."""
         return self.slots[slot].state is SlotState.HOT and all(
@@ -173,7 +181,7 @@ class AppRuntime:
     def units(self, slot: Slot) -> list[ServiceUnit]:
         """The units of the release that the slot holds. Reads secret files: blocking."""
         record = self.slots[slot]
-        return [self.unit(slot, service, record) for service in self.settings.services]
+        return [self.unit(slot, service, record) for service in self.services(slot)]
 
     async def start_services(self, slot: Slot) -> None:
         """Start every service of a slot that does not run yet. Raises SupervisorError."""
@@ -219,19 +227,20 @@ class AppRuntime:
     def target(self, slot: Slot, logs: Path) -> Target:
         """The slot as its gate sees it. Reads secret files: blocking."""
         record = self.slots[slot]
-        units = {unit.key.service: unit for unit in self.units(slot)}
+        names = tuple(self.settings.services)
+        units = {name: self.unit(slot, name, record) for name in names}
         version, tree = record.version or "", record.tree or self.layout.trees
         return Target(
             app=self.name,
             slot=slot,
             version=version,
-            services=tuple(self.settings.services),
+            services=self.services(slot),
             view=SlotView(self, slot),
             values={
                 name: slot_values(
                     self.settings, self.layout, slot, version=version, tree=tree, service=name
                 )
-                for name in self.settings.services
+                for name in names
             },
             tree=tree,
             environment={name: unit.env for name, unit in units.items()},

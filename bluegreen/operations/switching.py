@@ -7,7 +7,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 
-from bluegreen.errors import StoreError, TrafficError
+from bluegreen.errors import BluegreenError, BusyError, StoreError
 from bluegreen.model import (
     Lane,
     Operation,
@@ -19,8 +19,9 @@ from bluegreen.model import (
     Slot,
     SlotRecord,
 )
-from bluegreen.operations.machine import as_reason
+from bluegreen.operations.machine import UnexpectedError, as_reason
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.store import DuplicateKeyError
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Attempt:
     by: Requester
     key: str | None
     operation: Operation | None = None
-    error: TrafficError | None = None
+    error: BluegreenError | None = None
 
 
 def slots_after(app: AppRuntime, to: Slot) -> list[SlotRecord]:
@@ -74,13 +75,20 @@ async def switch_now(app: AppRuntime, to: Slot, by: Requester, key: str | None) 
             warnings = (failed.message,)
     try:
         warnings += await app.move_traffic(to)
-    except TrafficError as error:
-        attempt.error = error
+    except Exception as error:
+        attempt.error = error if isinstance(error, BluegreenError) else _unexpected(error)
         await _record_if_possible(app, attempt)
         raise
     app.slots.update({record.slot: record for record in slots_after(app, to)})
     warnings += await _record_if_possible(app, attempt)
     return Switched(operation=attempt.operation, to=to, warnings=warnings)
+
+
+def _unexpected(error: Exception) -> UnexpectedError:
+    return UnexpectedError(
+        f"the switch failed unexpectedly, {type(error).__name__}: {error}",
+        remedy="this is a defect of bluegreen: please report it with what the daemon's log says",
+    )
 
 
 async def _begin(app: AppRuntime, attempt: Attempt) -> Operation:
@@ -135,7 +143,10 @@ async def record_late(app: AppRuntime) -> None:
             operation = attempt.operation or await _begin(app, attempt)
             attempt.operation = operation
             await _finish(app, attempt, operation)
-        except StoreError as failed:
+        except (StoreError, BusyError) as failed:
+            if isinstance(failed, DuplicateKeyError):
+                # An attempt that was given up has come through after all, and ended as cancelled.
+                attempt.key = None
             log.warning("a switch of %s is not recorded yet: %s", app.name, failed.message)
         else:
             del app.unrecorded[0]

@@ -101,7 +101,11 @@ class Warmth:
         await asyncio.sleep(max(0.0, until - time.time()))
         async with app.commit:
             record = app.slots[slot]
-            if app.active is slot or record.state is not SlotState.HOT or record.hot_until != until:
+            if app.active is slot or record.hot_until != until:
+                return
+            # One that was to be warmed up again and is not: its time was over before that.
+            given_up = record.state is SlotState.STARTING and app.warming is None
+            if record.state is not SlotState.HOT and not given_up:
                 return
             await app.save_slot(cold(record))
         await app.stop_services(slot)

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,7 +128,7 @@ class Database:
             raise
         return cls(path, writer, reader, checkpointer, staged)
 
-    async def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    async def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """The rows of one query. Raises StoreError."""
         self._require_open()
         try:

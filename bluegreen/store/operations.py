@@ -40,6 +40,27 @@ NEWEST_OF_APP = (
     "SELECT * FROM operations_now WHERE app = ? AND id < coalesce(?, 9223372036854775807)"
     " ORDER BY id DESC LIMIT ?"
 )
+# What served before the present version began to: that was when it was last deployed, or, without
+# a deploy of it, when traffic first moved there. Going back to it later does not count, so that
+# one rollback after the other goes further back. By the index on app and id, up to the first hit.
+SERVED_BEFORE = """
+    WITH moves AS NOT MATERIALIZED (
+        SELECT o.id, o.kind, o.version FROM operations_now AS o
+        WHERE o.app = :app AND o.state IN ('succeeded', 'cancelled') AND (
+            SELECT state FROM phases WHERE operation = o.id AND phase = 'switch'
+            ORDER BY id DESC LIMIT 1
+        ) = 'done'
+    )
+    SELECT version FROM moves WHERE version <> :serving AND id < coalesce(
+        (
+            SELECT id FROM moves WHERE version = :serving AND kind = 'deploy'
+            ORDER BY id DESC LIMIT 1
+        ),
+        (SELECT id FROM moves WHERE version = :serving ORDER BY id LIMIT 1),
+        9223372036854775807
+    )
+    ORDER BY id DESC LIMIT 1
+"""
 _LATEST_PHASE = "SELECT phase FROM phases WHERE operation = ? ORDER BY id DESC LIMIT 1"
 
 

@@ -212,6 +212,12 @@ class Store:
         rows = await self._database.read(operation_rows.BY_KEY, (app, key))
         return operation_rows.to_operation(rows[0]) if rows else None
 
+    async def served_before(self, app: str, serving: str | None) -> str | None:
+        """The version that traffic was on before ``serving`` began to serve; see the query."""
+        named = {"app": app, "serving": serving or ""}
+        rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
+        return rows[0]["version"] if rows else None
+
     async def holder(self, app: str, lane: Lane) -> Operation | None:
         """The operation that is running in that lane."""
         rows = await self._database.read(operation_rows.HOLDER, (app, lane))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
@@ -40,6 +40,9 @@ class TrafficControl:
         # Whoever changes what nginx loads; a switch by marker does not.
         self._loading_lock = asyncio.Lock()
         self._opened: tuple[Planner, Loading] | None = None
+        # What nginx is to serve, and whether it was ever brought to.
+        self._wanted: Mapping[str, AppSettings] = {}
+        self._published = False
 
     async def open(self, apps: Sequence[AppSettings]) -> None:
         """Publish ``apps``; with an nginx of our own, start it or find it running."""
@@ -49,7 +52,28 @@ class TrafficControl:
             Planner(self._layout, build, own_nginx=self._own_nginx),
             Loading(kind(build, self._layout), self._confirmation),
         )
+        self._wanted = {settings.name: settings for settings in apps}
         await self.publish(apps)
+
+    async def revive(self) -> bool:
+        """Have nginx serve again: one of our own that has ended, or any that refused at first.
+
+        Returns whether that was needed. Raises TrafficError when it still does not.
+        """
+        if self._published and not await self._loading.is_down():
+            return False
+        await self.publish(list(self._wanted.values()))
+        return True
+
+    def meddled_with(self, apps: Iterable[str]) -> list[str]:
+        """Those whose markers say what bluegreen never lets them say. Blocking, and quick."""
+        found = []
+        for app in apps:
+            markers = self._planner.markers(app)
+            named = len(markers.present())
+            if named > 1 or (named == 0 and not markers.closed):
+                found.append(app)
+        return found
 
     @property
     def is_open(self) -> bool:
@@ -67,7 +91,8 @@ class TrafficControl:
         async def work() -> None:
             async with self._loading_lock:
                 await self._change(by_name)
-                self._apps = by_name
+                self._apps = self._wanted = by_name
+                self._published = True
 
         await uninterrupted(work(), name="publish")
 
@@ -96,7 +121,7 @@ class TrafficControl:
     async def agree(self, settings: AppSettings) -> None:
         """Make the files and nginx follow the marker, whatever was interrupted.
 
-        Of two markers, the slot that nginx serves keeps its own. Raises TrafficError.
+        Of two markers, that of the slot last switched to stays. Raises TrafficError.
         """
         await uninterrupted(self._agree(settings), name=f"agree {settings.name}")
 
@@ -193,9 +218,6 @@ class TrafficControl:
         name = settings.name
         async with self._loading_lock:
             traffic = self._planner.traffic(name)
-            answer = await self._answer(name)
-            if answer and len(self._planner.markers(name).present()) > 1:
-                traffic = Traffic(active=answer.slot, closed=traffic.closed)
             try:
                 await asyncio.to_thread(self._planner.repair_markers, name, traffic)
             except OSError as error:

@@ -63,7 +63,7 @@ class Loading:
         Does not wait for the effect. Failures go to the log.
         """
         try:
-            if self._nginx.is_configured and (attempted or await self._is_down()):
+            if self._nginx.is_configured and (attempted or await self.is_down()):
                 await self._start_or_reload()
         except TrafficError as error:
             log.error("%s", "; ".join(error.lines()))
@@ -73,13 +73,14 @@ class Loading:
         if isinstance(self._nginx, OwnNginx):
             await self._nginx.stop()
 
-    async def _is_down(self) -> bool:
+    async def is_down(self) -> bool:
+        """Whether an nginx of our own does not run."""
         if not isinstance(self._nginx, OwnNginx):
             return False  # others see to the host's
         return await asyncio.to_thread(self._nginx.master) is None
 
     async def _start_or_reload(self) -> None:
-        if isinstance(self._nginx, OwnNginx) and await self._is_down():
+        if isinstance(self._nginx, OwnNginx) and await self.is_down():
             await self._nginx.start()
         else:
             await self._nginx.reload()

@@ -64,9 +64,11 @@ class OwnNginx(HostNginx):
     async def reload(self) -> None:
         await asyncio.to_thread(remove_stale_sockets, self._layout)
         master = await asyncio.to_thread(self.master)
-        if master is None:
-            raise TrafficError("nginx does not run", remedy="start it again with: bluegreen reload")
-        master.send_signal(signal.SIGHUP)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end as we look
+            if master is not None:
+                master.send_signal(signal.SIGHUP)
+                return
+        raise TrafficError("nginx does not run", remedy="start it again with: bluegreen reload")
 
     async def stop(self) -> None:
         """End it: gracefully, then at once, then by force; each within 5 s."""

@@ -195,8 +195,9 @@ class Planner:
             markers.restore(traffic)
 
     def _make_directories(self, plan: Plan) -> None:
-        if not self._layout.run.is_dir():
-            self._layout.run.mkdir(parents=True, mode=0o750)
+        # Open to all: below it are the apps' sockets, to which nginx's workers connect as a user
+        # of their own. Who may use the daemon is a matter of its own socket's mode.
+        self._layout.run.mkdir(parents=True, exist_ok=True)
         for name in plan.apps:
             self._layout.app(name).run.mkdir(parents=True, exist_ok=True)
             markers = self.markers(name)

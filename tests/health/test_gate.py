@@ -92,6 +92,13 @@ async def test_with_healthy_for_0_one_pass_is_enough(slot: FakeSlot, server: Ser
     assert server.asked == 1
 
 
+async def test_a_service_that_the_release_was_not_started_with_is_not_probed(
+    slot: FakeSlot, server: Server
+) -> None:
+    await run_gate(slot, gate(HTTP, {**HTTP, "service": "added"}), healthy_for=0)
+    assert {result.service for result in slot.results} == {"api"}
+
+
 async def test_a_failure_in_the_window_starts_it_again(slot: FakeSlot, server: Server) -> None:
     server.status = lambda asked: 500 if asked == 2 else 200
     failed_at = 0.0

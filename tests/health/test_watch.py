@@ -51,6 +51,23 @@ async def test_with_no_time_left_each_probe_is_still_asked_once(
     assert server.asked == 1
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+async def test_its_time_is_not_over_while_the_last_answer_was_bad(
+    slot: FakeSlot, server: Server, seconds: float
+) -> None:
+    server.status = lambda _: 500
+    with pytest.raises(GateError, match="3 times in a row"):
+        await keep(slot, watch(interval="40ms", failures=3), PROBE, seconds=seconds)
+
+
+async def test_a_bad_answer_at_its_end_may_still_be_followed_by_a_good_one(
+    slot: FakeSlot, server: Server
+) -> None:
+    server.status = lambda asked: 500 if asked < 2 else 200
+    await keep(slot, watch(failures=3), PROBE, seconds=0.0)
+    assert server.asked == 2
+
+
 async def test_fewer_failures_in_a_row_than_allowed_are_borne(
     slot: FakeSlot, server: Server
 ) -> None:

@@ -81,6 +81,38 @@ async def test_a_corrupt_store_is_put_aside_and_the_app_serves_on(empty: Stack) 
     assert await served_version(empty) == "v1"
 
 
+async def test_a_lost_history_is_said_until_a_reload_and_the_idle_slot_runs_on(
+    empty: Stack,
+) -> None:
+    empty.write_app(services=API, watch="0.1s")
+    await empty.serve()
+    await empty.deploy("v1")
+    await empty.deploy("v2")
+    idle = "blue" if empty.marker() == "green" else "green"
+    pid = await api_pid(empty, idle)
+    for what in ("damaged", "gone"):
+        await empty.kill()
+        for path in empty.layout.database.parent.glob("bluegreen.db*"):
+            path.write_bytes(b"garbage" * 2000) if what == "damaged" else path.unlink()
+        await empty.serve()
+        await empty.kill()
+        await empty.serve()
+        for arguments in (["status"], ["status", "monitor"]):
+            assert f"{what} " in (await empty.cli(*arguments)).out.splitlines()[0]
+        (warning,) = (await empty.cli("status", "--json")).document["warnings"]
+        assert "bluegreen reload" in warning
+        assert await api_pid(empty, idle) == pid
+
+        async def ready() -> bool:
+            return bool((await empty.status())["slots"][idle]["ready"])
+
+        await eventually(ready, "the idle slot has passed its probes again")
+        assert (await empty.cli("reload")).status == 0
+        assert (await empty.cli("status", "--json")).document["warnings"] == []
+    assert (await empty.cli("switch", "back")).status == 0
+    assert await served_version(empty) == "v1"
+
+
 async def test_changed_settings_restart_nothing_when_the_daemon_is_restarted(
     empty: Stack,
 ) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 
 import psutil
+import pytest
 
+from bluegreen.model import Slot
 from bluegreen.traffic.rendering import pid_file
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
-from tests.stack import Stack
-from tests.visits import served_version
+from tests.operations.killing import APP, Point, kill_at
+from tests.stack import Stack, eventually
+from tests.visits import served_version, visit
 
 
 def break_another_site(stack: Stack) -> None:
@@ -46,20 +51,75 @@ async def test_a_switch_by_reload_that_nginx_refuses_is_no_switch(empty: Stack) 
     assert (await history_of(empty))[0]["state"] == "failed"
 
 
-async def test_without_nginx_nothing_is_switched_until_it_is_back(deployed: Stack) -> None:
-    await deployed.deploy("v2")
-    serving = deployed.marker()
-    master = psutil.Process(int(pid_file(deployed.layout).read_text()))
+async def kill_nginx(stack: Stack) -> None:
+    master = psutil.Process(int(pid_file(stack.layout).read_text()))
     nginx = [master, *master.children()]
     for process in nginx:
         os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs(nginx, 10)
+    await asyncio.to_thread(psutil.wait_procs, nginx, 10)
+
+
+async def warnings_of(stack: Stack) -> list[str]:
+    document: dict[str, list[str]] = json.loads((await stack.cli("status", "--json")).out)
+    return document["warnings"]
+
+
+async def test_an_nginx_that_ends_is_started_again(deployed: Stack) -> None:
+    await kill_nginx(deployed)
+    await agreement(deployed)  # which waits for nginx to say what the marker says
+    assert await served_version(deployed) == "v1"
+    assert await warnings_of(deployed) == []
+
+
+async def test_without_nginx_nothing_is_switched_until_it_is_back(deployed: Stack) -> None:
+    await deployed.deploy("v2")
+    serving = deployed.marker()
+    break_another_site(deployed)
+    await kill_nginx(deployed)
+
+    async def said() -> bool:
+        return any("nginx does not accept" in warning for warning in await warnings_of(deployed))
+
+    await eventually(said, "status says that nginx does not start")
     answer = await deployed.cli("switch", "back")
     assert answer.status == 1
     assert "nginx does not answer" in answer.err
     assert deployed.marker() == serving
     assert (await history_of(deployed))[0]["state"] == "failed"
-    assert (await deployed.cli("reload")).status == 0
+    (deployed.layout.config / "nginx" / "other.conf").unlink()
+    await agreement(deployed)  # by itself, no one reloads
+    assert (await deployed.cli("switch", "back")).status == 0
+    assert await served_version(deployed) == "v1"
+
+
+async def test_what_a_daemon_left_is_settled_though_nginx_does_not_start(
+    deployed: Stack,
+) -> None:
+    await deployed.deploy("v2")
+    point = Point(step="switch intent", moved=False, ends=None)
+    await kill_at(deployed, point, f"{APP}/switch", {"to": "back"})
+    await kill_nginx(deployed)
+    break_another_site(deployed)
+    await deployed.serve()
+    assert (await history_of(deployed))[0]["state"] == "interrupted"
+    (deployed.layout.config / "nginx" / "other.conf").unlink()
     await agreement(deployed)
     assert (await deployed.cli("switch", "back")).status == 0
     assert await served_version(deployed) == "v1"
+
+
+@pytest.mark.parametrize("meddling", ["both", "neither"])
+async def test_markers_that_were_meddled_with_are_put_right(deployed: Stack, meddling: str) -> None:
+    serving = Slot(deployed.marker())
+    markers = deployed.layout.app("monitor").traffic
+    if meddling == "both":
+        (markers / serving.other).touch()
+    else:
+        (markers / serving).unlink()
+    await eventually(lambda: one_marker(deployed), "one marker is left")
+    await agreement(deployed)
+    assert (await visit(deployed))[0] == 200
+
+
+def one_marker(stack: Stack) -> bool:
+    return len(list(stack.layout.app("monitor").traffic.iterdir())) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -18,7 +19,7 @@ from bluegreen.model import Slot
 from bluegreen.traffic.rendering import pid_file
 from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, status_of
-from tests.operations.killing import APP, Point, kill_at, kill_service
+from tests.operations.killing import APP, Point, is_watched, kill_at, kill_service
 from tests.stack import Stack, eventually
 from tests.visits import served_version, visit
 
@@ -49,6 +50,46 @@ async def test_after_a_reboot_the_right_slot_serves_and_the_other_is_hot_again(
     assert status["switch_back"]["how"] == "instant"
     assert (await deployed.cli("switch", "back")).status == 0
     assert await served_version(deployed) == "v2"
+
+
+async def rebooted_in_the_watch(stack: Stack, *, start: str) -> None:
+    """v2 is watched for a minute, and both slots take a while to start again."""
+    stack.write_app(services=("api",), watch="0.1s")
+    await stack.serve()
+    await stack.deploy("v1")
+    path = stack.write_app(services=("api",), watch="60s")
+    slowly = rf"""command = "/bin/sh -c '{start}; exec \1'" """
+    path.write_text(re.sub(r'command = "(.*)"', slowly, path.read_text()))
+    assert (await stack.cli("reload")).status == 0
+    await kill_at(
+        stack, Point(step="watch intent", moved=True, ends=None),
+        f"{APP}/deployments", {"version": "v2"},
+    )  # fmt: skip
+    await power_off(stack)
+    await stack.serve()
+
+
+async def test_a_release_that_starts_slowly_after_a_reboot_is_not_ill(empty: Stack) -> None:
+    await rebooted_in_the_watch(empty, start="sleep 2")
+    serving = empty.marker()
+
+    async def well_again() -> bool:
+        state: str = (await empty.status())["slots"][serving]["state"]
+        return state == "hot"
+
+    await eventually(well_again, "what serves has passed its gate again")
+    assert empty.marker() == serving
+    assert (await empty.status())["operation"]["phase"] == "watch"
+    assert await served_version(empty) == "v2"
+
+
+async def test_after_a_reboot_nothing_is_switched_to_before_it_is_up(empty: Stack) -> None:
+    await rebooted_in_the_watch(empty, start="sleep 2")
+    assert (await empty.status())["switch_back"]["how"] == "start"
+    answer = await empty.cli("switch", "back")
+    assert answer.status == 0, answer.err
+    assert (await visit(empty))[0] == 200
+    assert await served_version(empty) == "v1"
 
 
 async def test_an_app_out_of_service_stays_so_across_a_reboot(deployed: Stack) -> None:
@@ -188,3 +229,19 @@ async def test_of_twenty_deploys_at_once_one_runs_and_the_others_hear_whose(
     await agreement(deployed)
     assert await served_version(deployed) == "v2"
     assert len(await history_of(deployed)) == 2
+
+
+async def test_a_cancel_in_the_watch_is_recorded_whole_or_not_at_all(empty: Stack) -> None:
+    empty.write_app(services=("api",), watch="0.1s")
+    await empty.serve()
+    await empty.deploy("v1")
+    empty.write_app(services=("api",), watch="60s")
+    assert (await empty.cli("reload")).status == 0
+    await ask(empty, "POST", f"{APP}/deployments", {"version": "v2"})
+    await eventually(lambda: is_watched(empty), "the release is watched")
+    point = Point(step="watch failed", moved=True, ends="cancelled")
+    await kill_at(empty, point, f"{APP}/cancel", {})
+    await empty.serve()
+    await agreement(empty)
+    assert (await history_of(empty))[0]["state"] == "cancelled"
+    assert await served_version(empty) == "v2"

@@ -73,6 +73,22 @@ async def test_a_broken_version_is_refused(
     assert f" {phase} failed" in failed[0]
 
 
+async def test_files_of_the_environment_that_are_missing_are_told_before_anything_is_built(
+    empty: Stack,
+) -> None:
+    path = empty.write_app(services=("api",))
+    text = path.read_text().replace("[env]\n", '[env]\nS = { file = "/nowhere/s" }\n', 1)
+    own = '[services.api]\nenv_file = "/nowhere/api.env"\n'
+    path.write_text(text.replace("[services.api]\n", own, 1))
+    await empty.serve()
+    answer = await empty.cli("deploy", "monitor", "v1")
+    assert answer.status == 1
+    assert "env.S: the secret file /nowhere/s cannot be read" in answer.err
+    assert "services.api.env_file: the env file /nowhere/api.env cannot be read" in answer.err
+    assert "preflight failed" in answer.out
+    assert "fetch" not in answer.out
+
+
 async def test_a_release_that_crashes_in_the_watch_is_switched_back(empty: Stack) -> None:
     empty.write_app(env={"MONITOR_CRASH_AFTER": "3"}, watch="8s")
     await empty.serve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -98,6 +99,34 @@ async def test_a_rollback_without_a_version_takes_the_release_before(deployed: S
     assert await served_version(deployed) == "v1"
 
 
+async def test_a_rollback_goes_to_what_served_before_not_to_what_was_left(
+    empty: Stack,
+) -> None:
+    empty.write_app(watch="500ms")
+    await empty.serve()
+    assert (await empty.cli("rollback", "monitor", "--to", "v1")).status == 0
+    await empty.deploy("v2")
+    assert (await empty.cli("rollback", "monitor")).status == 0
+    assert await served_version(empty) == "v1"
+    await empty.deploy("v3-slow-stop")
+    assert (await empty.cli("rollback", "monitor")).status == 0
+    assert await served_version(empty) == "v1"
+
+
+async def test_a_rollback_needs_no_tag_while_the_tree_is_there(deployed: Stack) -> None:
+    commit = (await deployed.status())["slots"]["blue"]["commit"]
+    await deployed.deploy("v2")
+    forget = ["git", "-C", str(deployed.repository), "tag", "-d", "v1"]
+    await asyncio.to_thread(lambda: subprocess.run(forget, check=True))
+    answer = await deployed.cli("rollback", "monitor", "--to", "v1")
+    assert answer.status == 0, answer.out + answer.err
+    assert "tree built from v1 is used" in answer.out
+    assert await served_version(deployed) == "v1"
+    newest, *_ = await deployed.operations()
+    assert newest["commit"] == commit
+    assert (await deployed.cli("deploy", "monitor", "v1")).status == 1
+
+
 async def test_a_restart_moves_the_same_commit_over(deployed: Stack) -> None:
     before = deployed.marker()
     async with visitors(deployed):
@@ -166,6 +195,19 @@ async def test_a_version_that_looks_like_an_option_is_refused(deployed: Stack) -
     answer = await deployed.cli("deploy", "monitor", "--", "--upload-pack=touch /tmp/owned")
     assert answer.status == 2
     assert len(await deployed.operations()) == 1
+
+
+async def test_a_socket_that_was_removed_is_told_from_a_daemon_that_does_not_run(
+    served: Stack,
+) -> None:
+    served.layout.control_socket.unlink()
+    answer = await served.cli("status")
+    assert answer.status == 3
+    assert served.daemon is not None
+    assert f"a daemon (pid {served.daemon.pid}) runs" in answer.err
+    assert "the apps stay up" in answer.err
+    await served.kill()
+    assert "no daemon answers" in (await served.cli("status")).err
 
 
 async def test_without_a_daemon_a_command_ends_with_3(empty: Stack) -> None:

@@ -256,3 +256,56 @@ async def test_operations_are_numbered_from_where_the_daemon_says(path: Path) ->
     assert (await deploy(store)).id == 42
     assert (await switch(store)).id == 43
     await store.close()
+
+
+async def served(
+    store: Store, version: str, state: OperationState, *ends: PhaseState,
+    kind: OperationKind = OperationKind.DEPLOY,
+) -> None:  # fmt: skip
+    """Record a release that got as far as its switch."""
+    operation = await store.create_operation(
+        app="shop", kind=kind, lane=Lane.RELEASE, version=version,
+        slot=Slot.GREEN, from_slot=Slot.BLUE, requested_by=ALICE,
+    )  # fmt: skip
+    for step in (PhaseState.INTENT, *ends):
+        await store.record_phase(operation.id, PhaseName.SWITCH, step)
+    await store.finish_operation(operation.id, state)
+
+
+async def test_what_served_before_is_what_traffic_was_moved_to_and_left_on(store: Store) -> None:
+    done = (OperationState.SUCCEEDED, PhaseState.DONE)
+    assert await store.served_before("shop", "v1") is None
+    await served(store, "v1", *done)
+    assert await store.served_before("shop", "v1") is None
+    await served(store, "v2", *done)
+    assert await store.served_before("shop", "v2") == "v1"
+    await served(store, "v1", *done, kind=OperationKind.ROLLBACK)
+    assert await store.served_before("shop", "v1") is None
+    await served(store, "v3", *done)
+    assert await store.served_before("shop", "v3") == "v1"
+    undone = (PhaseState.DONE, PhaseState.UNDOING, PhaseState.UNDONE)
+    await served(store, "v4", OperationState.ROLLED_BACK, *undone)
+    await served(store, "v5", OperationState.FAILED, PhaseState.FAILED)
+    await served(store, "v6", OperationState.CANCELLED, *undone)
+    assert await store.served_before("shop", "v3") == "v1"
+    assert await store.served_before("blog", "v3") is None
+
+
+async def test_going_back_goes_further_back_each_time(store: Store) -> None:
+    done = (OperationState.SUCCEEDED, PhaseState.DONE)
+    await served(store, "v0", *done, kind=OperationKind.ROLLBACK)
+    for version in ("v1", "v2", "v3"):
+        await served(store, version, *done)
+    for serving, before in (("v3", "v2"), ("v2", "v1"), ("v1", "v0"), ("v0", None)):
+        assert await store.served_before("shop", serving) == before
+        if before is not None:
+            await served(store, before, *done, kind=OperationKind.SWITCH)
+
+
+async def test_what_served_before_is_found_however_much_came_after(store: Store) -> None:
+    await served(store, "v1", OperationState.SUCCEEDED, PhaseState.DONE)
+    await served(store, "v2", OperationState.SUCCEEDED, PhaseState.DONE)
+    for _ in range(250):
+        kind = OperationKind.RESTART
+        await served(store, "v2", OperationState.SUCCEEDED, PhaseState.DONE, kind=kind)
+    assert await store.served_before("shop", "v2") == "v1"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import grp
 import os
+import pwd
 import shlex
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
 from bluegreen.model import Slot
 from bluegreen.traffic.build import NginxBuild, installed_build
@@ -97,3 +100,28 @@ async def test_a_host_without_nginx_says_what_to_install(
     with pytest.raises(TrafficError, match="not installed") as caught:
         await world.control.open([world.settings()])
     assert "apt install" in caught.value.remedy
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's nginx has workers of another user")
+@pytest.mark.parametrize("user", ["root", "nobody"])
+async def test_workers_of_another_user_reach_the_apps_sockets(
+    world: World, host_nginx: NginxBuild, user: str
+) -> None:
+    configuration = world.layout.root / "host" / "nginx.conf"
+    group = grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    text = configuration.read_text()
+    configuration.write_text(text.replace("user root;", f"user {user} {group};"))
+    world.layout.root.chmod(0o755)  # as / is
+    world.layout.run.rmdir()  # made by bluegreen, as at its first start
+    data = world.settings().model_dump(by_alias=True, exclude_unset=True)
+    sockets = {slot: f"{slot}.sock" for slot in ("blue", "green")}
+    data["services"] = {"web": {"command": "true", "sockets": sockets}}
+    settings = AppSettings.model_validate(data)
+    await start(host_nginx)
+    await world.control.open([settings])
+    socket = world.layout.app("shop").run / "blue.sock"
+    async with Backend("blue", socket=socket).serving():
+        socket.chmod(0o666)
+        await world.control.switch(settings, Slot.BLUE)
+        assert (await ask(world.site)).body == "blue 0"
+    await world.control.close(stop_nginx=True)

@@ -55,14 +55,19 @@ class Fetch:
 
     async def _kept(self, run: Run, error: SourceError) -> Release:
         """The release as a tree that is still here holds it; else ``error`` is raised."""
-        version, commit = run.operation.version or "", run.pinned_commit
-        tree = await run.app.trees.find(run.target, version=version, commit=commit)
-        if run.operation.kind is OperationKind.DEPLOY or tree is None:
+        trees, kind, version = run.app.trees, run.operation.kind, run.operation.version or ""
+        if kind is OperationKind.ROLLBACK:
+            tree = await trees.find_version(run.target, version)
+        else:
+            tree = await trees.find(run.target, version=version, commit=run.pinned_commit)
+        held = None if tree is None else trees.info(tree)
+        if kind is OperationKind.DEPLOY or held is None:
             raise error
-        warning = f"the source has no {version} any more; the tree built from it is used"
+        warning = f"the tree built from {version} is used: {error.message}"
         return Release(
-            app=run.app.name, version=version, commit=commit, origin=str(tree), warnings=(warning,)
-        )
+            app=run.app.name, version=version, commit=held.commit, origin=str(tree),
+            warnings=(warning,),
+        )  # fmt: skip
 
     async def undo(self, run: Run) -> bool:
         return True  # the half-made tree has no stamp, and the next release reclaims it

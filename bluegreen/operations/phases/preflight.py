@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from typing import Any
 
+from bluegreen.config.environment_files import unusable_files
 from bluegreen.config.settings import Service
 from bluegreen.errors import PreflightError
 from bluegreen.health.ownership import examine
@@ -33,7 +34,7 @@ async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
 
 
 class Preflight:
-    """Ports of the idle slot, and room on the disk."""
+    """Ports of the idle slot, the files of its environment, and room on the disk."""
 
     name = PhaseName.PREFLIGHT
     leaves_nothing = True
@@ -53,6 +54,13 @@ class Preflight:
                 detail=found,
                 remedy="end the process that is named, or give the service another port in the "
                 "app file; the active slot was not touched",
+            )
+        if unusable := await asyncio.to_thread(unusable_files, app.settings):
+            raise PreflightError(
+                f"{app.name}: files that its environment comes from cannot be used",
+                detail=unusable,
+                remedy="put them there, readable for the user that runs the daemon, or correct "
+                "the app file; the active slot was not touched",
             )
         needed = await app.trees.bytes_needed()
         free = (await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)).free

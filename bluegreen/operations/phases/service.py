@@ -31,9 +31,14 @@ class Close:
         return {}
 
     async def undo(self, run: Run) -> bool:
-        async with run.app.commit:
-            if run.app.active is not None and run.app.is_ready(run.app.active):
-                await run.app.set_closed(False)
+        """Open again what still runs; it served before, whatever has restarted in it since."""
+        app = run.app
+        async with app.commit:
+            if app.active is not None and app.is_running(app.active):
+                await app.set_closed(False)
+                return True
+        message = f"{app.name} stays out of service, it does not run: bluegreen start {app.name}"
+        await run.note("warning", message=message)
         return True
 
 
@@ -75,11 +80,13 @@ class Open:
 
     async def act(self, run: Run) -> dict[str, Any]:
         async with run.app.commit:
-            await run.app.set_closed(False)
+            # Before nginx opens: what serves is never called less than hot, not even by a store
+            # that a crash has left behind.
             record = replace(
                 run.app.slots[run.target], state=SlotState.HOT, gated_by=run.operation.id
             )
             await run.app.save_slot(record)
+            await run.app.set_closed(False)
         return {"open": run.target}
 
     async def undo(self, run: Run) -> bool:

@@ -41,8 +41,9 @@ class Start:
                     f"{app.name}: traffic has moved to {slot}, which this operation was to fill",
                     remedy=f"look again and repeat it: bluegreen status {app.name}",
                 )
-            held = app.slots[slot]
-            if (held.tree, held.state) == (record.tree, SlotState.HOT) and app.is_running(slot):
+            if self._runs_already(run, record):
+                # From now on its hot time cannot end in the middle of this operation.
+                await app.save_slot(replace(app.slots[slot], hot_until=None))
                 return {"already": "running"}
             await app.save_slot(record)
         await app.stop_warming()
@@ -57,17 +58,31 @@ class Start:
         await app.start_services(slot)
         return {"slot": slot}
 
+    def _runs_already(self, run: Run, record: SlotRecord) -> bool:
+        """Whether the slot runs all of ``record``, gated; or serves it, gated or not."""
+        app, slot = run.app, run.target
+        held, traffic = app.slots[slot], app.parts.traffic.read(app.name)
+        serves = traffic.active is slot and not traffic.closed
+        return (
+            held.tree == record.tree
+            and set(record.services) <= set(app.services(slot))
+            # One in which a service has crashed since its gate is started anew.
+            and (app.is_ready(slot) or (serves and app.is_running(slot)))
+        )
+
     def _candidate(self, run: Run) -> SlotRecord:
         held = run.app.slots[run.target]
         if run.release is None or run.tree is None:  # a switch starts what the slot holds
             version, commit, tree, operation = held.version, held.commit, held.tree, held.operation
+            services = run.app.services(run.target)
         else:
             version, commit = run.release.version, run.release.commit
             tree, operation = run.tree, run.operation.id
+            services = tuple(run.app.settings.services)
         return SlotRecord(
             app=run.app.name, slot=run.target, state=SlotState.STARTING,
             version=version, commit=commit, tree=tree, operation=operation,
-            services=tuple(run.app.settings.services),
+            services=services,
         )  # fmt: skip
 
     async def undo(self, run: Run) -> bool:
@@ -85,6 +100,8 @@ class Start:
             if (held.tree, held.operation, held.state) == (
                 previous.tree, previous.operation, previous.state,
             ):  # fmt: skip
+                if held.hot_until is None and previous.hot_until is not None:
+                    await app.save_slot(replace(held, hot_until=previous.hot_until))
                 return True
             if held.version is not None:  # from now on nobody switches to it
                 await app.save_slot(replace(held, state=SlotState.STARTING, gated_by=None))

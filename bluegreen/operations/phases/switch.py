@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from bluegreen.errors import RefusedError
+from bluegreen.errors import GateError, RefusedError
 from bluegreen.model import PhaseName, PhaseState, SlotRecord, SlotState
+from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
 
 LIMIT = 60.0  # seconds
@@ -39,6 +40,11 @@ class Switch:
         async with app.commit:
             if run.interruption is not None:
                 raise asyncio.CancelledError
+            if not app.is_running(run.target):
+                raise RefusedError(
+                    f"{app.name}: {run.target} has passed its gate and does not run any more",
+                    remedy=f"see why: bluegreen status {app.name}",
+                )
             warnings = await app.move_traffic(run.target)
             run.switched = True
             if app.parts.traffic.read(app.name).closed:
@@ -53,16 +59,22 @@ class Switch:
         return data
 
     async def undo(self, run: Run) -> bool:
-        """Back to the slot that served before, if it still runs what had passed its gate."""
+        """Back to the slot that served before, if what runs there passes its gate."""
         app = run.app
+        if run.origin is not None and app.active is run.target and app.is_running(run.origin):
+            try:
+                await gate_again(app, run.origin, run.logs, run.on_probe)
+            except GateError as error:
+                message = f"{run.origin} cannot take the traffic back: {error.message}"
+                await run.note("warning", message=message)
         async with app.commit:
             if app.active is not run.target:
                 return True
             if run.origin is None:
                 return False
-            if not app.is_running(run.origin):
+            if not app.is_ready(run.origin):
                 raise RefusedError(
-                    f"{app.name}: {run.origin} does not run any more, so traffic stays "
+                    f"{app.name}: {run.origin} is not ready any more, so traffic stays "
                     f"on {run.target}",
                     remedy=f"see why: bluegreen status {app.name}",
                 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from bluegreen.health.watch import keep_watch
 from bluegreen.model import PhaseName
+from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
 
 SLACK = 60.0  # seconds beyond the watch's own time
@@ -20,7 +21,9 @@ class Watch:
     leaves_nothing = True
 
     def limit(self, run: Run) -> float:
-        return run.app.settings.watch.for_ + SLACK
+        settings = run.app.settings
+        ill = settings.watch.interval * settings.watch.failures  # until it is known to be
+        return settings.gate.deadline + settings.watch.for_ + ill + SLACK
 
     def intent(self, run: Run) -> dict[str, Any]:
         run.watch_deadline = time.time() + run.app.settings.watch.for_
@@ -30,6 +33,8 @@ class Watch:
         settings = run.app.settings
         # The clock may have jumped while the daemon was away: never longer than configured.
         left = (run.watch_deadline or time.time()) - time.time()
+        # After a reboot it is only starting, which is no illness.
+        await gate_again(run.app, run.target, run.logs, run.on_probe)
         target = await asyncio.to_thread(run.app.target, run.target, run.logs)
         await keep_watch(
             target, settings.watch, settings.watch_probes,

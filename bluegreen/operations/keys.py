@@ -1,0 +1,31 @@
+"""Idempotency keys: a request that comes again begins nothing anew."""
+
+from __future__ import annotations
+
+from bluegreen.model import Operation, OperationKind, Slot
+from bluegreen.operations.runtime import AppRuntime
+from bluegreen.store.failures import DuplicateKeyError
+
+
+async def begun_with(
+    key: str | None,
+    app: AppRuntime,
+    kind: OperationKind,
+    *,
+    version: str | None = None,
+    slot: Slot | None = None,
+) -> Operation | None:
+    """The operation that an equal request with ``key`` has begun, if any.
+
+    ``version`` and ``slot`` are those that were asked for; None: not named. Raises
+    DuplicateKeyError where the key began one of another kind, version or slot.
+    """
+    if key is None:
+        return None
+    known = await app.parts.store.by_idempotency_key(app.name, key)
+    if known is None:
+        return None
+    asked = (kind, version or known.version, slot or known.slot)
+    if asked != (known.kind, known.version, known.slot):
+        raise DuplicateKeyError(app.name, key, known.id)
+    return known

@@ -1,0 +1,34 @@
+"""A gate for what had passed one and was started anew since: after a reboot, or a crash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bluegreen.health.gate import pass_gate
+from bluegreen.model import ProbeResult, Slot, SlotState
+from bluegreen.operations.runtime import AppRuntime
+
+
+async def gate_again(
+    app: AppRuntime, slot: Slot, logs: Path, on_result: Callable[[ProbeResult], None]
+) -> None:
+    """Return once the slot is ready; one pass of each probe is enough.
+
+    ``logs`` is where its command probes write. Raises GateError when it does not get well within
+    the gate's deadline.
+    """
+    if app.is_ready(slot):
+        return
+    held = app.slots[slot]
+    target = await asyncio.to_thread(app.target, slot, logs)
+    await pass_gate(target, app.settings.gate, healthy_for=0.0, on_result=on_result)
+    async with app.commit:
+        record = app.slots[slot]
+        if record.operation == held.operation and record.state is not SlotState.COLD:
+            app.has_passed_gate(slot)
+            await app.save_slot(
+                replace(record, state=SlotState.HOT, gated_by=record.operation or 0)
+            )

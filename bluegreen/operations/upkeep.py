@@ -1,0 +1,61 @@
+"""What is put right without being asked: nginx that has ended, markers that were meddled with."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from bluegreen.errors import BluegreenError
+from bluegreen.operations.desk import Desk
+from bluegreen.operations.runtime import AppRuntime
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 2.0  # seconds between looks
+
+
+class Upkeep:
+    """Looks every two seconds. ``trouble`` is what it could not put right, for ``status``."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._traffic = desk.parts.traffic
+        self.trouble: str | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await self._look()
+            except Exception as error:
+                if str(error) != self.trouble:
+                    self.trouble = str(error)
+                    unexpected = None if isinstance(error, BluegreenError) else error
+                    log.error("not put right: %s", error, exc_info=unexpected)
+            else:
+                self.trouble = None
+
+    async def _look(self) -> None:
+        if not self._traffic.is_open:
+            return
+        if await self._traffic.revive():
+            log.warning("nginx did not serve what it should, and does again")
+            for name in self._desk.apps:
+                await self._note(name, "nginx did not serve, and does again")
+        names = list(self._desk.apps)
+        for name in await asyncio.to_thread(self._traffic.meddled_with, names):
+            if name in self._desk.apps:
+                await self._mend_markers(self._desk.apps[name])
+
+    async def _mend_markers(self, app: AppRuntime) -> None:
+        async with app.commit:  # no switch is under way: what we saw may have been one
+            if not await asyncio.to_thread(self._traffic.meddled_with, [app.name]):
+                return
+            await self._traffic.agree(app.settings)
+        message = f"its traffic markers were meddled with; {app.active or 'no slot'} serves"
+        log.warning("%s: %s", app.name, message)
+        await self._note(app.name, message)
+
+    async def _note(self, app: str, message: str) -> None:
+        await self._desk.parts.note(app, None, "warning", message=message)

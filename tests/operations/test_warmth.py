@@ -1,0 +1,103 @@
+"""The idle slot: hot for its time, which does not end in an operation, and started as it was."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.operations.asking import status_of
+from tests.operations.test_cancel import in_phase
+from tests.operations.test_left_alone import API, api_pid
+from tests.operations.test_recovery import power_off
+from tests.stack import Stack, eventually
+from tests.visits import served_version
+
+HOT = 5.0  # seconds
+KEEP = f'[keep]\nhot = "{HOT:g}s"\n'
+
+
+async def with_v1_hot(stack: Stack, **options: Any) -> None:
+    """v2 serves from green; ``options`` are those of the next release."""
+    stack.write_app(services=API, watch="0.1s", extra=KEEP)
+    await stack.serve()
+    await stack.deploy("v1")
+    await stack.deploy("v2")
+    stack.write_app(services=API, watch="0.1s", extra=KEEP, **options)
+    assert (await stack.cli("reload")).status == 0
+    assert (await status_of(stack))["slots"]["blue"]["state"] == "hot"
+
+
+async def blue_is_cold(stack: Stack) -> bool:
+    blue = (await status_of(stack))["slots"]["blue"]
+    return bool((blue["state"], blue["services"]["api"]["state"]) == ("cold", "stopped"))
+
+
+async def test_a_rollback_to_a_hot_release_may_outlast_its_hot_time(empty: Stack) -> None:
+    await with_v1_hot(empty, healthy_for=f"{HOT + 1:g}s")
+    pid = await api_pid(empty, "blue")
+    answer = await empty.cli("rollback", "monitor", "--to", "v1")
+    assert answer.status == 0, answer.out + answer.err
+    assert await served_version(empty) == "v1"
+    assert await api_pid(empty, "blue") == pid
+
+
+async def test_after_a_cancelled_rollback_the_hot_time_goes_on(empty: Stack) -> None:
+    await with_v1_hot(empty, healthy_for="1m", deadline="2m")
+    until = (await status_of(empty))["slots"]["blue"]["hot_until"]
+    rolling_back = asyncio.create_task(empty.cli("rollback", "monitor", "--to", "v1"))
+    await in_phase(empty, "gate")
+    assert (await empty.cli("cancel", "monitor")).status == 0
+    assert (await rolling_back).status == 1
+    assert (await status_of(empty))["slots"]["blue"]["hot_until"] == until
+    await eventually(lambda: blue_is_cold(empty), "blue is cold, its time is over")
+    assert await served_version(empty) == "v2"
+
+
+async def test_a_failed_deploy_that_outlasts_the_hot_time_leaves_a_cold_slot(
+    empty: Stack,
+) -> None:
+    await with_v1_hot(empty, deadline=f"{HOT + 1:g}s")
+    assert (await empty.cli("deploy", "monitor", "v3-unhealthy")).status == 1
+    await eventually(lambda: blue_is_cold(empty), "blue is cold")
+    assert (await status_of(empty))["slots"]["blue"]["version"] == "v1"
+    assert await served_version(empty) == "v2"
+
+
+async def test_a_service_that_was_added_comes_with_the_next_deploy_not_with_a_reboot(
+    deployed: Stack,
+) -> None:
+    await deployed.deploy("v2")
+    deployed.write_app(env={"MONITOR_CRASH_AFTER": "2"}, extra=ADDED.format(root=deployed.root))
+    assert (await deployed.cli("reload")).status == 0
+    await power_off(deployed)
+    await deployed.serve()
+    await eventually(lambda: is_ready(deployed, "blue"), "v1 is hot again, without its probe")
+    assert await state_of_added(deployed) == {"blue": "stopped", "green": "stopped"}
+    for request in ("stop", "start"):
+        answer = await deployed.cli(request, "monitor")
+        assert answer.status == 0, answer.out + answer.err
+    answer = await deployed.cli("switch", "back")
+    assert answer.status == 0, answer.err
+    assert await state_of_added(deployed) == {"blue": "stopped", "green": "stopped"}
+    (deployed.root / "added").touch()
+    await deployed.deploy("v2")
+    assert await state_of_added(deployed) == {"blue": "stopped", "green": "running"}
+
+
+ADDED = """
+[services.added]
+command = "sleep 1000"
+
+[[gate.probes]]
+service = "added"
+command = {{ run = "test -e {root}/added" }}
+"""
+
+
+async def is_ready(stack: Stack, slot: str) -> bool:
+    return bool((await status_of(stack))["slots"][slot]["ready"])
+
+
+async def state_of_added(stack: Stack) -> dict[str, str]:
+    slots = (await status_of(stack))["slots"]
+    return {slot: held["services"]["added"]["state"] for slot, held in slots.items()}
