@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from bluegreen.errors import UsageError
 
-BODY_LIMIT = 64 * 1024  # bytes
+BODY_LIMIT = 64 * 1024  # bytes; the application's client_max_size
+BODY_TIMEOUT = 10.0  # seconds for the whole of it to arrive
 
-# One line that a terminal may print: no control characters.
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
-]
+TEXT_LIMIT = 500  # characters
+
+
+def _one_line(text: str) -> str:
+    if text.strip() and len(text) <= TEXT_LIMIT and not _CONTROL.search(text):
+        return text
+    raise PydanticCustomError(
+        "one_line",
+        "write one line of text, not empty, at most {most} characters, without control characters",
+        {"most": TEXT_LIMIT},
+    )
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+Text = Annotated[str, AfterValidator(_one_line)]  # that a terminal may print
 
 
 class Body(BaseModel):
@@ -48,9 +63,18 @@ B = TypeVar("B", bound=Body)
 
 async def read_body(request: web.Request, kind: type[B]) -> B:
     """The request's body; UsageError names the field, what is wrong and what would be right."""
-    raw = await request.content.read(BODY_LIMIT + 1)
-    if len(raw) > BODY_LIMIT:
-        raise UsageError("the body is too large", remedy=f"send at most {BODY_LIMIT} bytes")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            raw = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise UsageError(
+            "the body is too large", remedy=f"send at most {BODY_LIMIT} bytes"
+        ) from error
+    except TimeoutError as error:
+        raise UsageError(
+            f"the body had not arrived after {BODY_TIMEOUT:g} s",
+            remedy="send as many bytes as Content-Length says, in one go",
+        ) from error
     try:
         return kind.model_validate_json(raw or b"{}")
     except ValidationError as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from bluegreen.api.output import Tail, stream
-from bluegreen.errors import NotFoundError
-from bluegreen.model import Slot
+from bluegreen.errors import NotFoundError, UsageError
+from bluegreen.model import Operation, Slot
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.plans import phases_of
 from bluegreen.operations.runtime import AppRuntime
 
 
@@ -23,6 +25,7 @@ async def operation_logs(
             f"operation {number} is one of {operation.app}, not of {app.name}",
             remedy=f"bluegreen history {app.name}",
         )
+    _require_phase(operation, phase)
     tails: dict[Path, Tail] = {}
 
     def find() -> Sequence[Tail]:
@@ -46,7 +49,16 @@ async def operation_logs(
     return lines()
 
 
-def service_logs(
+def _require_phase(operation: Operation, phase: str | None) -> None:
+    has = [one.name.value for one in phases_of(operation.kind)]
+    if phase is not None and phase not in has:
+        raise UsageError(
+            f"operation {operation.id} has no phase {phase}",
+            remedy=f"name one of: {', '.join(has)}",
+        )
+
+
+async def service_logs(
     app: AppRuntime, service: str | None, *, lines: int, follow: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """The last lines of a service in both slots, or of all services of the active one."""
@@ -62,6 +74,10 @@ def service_logs(
         for slot in slots
         for name in names
     ]
+    await asyncio.to_thread(_seek_back, tails, lines)
+    return stream(lambda: tails, goes_on=follow)
+
+
+def _seek_back(tails: Sequence[Tail], lines: int) -> None:
     for tail in tails:
         tail.seek_back(lines)
-    return stream(lambda: tails, goes_on=follow)

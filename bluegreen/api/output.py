@@ -22,16 +22,25 @@ class Tail:
     _partial: bytes = b""
 
     def seek_back(self, lines: int) -> None:
-        """Begin with the last ``lines`` lines."""
-        size = self.size()
-        if not size:
+        """Begin with the last ``lines`` lines, or with all there are. Blocks on the disk."""
+        self.offset = self.size()
+        if not self.offset or not lines:
             return
+        start = self.offset - 1  # a line end right there ends the last line and begins none
         with self.path.open("rb") as file:
-            self.offset = max(0, size - CHUNK)
-            file.seek(self.offset)
-            data = file.read(size - self.offset)
-        kept = data.splitlines(keepends=True)[-lines:] if lines else []
-        self.offset = size - sum(map(len, kept))
+            while start > 0:
+                end, start = start, max(0, start - CHUNK)
+                file.seek(start)
+                data = file.read(end - start)
+                found = data.count(b"\n")
+                if found >= lines:
+                    at = len(data)
+                    for _ in range(lines):
+                        at = data.rindex(b"\n", 0, at)
+                    self.offset = start + at + 1
+                    return
+                lines -= found
+        self.offset = 0
 
     def size(self) -> int:
         """Bytes in the file now; 0 where there is none yet."""

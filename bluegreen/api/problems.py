@@ -41,6 +41,12 @@ def _response(status: int, kind: str, detail: str, **extra: object) -> web.Respo
 @web.middleware
 async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every error of a handler into a problem document."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        return _response(
+            415, "usage", f"{request.method} {request.path}: a body in the encoding {encoding!r}",
+            remedy="send plain JSON, without Content-Encoding", exit_status=2,
+        )  # fmt: skip
     try:
         return await handler(request)
     except BluegreenError as error:

@@ -1,16 +1,13 @@
-"""The routes, and the control socket they are served on."""
+"""The routes, and what answers them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import os
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -26,12 +23,15 @@ from bluegreen.api.bodies import (
     read_body,
 )
 from bluegreen.api.bus import Bus
+from bluegreen.api.checkups import Checkups
+from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.logs import operation_logs, service_logs
 from bluegreen.api.peer import requester
 from bluegreen.api.problems import as_problems
 from bluegreen.api.status import app_status, daemon_status
+from bluegreen.api.streaming import streaming
 from bluegreen.api.views import event_view, operation_view
-from bluegreen.errors import RefusedError, UsageError
+from bluegreen.errors import UsageError
 from bluegreen.model import AppLock, Operation, Slot
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
@@ -55,6 +55,7 @@ class Api:
     bus: Bus
     reload: Callable[[], Awaitable[dict[str, Any]]]
     in_force: Callable[[], InForce]
+    checkups: Checkups = field(default_factory=Checkups)
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[as_problems], client_max_size=BODY_LIMIT)
@@ -97,13 +98,15 @@ class Api:
     # -- looking ----------------------------------------------------------------------------
 
     async def apps(self, request: web.Request) -> web.Response:
-        probe = request.query.get("probe") == "1"
-        return web.json_response(await daemon_status(self.desk, self.in_force(), probe=probe))
+        found = await daemon_status(self.desk, self.in_force(), self._checkups(request))
+        return web.json_response(found)
 
     async def app(self, request: web.Request) -> web.Response:
         app = self.desk.app(self._name(request))
-        probe = request.query.get("probe") == "1"
-        return web.json_response(await app_status(self.desk, app, probe=probe))
+        return web.json_response(await app_status(self.desk, app, self._checkups(request)))
+
+    def _checkups(self, request: web.Request) -> Checkups | None:
+        return self.checkups if request.query.get("probe") == "1" else None
 
     async def operations(self, request: web.Request) -> web.Response:
         app = None
@@ -125,16 +128,18 @@ class Api:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""
-        number, store = _id(request), self.desk.parts.store
-        operation = await store.operation(number)
+        number = _id(request)
+        await self.desk.parts.store.operation(number)  # raises if there is none
         after = request.headers.get("Last-Event-ID", "0")
-        if not after.isdecimal():
-            raise UsageError("Last-Event-ID is not a number", remedy="send the id of an event")
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
-        await response.prepare(request)
-        last = int(after)
+        if not after.isdecimal() or len(after) > 18:
+            raise UsageError("Last-Event-ID is not right", remedy="send the id of an event")
+        async with streaming(request, "text/event-stream") as response:
+            await self._send_events(response, number, int(after))
+        return response
+
+    async def _send_events(self, response: web.StreamResponse, number: int, last: int) -> None:
+        """All after event ``last`` of an operation, as they come, until it has ended."""
+        store = self.desk.parts.store
         while True:
             news = self.bus.listen()
             operation = await store.operation(number)
@@ -148,7 +153,7 @@ class Api:
             if operation.state.is_final:
                 data = json.dumps(await self._operation_view(number))
                 await response.write(f"event: end\ndata: {data}\n\n".encode())
-                return response
+                return
             try:
                 await asyncio.wait_for(news.wait(), KEEP_ALIVE_COMMENT)
             except TimeoutError:
@@ -163,16 +168,20 @@ class Api:
 
         lines = _number(request, "lines", 100, 100_000) or 0
         operation = _number(request, "operation", None, 2**62)
+        if operation is not None and "service" in request.query:
+            raise UsageError(
+                "an operation has no output of one service alone",
+                remedy="name an operation (with a phase, if you like), or a service",
+            )
         if operation is not None:
             phase = request.query.get("phase")
             output = await operation_logs(self.desk, app, operation, phase, follow=follow)
         else:
             service = request.query.get("service")
-            output = service_logs(app, service, lines=lines, follow=follow)
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
-        async for line in output:
-            await response.write(line)
+            output = await service_logs(app, service, lines=lines, follow=follow)
+        async with streaming(request, "application/x-ndjson") as response:
+            async for line in output:
+                await response.write(line)
         return response
 
     # -- changing ---------------------------------------------------------------------------
@@ -270,33 +279,15 @@ def _key(request: web.Request) -> str | None:
     return key
 
 
-async def serve(api: Api, path: Path) -> web.AppRunner:
-    """Serve on a unix socket that only its owner and group may use."""
+async def serve(api: Api, control: ControlSocket) -> web.AppRunner:
+    """Serve on the control socket; the runner's cleanup ends it and closes the socket."""
     runner = web.AppRunner(
         api.application(),
         access_log=None,
+        auto_decompress=False,  # `as_problems` refuses what is encoded
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_LIMIT,
     )
     await runner.setup()
-    try:
-        listener = _private_socket(path)
-    except OSError as error:
-        raise RefusedError(
-            f"{path} cannot be made: {error.strerror}",
-            remedy="move away what is there, and start the daemon again",
-        ) from error
-    await web.SockSite(runner, listener).start()
+    await web.SockSite(runner, control.listener).start()
     return runner
-
-
-def _private_socket(path: Path) -> socket.socket:
-    """A socket that only its owner and group may use. Quick: the umask is the whole process's."""
-    path.unlink(missing_ok=True)  # the lock file says that nobody serves on it
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o117)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    return listener

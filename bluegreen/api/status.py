@@ -6,19 +6,16 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from bluegreen.errors import BluegreenError
-from bluegreen.health.attempt import probe_once
+from bluegreen.api.checkups import Checkups
 from bluegreen.model import PhaseState, Slot, SlotState, Traffic, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
 
-PROBE_LIMIT = 3.0  # seconds for all probes of a status
 
-
-async def app_status(desk: Desk, app: AppRuntime, *, probe: bool) -> dict[str, Any]:
-    """One app; with ``probe`` its running slots are probed now."""
-    slots = {slot: await _slot(app, slot, probe=probe) for slot in Slot}
+async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
+    """One app; with ``checkups`` also how healthy its running slots are."""
+    slots = {slot: await _slot(app, slot, checkups) for slot in Slot}
     lock = await desk.parts.store.lock(app.name)
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     return {
@@ -34,7 +31,7 @@ async def app_status(desk: Desk, app: AppRuntime, *, probe: bool) -> dict[str, A
     }
 
 
-async def _slot(app: AppRuntime, slot: Slot, *, probe: bool) -> dict[str, Any]:
+async def _slot(app: AppRuntime, slot: Slot, checkups: Checkups | None) -> dict[str, Any]:
     record = app.slots[slot]
     services = {}
     for name in app.settings.services:
@@ -55,29 +52,13 @@ async def _slot(app: AppRuntime, slot: Slot, *, probe: bool) -> dict[str, Any]:
         "hot_until": record.hot_until,
         "ready": app.is_ready(slot),
         "services": services,
-        "health": await _health(app, slot) if probe and running else None,
+        "health": await checkups.health(app, slot) if checkups and running else None,
     }
 
 
 def _address(app: AppRuntime, slot: Slot, service: str) -> str | None:
     address = app.settings.services[service].address(slot, app.layout.run)
     return None if address is None else str(address)
-
-
-async def _health(app: AppRuntime, slot: Slot) -> dict[str, Any]:
-    try:
-        async with asyncio.timeout(PROBE_LIMIT):
-            operation = app.slots[slot].operation or 0
-            target = await asyncio.to_thread(app.target, slot, app.layout.operation_logs(operation))
-            results = await asyncio.gather(
-                *(probe_once(target, probe) for probe in app.settings.gate.probes)
-            )
-    except TimeoutError:
-        return {"healthy": False, "failing": [f"no answer within {PROBE_LIMIT:g} s"]}
-    except BluegreenError as error:
-        return {"healthy": False, "failing": [error.message]}
-    failing = [f"{r.service} {r.probe}: {r.answer}" for r in results if not r.passed]
-    return {"healthy": not failing, "failing": failing}
 
 
 def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
@@ -120,9 +101,9 @@ def switch_back(desk: Desk, app: AppRuntime, traffic: Traffic) -> dict[str, Any]
     }
 
 
-async def daemon_status(desk: Desk, in_force: InForce, *, probe: bool) -> dict[str, Any]:
+async def daemon_status(desk: Desk, in_force: InForce, checkups: Checkups | None) -> dict[str, Any]:
     """Every app, and what is wrong with the configuration on disk."""
-    apps = await asyncio.gather(*(app_status(desk, app, probe=probe) for app in desk.apps.values()))
+    apps = await asyncio.gather(*(app_status(desk, app, checkups) for app in desk.apps.values()))
     return {
         "apps": list(apps),
         "problems": [str(problem) for problem in in_force.problems],

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status (0 to 5 as in the documentation, 130 on ^C)."""
     typed = sys.argv[1:] if arguments is None else list(arguments)
-    options = plain_switch(typed) or _parse(typed)
+    as_json = "--json" in typed  # for what is refused before it is understood
     try:
+        options = plain_switch(typed) or _parse(typed)
+        as_json = options.json
         status = _run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Nothing is left to do, and taking the interpreter down is a sixth of its time.
             os._exit(status)
     except BluegreenError as error:
-        _say(error, as_json=options.json)
+        _say(error, as_json=as_json)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted; an operation that has begun goes on", file=sys.stderr)

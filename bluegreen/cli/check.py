@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from bluegreen.config.load import check_files
+from bluegreen.config.load import Problem, check_files
 from bluegreen.layout import Layout
 
 
@@ -20,7 +23,18 @@ def check(options: argparse.Namespace) -> int:
     layout = Layout(options.root)
     files = options.files or installed(layout)
     problems = check_files(options.files, layout)
-    if options.json:
+    try:
+        _show(layout, files, problems, as_json=options.json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has had enough; what was found is so all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 2 if problems else 0
+
+
+def _show(
+    layout: Layout, files: Sequence[Path], problems: Sequence[Problem], *, as_json: bool
+) -> None:
+    if as_json:
         print(
             json.dumps(
                 {
@@ -42,4 +56,3 @@ def check(options: argparse.Namespace) -> int:
             print(problem)
         said = f"{len(problems)} to mend" if problems else "all is well"
         print(f"{len(files)} file{'s' if len(files) != 1 else ''} checked: {said}")
-    return 2 if problems else 0

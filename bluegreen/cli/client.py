@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from bluegreen.errors import BluegreenError, DaemonUnreachableError
+from bluegreen.errors import BluegreenError, DaemonUnreachableError, UsageError
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ class Client:
     def _send(
         self, method: str, path: str, body: dict[str, Any] | None, headers: str = ""
     ) -> socket.socket:
+        content = b"" if body is None else _encoded(body)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(CONNECT_LIMIT)
         try:
             connection.connect(self._path)
             connection.settimeout(ANSWER_LIMIT)
-            content = b"" if body is None else json.dumps(body).encode()
             kind = "Content-Type: application/json\r\n" if content else ""
             head = (
                 f"{method} {path} HTTP/1.0\r\nHost: bluegreen\r\n{kind}{headers}"
@@ -132,6 +132,14 @@ class Client:
                 f"you may not use {self._path}",
                 remedy="ask as root, or as a member of the socket's group",
             )
+        if (daemon := _holder(os.path.join(self._root, "run/bluegreen/daemon.lock"))) is not None:
+            return DaemonUnreachableError(
+                f"a daemon (pid {daemon}) runs, and nothing answers on {self._path} "
+                f"({error.strerror or error}): it is starting or ending, or its socket was removed",
+                remedy="ask again; if that does not help, restart the daemon, which makes its "
+                "socket again: end it by SIGTERM, then: bluegreen serve --root "
+                f"{self._root} (the apps stay up)",
+            )
         return DaemonUnreachableError(
             f"no daemon answers on {self._path} ({error.strerror or error})",
             remedy=f"start it: bluegreen serve --root {self._root}; another root is named by "
@@ -139,10 +147,39 @@ class Client:
         )
 
 
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        wrong = error.object[error.start : error.end].encode(errors="surrogateescape")
+        raise UsageError(
+            f"what was typed is not UTF-8 text: the bytes {wrong.hex(' ')}",
+            remedy="name it in UTF-8, as names of versions and reasons are kept",
+        ) from error
+
+
+def _holder(lock_file: str) -> int | None:
+    """The process that holds the daemon's lock; looked up, as to try it would hold it too."""
+    try:
+        with open(lock_file) as file, open("/proc/locks") as locks:
+            pid, inode = file.read(32).strip(), str(os.fstat(file.fileno()).st_ino)
+            held = [line.split() for line in locks]
+    except (OSError, ValueError):
+        return None  # nobody's, or not ours to read: then nothing is known
+    for entry in held:  # "1: FLOCK ADVISORY WRITE 2117 08:01:1835 0 EOF", of proc_locks(5)
+        if entry[1] == "FLOCK" and entry[4] == pid and entry[5].rpartition(":")[2] == inode:
+            return int(pid)
+    return None
+
+
 def app_path(named: str | None) -> str:
     """``/v1/apps/APP`` of the app that was named; the daemon knows its only one by ``-``."""
     if named is None:
         return "/v1/apps/-"
+    if not named:
+        raise UsageError(
+            "the name of the app is empty", remedy="name one that `bluegreen status` lists"
+        )
     if named.isascii() and named.replace("-", "").isalnum():
         return f"/v1/apps/{named}"  # as names are; importing what quotes others takes long
     from urllib.parse import quote

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path
@@ -23,7 +24,7 @@ def history(options: argparse.Namespace) -> int:
         print(json.dumps(found))
         return 0
     for operation in found["operations"]:
-        print(_line(operation))
+        print(history_line(operation))
     if not found["operations"]:
         print("nothing has been done yet")
     return 0
@@ -33,15 +34,16 @@ def _short(message: str) -> str:
     return message if len(message) <= SHOWN else message[: SHOWN - 1] + "…"
 
 
-def _line(operation: dict[str, Any]) -> str:
-    took = (operation["finished_at"] or operation["created_at"]) - operation["created_at"]
+def history_line(operation: dict[str, Any]) -> str:
+    """An operation in one line, and its error in another; of a running one, how long it has run."""
+    took = (operation["finished_at"] or time.time()) - operation["created_at"]
     version = operation["version"] or ""
     if operation["commit"]:
         version += f" ({operation['commit'][:10]})"
     line = (
         f"{operation['id']:>5}  {ago(operation['created_at']):<12} {operation['app']}  "
         f"{operation['kind']:<8} {version}  {operation['slot'] or ''}  {operation['state']}  "
-        f"{seconds(took)}  {operation['requested_by']}"
+        f"{seconds(max(0.0, took))}  {operation['requested_by']}"
     )
     if operation["error"]:
         line += f"\n       {_short(operation['error']['message'])}"

@@ -42,7 +42,8 @@ def init(options: argparse.Namespace) -> int:
         ports=HostPorts(claimed_by_others(layout.app_files, name, unread)),
     )
     text = compose(name, directory, survey, host)
-    unsettled = [f"not read: {why}" for why in unread] + _check(text, name, layout)
+    unsettled = [f"not read: {why}" for why in unread] + _to_fill_in(text)
+    unsettled += _check(text, name, layout)
     if file is not None:
         _write(file, text, name)
     found = [{"where": found.where, "what": found.what} for found in survey.found]
@@ -54,6 +55,15 @@ def init(options: argparse.Namespace) -> int:
     else:
         print("\n".join(_report(file, name, survey, unsettled, layout)))
     return 0
+
+
+def _to_fill_in(text: str) -> list[str]:
+    """The lines of the file that stand for what was not found."""
+    return [
+        f"line {number}: {line.lstrip('# ').rstrip(';')}"
+        for number, line in enumerate(text.splitlines(), start=1)
+        if "TO FILL IN" in line
+    ]
 
 
 def _current_directory() -> Path:
@@ -68,6 +78,10 @@ def _current_directory() -> Path:
 def _name(asked: str | None, directory: Path) -> str:
     if asked is None:
         return name_from(directory.name)
+    if not asked:
+        raise UsageError(
+            "the name of the app is empty", remedy=f"bluegreen init {name_from(directory.name)}"
+        )
     if name_from(asked) != asked:
         raise UsageError(
             f"{asked!r} cannot be the name of an app",

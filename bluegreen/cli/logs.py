@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from bluegreen.cli.client import Client, app_path
 from bluegreen.errors import UsageError
+from bluegreen.supervisors.logs import printable
 
 
 def logs(options: argparse.Namespace) -> int:
@@ -29,15 +30,18 @@ def logs(options: argparse.Namespace) -> int:
         "lines": options.lines,
         "follow": "1" if options.follow else None,
     }
-    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    query = urlencode({name: value for name, value in asked.items() if value is not None},
+                      errors="surrogateescape")  # fmt: skip
     printed = False
+    # What an app prints may be meant to move a terminal's cursor or to rewrite its title.
+    shown = printable if sys.stdout.isatty() else str
     for line in client.lines(f"{app_path(app)}/logs?{query}"):
         printed = True
         if options.json:
             print(line, flush=options.follow)
         else:
             entry = json.loads(line)
-            print(f"{entry['source']} | {entry['line']}", flush=options.follow)
+            print(f"{entry['source']} | {shown(entry['line'])}", flush=options.follow)
     if not printed:
         print("there is no such output", file=sys.stderr)
     return 0

@@ -56,11 +56,9 @@ def _look(client: Client, app: str | None) -> dict[str, Any]:
     if app is None:
         found: dict[str, Any] = client.get("/v1/apps?probe=1")
         return found
-    return {
-        "apps": [client.get(f"{app_path(app)}?probe=1")],
-        "problems": [],
-        "warnings": [],
-    }
+    seen = client.get(f"{app_path(app)}?probe=1")
+    # What is wrong with the daemon's files or history concerns whoever looks at one app, too.
+    return {**client.get("/v1/apps"), "apps": [seen]}
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -85,7 +83,7 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
         serving = f"traffic on {app['active']}"
     lines = [f"{app['app']}: {serving}"]
     for name, slot in app["slots"].items():
-        lines += _slot_lines(name, slot, active=name == app["active"])
+        lines += slot_lines(name, slot, active=name == app["active"])
     operation = app["operation"]
     if operation is not None:
         doing = "undoing " if operation["undoing"] else ""
@@ -103,12 +101,13 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
+def slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
+    """A slot in words, and beneath it its services and what fails."""
     version = slot["version"] or "-"
     if slot["commit"]:
         version += f" ({slot['commit'][:10]})"
     state = "active" if active else slot["state"]
-    if slot["hot_until"] and not active:
+    if slot["hot_until"] and state == "hot":
         state += f" for {seconds(max(0.0, slot['hot_until'] - time.time()))} more"
     line = f"  {'*' if active else ' '} {name:<6} {version}  {state}"
     running = {n: s for n, s in slot["services"].items() if s["state"] != "stopped"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bluegreen.config.env_file import read_env_file, read_small_file
 from bluegreen.config.placeholders import build_cache, expand, slot_values
+from bluegreen.config.secrets import of_env_file, of_secret_file
 from bluegreen.config.settings import AppSettings, BuildStep, SecretFile
 from bluegreen.errors import ConfigError
 from bluegreen.layout import AppLayout
@@ -32,13 +33,14 @@ def resolve(
 ) -> dict[str, str]:
     """Lay ``layers`` over ``base``; a later layer wins, and a layer's table over its env_file.
 
-    Placeholders are expanded in the tables' texts, never in what comes from a file. Reads files:
-    call it in a thread. Raises ConfigError naming a file that cannot be used, never its content.
+    Placeholders are expanded in the tables' texts, never in what comes from a file; what may be
+    secret of that is a `Secret`. Reads files: call it in a thread. Raises ConfigError naming a file
+    that cannot be used, never its content.
     """
     environment = dict(base)
     for table, env_file in layers:
         if env_file is not None:
-            environment.update(read_env_file(Path(env_file)))
+            environment.update(of_env_file(read_env_file(Path(env_file))))
         for name, value in table.items():
             environment[name] = (
                 expand(value, values) if isinstance(value, str) else _secret(Path(value.file))
@@ -125,4 +127,4 @@ def _secret(file: Path) -> str:
             f"the secret file {file} holds a NUL character, which no environment can carry",
             remedy=f"Put the secret into {file} as text, base64 for binary ones.",
         )
-    return text
+    return of_secret_file(text)

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bluegreen.config.places import Place
+from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.settings import AppSettings, Section
@@ -41,7 +41,10 @@ def findings(
     error: ValidationError, model: type[Section], data: Mapping[str, Any]
 ) -> list[Finding]:
     """Every error of validating ``data`` as ``model``, each at its place in ``data``."""
-    return [_finding(details, model, data) for details in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    # A list whose items are all wrong counts as too short besides: once is enough.
+    told = [details for details in errors if details["type"] != "too_short" or not details["input"]]
+    return [_finding(details, model, data) for details in told]
 
 
 def nearest(name: str, known: Collection[str]) -> str:
@@ -64,6 +67,8 @@ def _finding(details: ErrorDetails, model: type[Section], data: Mapping[str, Any
     if isinstance(cause, ValueRefusedError):
         return Finding(place=place, wrong=cause.wrong, right=cause.right)
     right = f"Write {cause}" if kind == "value_error" else _right(kind, context, details["msg"])
+    if kind == "tuple_type" and isinstance(details["input"], dict):
+        right = f"Write [[{dotted(place)}]], in double brackets: there may be several"
     return Finding(
         place=place, wrong=f"{_shown(place, details['input'])} cannot be used here", right=right
     )

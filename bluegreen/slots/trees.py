@@ -148,11 +148,21 @@ class Trees:
 
         Raises ConfigError when the build's environment cannot be read.
         """
+        return await self._find(slot, version, lambda info: info.commit == commit)
+
+    async def find_version(self, slot: Slot, version: str) -> Path | None:
+        """As ``find``, whichever commit the version was then; its stamp says which."""
+        return await self._find(slot, version, lambda _: True)
+
+    async def _find(
+        self, slot: Slot, version: str, wanted: Callable[[TreeInfo], bool]
+    ) -> Path | None:
         candidates = [
             (tree, info)
             for tree in await asyncio.to_thread(stamp.trees_in, self._layout.trees)
             if (info := self.info(tree)) is not None
-            and (info.slot, info.version, info.commit) == (slot, version, commit)
+            and (info.slot, info.version) == (slot, version)
+            and wanted(info)
         ]
         if not candidates:
             return None

@@ -79,6 +79,7 @@ class GitSource:
     async def _resolve(self, cache: _Cache, version: str, deadline: float) -> Release:
         mirror, warnings = cache.mirror, []
         await mirror.clear_leftovers()
+        await mirror.be_of_this_address()
         pinned = await mirror.is_usable() and await mirror.has_commit(version)
         failure = None if pinned else await self._update(mirror, version, deadline)
         found = await self._find(mirror, version, failure)

@@ -74,12 +74,37 @@ class Mirror:
         for half in self.directory.glob("objects/pack/tmp_*"):
             half.unlink(missing_ok=True)
 
+    async def be_of_this_address(self) -> None:
+        """Put a mirror of another address aside; take back the one put aside, if it is of this.
+
+        What the app file no longer names must not stand in for what it names now.
+        """
+        if await self._address(self.directory) in (None, self.url):
+            return
+        aside = self.directory.with_name(f"{self.directory.name}-before")
+        wanted = await self._address(aside) == self.url
+        await asyncio.to_thread(self._exchange, aside, wanted)
+
+    def _exchange(self, aside: Path, wanted: bool) -> None:
+        old = self._old_name()
+        os.rename(self.directory, old)
+        if wanted:
+            os.rename(aside, self.directory)
+        remove_tree(aside)
+        os.rename(old, aside)
+
+    async def _address(self, mirror: Path) -> str | None:
+        """Where it was cloned from; None where there is none, or it cannot be read."""
+        origin = await self._git.run(
+            "config", "--get", "remote.origin.url", repository=mirror, timeout=LOCAL_TIMEOUT
+        )
+        return origin.text if origin.ok else None
+
     async def is_usable(self) -> bool:
         """Whether it is a repository, of that very URL, and not known to be damaged."""
         if not self.directory.is_dir() or (self.directory / _DAMAGED).exists():
             return False
-        origin = await self._run("config", "--get", "remote.origin.url")
-        if not origin.ok or origin.text != self.url:
+        if await self._address(self.directory) != self.url:
             return False
         return (await self._run("rev-parse", "--is-bare-repository")).text == "true"
 
@@ -121,11 +146,14 @@ class Mirror:
         return None
 
     def _take_in(self, fresh: Path) -> None:
-        old = self.directory.with_name(f".{self.directory.name}.old-{secrets.token_hex(4)}")
+        old = self._old_name()
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.directory, old)
         rename_durably(fresh, self.directory)
         remove_tree(old)
+
+    def _old_name(self) -> Path:
+        return self.directory.with_name(f".{self.directory.name}.old-{secrets.token_hex(4)}")
 
     async def fetch_commit(self, commit: str, *, timeout: float) -> GitResult | None:
         """Ask for one full commit that no branch or tag leads to; None when it is cached now.

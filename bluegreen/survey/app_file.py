@@ -108,7 +108,7 @@ def _app(name: str, survey: Survey) -> list[str]:
     lines = [
         "[app]",
         f"name = {quoted(name)}",
-        f"{user}  # what builds and runs as; left out: whoever runs bluegreen",
+        f"{user}  # under systemd; the embedded supervisor runs all as the current user",
     ]
     if survey.shared:
         lines += _comment(

@@ -9,7 +9,9 @@ import stat
 from typing import Any
 
 import aiohttp
+import pytest
 
+from bluegreen.model import Slot
 from tests.stack import Stack, eventually
 
 
@@ -46,6 +48,12 @@ WRONG: list[tuple[str, str, str | None, int, str]] = [
     ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
     ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
     ("GET", "/v1/apps/monitor/logs?service=nothing", None, 404, "nothing"),
+    ("GET", "/v1/apps/monitor/logs?operation=1&phase=../..", None, 400, "no phase ../.."),
+    ("GET", "/v1/apps/monitor/logs?operation=1&phase=open", None, 400, "no phase open"),
+    ("GET", "/v1/apps/monitor/logs?operation=1&service=api", None, 400, "one service alone"),
+    ("POST", "/v1/apps/monitor/lock", '{"reason": ""}', 400, "one line of text, not empty"),
+    ("POST", "/v1/apps/monitor/lock", '{"reason": "  "}', 400, "one line of text, not empty"),
+    ("POST", "/v1/apps/monitor/lock", '{"reason": "a\\nb"}', 400, "one line of text"),
     ("POST", "/v1/apps/monitor/unlock", None, 409, "not locked"),
 ]
 
@@ -61,9 +69,37 @@ async def test_a_wrong_request_is_a_problem_that_says_what_would_be_right(
         assert said in document["detail"] + evidence, (path, document)
 
 
+async def test_a_body_may_come_in_pieces(deployed: Stack) -> None:
+    body = b'{"reason": "two writes"}'
+    reader, writer = await asyncio.open_unix_connection(str(deployed.layout.control_socket))
+    writer.write(
+        b"POST /v1/apps/monitor/lock HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body) + body[:10]
+    )
+    await writer.drain()
+    # Another request is answered meanwhile: the first piece has been read by then.
+    assert (await deployed.cli("status")).status == 0
+    writer.write(body[10:])
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert b"two writes" in answer
+
+
 async def test_a_body_that_is_too_large_is_refused(client: aiohttp.ClientSession) -> None:
     async with client.post("/v1/apps/monitor/lock", data=b"x" * 100_000) as response:
         assert (await problem(response))["detail"] == "the body is too large"
+
+
+async def test_a_body_in_an_encoding_is_refused(client: aiohttp.ClientSession) -> None:
+    for encoding in ("gzip", "deflate", "br", "zstd", "nothing"):
+        headers = {"Content-Encoding": encoding}
+        async with client.post(
+            "/v1/apps/monitor/lock", data=b'{"reason": "audit"}', headers=headers
+        ) as response:
+            document = await problem(response)
+        assert (document["status"], document["exit_status"]) == (415, 2)
+        assert encoding in document["detail"]
 
 
 async def test_a_repeated_key_gets_the_first_operation(client: aiohttp.ClientSession) -> None:
@@ -98,6 +134,30 @@ async def test_events_are_streamed_to_the_end_and_can_be_resumed(
         again = (await asyncio.wait_for(stream.content.read(), 60)).decode()
     assert f"id: {ids[3]}\n" not in again
     assert again.startswith(f"id: {ids[4]}\n")
+
+
+async def test_a_last_event_id_that_no_event_has_is_refused(
+    client: aiohttp.ClientSession,
+) -> None:
+    for wrong in ("9" * 30, "-1", "x"):
+        headers = {"Last-Event-ID": wrong}
+        async with client.get("/v1/operations/1/events", headers=headers) as response:
+            assert "Last-Event-ID" in (await problem(response))["detail"]
+
+
+async def test_a_stream_that_fails_in_its_middle_is_cut(
+    deployed: Stack, client: aiohttp.ClientSession
+) -> None:
+    log = deployed.layout.app("monitor").service_log(Slot(deployed.marker()), "api")
+    path = "/v1/apps/monitor/logs?follow=1&lines=1"
+    async with client.get(path) as stream:
+        assert await asyncio.wait_for(stream.content.readline(), 30)
+        log.rename(log.with_suffix(".old"))
+        log.mkdir()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await asyncio.wait_for(stream.content.read(), 30)
+    assert "broke off" in deployed.daemon_log.read_text()
+    assert (await deployed.cli("status")).status == 0
 
 
 async def test_twenty_requests_at_once_make_one_operation(client: aiohttp.ClientSession) -> None:

@@ -421,3 +421,15 @@ def test_directories_of_any_name_give_a_valid_file(
     assert main(["init", "--root", str(root), "--json"]) == 0
     (file,) = (root / "etc/bluegreen/apps").iterdir()
     load_app(file)
+
+
+def test_what_is_to_be_filled_in_is_to_settle(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.init({"readme": "nothing that starts"}, "--json")
+    document = json.loads(capsys.readouterr().out)
+    lines = document["text"].splitlines()
+    wanted = [number for number, line in enumerate(lines, 1) if "TO FILL IN" in line]
+    assert len(wanted) == 3
+    told = [entry for entry in document["to_settle"] if "TO FILL IN" in entry]
+    assert [int(entry.split()[1].rstrip(":")) for entry in told] == wanted

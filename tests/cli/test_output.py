@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
+import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from bluegreen.cli import main
+from bluegreen.cli.history import history_line
 from bluegreen.cli.parser import parse
 from bluegreen.cli.plain import PlainLines
 from bluegreen.cli.progress import Progress
+from bluegreen.cli.status import slot_lines
 from bluegreen.cli.words import ago, seconds
 
 
@@ -82,6 +89,25 @@ def test_a_time_to_come_is_not_negative() -> None:
     assert ago(2**40) == "0 s ago"
 
 
+def test_the_history_says_how_long_an_operation_runs_already() -> None:
+    operation = {
+        "id": 7, "app": "shop", "kind": "deploy", "version": "v2", "commit": None,
+        "slot": "green", "state": "running", "requested_by": "uid 0", "error": None,
+        "created_at": time.time() - 180, "finished_at": None,
+    }  # fmt: skip
+    assert "running  3 min" in history_line(operation)
+
+
+def test_a_slot_that_is_starting_is_not_said_to_be_so_for_a_day() -> None:
+    slot: dict[str, Any] = {
+        "version": "v1", "commit": None, "state": "starting", "services": {}, "health": None,
+        "hot_until": time.time() + 86400,
+    }  # fmt: skip
+    assert slot_lines("blue", slot, active=False) == ["    blue   v1  starting"]
+    (hot,) = slot_lines("blue", {**slot, "state": "hot"}, active=False)
+    assert "hot for " in hot
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -102,15 +128,83 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nothing"], ["deploy"], ["switch"], ["switch", "to", "red"], ["lock", "a"]]
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["deploy"],
+        ["switch"],
+        ["switch", "to", "red"],
+        ["lock", "a"],
+        ["history", "--limit", "x"],
+    ],
 )
 def test_a_mistyped_command_ends_with_2_and_the_next_step(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        parse(arguments)
-    assert ended.value.code == 2
-    assert "Next: " in capsys.readouterr().err
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("bluegreen: ")
+    assert "\nNext: " in said.err
+    assert main([*arguments, "--json"]) == 2
+    said = capsys.readouterr()
+    assert said.err == ""
+    document = json.loads(said.out)
+    assert document["error"] == "usage"
+    assert document["message"]
+    assert "--help" in document["remedy"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", ""],
+        ["history", ""],
+        ["logs", ""],
+        ["restart", ""],
+        ["deploy", "", "v1"],
+        ["rollback", ""],
+        ["cancel", ""],
+        ["lock", "", "--reason", "audit"],
+        ["unlock", ""],
+        ["switch", "back", ""],
+        ["switch", "to", "blue", ""],
+        ["init", ""],
+    ],
+)
+def test_an_app_without_a_name_is_wrong_use(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--root", "/nonexistent"]) == 2
+    assert "the name of the app is empty" in capsys.readouterr().err
+
+
+def test_what_is_not_utf8_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run/bluegreen").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "run/bluegreen/control.sock"))
+        listener.listen()
+        root = ["--root", str(tmp_path)]
+        assert main(["deploy", "shop", "v\udcff", *root]) == 2
+        assert "not UTF-8 text: the bytes ff" in capsys.readouterr().err
+
+
+def test_a_check_that_nobody_reads_to_its_end_still_says_that_there_is_something_to_mend(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text("".join(f"unknown-{number} = 1\n" for number in range(5000)))
+    command = [sys.executable, "-m", "bluegreen", "check", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as check:
+        assert check.stdout is not None
+        assert check.stderr is not None
+        check.stdout.readline()
+        check.stdout.close()
+        assert check.wait(60) == 2
+        assert check.stderr.read() == b""
 
 
 def test_a_switch_imports_nothing_that_takes_long() -> None:

@@ -51,6 +51,7 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ("[app]", "env_file = '/x'\n[app]", "env_file", "no key", "under [env]"),
     ("[app]", 'app = "x"\n[other]', "app", '"x" cannot be used', "Write a table"),
     # Values
+    ('listen = ["80", "[::]:80"]', 'listen = ["0"]', "nginx.listen[0]", '"0" cannot', "a port or"),
     ('name   = "shop"', 'name = "Shop"', "app.name", '"Shop" cannot', "lower-case letters"),
     ('name   = "shop"', "", "app.name", "it is missing", "Add name"),
     ('"www-data"', '"www data"', "app.user", "cannot be used", "a user of this host"),
@@ -182,7 +183,7 @@ def test_lists_of_tables_of_later_versions_are_refused(tmp_path: Path, section: 
     ("table", "keys"),
     [
         ("source", ["tarball", "verify", "allow_private", "sha256", "checksums", "minisign"]),
-        ("services.api", ["exclusive", "instances", "limits", "sandbox"]),
+        ("services.api", ["exclusive", "instances"]),
         ("watch", ["max_error_rate", "max_p99", "max_p99_ratio", "min_requests"]),
     ],
 )
@@ -329,3 +330,10 @@ def test_the_error_lists_every_problem_and_says_what_to_do(tmp_path: Path) -> No
     assert error.detail == tuple(str(problem) for problem in error.problems)
     assert "bluegreen check" in error.remedy
     assert error.exit_status == 2
+
+
+def test_a_table_in_single_brackets_is_told_of_the_double_ones(tmp_path: Path) -> None:
+    text = small_app("shop", 9001, 9101) + '[build]\nname = "b"\nrun = "true"\n'
+    (problem,) = problems_of(tmp_path, text)
+    assert (problem.key, problem.wrong) == ("build", "a table cannot be used here")
+    assert problem.right == "Write [[build]], in double brackets: there may be several"

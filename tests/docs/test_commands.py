@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bluegreen.cli.parser import _Commands, parse
+from bluegreen.errors import UsageError
 from tests.docs.pages import Block, command_lines, read, sections
 
 _COMMON = {"--root", "--json", "--help", "-h"}
@@ -70,5 +71,5 @@ def test_every_command_line_on_a_page_can_be_typed(block: Block, line: str) -> N
     words = shlex.split(line, comments=True)
     try:
         parse(words[1:])
-    except SystemExit:
+    except (SystemExit, UsageError):
         pytest.fail(f"{block}: {line}")

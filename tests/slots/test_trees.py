@@ -63,6 +63,8 @@ async def test_a_tree_is_found_again_for_its_slot_version_and_commit_only(root: 
     assert await trees.find(Slot.GREEN, version="v1", commit="a" * 40) is None
     assert await trees.find(Slot.BLUE, version="v2", commit="a" * 40) is None
     assert await trees.find(Slot.BLUE, version="v1", commit="b" * 40) is None
+    assert await trees.find_version(Slot.BLUE, "v1") == latest  # whatever its commit
+    assert await trees.find_version(Slot.GREEN, "v1") is None
 
 
 @pytest.mark.parametrize(

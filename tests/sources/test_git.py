@@ -296,12 +296,14 @@ async def test_a_git_that_a_killed_daemon_left_behind_is_ended_and_its_locks_rem
 ) -> None:
     source = source_of(tmp_path, str(repository.directory))
     await source.resolve("v1")
-    daemon = start_daemon(tmp_path, f"git://{silent_address}/shop.git")
-    await condition(lambda: len(processes_that_mention(f"git://{silent_address}")) >= 2)
+    hanging, mirror = f"git://{silent_address}/shop.git", cache(tmp_path) / "git"
+    git(mirror, "config", "remote.origin.url", hanging)
+    daemon = start_daemon(tmp_path, hanging)
+    await condition(lambda: processes_that_mention(f"--\0{hanging}"))  # git, not its parent
+    git(mirror, "config", "remote.origin.url", str(repository.directory))
     daemon.send_signal(signal.SIGKILL)
     daemon.wait()
     assert processes_that_mention(silent_address)
-    mirror = cache(tmp_path) / "git"
     for stale in ("packed-refs.lock", "refs/heads/main.lock", "config.lock"):
         (mirror / stale).touch()
     (cache(tmp_path) / ".git.deadbeef").mkdir()

@@ -1,0 +1,70 @@
+"""How healthy the slots are, asked seldom: many apps count every request and refuse what is more.
+
+A status that is watched asks every second, and several people may watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bluegreen.config.settings import Probe
+from bluegreen.errors import BluegreenError
+from bluegreen.health.attempt import probe_once
+from bluegreen.model import Slot, UnitKey
+from bluegreen.operations.runtime import AppRuntime
+
+KEPT = 10.0  # seconds that an answer is good for, while the same processes run
+PROBE_LIMIT = 3.0  # seconds for all probes of a slot
+
+
+@dataclass(frozen=True)
+class _Checkup:
+    subject: object  # what was probed: once it is another, the answer says nothing any more
+    ended: float  # by the monotonic clock
+    health: dict[str, Any]
+
+
+class Checkups:
+    """The last answers of each slot's probes. Commands are never run: they may cost anything."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, Slot], _Checkup] = {}
+        self._turns: defaultdict[tuple[str, Slot], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def health(self, app: AppRuntime, slot: Slot) -> dict[str, Any] | None:
+        """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked."""
+        probes = [probe for probe in app.settings.gate.probes if probe.command is None]
+        if not probes:
+            return None
+        place = app.name, slot
+        async with self._turns[place]:  # who asks meanwhile gets the same answer
+            subject = _subject(app, slot, probes)
+            last = self._last.get(place)
+            if last is None or last.subject != subject or time.monotonic() - last.ended > KEPT:
+                health = await _probe(app, slot, probes)
+                last = self._last[place] = _Checkup(subject, time.monotonic(), health)
+        return last.health
+
+
+def _subject(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> object:
+    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in app.settings.services]
+    return app.slots[slot].operation, [app.parts.supervisor.status(key).pid for key in keys], probes
+
+
+async def _probe(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(PROBE_LIMIT):
+            operation = app.slots[slot].operation or 0
+            target = await asyncio.to_thread(app.target, slot, app.layout.operation_logs(operation))
+            results = await asyncio.gather(*(probe_once(target, probe) for probe in probes))
+    except TimeoutError:
+        return {"healthy": False, "failing": [f"no answer within {PROBE_LIMIT:g} s"]}
+    except BluegreenError as error:
+        return {"healthy": False, "failing": [error.message]}
+    failing = [f"{r.service} {r.probe}: {r.answer}" for r in results if not r.passed]
+    return {"healthy": not failing, "failing": failing}

@@ -1,0 +1,37 @@
+"""Bodies that do not arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bluegreen.api import bodies
+from bluegreen.api.problems import as_problems
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT", 0.1)
+
+    async def handler(request: web.Request) -> web.Response:
+        await bodies.read_body(request, bodies.Empty)
+        return web.Response()
+
+    application = web.Application(middlewares=[as_problems])
+    application.router.add_post("/", handler)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(root / "api.sock")).start()
+        reader, writer = await asyncio.open_unix_connection(str(root / "api.sock"))
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        assert head.startswith(b"HTTP/1.1 400")
+        assert b"had not arrived" in await asyncio.wait_for(reader.readuntil(b"}"), 20)
+        writer.close()
+    finally:
+        await runner.cleanup()
