@@ -9,15 +9,18 @@ from bluegreen.errors import BluegreenError, UsageError
 from bluegreen.health.answer import Answer, refused, seconds
 from bluegreen.health.command_probe import ask_command
 from bluegreen.health.http_probe import ask_http
-from bluegreen.health.ownership import LOOK_TIMEOUT, examine, still
+from bluegreen.health.ownership import LOOK_TIMEOUT, examine, listening, still
 from bluegreen.health.target import Target
 from bluegreen.health.tcp_probe import ask_tcp
 from bluegreen.health.websocket_probe import ask_websocket
 from bluegreen.model import Address, ProbeResult
 
 
-async def probe_once(target: Target, probe: Probe) -> ProbeResult:
+async def probe_once(target: Target, probe: Probe, *, hasty: bool = False) -> ProbeResult:
     """Ask once, bounded by ``probe.timeout``, and say what was answered.
+
+    ``hasty``: where nobody listens, it is not looked into where else the service may listen. That
+    costs more than all the rest, while the service that is starting needs the processor itself.
 
     Where the service has an address, the answer counts only if, before and after it, the socket
     there belonged to a process of this slot's service and to no other. Whatever goes wrong is a
@@ -25,7 +28,7 @@ async def probe_once(target: Target, probe: Probe) -> ProbeResult:
     """
     began = time.monotonic()
     try:
-        answer = await _ask(target, probe)
+        answer = await _ask(target, probe, hasty=hasty)
     except UsageError:
         raise
     except BluegreenError as error:
@@ -43,7 +46,7 @@ async def probe_once(target: Target, probe: Probe) -> ProbeResult:
     )
 
 
-async def _ask(target: Target, probe: Probe) -> Answer:
+async def _ask(target: Target, probe: Probe, *, hasty: bool) -> Answer:
     address = target.view.address(probe.service)
     if address is None:
         if probe.command is not None:
@@ -51,6 +54,8 @@ async def _ask(target: Target, probe: Probe) -> Answer:
                 probe.command, target, probe.service, probe.label, probe.timeout
             )
         return refused(f"{probe.service} has no address to probe")
+    if hasty and not await listening(address):
+        return refused("connection refused")
     before = await examine(target.view, probe.service, address)
     if before.problem is not None:
         return refused(before.problem)

@@ -14,6 +14,8 @@ from bluegreen.health.attempt import probe_once
 from bluegreen.health.target import Target
 from bluegreen.model import ProbeResult
 
+HASTY_ATTEMPTS = 8  # of a probe, in its first second
+
 
 class Track:
     """The answers of one probe. Instants are of the event loop's clock, in seconds."""
@@ -116,7 +118,8 @@ class Probing:
 
     async def _repeat(self, track: Track) -> None:
         while True:
-            result = await probe_once(self._target, track.probe)
+            hasty = track.attempts < HASTY_ATTEMPTS
+            result = await probe_once(self._target, track.probe, hasty=hasty)
             track.count(result, asyncio.get_running_loop().time())
             self._on_result(result)
             self._changed.set()
