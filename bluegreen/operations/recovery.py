@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bluegreen.errors import BluegreenError, TrafficError
+from bluegreen.errors import BluegreenError, StoreError, TrafficError
 from bluegreen.model import (
     Lane,
     Operation,
@@ -259,7 +259,11 @@ async def _start_services(app: AppRuntime, slot: Slot) -> None:
     """What does not run any more is started, and has to pass its gate before it is ready again."""
     record = app.slots[slot]
     if record.state is SlotState.HOT and not app.is_running(slot):
-        app.slots[slot] = replace(record, state=SlotState.STARTING, gated_by=None)
+        # Written down first: killed right after the start, the next daemon finds it running.
+        try:
+            await app.save_slot(replace(record, state=SlotState.STARTING, gated_by=None))
+        except StoreError as error:
+            log.warning("%s: %s is not recorded as starting: %s", app.name, slot, error.message)
     try:
         await app.start_services(slot)
     except BluegreenError as error:

@@ -62,7 +62,7 @@ class TrafficControl:
         """
         if self._published and not await self._loading.is_down():
             return False
-        await self.publish(list(self._wanted.values()))
+        await uninterrupted(self._publish(None), name="revive nginx")
         return True
 
     def meddled_with(self, apps: Iterable[str]) -> list[str]:
@@ -87,14 +87,7 @@ class TrafficControl:
         refuses, a port is taken, the disk is full) or ConfigError, with the previous files back.
         """
         by_name = {settings.name: settings for settings in apps}
-
-        async def work() -> None:
-            async with self._loading_lock:
-                await self._change(by_name)
-                self._apps = self._wanted = by_name
-                self._published = True
-
-        await uninterrupted(work(), name="publish")
+        await uninterrupted(self._publish(by_name), name="publish")
 
     def read(self, app: str) -> Traffic:
         """Where the markers say that the app's traffic goes."""
@@ -143,6 +136,14 @@ class TrafficControl:
     @property
     def _loading(self) -> Loading:
         return self._parts[1]
+
+    async def _publish(self, apps: Mapping[str, AppSettings] | None) -> None:
+        """None: those that are wanted once it is our turn, as a reload may have changed them."""
+        async with self._loading_lock:
+            by_name = self._wanted if apps is None else apps
+            await self._change(by_name)
+            self._apps, self._wanted = dict(by_name), by_name
+            self._published = True
 
     async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
         await self._expect_served(settings.name)
