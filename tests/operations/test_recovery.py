@@ -65,6 +65,7 @@ async def rebooted_in_the_watch(stack: Stack, *, start: str) -> None:
         stack, Point(step="watch intent", moved=True, ends=None),
         f"{APP}/deployments", {"version": "v2"},
     )  # fmt: skip
+    (stack.root / "held").touch()
     await power_off(stack)
     await stack.serve()
 
@@ -90,6 +91,16 @@ async def test_after_a_reboot_nothing_is_switched_to_before_it_is_up(empty: Stac
     assert answer.status == 0, answer.err
     assert (await visit(empty))[0] == 200
     assert await served_version(empty) == "v1"
+
+
+async def test_a_second_kill_does_not_make_ready_what_was_only_started(empty: Stack) -> None:
+    held = empty.root / "held"  # made at the reboot: nothing comes up after it
+    await rebooted_in_the_watch(empty, start=f"while [ -e {held} ]; do sleep 0.1; done")
+    await empty.kill()
+    await empty.serve()
+    status = await empty.status()
+    assert [slot["ready"] for slot in status["slots"].values()] == [False, False]
+    assert status["switch_back"]["how"] == "start"
 
 
 async def test_an_app_out_of_service_stays_so_across_a_reboot(deployed: Stack) -> None:
