@@ -15,6 +15,14 @@ class AppLayout:
     base: Path
     logs: Path
     run: Path
+    env_launcher: Path | None = None
+    """Where an app has a user of its own, whose secrets the daemon cannot read: the program that
+    gives them to what the user runs."""
+
+    @property
+    def has_own_user(self) -> bool:
+        """Whether its builds and services run as a user that is not the daemon's."""
+        return self.env_launcher is not None
 
     @property
     def slots(self) -> Path:
@@ -46,6 +54,14 @@ class AppLayout:
     def traffic(self) -> Path:
         """The marker directory that nginx reads."""
         return self.base / "traffic"
+
+    @property
+    def last_active(self) -> Path:
+        """Says which slot was last switched to, should the marker be meddled with.
+
+        Where nginx's own files cannot say it, since the daemon does not write them.
+        """
+        return self.base / "last-active"
 
     @property
     def wanted(self) -> Path:

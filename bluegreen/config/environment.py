@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.env_file import read_env_file, read_small_file
+from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, slot_values
 from bluegreen.config.secrets import of_env_file, of_secret_file
-from bluegreen.config.settings import AppSettings, BuildStep, SecretFile
+from bluegreen.config.settings import AppSettings, BuildStep
 from bluegreen.errors import ConfigError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Slot
@@ -26,11 +28,22 @@ _FOR_DOWNLOADS = (
 )  # fmt: skip
 
 
-def resolve(
-    *layers: tuple[Mapping[str, str | SecretFile], str | None],
-    values: Mapping[str, str],
-    base: Mapping[str, str],
-) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class ProcessEnvironment:
+    """What a process gets: ``variables``, and what ``launcher`` adds, the words before its command.
+
+    A launcher is there where the daemon may not read the files that variables come from.
+    """
+
+    variables: dict[str, str]
+    launcher: tuple[str, ...] = ()
+
+    def command(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """The words that run ``argv`` with all of it."""
+        return (*self.launcher, *argv)
+
+
+def resolve(*layers: Layer, values: Mapping[str, str], base: Mapping[str, str]) -> dict[str, str]:
     """Lay ``layers`` over ``base``; a later layer wins, and a layer's table over its env_file.
 
     Placeholders are expanded in the tables' texts, never in what comes from a file; what may be
@@ -38,14 +51,24 @@ def resolve(
     that cannot be used, never its content.
     """
     environment = dict(base)
-    for table, env_file in layers:
-        if env_file is not None:
-            environment.update(of_env_file(read_env_file(Path(env_file))))
-        for name, value in table.items():
+    for layer in layers:
+        if layer.env_file is not None:
+            environment.update(of_env_file(read_env_file(Path(layer.env_file))))
+        for name, value in layer.table.items():
             environment[name] = (
                 expand(value, values) if isinstance(value, str) else _secret(Path(value.file))
             )
     return environment
+
+
+def _laid_out(
+    layout: AppLayout, *layers: Layer, values: dict[str, str], base: dict[str, str]
+) -> ProcessEnvironment:
+    """``resolve``, by whoever may read the files that are needed."""
+    if layout.env_launcher is None or not any(layer.credentials for layer in layers):
+        return ProcessEnvironment(variables=resolve(*layers, values=values, base=base))
+    words = [word for layer in layers for word in layer.words(values)]
+    return ProcessEnvironment(variables=base, launcher=(str(layout.env_launcher), *words, "--"))
 
 
 def service_environment(
@@ -56,16 +79,15 @@ def service_environment(
     *,
     version: str,
     tree: Path,
-) -> dict[str, str]:
+) -> ProcessEnvironment:
     """What the service's process gets. Blocking; raises as ``resolve`` does."""
     values = slot_values(settings, layout, slot, version=version, tree=tree, service=service)
     own = settings.services[service]
     base = _host(_FROM_HOST) | _identity(settings, slot, version)
     if "port" in values:
         base["PORT"] = values["port"]
-    return resolve(
-        (settings.env, settings.env_file), (own.env, own.env_file), values=values, base=base
-    )
+    layers = app_layer(settings), service_layer(service, own)
+    return _laid_out(layout, *layers, values=values, base=base)
 
 
 def build_environment(
@@ -76,7 +98,7 @@ def build_environment(
     *,
     version: str,
     tree: Path,
-) -> dict[str, str]:
+) -> ProcessEnvironment:
     """What a build step gets: nothing of any service's own environment.
 
     The download caches (pip, npm, XDG) are inside the app's cache; nothing is created here, as
@@ -90,9 +112,7 @@ def build_environment(
         "npm_config_cache": str(cache / "npm"),
         "XDG_CACHE_HOME": str(cache / "xdg"),
     }
-    return resolve(
-        (settings.env, settings.env_file), (step.env, step.env_file), values=values, base=base
-    )
+    return _laid_out(layout, app_layer(settings), build_layer(step), values=values, base=base)
 
 
 def _host(names: tuple[str, ...]) -> dict[str, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from bluegreen.config.environment import resolve
-from bluegreen.config.settings import AppSettings, BuildStep, SecretFile, Service
+from bluegreen.config.layers import Layer
+from bluegreen.config.settings import AppSettings, BuildStep, Environment, SecretFile, Service
 from bluegreen.errors import ConfigError
-
-_Layer = tuple[Mapping[str, str | SecretFile], str | None]
 
 
 def unusable_files(settings: AppSettings) -> list[str]:
@@ -22,11 +21,11 @@ def unusable_files(settings: AppSettings) -> list[str]:
     return found
 
 
-def _files(settings: AppSettings) -> Iterator[tuple[str, _Layer]]:
+def _files(settings: AppSettings) -> Iterator[tuple[str, Layer]]:
     """Each as a layer of its own, under its key."""
     yield from _files_of("", settings.env)
     if settings.env_file is not None:
-        yield "env.env_file", ({}, settings.env_file)
+        yield "env.env_file", _layer(env_file=settings.env_file)
     owners: list[tuple[str, BuildStep | Service]] = [
         *((f"build[{index}].", step) for index, step in enumerate(settings.build)),
         *((f"services.{name}.", service) for name, service in settings.services.items()),
@@ -34,10 +33,14 @@ def _files(settings: AppSettings) -> Iterator[tuple[str, _Layer]]:
     for place, owner in owners:
         yield from _files_of(place, owner.env)
         if owner.env_file is not None:
-            yield f"{place}env_file", ({}, owner.env_file)
+            yield f"{place}env_file", _layer(env_file=owner.env_file)
 
 
-def _files_of(place: str, env: Mapping[str, str | SecretFile]) -> Iterator[tuple[str, _Layer]]:
+def _files_of(place: str, env: Environment) -> Iterator[tuple[str, Layer]]:
     for name, value in env.items():
         if isinstance(value, SecretFile):
-            yield f"{place}env.{name}", ({name: value}, None)
+            yield f"{place}env.{name}", _layer({name: value})
+
+
+def _layer(table: Environment | None = None, env_file: str | None = None) -> Layer:
+    return Layer(label="", table=table or {}, env_file=env_file)

@@ -28,12 +28,14 @@ async def ask_command(
     """
     name = f"{service}-{label}"  # both checked names, so fit for a file name
     log_file = target.logs / f"gate-{name}.log"
+    environment = target.environment[service]
+    words = [expand(part, target.values[service]) for part in shlex.split(probe.run)]
     job = Job(
         app=target.app,
         name=f"{target.app}-{target.slot}-gate-{name}-{next(_number)}",
-        argv=tuple(expand(part, target.values[service]) for part in shlex.split(probe.run)),
+        argv=environment.command(words),
         cwd=target.tree,
-        env=dict(target.environment[service]),
+        env=environment.variables,
         timeout=timeout,
         log_file=log_file,
     )

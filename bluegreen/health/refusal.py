@@ -43,4 +43,4 @@ async def _log_tail(target: Target, service: str) -> list[str]:
     # What came before it was last stopped on request is of an earlier release.
     stops = [index for index, line in enumerate(lines) if line.startswith(STOPPED)]
     own = lines[stops[-1] + 1 if stops else 0 :]
-    return redact(own, target.environment[service]) or ["(it has logged nothing)"]
+    return redact(own, target.environment[service].variables) or ["(it has logged nothing)"]

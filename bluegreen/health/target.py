@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bluegreen.config.environment import ProcessEnvironment
 from bluegreen.model import Address, Slot, UnitStatus
 from bluegreen.supervisors.interface import JobRunner
 
@@ -35,8 +36,8 @@ class ServiceView(Protocol):
 class Target:
     """A release in a slot, with all that a probe of it needs.
 
-    ``values`` are the placeholders and ``environment`` the variables of each service. Command
-    probes run in ``tree`` through ``jobs`` and leave their output in ``logs``.
+    ``values`` are the placeholders and ``environment`` what the processes of each service get.
+    Command probes run in ``tree`` through ``jobs`` and leave their output in ``logs``.
     """
 
     app: str
@@ -46,6 +47,6 @@ class Target:
     view: ServiceView
     values: Mapping[str, Mapping[str, str]]
     tree: Path
-    environment: Mapping[str, Mapping[str, str]]
+    environment: Mapping[str, ProcessEnvironment]
     jobs: JobRunner
     logs: Path

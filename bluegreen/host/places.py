@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bluegreen.layout import Layout
+from bluegreen.layout import AppLayout, Layout
 
 DAEMON_USER = "bluegreen"  # and its group
 PROGRAM = Path("/opt/bluegreen")  # where bluegreen itself is installed
@@ -17,7 +17,10 @@ JOB_LAUNCHER = LIBEXEC / "bluegreen-job"
 
 
 class HostLayout(Layout):
-    """A root in which nginx reads nothing that the daemon may write."""
+    """A root in which nginx reads nothing that the daemon may write, and apps have own users."""
+
+    def app(self, name: str) -> AppLayout:
+        return replace(super().app(name), env_launcher=ENV_LAUNCHER)
 
     @property
     def nginx(self) -> Path:

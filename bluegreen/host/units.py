@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, expand_argv, slot_values
 from bluegreen.config.settings import AppSettings, Service
 from bluegreen.host import places
 from bluegreen.host.accounts import Account
-from bluegreen.host.environment import Layer, app_layer, build_layer, service_layer
 from bluegreen.host.quoting import UnitText, argument, assignment, path
 from bluegreen.host.rendering import render
 from bluegreen.layout import AppLayout, Layout

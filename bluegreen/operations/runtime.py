@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bluegreen.config.environment import service_environment
+from bluegreen.config.environment import ProcessEnvironment, service_environment
 from bluegreen.config.placeholders import expand_argv, slot_values
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import NotFoundError, StoreError
@@ -170,13 +170,17 @@ class AppRuntime:
             key=UnitKey(app=self.name, slot=slot, service=service),
             argv=tuple(expand_argv(settings.command, values)),
             cwd=record.tree,
-            env=service_environment(
-                self.settings, self.layout, slot, service,
-                version=record.version, tree=record.tree,
-            ),
+            env=self._environment(slot, service, record.version, record.tree).variables,
             stop_timeout=settings.stop_timeout,
             log_file=self.layout.service_log(slot, service),
         )  # fmt: skip
+
+    def _environment(
+        self, slot: Slot, service: str, version: str, tree: Path
+    ) -> ProcessEnvironment:
+        return service_environment(
+            self.settings, self.layout, slot, service, version=version, tree=tree
+        )
 
     def units(self, slot: Slot) -> list[ServiceUnit]:
         """The units of the release that the slot holds. Reads secret files: blocking."""
@@ -228,7 +232,6 @@ class AppRuntime:
         """The slot as its gate sees it. Reads secret files: blocking."""
         record = self.slots[slot]
         names = tuple(self.settings.services)
-        units = {name: self.unit(slot, name, record) for name in names}
         version, tree = record.version or "", record.tree or self.layout.trees
         return Target(
             app=self.name,
@@ -243,7 +246,7 @@ class AppRuntime:
                 for name in names
             },
             tree=tree,
-            environment={name: unit.env for name, unit in units.items()},
+            environment={name: self._environment(slot, name, version, tree) for name in names},
             jobs=self.parts.supervisor,
             logs=logs,
         )

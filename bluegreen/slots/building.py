@@ -58,15 +58,15 @@ class Build:
         job = Job(
             app=self.settings.name,
             name=f"{self.settings.name}-{self.operation}-{self.slot.value}-build-{step.name}",
-            argv=("/bin/sh", "-c", script),
+            argv=environment.command(("/bin/sh", "-c", script)),
             cwd=self.tree,
-            env=environment,
+            env=environment.variables,
             timeout=step.timeout,
             log_file=self.logs / f"build-{step.name}.log",
         )
         result = await jobs.run(job)
         if not result.ok:
-            lines = await asyncio.to_thread(last_lines, job.log_file, environment)
+            lines = await asyncio.to_thread(last_lines, job.log_file, job.env)
             raise self._error(step, result, lines)
 
     def _error(self, step: BuildStep, result: JobResult, lines: list[str]) -> BuildError:

@@ -16,7 +16,8 @@ def recipe_digest(settings: AppSettings, layout: AppLayout, slot: Slot, version:
     """A SHA-256 over the build steps with their environments, the slot's addresses, what is shared.
 
     The tree's own path is left out: it differs from build to build. Of the environments' values
-    only digests go in. Reads secret files: call it in a thread. Raises ConfigError.
+    only digests go in, and of what a launcher adds only where it is from. Reads secret files: call
+    it in a thread. Raises ConfigError.
     """
     tree = layout.trees / "TREE"
     steps = []
@@ -24,9 +25,9 @@ def recipe_digest(settings: AppSettings, layout: AppLayout, slot: Slot, version:
         environment = build_environment(settings, layout, slot, step, version=version, tree=tree)
         digests = {
             name: hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()
-            for name, value in environment.items()
+            for name, value in environment.variables.items()
         }
-        steps.append([step.name, step.run, digests])
+        steps.append([step.name, step.run, digests, *environment.launcher])
     values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
     parts = [steps, values, settings.app.shared]
     return hashlib.sha256(

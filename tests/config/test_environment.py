@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bluegreen.config import environment
 from bluegreen.config.environment import build_environment, resolve, service_environment
+from bluegreen.config.layers import Layer
 from bluegreen.config.load import load_app
 from bluegreen.config.settings import AppSettings, SecretFile
 from bluegreen.errors import ConfigError
@@ -15,6 +17,10 @@ from bluegreen.model import Slot
 from tests.config.samples import small_app, write
 
 IDENTITY = {"BLUEGREEN_APP": "blog", "BLUEGREEN_SLOT": "blue", "BLUEGREEN_VERSION": "v1"}
+
+
+def _secret(file: Path) -> Layer:
+    return Layer(label="", table={"S": SecretFile(file=str(file))}, env_file=None)
 
 
 @pytest.fixture
@@ -59,7 +65,9 @@ def test_a_service_gets_a_clean_environment_and_the_later_layer_wins(
     blog: AppSettings, host: dict[str, str], tmp_path: Path
 ) -> None:
     layout = Layout(tmp_path).app("blog")
-    found = service_environment(blog, layout, Slot.BLUE, "web", version="v1", tree=tmp_path)
+    found = service_environment(
+        blog, layout, Slot.BLUE, "web", version="v1", tree=tmp_path
+    ).variables
     assert found == IDENTITY | {
         "PATH": "/bin", "HOME": "/home/x", "LANG": "C", "LC_ALL": "C.UTF-8", "TZ": "UTC",
         "PORT": "9001", "A": "app-file", "B": "app-table", "C": "own-file", "D": "own 9001",
@@ -71,7 +79,9 @@ def test_a_service_without_a_port_gets_none(
     blog: AppSettings, host: dict[str, str], tmp_path: Path
 ) -> None:
     layout = Layout(tmp_path).app("blog")
-    found = service_environment(blog, layout, Slot.GREEN, "worker", version="v1", tree=tmp_path)
+    found = service_environment(
+        blog, layout, Slot.GREEN, "worker", version="v1", tree=tmp_path
+    ).variables
     assert "PORT" not in found
     assert (found["BLUEGREEN_SLOT"], found["D"]) == ("green", "app-table")
 
@@ -80,7 +90,9 @@ def test_a_build_sees_caches_and_proxies_but_nothing_of_the_services(
     blog: AppSettings, host: dict[str, str], tmp_path: Path
 ) -> None:
     layout = Layout(tmp_path).app("blog")
-    found = build_environment(blog, layout, Slot.BLUE, blog.build[0], version="v1", tree=tmp_path)
+    found = build_environment(
+        blog, layout, Slot.BLUE, blog.build[0], version="v1", tree=tmp_path
+    ).variables
     cache = layout.cache / "build"
     assert found == IDENTITY | {
         "PATH": "/bin", "HOME": "/home/x", "LANG": "C", "LC_ALL": "C.UTF-8", "TZ": "UTC",
@@ -97,7 +109,9 @@ def test_a_host_without_path_and_home_gets_usable_ones(
 ) -> None:
     host.clear()
     layout = Layout(tmp_path).app("blog")
-    found = service_environment(blog, layout, Slot.BLUE, "web", version="v1", tree=tmp_path)
+    found = service_environment(
+        blog, layout, Slot.BLUE, "web", version="v1", tree=tmp_path
+    ).variables
     assert found["PATH"] == environment.DEFAULT_PATH
     assert found["HOME"].startswith("/")
 
@@ -120,8 +134,7 @@ def test_a_secret_loses_only_the_line_end_of_its_file(
 ) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content)
-    layer = ({"S": SecretFile(file=str(file))}, None)
-    assert resolve(layer, values={}, base={}) == {"S": value}
+    assert resolve(_secret(file), values={}, base={}) == {"S": value}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +147,11 @@ def test_a_secret_that_cannot_be_used_is_named_but_never_quoted(
     file = tmp_path / "secret"
     file.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        resolve(({"S": SecretFile(file=str(file))}, None), values={}, base={})
+        resolve(
+            _secret(file),
+            values={},
+            base={},
+        )
     shown = "\n".join(caught.value.lines())
     assert wrong in shown
     assert str(file) in shown
@@ -144,4 +161,24 @@ def test_a_secret_that_cannot_be_used_is_named_but_never_quoted(
 def test_a_pipe_is_no_secret_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="not an ordinary file"):
-        resolve(({"S": SecretFile(file=str(tmp_path / "pipe"))}, None), values={}, base={})
+        resolve(
+            _secret(tmp_path / "pipe"),
+            values={},
+            base={},
+        )
+
+
+def test_what_the_daemon_may_not_read_is_left_to_a_launcher(
+    blog: AppSettings, host: dict[str, str], tmp_path: Path
+) -> None:
+    layout = replace(Layout(tmp_path).app("blog"), env_launcher=Path("/opt/env"))
+    for file in ("app.env", "own.env", "secret"):
+        (tmp_path / file).unlink()
+    given = service_environment(blog, layout, Slot.BLUE, "web", version="v1", tree=tmp_path)
+    assert given.variables["PORT"] == "9001"
+    assert "SECRET" not in given.variables
+    assert given.command(["serve"]) == (
+        "/opt/env", "file=app.env-file", "text=B=app-table", "text=C=app-table",
+        "text=D=app-table", "secret=SECRET=app.SECRET", "file=services.web.env-file",
+        "text=D=own 9001", "text=API=1", "--", "serve",
+    )  # fmt: skip

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from bluegreen.config.environment import ProcessEnvironment
 from bluegreen.health import Target
 from bluegreen.model import (
     Address,
@@ -90,7 +91,8 @@ class FakeSlot:
             values=dict.fromkeys(self.statuses, values),
             tree=self.root,
             environment={
-                service: {"PATH": os.environ["PATH"], "NAME": service} for service in self.statuses
+                service: ProcessEnvironment(variables={"PATH": os.environ["PATH"], "NAME": service})
+                for service in self.statuses
             },
             jobs=self.jobs,
             logs=self.root / "logs",

@@ -55,7 +55,7 @@ class Preflight:
                 remedy="end the process that is named, or give the service another port in the "
                 "app file; the active slot was not touched",
             )
-        if unusable := await asyncio.to_thread(unusable_files, app.settings):
+        if unusable := await self._unusable_files(app):
             raise PreflightError(
                 f"{app.name}: files that its environment comes from cannot be used",
                 detail=unusable,
@@ -71,6 +71,11 @@ class Preflight:
                 remedy="free some space there; nothing was changed",
             )
         return {"free_bytes": free, "needed_bytes": needed}
+
+    async def _unusable_files(self, app: AppRuntime) -> list[str]:
+        if app.layout.has_own_user:
+            return []  # not for the daemon to read: systemd says it as it starts a unit
+        return await asyncio.to_thread(unusable_files, app.settings)
 
     async def undo(self, run: Run) -> bool:
         return True

@@ -1,8 +1,9 @@
-"""How a unit's processes come by their environment: what is secret stays in the operator's files.
+"""The tables of variables that an app file lays over each other, each with its env file.
 
-systemd reads those as root and hands them over as credentials, which only the unit's user can
-read. A launcher lays them out, because ``EnvironmentFile=`` would win over all that is written in
-the unit, and knows less of what an env file may hold.
+On a host, what is secret stays in the operator's files: systemd reads those as root and hands them
+over as credentials, which only the unit's user can read. A launcher lays them out, because
+``EnvironmentFile=`` would win over all that is written in the unit, and knows less of what an env
+file may hold.
 """
 
 from __future__ import annotations
