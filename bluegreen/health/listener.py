@@ -16,13 +16,18 @@ def packed_host(packed: bytes) -> Host:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """A host and port, or the path it was bound to. ``inode`` names the socket while it lives."""
+    """A host and port, or the path it was bound to. ``inode`` names the socket while it lives.
+
+    ``control_group`` is the ID of the one in which a TCP socket was made; None from a kernel that
+    does not tell (before 5.8), and for other sockets.
+    """
 
     inode: int
     host: Host | None = None
     port: int | None = None
     ipv6_only: bool = False  # takes no IPv4; not known from /proc
     path: str | None = None
+    control_group: int | None = None
 
     def __str__(self) -> str:
         if self.host is None:

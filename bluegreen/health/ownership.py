@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +45,13 @@ async def examine(view: ServiceView, service: str, address: Address) -> Ownershi
     Raises TimeoutError after 5 s, and what ``view.processes`` raises.
     """
     async with asyncio.timeout(LOOK_TIMEOUT):
+        groups = await view.control_groups(service)
         pids = await view.processes(service)
-        found = await asyncio.to_thread(_examine, service, address, pids)
+        found = await asyncio.to_thread(_examine, service, address, pids, groups)
         if found.stranger:
             # A process that was forked, and listens, since the PIDs were listed is no stranger.
             pids = await view.processes(service)
-            found = await asyncio.to_thread(_examine, service, address, pids)
+            found = await asyncio.to_thread(_examine, service, address, pids, groups)
         return found
 
 
@@ -98,19 +99,22 @@ def _is_at(listener: Listener, address: Address) -> bool:
     return listener.port == address.port and listener.answers_loopback
 
 
-def _examine(service: str, address: Address, pids: frozenset[int]) -> Ownership:
+def _examine(
+    service: str, address: Address, pids: frozenset[int], groups: frozenset[int]
+) -> Ownership:
     listeners = _listeners(address)
     sockets = frozenset(listener.inode for listener in listeners)
     try:
-        own = frozenset[int]().union(*(sockets_of(pid) for pid in pids))
+        is_own = _by_group(groups) if groups else _by_descriptors(pids)
     except PermissionError as error:
         problem = f"cannot tell whose socket {address} is: {error.filename} may not be read"
         return Ownership(sockets=sockets, problem=problem)
     if not listeners:
-        return Ownership(sockets=sockets, problem=_absence(service, address, own))
-    if address.socket is not None and len(listeners) > 1:
+        return Ownership(sockets=sockets, problem=_absence(service, address, is_own))
+    # Of a unix socket the kernel tells no group.
+    if address.socket is not None and (groups or len(listeners) > 1):
         return _at_path(service, address.socket, sockets, pids)
-    strangers = [listener for listener in listeners if listener.inode not in own]
+    strangers = [listener for listener in listeners if not is_own(listener)]
     if not strangers:
         return Ownership(sockets=sockets)
     who = holder(strangers, besides=pids)
@@ -119,6 +123,17 @@ def _examine(service: str, address: Address, pids: frozenset[int]) -> Ownership:
     else:
         problem = f"{who}, which is no process of {service}, listens on {address} as well"
     return Ownership(sockets=sockets, problem=problem, stranger=True)
+
+
+def _by_descriptors(pids: frozenset[int]) -> Callable[[Listener], bool]:
+    """Which listeners are held by ``pids``. Raises PermissionError for another user's processes."""
+    own = frozenset[int]().union(*(sockets_of(pid) for pid in pids))
+    return lambda listener: listener.inode in own
+
+
+def _by_group(groups: frozenset[int]) -> Callable[[Listener], bool]:
+    """Which were made in one of ``groups``: what is known of another user's processes, too."""
+    return lambda listener: listener.control_group in groups
 
 
 def _at_path(service: str, path: Path, sockets: frozenset[int], pids: frozenset[int]) -> Ownership:
@@ -132,11 +147,9 @@ def _at_path(service: str, path: Path, sockets: frozenset[int], pids: frozenset[
     return Ownership(sockets=sockets, problem=problem, stranger=True)
 
 
-def _absence(service: str, address: Address, own: frozenset[int]) -> str:
+def _absence(service: str, address: Address, is_own: Callable[[Listener], bool]) -> str:
     """Nobody listens at ``address``: perhaps the service listens elsewhere."""
-    elsewhere = [
-        listener for listener in (*tcp_listeners(), *unix_listeners()) if listener.inode in own
-    ]
+    elsewhere = [listener for listener in (*tcp_listeners(), *unix_listeners()) if is_own(listener)]
     if any(_is_at(listener, address) for listener in elsewhere):
         return "connection refused"  # it has only begun to listen since we looked
     unreachable = [listener for listener in elsewhere if listener.port == address.port]

@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 
 from bluegreen.health.listener import Listener, packed_host
@@ -20,6 +21,7 @@ NLMSG_DONE = 3
 NLM_F_REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
 TCP_LISTEN = 10
 INET_DIAG_SKV6ONLY = 11
+INET_DIAG_CGROUP_ID = 21
 ANSWER_TIMEOUT = 2.0  # seconds
 LARGEST_MESSAGE = 64 * 1024  # bytes
 
@@ -65,11 +67,13 @@ def _answers(kernel: socket.socket) -> Iterator[bytes]:
 def _listener(message: bytes) -> Listener:
     family, _, port, address, inode = _MESSAGE.unpack_from(message)
     host = packed_host(address[:4] if family == socket.AF_INET else address)
+    group = _attribute(message[_MESSAGE.size :], INET_DIAG_CGROUP_ID)
     return Listener(
-        inode=int.from_bytes(inode, "little" if struct.pack("=H", 1)[0] else "big"),
+        inode=int.from_bytes(inode, sys.byteorder),
         host=host,
         port=port,
         ipv6_only=bool(_attribute(message[_MESSAGE.size :], INET_DIAG_SKV6ONLY).strip(b"\0")),
+        control_group=int.from_bytes(group, sys.byteorder) if group else None,
     )
 
 

@@ -23,6 +23,10 @@ class ServiceView(Protocol):
         """The PIDs of its live processes."""
         ...
 
+    async def control_groups(self, service: str) -> frozenset[int]:
+        """The kernel's IDs of the control groups that hold only it; empty where it has none."""
+        ...
+
     async def log_tail(self, service: str, lines: int) -> list[str]:
         """The last ``lines`` lines of its log."""
         ...

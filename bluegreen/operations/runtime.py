@@ -271,6 +271,9 @@ class SlotView:
     async def processes(self, service: str) -> frozenset[int]:
         return await self.app.parts.supervisor.processes(self._key(service))
 
+    async def control_groups(self, service: str) -> frozenset[int]:
+        return await self.app.parts.supervisor.control_groups(self._key(service))
+
     async def log_tail(self, service: str, lines: int) -> list[str]:
         return await self.app.parts.supervisor.log_tail(self._key(service), lines)
 

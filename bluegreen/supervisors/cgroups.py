@@ -1,9 +1,11 @@
-"""The processes of a unit, from its control group."""
+"""A unit's control group: its processes, and what the kernel calls it."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _MOUNT = Path("/sys/fs/cgroup")
@@ -19,12 +21,10 @@ def hierarchy() -> Path:
 
 def processes(group: str) -> frozenset[int]:
     """The PIDs in a control group (a unit's ``ControlGroup``) and those below. Blocks on /sys."""
-    if not group.strip("/"):
-        return frozenset()  # a unit that does not run; the root would be everything
     found: set[int] = set()
-    for directory, _, _ in os.walk(hierarchy() / group.strip("/")):
+    for directory in _directories(group):
         try:
-            text = (Path(directory) / "cgroup.procs").read_text()
+            text = (directory / "cgroup.procs").read_text()
         except OSError as error:
             # Gone meanwhile, and its processes with it; a threaded one lists them further up.
             if error.errno not in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
@@ -32,3 +32,19 @@ def processes(group: str) -> frozenset[int]:
         else:
             found.update(int(pid) for pid in text.split())
     return frozenset(found)
+
+
+def identities(group: str) -> frozenset[int]:
+    """The IDs by which the kernel calls a control group and those below. Blocks on /sys."""
+    found = set()
+    for directory in _directories(group):
+        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+            found.add(directory.stat().st_ino)
+    return frozenset(found)
+
+
+def _directories(group: str) -> Iterator[Path]:
+    """None of a unit that does not run: its group would be the root, and so everything."""
+    if name := group.strip("/"):
+        for directory, _, _ in os.walk(hierarchy() / name):
+            yield Path(directory)

@@ -94,6 +94,10 @@ class EmbeddedSupervisor:
         service = self._services.get(key)
         return await service.processes() if service is not None else frozenset()
 
+    async def control_groups(self, key: UnitKey) -> frozenset[int]:
+        """See `Supervisor.control_groups`."""
+        return frozenset()
+
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """See `Supervisor.log_tail`."""
         service = self._services.get(key)

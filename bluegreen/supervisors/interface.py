@@ -62,6 +62,13 @@ class Supervisor(JobRunner, Protocol):
         """The PIDs of all live processes of the unit, now."""
         ...
 
+    async def control_groups(self, key: UnitKey) -> frozenset[int]:
+        """The kernel's IDs of the control groups that hold the unit and nothing else, now.
+
+        Empty where units have none, or this one does not run.
+        """
+        ...
+
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """The last ``lines`` lines of the unit's log, fit to print."""
         ...

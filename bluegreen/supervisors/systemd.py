@@ -102,8 +102,14 @@ class SystemdSupervisor:
 
     async def processes(self, key: UnitKey) -> frozenset[int]:
         """See `Supervisor.processes`. Raises SupervisorError when systemd does not answer."""
-        group = await self._systemd.service_property(service_unit(key), "ControlGroup")
-        return await asyncio.to_thread(cgroups.processes, str(group))
+        return await asyncio.to_thread(cgroups.processes, await self._group(key))
+
+    async def control_groups(self, key: UnitKey) -> frozenset[int]:
+        """See `Supervisor.control_groups`. Raises SupervisorError when systemd does not answer."""
+        return await asyncio.to_thread(cgroups.identities, await self._group(key))
+
+    async def _group(self, key: UnitKey) -> str:
+        return str(await self._systemd.service_property(service_unit(key), "ControlGroup"))
 
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """See `Supervisor.log_tail`. From the journal; raises SupervisorError."""

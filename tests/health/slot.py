@@ -58,6 +58,7 @@ class FakeSlot:
         self.statuses: dict[str, UnitStatus] = {}
         self.addresses: dict[str, Address | None] = {}
         self.pids: dict[str, frozenset[int]] = {}
+        self.groups: dict[str, frozenset[int]] = {}
         self.logs: dict[str, list[str]] = {}
         self.add("api")
 
@@ -66,6 +67,7 @@ class FakeSlot:
         self.statuses[service] = UnitStatus(key=key, state=UnitState.RUNNING, pid=os.getpid())
         self.addresses[service] = address
         self.pids[service] = frozenset({os.getpid()})
+        self.groups[service] = frozenset()
         self.logs[service] = [f"line {number} of {service}" for number in range(1, 31)]
 
     def crash(self, service: str = "api", *, state: UnitState = UnitState.BACKOFF) -> None:
@@ -103,6 +105,9 @@ class FakeSlot:
 
     async def processes(self, service: str) -> frozenset[int]:
         return self.pids[service]
+
+    async def control_groups(self, service: str) -> frozenset[int]:
+        return self.groups[service]
 
     async def log_tail(self, service: str, lines: int) -> list[str]:
         return self.logs[service][-lines:]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,36 @@ async def test_two_processes_of_the_service_may_share_a_port(
     slot.pids["api"] = frozenset({os.getpid(), worker})
     with server(port, reuse=True):
         assert await problem(slot, Address(port=port)) is None
+
+
+async def test_of_services_in_control_groups_the_group_is_asked(
+    slot: FakeSlot, free_ports: FreePorts, start_stranger: StartStranger, tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    stranger = await start_stranger(port)
+    (group,) = {each.control_group for each in tcp_listeners() if each.port == port}
+    if group is None:
+        pytest.skip("this kernel does not tell the control group of a socket (5.8 does)")
+    slot.groups["api"] = frozenset({group})
+    assert await problem(slot, Address(port=port)) is None
+    slot.pids["api"] = frozenset({stranger})
+    slot.groups["api"] = frozenset({group + 1})
+    found = await examine(slot, "api", Address(port=port))
+    assert found.stranger
+    assert f"127.0.0.1:{port} belongs to" in str(found.problem)
+
+
+async def test_of_a_unix_socket_in_a_control_group_the_process_is_asked(
+    slot: FakeSlot, tmp_path: Path
+) -> None:
+    slot.groups["api"] = frozenset({2**40})
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        assert await problem(slot, Address(socket=path)) is None
+        slot.pids["api"] = frozenset({1})
+        assert (await examine(slot, "api", Address(socket=path))).stranger
 
 
 async def test_a_worker_forked_in_between_is_no_stranger(
