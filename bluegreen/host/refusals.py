@@ -14,7 +14,7 @@ from bluegreen.host.accounts import Account, find
 from bluegreen.host.places import DAEMON_USER
 from bluegreen.host.quoting import is_path, is_writable
 from bluegreen.layout import Layout
-from bluegreen.model import Slot, UnitKey
+from bluegreen.model import Slot, SwitchMode, UnitKey
 from bluegreen.supervisors.unit_names import job_template, service_unit
 
 _SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY")
@@ -30,6 +30,7 @@ def problems(apps: Mapping[str, AppSettings], layout: Layout) -> list[Problem]:
         document.wrong.extend(_unit_names(settings, claims))
         document.wrong.extend(_texts(settings))
         document.wrong.extend(_paths(settings))
+        document.wrong.extend(_switch(settings))
         found += document.problems()
     return found
 
@@ -144,6 +145,15 @@ def _texts(settings: AppSettings) -> Iterator[Finding]:
                 wrong="a unit cannot carry control characters other than tabs and line ends",
                 right='Keep the value in a file: { file = "/path" }',
             )
+
+
+def _switch(settings: AppSettings) -> Iterator[Finding]:
+    if settings.nginx.switch is SwitchMode.RELOAD:
+        yield Finding(
+            place=("nginx", "switch"),
+            wrong="nginx's files are root's on a host, so that the daemon cannot rewrite them",
+            right='Leave it out: with "marker" nothing is rewritten, and nothing reloaded',
+        )
 
 
 def _paths(settings: AppSettings) -> Iterator[Finding]:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.host.places import HostFiles, HostLayout
-from bluegreen.model import SwitchMode, Traffic
+from bluegreen.model import Traffic
 from bluegreen.traffic.build import NginxBuild
-from bluegreen.traffic.markers import Markers
 from bluegreen.traffic.quoting import quoted
 from bluegreen.traffic.rendering import HEADER, Templates
+
+# Wherever traffic goes: the marker decides at every request; no file says what a switch changes.
+NOWHERE = Traffic(active=None, closed=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +33,11 @@ def render_sites(
     texts: dict[Path, str] = {}
     generations: dict[str, str] = {}
     for name, settings in apps.items():
-        traffic = _traffic(Markers(layout.app(name).traffic))
-        rendered = templates.app(settings, traffic)
+        rendered = templates.app(settings, NOWHERE)
         texts.update(rendered.files)
         generations[name] = rendered.generation
-        # Where the marker decides at every request, the file says nothing that a switch changes.
-        constant = settings.nginx.switch is SwitchMode.RELOAD
-        texts[templates.slot_file(name)] = templates.slot(
-            settings, traffic.active if constant else None
-        )
+        texts[templates.slot_file(name)] = templates.slot(settings, None)
     path, text, generation = templates.common(generations)
     texts[path] = text
     texts[files.nginx_include] = f"{HEADER}include {quoted(layout.nginx / 'sites/*.conf')};\n"
     return Sites(files=texts, generation=generation)
-
-
-def _traffic(markers: Markers) -> Traffic:
-    present = markers.present()
-    if len(present) != 1:
-        return Traffic(active=None, closed=True)
-    return Traffic(active=present[0], closed=markers.closed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
@@ -15,10 +15,9 @@ from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.confirmation import Answer, Confirmation
 from bluegreen.traffic.disk import disk_error
 from bluegreen.traffic.loading import Loading
-from bluegreen.traffic.nginx import HostNginx
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
-from bluegreen.traffic.published import Change
+from bluegreen.traffic.publishing import HostPublisher, OwnPublisher, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class TrafficControl:
         self._apps: dict[str, AppSettings] = {}
         # Whoever changes what nginx loads; a switch by marker does not.
         self._loading_lock = asyncio.Lock()
-        self._opened: tuple[Planner, Loading] | None = None
+        self._opened: tuple[Planner, Publisher] | None = None
         # What nginx is to serve, and whether it was ever brought to.
         self._wanted: Mapping[str, AppSettings] = {}
         self._published = False
@@ -47,11 +46,12 @@ class TrafficControl:
     async def open(self, apps: Sequence[AppSettings]) -> None:
         """Publish ``apps``; with an nginx of our own, start it or find it running."""
         build = await installed_build()
-        kind = OwnNginx if self._own_nginx else HostNginx
-        self._opened = (
-            Planner(self._layout, build, own_nginx=self._own_nginx),
-            Loading(kind(build, self._layout), self._confirmation),
-        )
+        planner = Planner(self._layout, build, own_nginx=self._own_nginx)
+        if self._own_nginx:
+            loading = Loading(OwnNginx(build, self._layout), self._confirmation)
+            self._opened = planner, OwnPublisher(planner, loading)
+        else:
+            self._opened = planner, HostPublisher(planner, self._confirmation)
         self._wanted = {settings.name: settings for settings in apps}
         await self.publish(apps)
 
@@ -60,7 +60,7 @@ class TrafficControl:
 
         Returns whether that was needed. Raises TrafficError when it still does not.
         """
-        if self._published and not await self._loading.is_down():
+        if self._published and not await self._publisher.is_down():
             return False
         await uninterrupted(self._publish(None), name="revive nginx")
         return True
@@ -121,10 +121,10 @@ class TrafficControl:
     async def close(self, *, stop_nginx: bool) -> None:
         """Let go. An nginx of our own goes on serving, unless it is to be stopped."""
         if stop_nginx and self._opened is not None:
-            await uninterrupted(self._loading.stop(), name="stop nginx")
+            await uninterrupted(self._publisher.stop(), name="stop nginx")
 
     @property
-    def _parts(self) -> tuple[Planner, Loading]:
+    def _parts(self) -> tuple[Planner, Publisher]:
         if self._opened is None:
             raise RuntimeError("open() comes first")
         return self._opened
@@ -134,14 +134,14 @@ class TrafficControl:
         return self._parts[0]
 
     @property
-    def _loading(self) -> Loading:
+    def _publisher(self) -> Publisher:
         return self._parts[1]
 
     async def _publish(self, apps: Mapping[str, AppSettings] | None) -> None:
         """None: those that are wanted once it is our turn, as a reload may have changed them."""
         async with self._loading_lock:
             by_name = self._wanted if apps is None else apps
-            await self._change(by_name)
+            await self._publisher.change(by_name)
             self._apps, self._wanted = dict(by_name), by_name
             self._published = True
 
@@ -177,7 +177,7 @@ class TrafficControl:
     async def _load_traffic(self, settings: AppSettings, before: Traffic, wanted: Traffic) -> None:
         """Let nginx load files that say ``wanted``, the marker with them."""
         markers = self._planner.markers(settings.name)
-        await self._change(
+        await self._publisher.change(
             {**self._apps, settings.name: settings},
             {settings.name: wanted},
             commit=None if wanted == before else lambda: markers.restore(wanted),
@@ -228,7 +228,7 @@ class TrafficControl:
                 self._planner.is_served, settings, traffic, answer
             ):
                 return
-            await self._change({**self._apps, name: settings})
+            await self._publisher.change({**self._apps, name: settings})
             self._apps[name] = settings
         await self._confirmation.until(
             name,
@@ -240,43 +240,6 @@ class TrafficControl:
             what=f"{name} is served as its marker says ({traffic.active or 'no slot'})",
             timeout=MARKER_TIMEOUT,
         )
-
-    async def _change(
-        self,
-        apps: Mapping[str, AppSettings],
-        overrides: Mapping[str, Traffic] | None = None,
-        *,
-        commit: Callable[[], None] | None = None,
-        revert: Callable[[], None] | None = None,
-    ) -> None:
-        """Write the files of ``apps`` and have nginx load them; undo all of it on an error."""
-        changes: list[Change] = []
-        committed = False
-        try:
-            plan = await asyncio.to_thread(self._planner.plan, apps, overrides)
-            await asyncio.to_thread(self._planner.write, plan, changes)
-            if commit is None and await self._loading.has(plan.generation):
-                return
-            await self._loading.test(plan.listens)
-            committed = True
-            if commit is not None:
-                await asyncio.to_thread(commit)
-            await self._loading.load(plan.generation)
-        except BaseException as error:
-            await self._undo(changes, revert if committed else None)
-            if changes:
-                await self._loading.load_previous(attempted=committed)
-            if isinstance(error, OSError):
-                raise disk_error("nginx's files were not written", error) from error
-            raise
-
-    async def _undo(self, changes: list[Change], revert: Callable[[], None] | None) -> None:
-        if revert is not None:
-            try:
-                await asyncio.to_thread(revert)
-            except OSError as error:
-                log.error("the marker was not put back: %s", error)
-        await asyncio.to_thread(self._planner.put_back, changes)
 
     async def _answer(self, app: str) -> Answer | None:
         """What nginx says of ``app``; None when it is down or does not know it."""

@@ -18,6 +18,15 @@ log = logging.getLogger(__name__)
 LOAD_TIMEOUT = 10.0  # seconds until a reload has taken effect
 
 
+async def is_loaded(confirmation: Confirmation, generation: str) -> bool:
+    """Whether nginx says that it serves ``generation``."""
+    try:
+        answer = await confirmation.ask(None)
+    except TrafficError:
+        return False
+    return answer.app is None and answer.generation == generation
+
+
 class Loading:
     """Loads into ``nginx``, and asks it what it has loaded."""
 
@@ -27,11 +36,7 @@ class Loading:
 
     async def has(self, generation: str) -> bool:
         """Whether nginx serves ``generation`` already."""
-        try:
-            answer = await self._confirmation.ask(None)
-        except TrafficError:
-            return False
-        return answer.app is None and answer.generation == generation
+        return await is_loaded(self._confirmation, generation)
 
     async def test(self, listens: Iterable[str]) -> None:
         """Whether nginx accepts its files and could listen on ``listens``.

@@ -18,7 +18,7 @@ from bluegreen.traffic.build import NginxBuild
 from bluegreen.traffic.confirmation import Answer
 from bluegreen.traffic.markers import Markers
 from bluegreen.traffic.published import Change, put_back, read, remove_others, write, write_all
-from bluegreen.traffic.rendering import RenderedApp, Templates, error_log
+from bluegreen.traffic.rendering import HEADER, RenderedApp, Templates, error_log
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Planner:
         """What the markers say.
 
         Where they were meddled with (two of them, or neither these nor ``closed``), the slot file
-        says which slot was switched to last.
+        says which slot was switched to last; where that is root's, a file of the daemon's own.
         """
         markers = self.markers(app)
         present, closed = markers.present(), markers.closed
@@ -77,8 +77,20 @@ class Planner:
         return Traffic(active=None, closed=True)
 
     def _last_switched_to(self, app: str) -> Slot | None:
-        match = _ACTIVE.search(read(self._templates.slot_file(app)) or "")
+        match = _ACTIVE.search(read(self._memory(app)) or "")
         return Slot(match[1]) if match else None
+
+    def _memory(self, app: str) -> Path:
+        """The file that tells which slot was last switched to."""
+        if self._own_nginx:
+            return self._templates.slot_file(app)
+        return self._layout.app(app).last_active
+
+    def _remembered(self, settings: AppSettings, active: Slot | None) -> str:
+        """What that file is to say."""
+        if self._own_nginx:
+            return self._templates.slot(settings, active)
+        return f"{HEADER}# active: {active or 'none'}\n"
 
     def plan(
         self, apps: Mapping[str, AppSettings], overrides: Mapping[str, Traffic] | None = None
@@ -112,12 +124,12 @@ class Planner:
     def is_served(self, settings: AppSettings, traffic: Traffic, answer: Answer) -> bool:
         """Whether nginx, by its ``answer``, and the files say just what ``traffic`` says."""
         rendered = self._render(settings, traffic)
-        slot_file = self._templates.slot_file(settings.name)
+        remembered = read(self._memory(settings.name))
         return (
             (answer.app, answer.generation) == (settings.name, rendered.generation)
             and answer.closed == traffic.closed
             and traffic.active in (None, answer.slot)
-            and read(slot_file) == self._templates.slot(settings, traffic.active)
+            and remembered == self._remembered(settings, traffic.active)
             and all(read(path) == text for path, text in rendered.files.items())
         )
 
@@ -132,19 +144,22 @@ class Planner:
     def write(self, plan: Plan, changes: list[Change]) -> None:
         """Write what differs and remove what is no longer wanted, adding to ``changes``.
 
-        Raises TrafficError for a file in the way, OSError for the disk.
+        Where nginx's files are root's, only what remembers the slots. Raises TrafficError for a
+        file in the way, OSError for the disk.
         """
         self._make_directories(plan)
-        write_all(plan.files, changes)
+        if self._own_nginx:
+            write_all(plan.files, changes)
         for name, settings in plan.apps.items():
             with self._slot_files:
                 if settings.nginx.switch is SwitchMode.RELOAD:
                     active = plan.traffic[name].active
                 else:
                     active = self.traffic(name).active
-                text = self._templates.slot(settings, active)
-                path = self._templates.slot_file(name)
-                changes.extend(write(path, text, sync_parent=False))
+                text = self._remembered(settings, active)
+                changes.extend(write(self._memory(name), text, sync_parent=not self._own_nginx))
+        if not self._own_nginx:
+            return
         if any(change.path in plan.slot_files for change in changes):
             sync_directory(self._layout.nginx / "slots")
         directories = [self._layout.nginx / kind for kind in ("sites", "snippets", "slots")]
@@ -163,9 +178,9 @@ class Planner:
         with self._slot_files:
             changes: list[Change] = []
             warnings: tuple[str, ...] = ()
-            path = self._templates.slot_file(settings.name)
+            path = self._memory(settings.name)
             try:
-                changes = write(path, self._templates.slot(settings, to))
+                changes = write(path, self._remembered(settings, to))
             except OSError as error:
                 warnings = (
                     f"{path} could not be rewritten ({error.strerror}); the marker decides",
@@ -181,9 +196,9 @@ class Planner:
         """Back to ``traffic``. Raises OSError when a marker cannot be changed."""
         with self._slot_files:
             self.markers(settings.name).restore(traffic)
-            path = self._templates.slot_file(settings.name)
+            path = self._memory(settings.name)
             try:
-                write(path, self._templates.slot(settings, traffic.active))
+                write(path, self._remembered(settings, traffic.active))
             except OSError as error:
                 log.warning("%s could not be rewritten: %s", path, error)
 
@@ -195,6 +210,11 @@ class Planner:
             markers.restore(traffic)
 
     def _make_directories(self, plan: Plan) -> None:
+        if not self._own_nginx:
+            for name in plan.apps:
+                if not self.markers(name).present():
+                    self.repair_markers(name, self.traffic(name))
+            return
         # Open to all: below it are the apps' sockets, to which nginx's workers connect as a user
         # of their own. Who may use the daemon is a matter of its own socket's mode.
         self._layout.run.mkdir(parents=True, exist_ok=True)
@@ -208,10 +228,9 @@ class Planner:
                 self.repair_markers(name, self.traffic(name))
         for kind in ("sites", "snippets", "slots"):
             (self._layout.nginx / kind).mkdir(parents=True, exist_ok=True)
-        if self._own_nginx:
-            (self._layout.nginx / "temporary").mkdir(exist_ok=True)
-            (self._layout.config / "nginx").mkdir(parents=True, exist_ok=True)
-            error_log(self._layout).parent.mkdir(parents=True, exist_ok=True)
+        (self._layout.nginx / "temporary").mkdir(exist_ok=True)
+        (self._layout.config / "nginx").mkdir(parents=True, exist_ok=True)
+        error_log(self._layout).parent.mkdir(parents=True, exist_ok=True)
 
     def _digest_of_own_sites(self) -> str:
         digest = hashlib.sha256()

@@ -91,6 +91,12 @@ def test_what_a_unit_cannot_say_is_refused(tmp_path: Path, more: str, key: str) 
     assert f" {key}: " in said
 
 
+def test_a_switch_that_rewrites_files_is_refused(tmp_path: Path) -> None:
+    text = _app().replace("nginx = { ", 'nginx = { switch = "reload", ')
+    (said,) = _said(tmp_path, a=text)
+    assert said.startswith("a.toml:1 nginx.switch: nginx's files are root's")
+
+
 def test_an_operator_is_warned_of_secrets_that_are_text_and_of_shared_users(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.app_files.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""An nginx that others run: tested and reloaded through its own program."""
+"""An nginx that others run, with files that others write: all that the daemon moves are markers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ import pytest
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
+from bluegreen.host.places import HostFiles, HostLayout
+from bluegreen.host.sites import render_sites
 from bluegreen.model import Slot
 from bluegreen.traffic.build import NginxBuild, installed_build
+from bluegreen.traffic.confirmation import Confirmation
 from bluegreen.traffic.control import TrafficControl
+from bluegreen.traffic.loading import Loading
+from bluegreen.traffic.nginx import HostNginx
 from bluegreen.traffic.rendering import pid_file
 from tests.traffic.backends import Backend
 from tests.traffic.client import ask
@@ -26,6 +31,7 @@ from tests.traffic.conftest import World
 @pytest.fixture
 async def host_nginx(world: World, monkeypatch: pytest.MonkeyPatch) -> NginxBuild:
     """A running nginx with a configuration like a host's, and a program that knows where it is."""
+    world.layout = HostLayout(world.layout.root)
     directory = world.layout.root / "host"
     directory.mkdir()
     host_pid_file = pid_file(world.layout)
@@ -59,6 +65,27 @@ async def host_nginx(world: World, monkeypatch: pytest.MonkeyPatch) -> NginxBuil
     return build
 
 
+async def apply(world: World, build: NginxBuild, *apps: AppSettings) -> None:
+    """Write nginx's files and have them loaded, as root does it."""
+    by_name = {settings.name: settings for settings in apps}
+    sites = render_sites(
+        by_name, HostLayout(world.layout.root), HostFiles(world.layout.root), build
+    )
+    for path, text in sites.files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for name in by_name:
+        world.layout.app(name).traffic.mkdir(parents=True, exist_ok=True)
+        world.layout.app(name).run.mkdir(parents=True, exist_ok=True)
+    loading = Loading(HostNginx(build, world.layout), Confirmation(world.layout.nginx_socket))
+    await loading.load(sites.generation)
+
+
+def texts(world: World) -> dict[Path, str]:
+    """All that nginx reads."""
+    return {path: path.read_text() for path in world.layout.nginx.rglob("*.conf")}
+
+
 async def start(build: NginxBuild) -> None:
     process = await asyncio.create_subprocess_exec(build.binary, start_new_session=True)
     assert await asyncio.wait_for(process.wait(), 20) == 0
@@ -69,27 +96,61 @@ async def test_the_host_s_nginx_is_reloaded_and_confirms(
 ) -> None:
     await start(host_nginx)
     settings = world.settings()
+    await apply(world, host_nginx, settings)
+    files = texts(world)
     await world.control.open([settings])
+    assert (await ask(world.site)).status == 503
     await world.control.switch(settings, Slot.BLUE)
     assert (await ask(world.site)).body == "blue 0"
     # Not from the host's open_file_cache, which would go on saying blue.
     await world.control.switch(settings, Slot.GREEN)
     assert (await ask(world.site)).body == "green 0"
-    by_reload = world.settings(switch="reload")
-    await world.control.publish([by_reload])
-    await world.control.switch(by_reload, Slot.BLUE)
-    answers = await asyncio.gather(*(ask(world.site) for _ in range(20)))
-    assert {answer.body for answer in answers} == {"blue 0"}
+    await world.control.set_closed(settings, True)
+    assert (await ask(world.site)).status == 503
+    await world.control.agree(settings)
+    assert texts(world) == files, "nothing that nginx reads was written"
     await world.control.close(stop_nginx=True)
     assert psutil.pid_exists(world.master())  # it is not ours to stop
+
+
+async def test_a_lost_marker_is_the_one_of_the_slot_last_switched_to(
+    world: World, slots: dict[str, Backend], host_nginx: NginxBuild
+) -> None:
+    await start(host_nginx)
+    settings = world.settings()
+    await apply(world, host_nginx, settings)
+    await world.control.open([settings])
+    await world.control.switch(settings, Slot.BLUE)
+    await world.control.switch(settings, Slot.GREEN)
+    (world.layout.app("shop").traffic / "green").unlink()
+    assert world.control.meddled_with(["shop"]) == ["shop"]
+    await world.control.agree(settings)
+    assert world.markers == {"green"}
+    assert (await ask(world.site)).body == "green 0"
+
+
+async def test_files_that_root_has_not_written_are_asked_for(
+    world: World, slots: dict[str, Backend], host_nginx: NginxBuild
+) -> None:
+    await start(host_nginx)
+    settings = world.settings()
+    await apply(world, host_nginx, settings)
+    await world.control.open([settings])
+    with pytest.raises(TrafficError, match="does not serve what") as caught:
+        await world.control.publish([settings, world.settings("other")])
+    assert "sudo bluegreen apply" in caught.value.remedy
+    await world.control.switch(settings, Slot.BLUE)
+    assert (await ask(world.site)).body == "blue 0"
 
 
 async def test_a_host_s_nginx_that_does_not_run_is_an_error_with_its_words(
     world: World, host_nginx: NginxBuild
 ) -> None:
     with pytest.raises(TrafficError, match="not reloaded"):
+        await apply(world, host_nginx, world.settings())
+    with pytest.raises(TrafficError, match="does not serve what") as caught:
         await world.control.open([world.settings()])
-    assert not (world.layout.nginx / "sites/shop.conf").exists()
+    assert "systemctl status nginx" in caught.value.remedy
 
 
 async def test_a_host_without_nginx_says_what_to_install(
@@ -118,6 +179,7 @@ async def test_workers_of_another_user_reach_the_apps_sockets(
     data["services"] = {"web": {"command": "true", "sockets": sockets}}
     settings = AppSettings.model_validate(data)
     await start(host_nginx)
+    await apply(world, host_nginx, settings)
     await world.control.open([settings])
     socket = world.layout.app("shop").run / "blue.sock"
     async with Backend("blue", socket=socket).serving():

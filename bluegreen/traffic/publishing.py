@@ -1,0 +1,139 @@
+"""Bringing nginx to serve what is planned: by writing its files, or by seeing that root has."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import TrafficError
+from bluegreen.model import Traffic
+from bluegreen.traffic.confirmation import Confirmation
+from bluegreen.traffic.disk import disk_error
+from bluegreen.traffic.loading import Loading, is_loaded
+from bluegreen.traffic.plan import Planner
+from bluegreen.traffic.published import Change
+
+log = logging.getLogger(__name__)
+
+
+class Publisher(Protocol):
+    """How nginx comes by its files."""
+
+    async def change(
+        self,
+        apps: Mapping[str, AppSettings],
+        overrides: Mapping[str, Traffic] | None = None,
+        *,
+        commit: Callable[[], None] | None = None,
+        revert: Callable[[], None] | None = None,
+    ) -> None:
+        """Have nginx serve ``apps`` and no others, as the markers or ``overrides`` say.
+
+        ``commit`` is called when nginx has accepted the files, ``revert`` when it then does not
+        serve them. Raises TrafficError with everything as it was.
+        """
+        ...
+
+    async def is_down(self) -> bool:
+        """Whether an nginx that is ours to start does not run."""
+        ...
+
+    async def stop(self) -> None:
+        """End nginx, if it is ours to end."""
+        ...
+
+
+class OwnPublisher:
+    """Writes the files of an nginx of our own."""
+
+    def __init__(self, planner: Planner, loading: Loading) -> None:
+        self._planner = planner
+        self._loading = loading
+
+    async def change(
+        self,
+        apps: Mapping[str, AppSettings],
+        overrides: Mapping[str, Traffic] | None = None,
+        *,
+        commit: Callable[[], None] | None = None,
+        revert: Callable[[], None] | None = None,
+    ) -> None:
+        """See `Publisher.change`."""
+        changes: list[Change] = []
+        committed = False
+        try:
+            plan = await asyncio.to_thread(self._planner.plan, apps, overrides)
+            await asyncio.to_thread(self._planner.write, plan, changes)
+            if commit is None and await self._loading.has(plan.generation):
+                return
+            await self._loading.test(plan.listens)
+            committed = True
+            if commit is not None:
+                await asyncio.to_thread(commit)
+            await self._loading.load(plan.generation)
+        except BaseException as error:
+            await self._undo(changes, revert if committed else None)
+            if changes:
+                await self._loading.load_previous(attempted=committed)
+            if isinstance(error, OSError):
+                raise disk_error("nginx's files were not written", error) from error
+            raise
+
+    async def _undo(self, changes: list[Change], revert: Callable[[], None] | None) -> None:
+        if revert is not None:
+            try:
+                await asyncio.to_thread(revert)
+            except OSError as error:
+                log.error("the marker was not put back: %s", error)
+        await asyncio.to_thread(self._planner.put_back, changes)
+
+    async def is_down(self) -> bool:
+        """See `Publisher.is_down`."""
+        return await self._loading.is_down()
+
+    async def stop(self) -> None:
+        """See `Publisher.stop`."""
+        await self._loading.stop()
+
+
+class HostPublisher:
+    """Asks the host's nginx whether it has loaded what `bluegreen apply` writes as root.
+
+    All that is left to the daemon are the markers, so nothing it does reaches into those files.
+    """
+
+    def __init__(self, planner: Planner, confirmation: Confirmation) -> None:
+        self._planner = planner
+        self._confirmation = confirmation
+
+    async def change(
+        self,
+        apps: Mapping[str, AppSettings],
+        overrides: Mapping[str, Traffic] | None = None,
+        *,
+        commit: Callable[[], None] | None = None,
+        revert: Callable[[], None] | None = None,
+    ) -> None:
+        """See `Publisher.change`. The files hold for all that a marker may say."""
+        del overrides, commit, revert
+        plan = await asyncio.to_thread(self._planner.plan, apps)
+        if not await is_loaded(self._confirmation, plan.generation):
+            raise TrafficError(
+                "the host's nginx does not serve what the app files ask for",
+                remedy="sudo bluegreen apply, which writes its files; see that it runs: "
+                "systemctl status nginx",
+            )
+        try:
+            await asyncio.to_thread(self._planner.write, plan, [])
+        except OSError as error:
+            raise disk_error("the markers were not written", error) from error
+
+    async def is_down(self) -> bool:
+        """See `Publisher.is_down`."""
+        return False  # others see to it
+
+    async def stop(self) -> None:
+        """See `Publisher.stop`."""
