@@ -58,8 +58,8 @@ def state_directories(layout: Layout, accounts: dict[str, Account]) -> list[Dire
 def _of_app(app: AppLayout, account: Account) -> Iterator[Directory]:
     yield Directory(path=app.base, mode=0o751)
     yield Directory(path=app.slots, mode=0o755)
-    # Builds write here as the app's user; sticky, so that they touch nothing of the daemon's.
-    yield Directory(path=app.trees, mode=0o3770, group=account.group)
+    # What is made here is the group's, so that builds, as the app's user, write in their tree.
+    yield Directory(path=app.trees, mode=0o2750, group=account.group)
     yield Directory(path=app.shared, mode=0o750, owner=account.user)
     yield Directory(path=app.cache, mode=0o750, group=account.group)
     yield Directory(path=build_cache(app), mode=0o700, owner=account.user, group=account.group)

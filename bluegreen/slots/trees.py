@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -16,15 +17,15 @@ from bluegreen.layout import AppLayout
 from bluegreen.model import Release, Slot
 from bluegreen.slots import stamp
 from bluegreen.slots.building import Build, DiskFullError
+from bluegreen.slots.custody import Custody
 from bluegreen.slots.flush import flush
 from bluegreen.slots.recipe import recipe_digest
-from bluegreen.slots.shared_links import link_shared
+from bluegreen.slots.shared_links import link_shared, outermost
 from bluegreen.slots.stamp import Draft, TreeInfo
 from bluegreen.sources.directory import DirectorySource
 from bluegreen.sources.disk_space import is_full, shortage
 from bluegreen.sources.interface import Source
 from bluegreen.sources.interruptible import Stop, in_thread
-from bluegreen.sources.removal import remove_tree
 from bluegreen.supervisors.interface import JobRunner
 
 LEAST_BYTES = 64 * 2**20
@@ -41,6 +42,7 @@ class Trees:
         self._settings = settings
         self._layout = layout
         self._jobs = supervisor
+        self._custody = Custody(settings.name, layout, supervisor)
 
     def path(self, operation: int, slot: Slot) -> Path:
         """``trees/12-green``: where the tree of that operation is, or would be."""
@@ -54,23 +56,35 @@ class Trees:
         """
         self._operation(tree, slot)
         with self._writing(SourceError, tree):
-            await in_thread(lambda _: self._clear(tree), name=f"clear {tree.name}")
+            await asyncio.to_thread(self._clear_stamp, tree)
+            await self._custody.remove(tree)
             digest = await self._source_digest(release.version)
             try:
                 await source.lay_out(release, tree)
-                await in_thread(lambda stop: self._link(tree, stop), name=f"link {tree.name}")
+                await self._share(tree)
                 await asyncio.to_thread(stamp.write_draft, tree, Draft(source=digest))
             except (BluegreenError, OSError):
-                await in_thread(lambda _: remove_tree(tree), name=f"remove {tree.name}")
+                await self._custody.remove(tree)
                 raise
 
-    def _clear(self, tree: Path) -> None:
+    def _clear_stamp(self, tree: Path) -> None:
         tree.parent.mkdir(parents=True, exist_ok=True)
         stamp.remove_stamp(tree)
-        remove_tree(tree)
 
-    def _link(self, tree: Path, stop: Stop) -> None:
-        link_shared(tree, self._layout.shared, self._settings.app.shared, stop)
+    async def _share(self, tree: Path) -> None:
+        """Link what is shared, let the tree's users in, and give what is shared its first content.
+
+        In this order: from then on the daemon follows no path inside the tree.
+        """
+        paths, shared = outermost(self._settings.app.shared), self._layout.shared
+        aside = tree / f".bluegreen-{secrets.token_hex(8)}"  # like no name in any release
+
+        def link(stop: Stop) -> None:
+            link_shared(tree, shared, paths, aside, stop)
+            self._custody.open(tree)
+
+        await in_thread(link, name=f"link {tree.name}")
+        await self._custody.seed(aside, paths)
 
     async def _source_digest(self, version: str) -> str | None:
         """Of what a directory source holds now; None for git, where the commit says it."""
@@ -109,7 +123,7 @@ class Trees:
             try:
                 await build.run(step, self._jobs)
             except DiskFullError:
-                await in_thread(lambda _: remove_tree(tree), name=f"remove {tree.name}")
+                await self._custody.remove(tree)
                 raise
             await on_step(step.name, "done")
 
@@ -217,19 +231,23 @@ class Trees:
         Each loses its stamp first. Raises SlotError when something cannot be deleted.
         """
         with self._writing(SlotError, self._layout.trees):
-            return await in_thread(lambda stop: self._reclaim(keep, stop), name="reclaim trees")
+            kept = {*keep, *await asyncio.to_thread(self._placed)}
+            trees = await asyncio.to_thread(stamp.trees_in, self._layout.trees)
+            going = [tree for tree in trees if tree not in kept]
+            for tree in going:
+                await asyncio.to_thread(stamp.remove_stamp, tree)
+                await self._custody.remove(tree)
+            await asyncio.to_thread(self._remove_lone_stamps, kept)
+        return len(going)
 
-    def _reclaim(self, keep: Collection[Path], stop: Stop) -> int:
-        kept = {*keep, *(self._current(slot) for slot in Slot)}
-        going = [tree for tree in stamp.trees_in(self._layout.trees) if tree not in kept]
-        for tree in going:
-            stop.check()
-            stamp.remove_stamp(tree)
-            remove_tree(tree)
+    def _placed(self) -> set[Path]:
+        """The trees that are in a slot."""
+        return {tree for slot in Slot if (tree := self._current(slot)) is not None}
+
+    def _remove_lone_stamps(self, kept: Collection[Path]) -> None:
         for file, tree in stamp.beside(self._layout.trees):
             if tree not in kept and not stamp.is_directory(tree):
                 file.unlink(missing_ok=True)
-        return len(going)
 
     async def bytes_needed(self) -> int:
         """What a new tree will take on disk: as the largest of the complete ones."""

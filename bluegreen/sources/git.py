@@ -131,7 +131,7 @@ class GitSource:
             async with self._open() as cache:
                 top = Part(mirror=cache.mirror, remote=self._remote, commit=release.commit)
                 await self._require_space(top, tree)
-                await asyncio.to_thread(tree.mkdir, parents=True)
+                await asyncio.to_thread(tree.mkdir, parents=True, mode=0o700)
                 await self._check_out(cache, top, tree)
         except OSError as error:
             raise git_errors.unwritable(self._app, tree, error) from error

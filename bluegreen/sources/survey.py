@@ -12,6 +12,7 @@ from pathlib import Path
 from bluegreen.errors import SourceError
 from bluegreen.sources.disk_space import allocated
 from bluegreen.sources.interruptible import Stop
+from bluegreen.sources.modes import for_group, is_for_group
 
 CHUNK = 2**20  # bytes copied between looks at whether anybody still waits
 
@@ -94,24 +95,30 @@ def size_of(entries: Sequence[Entry]) -> int:
 
 
 def copy(directory: Path, entries: Sequence[Entry], tree: Path, stop: Stop) -> None:
-    """Make ``tree`` hold ``entries``. Directories stay writable for their owner. Blocking.
+    """Make ``tree`` hold ``entries``, only for its owner to enter until others are let in.
+
+    Directories stay writable for their owner; in a tree for a group they are what the umask makes
+    them, as a change of mode would take the group from them. Blocking.
 
     Raises SourceError when a file is not as it was surveyed, and OSError when writing fails.
     """
-    tree.mkdir(parents=True)
+    tree.mkdir(parents=True, mode=0o700)
+    group = is_for_group(tree)
     for entry in entries:
         stop.check()
         target = tree / entry.path
         if entry.kind == stat.S_IFDIR:
             target.mkdir()
-            target.chmod(entry.mode | 0o700)
+            if not group:
+                target.chmod(entry.mode | 0o700)
         elif entry.kind == stat.S_IFLNK:
             target.symlink_to(entry.target)
         else:
-            _copy_file(directory, entry, target, stop)
+            mode = for_group(entry.mode) if group else entry.mode
+            _copy_file(directory, entry, target, mode, stop)
 
 
-def _copy_file(directory: Path, entry: Entry, target: Path, stop: Stop) -> None:
+def _copy_file(directory: Path, entry: Entry, target: Path, mode: int, stop: Stop) -> None:
     path = directory / entry.path
     try:
         # Not blocking: by now a pipe may be where the file was.
@@ -130,7 +137,7 @@ def _copy_file(directory: Path, entry: Entry, target: Path, stop: Stop) -> None:
                 while view:
                     view = view[copied.write(view) :]
                 left -= len(data)
-            os.fchmod(copied.fileno(), entry.mode)
+            os.fchmod(copied.fileno(), mode)
         after = os.fstat(reader)
     wanted = (entry.kind, entry.size, entry.changed)
     seen = [(stat.S_IFMT(s.st_mode), s.st_size, s.st_mtime_ns) for s in (before, after)]

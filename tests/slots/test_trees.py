@@ -246,7 +246,7 @@ async def test_the_stamp_goes_before_the_tree(root: Path, monkeypatch: pytest.Mo
         assert not stamp.stamp_of(path).exists()
         raise OSError(errno.EBUSY, "Device or resource busy", str(path))
 
-    monkeypatch.setattr("bluegreen.slots.trees.remove_tree", fail)
+    monkeypatch.setattr("bluegreen.slots.custody.remove_tree", fail)
     with pytest.raises(SlotError):
         await trees.reclaim([])
     assert tree.exists()
