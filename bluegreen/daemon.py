@@ -33,6 +33,8 @@ from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
+from bluegreen.supervisors.interface import Supervisor
+from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.vitals import Vitals, describe
 
@@ -44,9 +46,10 @@ SOCKET_PATH_LIMIT = 107  # bytes, of sockaddr_un in unix(7)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How the daemon was started."""
+    """How the daemon was started. ``on_host``: systemd runs services, and root's nginx serves."""
 
     layout: Layout
+    on_host: bool = False
     stop_apps: bool = False  # at its end, stop the apps and nginx too
     notifier: Notifier  # the service manager that started it
     listener: socket.socket | None = None  # the control socket, where that was handed over
@@ -152,12 +155,14 @@ class Daemon:
         self._in_force = await asyncio.to_thread(acceptance.load, self._layout, ran)
         configuration = self._in_force.configuration
         self._say_problems()
-        supervisor = EmbeddedSupervisor(self._layout)
+        on_host = self._options.on_host
+        kind = SystemdSupervisor if on_host else EmbeddedSupervisor
+        supervisor: Supervisor = kind(self._layout)
         parts = Parts(
             layout=self._layout,
             store=store,
             supervisor=supervisor,
-            traffic=TrafficControl(self._layout, own_nginx=True),
+            traffic=TrafficControl(self._layout, own_nginx=not on_host),
             builds=asyncio.Semaphore(configuration.daemon.limits.builds),
         )
         desk = Desk(parts)
@@ -328,11 +333,15 @@ def make_root(layout: Layout) -> None:
 
 
 def make_directories(app: AppRuntime) -> None:
-    """Everything an app needs on disk before its first release."""
+    """Everything an app needs on disk before its first release.
+
+    Where it has a user of its own, that user's directories are root's to make (see ``apply``).
+    """
     layout = app.layout
-    directories: list[Path] = [
-        layout.slots, layout.trees, layout.shared, layout.cache, layout.traffic,
-        layout.logs / "operations", layout.logs / "services", layout.run,
-    ]  # fmt: skip
+    directories: list[Path] = [layout.logs / "operations", layout.logs / "services"]
+    if not layout.has_own_user:
+        directories += [
+            layout.slots, layout.trees, layout.shared, layout.cache, layout.traffic, layout.run,
+        ]  # fmt: skip
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,9 @@ import os
 import re
 from pathlib import Path
 
-from bluegreen.errors import UsageError
+from bluegreen.cli.client import Client
+from bluegreen.cli.reload import taken_up
+from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.host.apply import Host, Plan
 from bluegreen.host.places import HostLayout
 from bluegreen.host.refusals import looks_secret
@@ -28,8 +30,23 @@ def apply(options: argparse.Namespace) -> int:
     os.umask(0o022)  # the daemon, polkit and nginx read what is written
     host = Host(HostLayout(options.root))
     plan = asyncio.run(_work(host, dry_run=options.dry_run))
-    _show(plan, dry_run=options.dry_run, as_json=options.json)
+    if not options.json:
+        _show(plan, dry_run=options.dry_run)
+    daemon = None if options.dry_run else _have_taken_up(options)
+    if options.json:
+        print(json.dumps(_document(plan, daemon, dry_run=options.dry_run)))
     return 0
+
+
+def _have_taken_up(options: argparse.Namespace) -> str:
+    """Have the daemon go by the same app files. Raises RefusalError when it does not."""
+    try:
+        said = taken_up(Client(options.root).post("/v1/reload"))
+    except DaemonUnreachableError:
+        said = "the daemon does not run; start it: sudo systemctl enable --now bluegreen"
+    if not options.json:
+        print(said)
+    return said
 
 
 async def _work(host: Host, *, dry_run: bool) -> Plan:
@@ -46,10 +63,7 @@ def masked(line: str) -> str:
     )
 
 
-def _show(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(_document(plan, dry_run=dry_run)))
-        return
+def _show(plan: Plan, *, dry_run: bool) -> None:
     for change in plan.changes:
         for line in change.diff():
             print(masked(line))
@@ -66,7 +80,7 @@ def _show(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     print(f"{count} would change; nothing was done" if dry_run else f"done: {count} changed")
 
 
-def _document(plan: Plan, *, dry_run: bool) -> dict[str, object]:
+def _document(plan: Plan, daemon: str | None, *, dry_run: bool) -> dict[str, object]:
     return {
         "changed": not plan.is_empty,
         "dry_run": dry_run,
@@ -80,4 +94,5 @@ def _document(plan: Plan, *, dry_run: bool) -> dict[str, object]:
         "directories": [str(directory) for directory in plan.directories],
         "actions": plan.actions,
         "warnings": list(plan.warnings),
+        "daemon": daemon,
     }  # fmt: skip

@@ -137,14 +137,28 @@ class Client:
                 f"a daemon (pid {daemon}) runs, and nothing answers on {self._path} "
                 f"({error.strerror or error}): it is starting or ending, or its socket was removed",
                 remedy="ask again; if that does not help, restart the daemon, which makes its "
-                "socket again: end it by SIGTERM, then: bluegreen serve --root "
-                f"{self._root} (the apps stay up)",
+                f"socket again: {self._restart} (the apps stay up)",
             )
         return DaemonUnreachableError(
             f"no daemon answers on {self._path} ({error.strerror or error})",
-            remedy=f"start it: bluegreen serve --root {self._root}; another root is named by "
-            "--root or BLUEGREEN_ROOT",
+            remedy=f"start it: {self._start}; another root is named by --root or BLUEGREEN_ROOT",
         )
+
+    @property
+    def _is_host(self) -> bool:
+        return str(self._root) == "/"
+
+    @property
+    def _start(self) -> str:
+        if self._is_host:
+            return "sudo systemctl start bluegreen"
+        return f"bluegreen serve --root {self._root}"
+
+    @property
+    def _restart(self) -> str:
+        if self._is_host:
+            return "sudo systemctl restart bluegreen"
+        return f"end it by SIGTERM, then: {self._start}"
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

@@ -75,8 +75,9 @@ class _Commands:
             "serve", ("serve", "serve"), "run the daemon in the foreground", app=False
         )
         serve.add_argument(
-            "--supervisor", choices=["embedded"], default="embedded",
-            help="who runs the services (default: embedded)",
+            "--supervisor", choices=["embedded", "systemd"],
+            help="who runs the services (default: systemd for the whole host, embedded for a "
+            "--root)",
         )  # fmt: skip
         serve.add_argument(
             "--stop-apps", action="store_true",
