@@ -24,12 +24,14 @@ def write_atomically(
     mode: int = 0o644,
     durable: bool = True,
     sync_parent: bool = True,
+    for_all: bool = False,
 ) -> None:
     """Replace ``path`` by ``content``: write-temp, fsync, rename, fsync of the directory.
 
-    Without ``durable`` there is no fsync: for what means nothing after a power cut. Without
-    ``sync_parent`` the caller syncs the directory, once for many files.
-    Raises OSError (ENOSPC, EROFS, …) with the old file still in place and no temporary file left.
+    ``mode`` is what the umask leaves of it, unless it is ``for_all`` to read. Without ``durable``
+    there is no fsync: for what means nothing after a power cut. Without ``sync_parent`` the caller
+    syncs the directory, once for many files. Raises OSError (ENOSPC, EROFS, …) with the old file
+    still in place and no temporary file left.
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -38,6 +40,8 @@ def write_atomically(
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            if for_all:
+                os.fchmod(file.fileno(), 0o644)
             if durable:
                 os.fsync(file.fileno())
         os.rename(temporary, path)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,11 +22,13 @@ STOP_SECONDS = 30.0
 class LoadProcess:
     """Runs ``python -m bluegreen.demo.load`` while its ``async with`` block runs.
 
-    The process ends with this one, however this one ends.
+    The process ends with this one, however this one ends. ``prefix`` are the words of a command
+    that becomes it, to have it run elsewhere.
     """
 
-    def __init__(self, settings: LoadSettings) -> None:
+    def __init__(self, settings: LoadSettings, *, prefix: Sequence[str] = ()) -> None:
         self._settings = settings
+        self._prefix = prefix
         self._process: asyncio.subprocess.Process | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._report: Report | None = None
@@ -33,6 +36,7 @@ class LoadProcess:
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="bluegreen-load-")
         self._process = await asyncio.create_subprocess_exec(
+            *self._prefix,
             sys.executable,
             "-m",
             "bluegreen.demo.load",

@@ -26,9 +26,9 @@ def read(layout: Layout, app: str, slot: Slot) -> str | None:
 
 
 def write(layout: Layout, app: str, slot: Slot, version: str) -> None:
-    """Say that the slot is to run. One that says so already keeps its time."""
+    """Say that the slot is to run, for its services too. One that says so keeps its time."""
     if read(layout, app, slot) != version:
-        write_atomically(path(layout, app, slot), f"{version}\n")
+        write_atomically(path(layout, app, slot), f"{version}\n", for_all=True)
 
 
 def remove(layout: Layout, app: str, slot: Slot) -> None:

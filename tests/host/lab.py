@@ -45,10 +45,14 @@ class Said:
 
 
 class Host:
-    """One host: off until :meth:`boot`. Its disk stays from boot to boot."""
+    """One host: off until :meth:`boot`. Its disk stays from boot to boot.
 
-    def __init__(self, directory: Path) -> None:
+    It has the files of ``extra`` too, which are linked, and so not to be changed in place.
+    """
+
+    def __init__(self, directory: Path, *, extra: Path | None = None) -> None:
         self._directory = directory
+        self._extra = extra
         self.root = directory / "root"
         self._nspawn: asyncio.subprocess.Process | None = None
         self._leader: int | None = None
@@ -65,6 +69,8 @@ class Host:
         upper, work = self._directory / "upper", self._directory / "work"
         for directory in (upper, work, self.root):
             directory.mkdir()
+        if self._extra is not None:
+            await _must("cp", "--archive", "--link", "--", f"{self._extra}/.", str(upper))
         layers = f"lowerdir=/,upperdir={upper},workdir={work}"
         await _must("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
         (self.root / "etc/machine-id").write_text("")
@@ -179,11 +185,11 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def host() -> AsyncIterator[Host]:
-    """A host that has booted; off and gone afterwards."""
+async def host(*, extra: Path | None = None) -> AsyncIterator[Host]:
+    """A host that has booted, with the files of ``extra``; off and gone afterwards."""
     # Not on tmpfs: an overlay needs a real file system below it.
     with tempfile.TemporaryDirectory(prefix="bg-host-", dir="/var/tmp") as name:
-        built = Host(Path(name))
+        built = Host(Path(name), extra=extra)
         await built.mount()
         try:
             await built.boot()

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.host import lab
+from tests.host.program import lay_out
+from tests.production.production import Production
+
+
+@pytest.fixture(scope="session")
+def program() -> Iterator[Path]:
+    """The files of an installed bluegreen."""
+    # Not on tmpfs: a host's overlay needs a real file system below it.
+    with tempfile.TemporaryDirectory(prefix="bg-program-", dir="/var/tmp") as name:
+        root = Path(name)
+        root.chmod(0o755)
+        lay_out(root)
+        yield root
+
+
+@pytest_asyncio.fixture
+async def bare(program: Path) -> AsyncIterator[Production]:
+    """A host with bluegreen on its disk, and nothing set up."""
+    if (why := lab.obstacle()) is not None:
+        pytest.skip(why)
+    async with lab.host(extra=program) as built:
+        yield Production(built)
+
+
+@pytest_asyncio.fixture
+async def production(bare: Production) -> Production:
+    """The daemon runs, and the app waits for its first release."""
+    await bare.set_up()
+    return bare

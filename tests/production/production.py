@@ -1,0 +1,111 @@
+"""A host in production: bluegreen installed, nginx and the daemon running, and the sample app."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bluegreen.demo.appfile import monitor_app_file
+from bluegreen.demo.load_process import LoadProcess
+from bluegreen.demo.load_settings import LoadSettings
+from bluegreen.demo.versions import make_repository
+from tests.host.lab import Host, Said
+from tests.host.program import PROGRAM
+
+LISTEN = 8080
+PORTS = tuple(range(9001, 9009))
+APP = "monitor"
+REPOSITORY = "/srv/git/monitor.git"
+URL = f"http://127.0.0.1:{LISTEN}"
+_ASK = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=10).read().decode())"
+
+
+@dataclass(frozen=True)
+class Production:
+    """The host, and what an operator, a visitor and a test do on it."""
+
+    host: Host
+
+    def path(self, inside: str) -> Path:
+        """Where a file of the host is for the test."""
+        return self.host.root / inside.lstrip("/")
+
+    async def set_up(self, **options: Any) -> None:
+        """The users, the app file, what ``apply`` makes of it, and the daemon."""
+        run = self.host.run
+        await run(
+            "useradd", "--system", "--home-dir=/var/lib/bluegreen", "--user-group", "bluegreen"
+        )
+        await run("useradd", "--system", "--user-group", APP)
+        await asyncio.to_thread(self._make_repository)
+        await run("chown", "-R", "bluegreen:", REPOSITORY)
+        self.path("/etc/nginx/sites-enabled/default").unlink(missing_ok=True)
+        await run("systemctl", "start", "nginx.service")
+        self.write_app(**options)
+        await self.bluegreen("apply")
+        await run("systemctl", "daemon-reload")
+        await run("systemctl", "start", "bluegreen.service")
+
+    def _make_repository(self) -> None:
+        repository = self.path(REPOSITORY)
+        repository.parent.mkdir(parents=True)
+        make_repository(repository)
+
+    def write_app(self, **options: Any) -> None:
+        text = monitor_app_file(
+            name=APP, source=REPOSITORY, ports=PORTS, listen=LISTEN,
+            python=f"{PROGRAM}/bin/python", **options,
+        )  # fmt: skip
+        file = self.path(f"/etc/bluegreen/apps/{APP}.toml")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.replace("[app]\n", f'[app]\nuser = "{APP}"\n', 1))
+
+    # -- the operator -----------------------------------------------------------------------
+
+    async def bluegreen(self, *arguments: str, check: bool = True) -> Said:
+        return await self.host.run(f"{PROGRAM}/bin/bluegreen", *arguments, check=check)
+
+    async def document(self, *arguments: str) -> Any:
+        """What a command says with ``--json``; of several documents, the last."""
+        said = await self.bluegreen(*arguments, "--json")
+        return json.loads(said.output.splitlines()[-1])
+
+    async def status(self) -> Any:
+        return await self.document("status", APP)
+
+    async def deploy(self, version: str, *, check: bool = True) -> Said:
+        return await self.bluegreen("deploy", APP, version, check=check)
+
+    async def unit(self, name: str, prop: str) -> str:
+        said = await self.host.run("systemctl", "show", "--value", f"--property={prop}", name)
+        return said.output.strip()
+
+    # -- the visitors -----------------------------------------------------------------------
+
+    @property
+    def _from_its_network(self) -> Sequence[str]:
+        return ("nsenter", f"--net=/proc/{self.host.leader}/ns/net", "--")
+
+    async def ask(self, path: str = "/api/health") -> str:
+        """What a visitor of ``path`` gets. AssertionError when it is an error."""
+        process = await asyncio.create_subprocess_exec(
+            *self._from_its_network, sys.executable, "-c", _ASK, URL + path,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0, errors.decode()
+        return output.decode()
+
+    async def served(self) -> Any:
+        """The version that visitors get."""
+        return json.loads(await self.ask())["version"]
+
+    def load(self, **options: Any) -> LoadProcess:
+        """Visitors who ask for as long as its ``async with`` block runs."""
+        wanted = {"connections": 16, "websockets": 4, "downloads": 2, "think": 0.01, **options}
+        return LoadProcess(LoadSettings(url=URL, **wanted), prefix=self._from_its_network)
