@@ -86,8 +86,11 @@ async def test_an_apps_user_does_not_touch_what_is_the_daemons(installed: Instal
     await _with_a_release(installed)
     app = "/var/lib/bluegreen/apps/shop"
     await installed.host.run("touch", f"{app}/trees/stamp", user="bluegreen")
+    await installed.host.run("mkdir", "-m", "770", f"{app}/trees/1-green", user="bluegreen")
     for command in (
         ("rm", f"{app}/trees/stamp"),
+        ("touch", f"{app}/trees/2-green.json"),
+        ("mv", f"{app}/trees/1-green", f"{app}/trees/2-green"),
         ("touch", f"{app}/traffic/green"),
         ("touch", f"{app}/wanted/green"),
         ("ln", "-sfn", "/etc", f"{app}/slots/blue"),
@@ -96,4 +99,6 @@ async def test_an_apps_user_does_not_touch_what_is_the_daemons(installed: Instal
     ):
         said = await installed.host.run(*command, user="shop", check=False)
         assert said.status == 1, command
-    await installed.host.run("touch", f"{app}/trees/mine", f"{app}/shared/mine", user="shop")
+    await installed.host.run(
+        "touch", f"{app}/trees/1-green/mine", f"{app}/shared/mine", user="shop"
+    )
