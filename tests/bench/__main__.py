@@ -28,6 +28,7 @@ BENCHES = {
     "command": "bluegreen switch back as a process, beside a Python that does nothing",
     "daemon": "a daemon with 200 apps: start, memory, idle processor time",
     "overhead": "a deploy without the app's own time",
+    "systemd_host": "a systemd host: its boot, a switch back, the start of a slot",
 }
 
 
@@ -51,7 +52,7 @@ def run(name: str) -> list[Figure]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 every goal was reached, 1 one was missed, 2 wrong use."""
-    listing = "\n".join(f"  {name:<11} {what}" for name, what in BENCHES.items())
+    listing = "\n".join(f"  {name:<12} {what}" for name, what in BENCHES.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description=f"Benchmarks of bluegreen:\n{listing}",

@@ -164,6 +164,13 @@ class Host:
             *(as_user if user is not None else ()), *command,
         )  # fmt: skip
 
+    async def first_process(self) -> int:
+        """The PID, as this machine sees it, of the PID 1 of a host that boots."""
+        while True:
+            if self._nspawn is not None and len(pids := _children(self._nspawn.pid)) == 1:
+                return pids[0]
+            await asyncio.sleep(POLL)
+
     async def _is_up(self) -> bool:
         assert self._nspawn is not None
         pids = _children(self._nspawn.pid)

@@ -30,6 +30,7 @@ sys.exit(main())
 
 def lay_out(root: Path) -> None:
     """Put the program, its launchers and its units under ``root``, as an install does."""
+    root.chmod(0o755)
     program = root / PROGRAM.relative_to("/")
     # One inside root's home could not be read by others.
     subprocess.run([PYTHON, "-m", "venv", "--without-pip", program], check=True, timeout=60)

@@ -18,7 +18,6 @@ def program() -> Iterator[Path]:
     # Not on tmpfs: a host's overlay needs a real file system below it.
     with tempfile.TemporaryDirectory(prefix="bg-program-", dir="/var/tmp") as name:
         root = Path(name)
-        root.chmod(0o755)
         lay_out(root)
         yield root
 
