@@ -11,13 +11,6 @@ from bluegreen.errors import SourceError
 from tests.sources.repositories import Repository, source_of
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    made = Repository(tmp_path / "origin")
-    made.commit({"app.py": "one"}, tag="v1")
-    return made
-
-
 async def test_a_mirror_of_another_address_stands_in_for_nothing(
     repository: Repository, tmp_path: Path
 ) -> None:
