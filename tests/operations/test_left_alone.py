@@ -8,8 +8,9 @@ import signal
 from typing import Any
 
 from tests.operations.test_cancel import in_phase
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version
+from tests.waiting import eventually
 
 API = ("api",)
 NOT_FOUND = """

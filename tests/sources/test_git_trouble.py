@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bluegreen.errors import SourceError
 from tests.sources.repositories import Repository, cache, git, source_of
+from tests.waiting import eventually
 
 
 def processes_that_mention(text: str) -> list[int]:
@@ -51,13 +52,6 @@ def start_daemon(root: Path, address: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", code, str(root), address], cwd=Path(__file__).parents[2]
     )
-
-
-async def condition(holds: Callable[[], object]) -> None:
-    """Wait until ``holds()`` is true, for 10 s at most."""
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what /proc shows has no event
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -125,7 +119,7 @@ async def test_a_cached_version_is_deployed_when_the_remote_hangs(
 async def test_a_cancelled_fetch_leaves_no_process(silent_address: str, tmp_path: Path) -> None:
     source = source_of(tmp_path, f"git://{silent_address}/shop.git")
     task = asyncio.create_task(source.resolve("v1"), name="resolve")
-    await condition(lambda: processes_that_mention(silent_address))
+    await eventually(lambda: processes_that_mention(silent_address), "git has begun to fetch")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -140,7 +134,10 @@ async def test_a_git_that_a_killed_daemon_left_behind_is_ended_and_its_locks_rem
     hanging, mirror = f"git://{silent_address}/shop.git", cache(tmp_path) / "git"
     git(mirror, "config", "remote.origin.url", hanging)
     daemon = start_daemon(tmp_path, hanging)
-    await condition(lambda: processes_that_mention(f"--\0{hanging}"))  # git, not its parent
+    fetching = f"--\0{hanging}"  # of git, not of its parent
+    await eventually(
+        lambda: processes_that_mention(fetching), "the daemon's git has begun to fetch"
+    )
     git(mirror, "config", "remote.origin.url", str(repository.directory))
     daemon.send_signal(signal.SIGKILL)
     daemon.wait()

@@ -12,6 +12,7 @@ import pytest
 from bluegreen.supervisors import embedded as embedded_module
 from bluegreen.supervisors import logs
 from tests.supervisors.conftest import Workshop
+from tests.waiting import eventually
 
 COUNTER = """
 import os, time
@@ -74,7 +75,9 @@ async def test_a_writer_loses_nothing_when_its_log_is_rotated(
     supervisor = await workshop.supervisor()
     unit = dataclasses.replace(workshop.python(COUNTER), log_bytes=200, log_files=100)
     await supervisor.start(unit)
-    await workshop.until(lambda: unit.log_file.with_name("api.log.4").exists())
+    await eventually(
+        lambda: unit.log_file.with_name("api.log.4").exists(), "the log was rotated four times"
+    )
     (workshop.root / "enough").touch()
 
     def files() -> list[Path]:
@@ -86,7 +89,7 @@ async def test_a_writer_loses_nothing_when_its_log_is_rotated(
     def lines() -> list[str]:
         return "".join(path.read_text() for path in files()).split("\n")
 
-    await workshop.until(lambda: "end" in lines())
+    await eventually(lambda: "end" in lines(), "the writer is at its end")
     await supervisor.stop(unit.key)
     written = [line for line in lines() if line and not line.startswith("---")]
     assert written == [*(str(number) for number in range(len(written) - 1)), "end"]
@@ -105,7 +108,7 @@ async def test_a_log_that_cannot_be_rotated_is_told_once(
     monkeypatch.setattr(logs, "rotate", fail)
     supervisor, unit = await workshop.supervisor(), workshop.unit("sleep 1000")
     await supervisor.start(unit)
-    await workshop.until(lambda: len(attempts) >= 3)
+    await eventually(lambda: len(attempts) >= 3, "the log was to be rotated three times")
     assert caplog.text.count("cannot be rotated: No space left on device") == 1
 
 
