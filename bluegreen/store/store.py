@@ -218,19 +218,6 @@ class Store:
         rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
         return rows[0]["version"] if rows else None
 
-    async def holder(self, app: str, lane: Lane) -> Operation | None:
-        """The operation that is running in that lane."""
-        rows = await self._database.read(operation_rows.HOLDER, (app, lane))
-        return operation_rows.to_operation(rows[0]) if rows else None
-
-    async def phase_seconds(self, app: str, phase: PhaseName, *, limit: int = 10) -> list[float]:
-        """How long that phase took when it was done the last times, in seconds, newest first.
-
-        Of the app's last thousand operations.
-        """
-        rows = await self._database.read(phase_rows.SECONDS, (app, phase, limit))
-        return [row["seconds"] for row in rows]
-
     # Events
 
     async def add_event(

@@ -112,46 +112,6 @@ async def test_a_log_that_cannot_be_rotated_is_told_once(
     assert caplog.text.count("cannot be rotated: No space left on device") == 1
 
 
-def test_the_tail_is_the_last_lines(root: Path) -> None:
-    log = root / "log"
-    assert logs.tail(log, 3) == []
-    log.write_text("")
-    assert logs.tail(log, 3) == []
-    log.write_text("one\ntwo\nthree")
-    assert logs.tail(log, 2) == ["two", "three"]
-    assert logs.tail(log, 9) == ["one", "two", "three"]
-    assert logs.tail(log, 0) == []
-
-
-def test_the_tail_of_a_huge_log_reads_only_its_end(root: Path) -> None:
-    log = root / "log"
-    log.write_text("".join(f"line {number}\n" for number in range(100_000)))
-    tail = logs.tail(log, 1_000_000)
-    assert tail[-1] == "line 99999"
-    assert len("\n".join(tail)) <= logs.TAIL_BYTES
-    assert all(line.startswith("line ") for line in tail)
-    log.write_text("x" * 200_000)
-    assert logs.tail(log, 1) == ["x" * logs.TAIL_BYTES]
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        (b"\x1b[1;31mred\x1b[0m", "red"),
-        (b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x07", "link"),
-        (b"\x1b(Btext\x1b7", "text"),
-        (b"10%\r50%\r100%", "100%"),
-        (b"from windows\r", "from windows"),
-        (b"tab\tstays, bell\x07 goes", "tab\tstays, bell goes"),
-        (b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}"),
-        ("naïve ✓".encode(), "naïve ✓"),
-    ],
-)
-def test_the_tail_is_fit_to_print(root: Path, raw: bytes, shown: str) -> None:
-    (root / "log").write_bytes(raw + b"\n")
-    assert logs.tail(root / "log", 1) == [shown]
-
-
 async def test_notes_are_lines_of_their_own(root: Path) -> None:
     log = root / "deep" / "log"
     await asyncio.to_thread(logs.note_in, log, "started pid 7")
