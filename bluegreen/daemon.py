@@ -280,7 +280,7 @@ class Daemon:
     async def _keep_accepted(self) -> None:
         """Remember the files for the next start; without that they are in force all the same."""
         try:
-            await asyncio.to_thread(acceptance.keep, self._layout)
+            await asyncio.to_thread(acceptance.keep, self._layout, self._in_force.configuration)
         except OSError as error:
             warning = f"the accepted configuration could not be kept: {error.strerror}"
             log.warning("%s", warning)
