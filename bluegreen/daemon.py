@@ -21,7 +21,7 @@ from bluegreen.api.server import Api, serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import RefusedError, TrafficError, UsageError
-from bluegreen.layout import Layout
+from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Slot, SlotState
 from bluegreen.notify import Notifier
 from bluegreen.operations import acceptance, lost_history
@@ -41,7 +41,6 @@ from bluegreen.vitals import Vitals, describe
 log = logging.getLogger(__name__)
 
 RELOAD_LIMIT = 30.0  # seconds that a reload in progress is given when the daemon ends
-SOCKET_PATH_LIMIT = 107  # bytes, of sockaddr_un in unix(7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +122,10 @@ class Daemon:
             len(os.fsencode(path))
             for path in (self._layout.control_socket, self._layout.nginx_socket)
         )
-        if longest > SOCKET_PATH_LIMIT:
+        if longest > LONGEST_SOCKET_PATH:
             raise UsageError(
                 f"{self._layout.root} is too long a path for the sockets in it "
-                f"({longest} bytes, at most {SOCKET_PATH_LIMIT})",
+                f"({longest} bytes, at most {LONGEST_SOCKET_PATH})",
                 remedy="choose a shorter --root",
             )
 
@@ -286,7 +285,7 @@ class Daemon:
     async def _keep_accepted(self) -> None:
         """Remember the files for the next start; without that they are in force all the same."""
         try:
-            await asyncio.to_thread(acceptance.keep, self._layout)
+            await asyncio.to_thread(acceptance.keep, self._layout, self._in_force.configuration)
         except OSError as error:
             warning = f"the accepted configuration could not be kept: {error.strerror}"
             log.warning("%s", warning)

@@ -66,14 +66,17 @@ class JournalHandler(logging.Handler):
                 yield name, value
 
 
-def configure(environment: Mapping[str, str]) -> None:
-    """Send the process's log to the journal where standard error leads there anyway."""
+def configure(environment: Mapping[str, str], *, journal: Path = JOURNAL_SOCKET) -> None:
+    """Send the process's log to the journal where standard error leads there anyway.
+
+    ``journal`` is the socket that journald listens at.
+    """
     handler: logging.Handler | None = None
     if _leads_to_journal(environment.get("JOURNAL_STREAM", "")):
         try:
-            handler = JournalHandler()
+            handler = JournalHandler(journal)
         except OSError as error:
-            print(f"the log goes to standard error: {JOURNAL_SOCKET}: {error}", file=sys.stderr)
+            print(f"the log goes to standard error: {journal}: {error}", file=sys.stderr)
     if handler is None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter(_STDERR_FORMAT))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bluegreen.model import Slot
 
+LONGEST_SOCKET_PATH = 107  # bytes that fit into sockaddr_un (unix(7)), with a final zero
+
 
 @dataclass(frozen=True)
 class AppLayout:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.ports import kernel_ports
+from tests.service_manager import ServiceManager
 
 
 @pytest.fixture
@@ -24,3 +25,11 @@ def root() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="bg-"))
     yield directory
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+def listener(root: Path) -> Iterator[ServiceManager]:
+    """A datagram socket in ``root``, as a service manager and as journald have one."""
+    listening = ServiceManager(root / "listener.sock")
+    yield listening
+    listening.close()

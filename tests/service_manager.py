@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from tests.stack import eventually
+from tests.waiting import eventually
 
 RECEIVE = 2**18  # bytes
 

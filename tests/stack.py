@@ -10,8 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,8 @@ from bluegreen.processes import ProcessIdentity, Session, identify
 from bluegreen.supervisors.sessions import session_members
 from bluegreen.traffic.rendering import pid_file
 from tests.ports import kernel_ports
+from tests.waiting import PATIENCE, eventually
 
-PATIENCE = 60.0  # seconds that anything may take before a test fails
-POLL = 0.02  # seconds
 PYTHON = sys.executable
 
 
@@ -43,19 +41,6 @@ class Answer:
     def document(self) -> Any:
         """The JSON document that was printed; of several, the last."""
         return json.loads(self.out.splitlines()[-1])
-
-
-async def eventually(condition: Callable[[], Awaitable[Any]] | Callable[[], Any], what: str) -> Any:
-    """Wait until ``condition`` returns something true, and return it. AssertionError names it."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        result = condition()
-        if asyncio.iscoroutine(result):
-            result = await result
-        if result:
-            return result
-        await asyncio.sleep(POLL)
-    raise AssertionError(f"never came true: {what}")
 
 
 @dataclass

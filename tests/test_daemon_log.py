@@ -12,24 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.daemon_log import JournalHandler
+from bluegreen.daemon_log import JOURNAL_SOCKET, JournalHandler
 from tests.service_manager import ServiceManager
 
 
 @pytest.fixture
-def journal(root: Path) -> Iterator[ServiceManager]:
-    listening = ServiceManager(root / "journal.sock")
-    yield listening
-    listening.close()
-
-
-@pytest.fixture
-def logger(journal: ServiceManager) -> Iterator[logging.Logger]:
-    """One that speaks to ``journal`` only."""
-    handler = JournalHandler(journal.path)
-    journal.receive()
-    assert journal.raw == [b""]  # the question whether anybody listens
-    journal.raw.clear()
+def logger(listener: ServiceManager) -> Iterator[logging.Logger]:
+    """One that speaks to ``listener`` only."""
+    handler = JournalHandler(listener.path)
+    listener.receive()
+    assert listener.raw == [b""]  # the question whether anybody listens
+    listener.raw.clear()
     logger = logging.Logger("bluegreen.test")
     logger.addHandler(handler)
     yield logger
@@ -49,11 +42,11 @@ def fields(datagram: bytes) -> dict[str, str]:
     return found
 
 
-def test_a_record_has_its_fields(journal: ServiceManager, logger: logging.Logger) -> None:
+def test_a_record_has_its_fields(listener: ServiceManager, logger: logging.Logger) -> None:
     logger.warning("%s is slow", "shop", extra={"app": "shop", "operation": 7})
-    journal.receive()
+    listener.receive()
 
-    (entry,) = map(fields, journal.raw)
+    (entry,) = map(fields, listener.raw)
     assert int(entry.pop("CODE_LINE")) > 0
     assert entry == {
         "MESSAGE": "shop is slow",
@@ -72,43 +65,43 @@ def test_a_record_has_its_fields(journal: ServiceManager, logger: logging.Logger
     [(logging.CRITICAL, "2"), (logging.ERROR, "3"), (logging.INFO, "6"), (logging.DEBUG, "7")],
 )
 def test_levels_are_syslog_severities(
-    journal: ServiceManager, logger: logging.Logger, level: int, priority: str
+    listener: ServiceManager, logger: logging.Logger, level: int, priority: str
 ) -> None:
     logger.log(level, "said")
-    journal.receive()
+    listener.receive()
 
-    (entry,) = map(fields, journal.raw)
+    (entry,) = map(fields, listener.raw)
     assert entry["PRIORITY"] == priority
     assert not {"BLUEGREEN_APP", "BLUEGREEN_OPERATION"} & entry.keys()
 
 
 def test_a_message_cannot_bring_fields_of_its_own(
-    journal: ServiceManager, logger: logging.Logger
+    listener: ServiceManager, logger: logging.Logger
 ) -> None:
     logger.info("first\nPRIORITY=0\nBLUEGREEN_APP=other")
-    journal.receive()
+    listener.receive()
 
-    (entry,) = map(fields, journal.raw)
+    (entry,) = map(fields, listener.raw)
     assert entry["MESSAGE"] == "first\nPRIORITY=0\nBLUEGREEN_APP=other"
     assert entry["PRIORITY"] == "6"
 
 
-def test_a_trace_comes_with_its_message(journal: ServiceManager, logger: logging.Logger) -> None:
+def test_a_trace_comes_with_its_message(listener: ServiceManager, logger: logging.Logger) -> None:
     try:
         raise ValueError("a defect")
     except ValueError:
         logger.exception("it failed")
-    journal.receive()
+    listener.receive()
 
-    (entry,) = map(fields, journal.raw)
+    (entry,) = map(fields, listener.raw)
     assert entry["MESSAGE"].startswith("it failed\nTraceback")
     assert entry["MESSAGE"].endswith("ValueError: a defect")
 
 
 def test_what_the_journal_does_not_take_goes_to_standard_error(
-    journal: ServiceManager, capsys: pytest.CaptureFixture[str]
+    listener: ServiceManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handler = JournalHandler(journal.path)
+    handler = JournalHandler(listener.path)
     logger = logging.Logger("bluegreen.test")
     logger.addHandler(handler)
     for _ in range(10_000):  # until the journal's queue is full: the logger never waits
@@ -128,11 +121,12 @@ def test_nobody_at_the_journals_socket_is_an_error(root: Path) -> None:
         JournalHandler(root / "nobody")
 
 
-def said_by_a_process(root: Path, stream: str | None) -> str:
+def said_by_a_process(root: Path, stream: str | None, journal: Path = JOURNAL_SOCKET) -> str:
     """Standard error of a process that logs one line. ``stream``: JOURNAL_STREAM, None: true."""
     script = (
-        "import logging, os; from bluegreen import daemon_log;"
-        "daemon_log.configure(os.environ); logging.info('a line')"
+        "import logging, os, pathlib, sys; from bluegreen import daemon_log;"
+        "daemon_log.configure(os.environ, journal=pathlib.Path(sys.argv[1]));"
+        "logging.info('a line')"
     )
     path = root / "stderr"
     with path.open("wb") as stderr:
@@ -140,8 +134,9 @@ def said_by_a_process(root: Path, stream: str | None) -> str:
         stream = stream or f"{status.st_dev}:{status.st_ino}"
         environment = {**os.environ, "JOURNAL_STREAM": stream}
         subprocess.run(
-            [sys.executable, "-c", script], stderr=stderr, env=environment, check=True, timeout=30
-        )
+            [sys.executable, "-c", script, str(journal)],
+            stderr=stderr, env=environment, check=True, timeout=30,
+        )  # fmt: skip
     return path.read_text()
 
 
@@ -149,11 +144,17 @@ def test_a_redirected_standard_error_gets_the_log(root: Path) -> None:
     assert said_by_a_process(root, "8:1234567").endswith("INFO a line\n")
 
 
-@pytest.mark.skipif(
-    Path("/run/systemd/journal/socket").exists(), reason="a journal listens on this machine"
-)
 def test_without_a_journal_the_log_goes_to_standard_error_and_says_so(root: Path) -> None:
-    said = said_by_a_process(root, None)
+    said = said_by_a_process(root, None, root / "nobody")
 
-    assert said.startswith("the log goes to standard error: /run/systemd/journal/socket: ")
+    assert said.startswith(f"the log goes to standard error: {root}/nobody: ")
     assert said.endswith("INFO a line\n")
+
+
+def test_where_standard_error_leads_to_the_journal_the_log_goes_there(
+    listener: ServiceManager, root: Path
+) -> None:
+    assert said_by_a_process(root, None, listener.path) == ""
+    listener.receive()
+
+    assert [fields(entry)["MESSAGE"] for entry in listener.raw if entry] == ["a line"]

@@ -16,32 +16,25 @@ from tests.service_manager import ServiceManager
 
 
 @pytest.fixture
-def manager(root: Path) -> Iterator[ServiceManager]:
-    listening = ServiceManager(root / "notify.sock")
-    yield listening
-    listening.close()
-
-
-@pytest.fixture
-def notifier(manager: ServiceManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notifier]:
+def notifier(listener: ServiceManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notifier]:
     """One with a watchdog of 4 s."""
-    monkeypatch.setenv("NOTIFY_SOCKET", str(manager.path))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(listener.path))
     monkeypatch.setenv("WATCHDOG_USEC", "4000000")
     connected = Notifier.take_from(os.environ)
     yield connected
     connected.close()
 
 
-def test_each_message_is_as_systemd_reads_it(manager: ServiceManager, notifier: Notifier) -> None:
+def test_each_message_is_as_systemd_reads_it(listener: ServiceManager, notifier: Notifier) -> None:
     before = time.monotonic_ns() // 1000
     notifier.extend(30)
     notifier.ready("serving 1 app")
     notifier.feed()
     notifier.reloading()
     notifier.stopping()
-    manager.receive()
+    listener.receive()
 
-    extended, ready, fed, reloading, stopping = manager.messages
+    extended, ready, fed, reloading, stopping = listener.messages
     assert extended == "EXTEND_TIMEOUT_USEC=30000000"
     assert ready == "READY=1\nSTATUS=serving 1 app"
     assert fed == "WATCHDOG=1"
@@ -51,11 +44,11 @@ def test_each_message_is_as_systemd_reads_it(manager: ServiceManager, notifier: 
     assert before <= int(microseconds) <= time.monotonic_ns() // 1000
 
 
-def test_a_status_is_one_line_of_utf_8(manager: ServiceManager, notifier: Notifier) -> None:
+def test_a_status_is_one_line_of_utf_8(listener: ServiceManager, notifier: Notifier) -> None:
     notifier.status("deploying café\nREADY=1 ✓")
-    manager.receive()
+    listener.receive()
 
-    assert manager.raw == ["STATUS=deploying café READY=1 ✓".encode()]
+    assert listener.raw == ["STATUS=deploying café READY=1 ✓".encode()]
 
 
 def test_the_variables_are_not_left_for_children(notifier: Notifier) -> None:
@@ -64,18 +57,18 @@ def test_the_variables_are_not_left_for_children(notifier: Notifier) -> None:
 
 
 def test_a_watchdog_of_another_process_is_not_fed(
-    manager: ServiceManager, monkeypatch: pytest.MonkeyPatch
+    listener: ServiceManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", str(manager.path))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(listener.path))
     monkeypatch.setenv("WATCHDOG_USEC", "4000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getppid()))
     notifier = Notifier.take_from(os.environ)
     notifier.feed()
-    manager.receive()
+    listener.receive()
     notifier.close()
 
     assert notifier.watchdog_seconds is None
-    assert manager.raw == []
+    assert listener.raw == []
 
 
 def test_without_a_manager_nothing_is_said() -> None:
@@ -103,33 +96,33 @@ def test_a_manager_that_is_not_there_fails_nothing(
 
 
 def test_a_manager_that_ends_fails_nothing(
-    manager: ServiceManager, notifier: Notifier, caplog: pytest.LogCaptureFixture
+    listener: ServiceManager, notifier: Notifier, caplog: pytest.LogCaptureFixture
 ) -> None:
-    manager.socket.close()
+    listener.socket.close()
     notifier.ready("serving")
 
     assert "was not told 'READY=1" in caplog.text
 
 
-def fill(manager: ServiceManager) -> None:
+def fill(listener: ServiceManager) -> None:
     """Send to it until no more fits in its queue."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
         filler.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
-                filler.sendto(b"filler", str(manager.path))
+                filler.sendto(b"filler", str(listener.path))
 
 
 def test_a_busy_manager_is_told_later_but_not_of_old_life_signs(
-    manager: ServiceManager, notifier: Notifier
+    listener: ServiceManager, notifier: Notifier
 ) -> None:
-    fill(manager)
+    fill(listener)
     notifier.feed()
     notifier.ready("serving")
-    manager.receive()
+    listener.receive()
     notifier.status("deploying")
-    manager.receive()
+    listener.receive()
 
-    assert [text for text in manager.messages if text != "filler"] == [
+    assert [text for text in listener.messages if text != "filler"] == [
         "READY=1\nSTATUS=serving", "STATUS=deploying",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from bluegreen.processes import (
     spawn,
     uninterrupted,
 )
+from tests.waiting import eventually
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -34,14 +35,6 @@ def output(root: Path) -> Iterator[int]:
     descriptor = os.open(root / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     yield descriptor
     os.close(descriptor)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def no_record(session: Session) -> None:
@@ -111,7 +104,7 @@ async def test_a_process_whose_first_thread_has_ended_is_alive() -> None:
     assert child.stdout is not None
     await child.stdout.readline()
     status = Path(f"/proc/{child.pid}/status")
-    await until(lambda: "Z (zombie)" in status.read_text())
+    await eventually(lambda: "Z (zombie)" in status.read_text(), "its first thread is a zombie")
     assert identify(child.pid) is not None
     child.kill()
     await child.communicate()
@@ -235,7 +228,7 @@ async def test_a_parent_killed_between_record_and_go_starts_nothing(root: Path) 
     )
     out, _ = await parent.communicate()
     assert parent.returncode == -signal.SIGKILL
-    await until(lambda: identify(int(out)) is None)
+    await eventually(lambda: identify(int(out)) is None, "the child that was held has ended")
     assert not (root / "started").exists()
 
 

@@ -15,7 +15,8 @@ from bluegreen.errors import StoreError
 from bluegreen.notify import Notifier
 from bluegreen.vitals import Vitals
 from tests.service_manager import ServiceManager, service_manager
-from tests.stack import Stack, eventually, stack
+from tests.stack import Stack, stack
+from tests.waiting import eventually
 
 WATCHDOG = 1.0  # seconds; fed at half of it
 

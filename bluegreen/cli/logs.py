@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from bluegreen.cli.client import Client, app_path
 from bluegreen.errors import UsageError
-from bluegreen.supervisors.logs import printable
+from bluegreen.log_tail import printable
 
 
 def logs(options: argparse.Namespace) -> int:

@@ -9,10 +9,8 @@ from pathlib import Path
 from bluegreen.config.draft import Draft
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
-from bluegreen.layout import Layout
+from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Slot
-
-LONGEST_SOCKET = 107  # bytes of a path that fit into sockaddr_un (unix(7))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +107,11 @@ def _socket(host: _Host, claim: _Claim, socket: Path) -> Iterator[Finding]:
             right="Give each service of each slot a socket of its own",
         )
     length = len(str(socket).encode())
-    if length > LONGEST_SOCKET:
+    if length > LONGEST_SOCKET_PATH:
         yield Finding(
             place=claim.place,
             wrong=f"the socket's path is {length} bytes long, and sockets may have "
-            f"{LONGEST_SOCKET}: {socket}",
+            f"{LONGEST_SOCKET_PATH}: {socket}",
             right="Write a shorter path, absolute if need be",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,10 +33,15 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """All of a root's files. ``apps`` is by name, in its order."""
+    """All of a root's files. ``apps`` is by name, in its order.
+
+    ``texts`` are the files as they were read, by name; ``daemon_text`` is None where there is none.
+    """
 
     daemon: DaemonSettings
     apps: Mapping[str, AppSettings]
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    daemon_text: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +71,10 @@ def load_all(layout: Layout) -> Configuration:
     InvalidConfiguration with all problems of all files; nothing is loaded by halves.
     """
     problems: list[Problem] = []
-    daemon = DaemonSettings()
+    daemon, daemon_text = DaemonSettings(), None
     if os.path.lexists(layout.daemon_file):  # a link to nowhere is a problem, not a default
         try:
-            daemon = _read_daemon(layout.daemon_file)
+            daemon, daemon_text = _read_daemon(layout.daemon_file)
         except InvalidConfiguration as error:
             problems += error.problems
     apps = _read_apps(_installed(layout, problems), problems)
@@ -79,7 +84,12 @@ def load_all(layout: Layout) -> Configuration:
     if problems:
         raise InvalidConfiguration(problems)
     settings = {app.settings.name: app.settings for app in apps if app.settings is not None}
-    return Configuration(daemon=daemon, apps=dict(sorted(settings.items())))
+    return Configuration(
+        daemon=daemon,
+        apps=dict(sorted(settings.items())),
+        texts={app.claimant.draft.name: app.document.text for app in apps},
+        daemon_text=daemon_text,
+    )
 
 
 def check_files(files: Sequence[Path], layout: Layout) -> list[Problem]:
@@ -171,12 +181,13 @@ def _read_app(file: Path) -> _AppFile:
     return _AppFile(document=document, claimant=claimant, settings=settings)
 
 
-def _read_daemon(file: Path) -> DaemonSettings:
+def _read_daemon(file: Path) -> tuple[DaemonSettings, str]:
+    """The settings, and the text that they were read from."""
     document = read_document(file)
     settings = _validate(DaemonSettings, document, document.data)
     if settings is None:
         raise InvalidConfiguration(document.problems())
-    return settings
+    return settings, document.text
 
 
 def _find_conflicts(apps: Sequence[_AppFile], layout: Layout) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
 SHORTEST = 4  # characters; shorter ones would blacken half of what is shown
@@ -31,14 +32,15 @@ def of_env_file(variables: Mapping[str, str]) -> dict[str, str]:
 def redact(lines: Iterable[str], environment: Mapping[str, str]) -> list[str]:
     """``lines`` with ``***`` for each `Secret` of ``environment``, as its process printed it.
 
-    One of several lines (a key) is masked line by line.
+    One of several lines (a key) is masked line by line; one within JSON as JSON writes it.
     """
     secrets = {
-        part
+        written
         for value in environment.values()
         if isinstance(value, Secret)
         for part in (value, *value.splitlines())
         if len(part) >= SHORTEST
+        for written in (part, json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
     }
     # The longest first: one may be the beginning of another.
     for secret in sorted(secrets, key=len, reverse=True):

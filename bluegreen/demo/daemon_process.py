@@ -11,6 +11,7 @@ from typing import ClassVar
 from bluegreen.cli.client import Client
 from bluegreen.errors import BluegreenError, DaemonUnreachableError
 from bluegreen.layout import Layout
+from bluegreen.log_tail import tail
 from bluegreen.processes import Process, Session, spawn
 
 START_SECONDS = 60.0  # until it answers
@@ -103,10 +104,10 @@ class DaemonProcess:
         return True
 
     async def _not_started(self, what: str) -> DaemonStartError:
-        text = await asyncio.to_thread(self._log_file.read_text, errors="replace")
+        lines = await asyncio.to_thread(tail, self._log_file, LOG_LINES)
         return DaemonStartError(
             f"the demo's daemon {what}",
-            detail=text.splitlines()[-LOG_LINES:],
+            detail=lines,
             remedy="mend what its log says, then start the demo again",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bluegreen.health.attempt import probe_once
 from bluegreen.health.gate import pass_gate
-from bluegreen.health.ownership import listening, port_holder
+from bluegreen.health.ownership import listening
 from bluegreen.health.target import ServiceView, Target
 from bluegreen.health.watch import keep_watch
 
@@ -14,6 +14,5 @@ __all__ = [
     "keep_watch",
     "listening",
     "pass_gate",
-    "port_holder",
     "probe_once",
 ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
 LONGEST_ANSWER = 200  # characters
+
+Mask = Callable[[str], str]
+"""Takes out what must not be repeated; before a text is shortened, which may halve a secret."""
 
 
 @dataclass(frozen=True, kw_only=True)

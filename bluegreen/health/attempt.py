@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from bluegreen.config.secrets import redact
 from bluegreen.config.settings import Probe
 from bluegreen.errors import BluegreenError, UsageError
 from bluegreen.health.answer import Answer, refused, seconds
@@ -68,10 +69,16 @@ async def _ask(target: Target, probe: Probe, *, hasty: bool) -> Answer:
 
 async def _ask_at(target: Target, probe: Probe, address: Address) -> Answer:
     values = target.values[probe.service]
+    variables = target.environment[probe.service].variables
+
+    def mask(text: str) -> str:
+        [masked] = redact([text], variables)
+        return masked
+
     if probe.http is not None:
-        return await ask_http(probe.http, address, values, probe.timeout)
+        return await ask_http(probe.http, address, values, probe.timeout, mask)
     if probe.websocket is not None:
-        return await ask_websocket(probe.websocket, address, values, probe.timeout)
+        return await ask_websocket(probe.websocket, address, values, probe.timeout, mask)
     if probe.command is not None:
         return await ask_command(probe.command, target, probe.service, probe.label, probe.timeout)
     return await ask_tcp(address, probe.timeout)

@@ -12,9 +12,9 @@ from bluegreen.config.secrets import redact
 from bluegreen.config.settings import CommandProbe
 from bluegreen.health.answer import Answer, refused, shorten
 from bluegreen.health.target import Target
+from bluegreen.log_tail import tail
 from bluegreen.model import Job
 
-OUTPUT_READ = 4096  # bytes at the end of the output, for the answer
 _number = itertools.count(1)
 
 
@@ -52,9 +52,5 @@ def _size(path: Path) -> int:
 
 def _last_line(path: Path, start: int) -> str:
     """The last line with text that was written after ``start`` bytes; "" if there is none."""
-    if not path.exists():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(start, path.stat().st_size - OUTPUT_READ))
-        lines = file.read(OUTPUT_READ).decode(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.strip()), "")
+    lines = reversed(tail(path, since=start))
+    return next((line for line in lines if line.strip()), "")

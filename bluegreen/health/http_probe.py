@@ -11,7 +11,15 @@ import aiohttp
 
 from bluegreen.config.placeholders import expand
 from bluegreen.config.settings import HttpProbe
-from bluegreen.health.answer import Answer, connection_failure, no_answer, refused, seconds, shorten
+from bluegreen.health.answer import (
+    Answer,
+    Mask,
+    connection_failure,
+    no_answer,
+    refused,
+    seconds,
+    shorten,
+)
 from bluegreen.health.client import LARGEST_ANSWER, open_session, url
 from bluegreen.model import Address
 
@@ -20,12 +28,13 @@ _MISSING = object()
 
 
 async def ask_http(
-    probe: HttpProbe, address: Address, values: Mapping[str, str], timeout: float
+    probe: HttpProbe, address: Address, values: Mapping[str, str], timeout: float, mask: Mask
 ) -> Answer:
     """One request, one complete answer, compared with what the probe wants.
 
     ``timeout`` (seconds) bounds the whole. An answer counts when its body has ended, or has
-    reached 64 KiB. Raises UsageError for an unknown placeholder.
+    reached 64 KiB. What is quoted of it goes through ``mask``. Raises UsageError for an unknown
+    placeholder.
     """
     headers = {"Connection": "close", "Accept-Encoding": "identity"}
     headers |= {name: expand(text, values) for name, text in probe.request_headers.items()}
@@ -46,8 +55,8 @@ async def ask_http(
             return refused(f"HTTP {status}, but the answer did not end within {seconds(timeout)}")
         return no_answer(timeout)
     except (OSError, aiohttp.ClientError, ValueError) as error:
-        return refused(connection_failure(error))
-    return _judge(probe, values, response, body)
+        return refused(mask(connection_failure(error)))
+    return _judge(probe, values, response, body, mask)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -60,20 +69,24 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _judge(
-    probe: HttpProbe, values: Mapping[str, str], response: aiohttp.ClientResponse, body: bytes
+    probe: HttpProbe,
+    values: Mapping[str, str],
+    response: aiohttp.ClientResponse,
+    body: bytes,
+    mask: Mask,
 ) -> Answer:
     text = body.decode(errors="replace")
-    seen = text.strip() or response.reason or ""
+    seen = mask(text.strip() or response.reason or "")
     wanted = (probe.status,) if isinstance(probe.status, int) else probe.status
     if response.status not in wanted:
         return refused(_wrong_status(response.status, wanted, seen))
     problem = (
         _wrong_header(probe, values, response.headers)
         or _wrong_text(probe, values, text)
-        or _wrong_json(probe, values, body)
+        or _wrong_json(probe, values, body, mask)
     )
     if problem is not None:
-        return refused(f"{response.status}, but {problem}")
+        return refused(f"{response.status}, but {mask(problem)}")
     return Answer(passed=True, text=shorten(f"{response.status} {seen}"))
 
 
@@ -110,12 +123,12 @@ def _wrong_text(probe: HttpProbe, values: Mapping[str, str], text: str) -> str |
     return f"the body does not contain {json.dumps(shorten(expected, 60))}: {text}"
 
 
-def _wrong_json(probe: HttpProbe, values: Mapping[str, str], body: bytes) -> str | None:
+def _wrong_json(probe: HttpProbe, values: Mapping[str, str], body: bytes, mask: Mask) -> str | None:
     if not probe.json_fields:
         return None
     text = body.decode(errors="replace")
     if len(body) >= LARGEST_ANSWER:
-        return f"the body is longer than {LARGEST_ANSWER // 1024} KiB: {text[:100]}"
+        return f"the body is longer than {LARGEST_ANSWER // 1024} KiB: {mask(text)[:100]}"
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -127,7 +140,7 @@ def _wrong_json(probe: HttpProbe, values: Mapping[str, str], body: bytes) -> str
         if found is _MISSING:
             return f"there is no field {path}: {text}"
         if not _equal(found, expected):
-            seen = shorten(json.dumps(found, ensure_ascii=False), 80)
+            seen = shorten(mask(json.dumps(found, ensure_ascii=False)), 80)
             return f"{path} is {seen}, not {json.dumps(expected, ensure_ascii=False, default=str)}"
     return None
 

@@ -62,16 +62,6 @@ async def still(found: Ownership, address: Address) -> bool:
     return frozenset(listener.inode for listener in listeners) == found.sockets
 
 
-async def port_holder(port: int) -> str | None:
-    """Who listens on TCP ``port``, on whatever address: ``pid 123 (nginx)``. None: nobody does.
-
-    For a listener whose process may not be looked into: ``another user's process``. Raises
-    TimeoutError after 5 s.
-    """
-    async with asyncio.timeout(LOOK_TIMEOUT):
-        return await asyncio.to_thread(_port_holder, port)
-
-
 async def listening(address: Address) -> bool:
     """Whether ``address`` is taken. A socket file that nobody listens at any more is free.
 
@@ -81,11 +71,6 @@ async def listening(address: Address) -> bool:
         return connect_status(address.socket) not in (errno.ENOENT, errno.ECONNREFUSED)
     async with asyncio.timeout(LOOK_TIMEOUT):
         return bool(await asyncio.to_thread(_listeners, address))
-
-
-def _port_holder(port: int) -> str | None:
-    listeners = [listener for listener in tcp_listeners() if listener.port == port]
-    return holder(listeners) if listeners else None
 
 
 def _listeners(address: Address) -> list[Listener]:

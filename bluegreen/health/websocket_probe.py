@@ -10,7 +10,15 @@ import aiohttp
 
 from bluegreen.config.placeholders import expand
 from bluegreen.config.settings import WebSocketProbe
-from bluegreen.health.answer import Answer, connection_failure, no_answer, refused, seconds, shorten
+from bluegreen.health.answer import (
+    Answer,
+    Mask,
+    connection_failure,
+    no_answer,
+    refused,
+    seconds,
+    shorten,
+)
 from bluegreen.health.client import LARGEST_ANSWER, RedirectedError, open_session, url
 from bluegreen.model import Address
 
@@ -18,17 +26,18 @@ CLOSE_WAIT = aiohttp.ClientWSTimeout(ws_close=0.5)  # seconds for the other side
 
 
 async def ask_websocket(
-    probe: WebSocketProbe, address: Address, values: Mapping[str, str], timeout: float
+    probe: WebSocketProbe, address: Address, values: Mapping[str, str], timeout: float, mask: Mask
 ) -> Answer:
     """Handshake, ``send``, and messages read until one contains ``expect``.
 
-    ``timeout`` (seconds) bounds all of it. Raises UsageError for an unknown placeholder.
+    ``timeout`` (seconds) bounds all of it. What is quoted goes through ``mask``. Raises
+    UsageError for an unknown placeholder.
     """
     headers = {name: expand(text, values) for name, text in probe.headers.items()}
     target = url(address, expand(probe.path, values))
     expected = expand(probe.expect, values)
     message = None if probe.send is None else expand(probe.send, values)
-    conversation = _Conversation(expected, message)
+    conversation = _Conversation(expected, message, mask)
     try:
         async with (
             asyncio.timeout(timeout),
@@ -42,21 +51,22 @@ async def ask_websocket(
         return conversation.out_of_time(timeout)
     except aiohttp.WSServerHandshakeError as error:
         reason = error.message if error.status == 101 else f"HTTP {error.status}"
-        return refused(f"the handshake was refused: {reason}")
+        return refused(f"the handshake was refused: {mask(reason)}")
     except RedirectedError as error:
         return refused(f"the handshake was redirected: {error}")
     except (OSError, aiohttp.ClientError, ValueError) as error:
-        return refused(connection_failure(error))
+        return refused(mask(connection_failure(error)))
     return answer
 
 
 class _Conversation:
     """What is said over one WebSocket."""
 
-    def __init__(self, expected: str, message: str | None) -> None:
+    def __init__(self, expected: str, message: str | None, mask: Mask) -> None:
         self.expected = expected
         self.message = message
-        self.last: str | None = None  # the last message that was not the expected one
+        self.mask = mask
+        self.last: str | None = None  # the last message that was not the expected one, masked
         self.open = False
         self.answer: Answer | None = None
 
@@ -78,11 +88,11 @@ class _Conversation:
             data = received.data
             text = data if isinstance(data, str) else bytes(data).decode(errors="replace")
             if self.expected in text:
-                return Answer(passed=True, text=shorten(f"answered {text}"))
-            self.last = text
+                return Answer(passed=True, text=shorten(f"answered {self.mask(text)}"))
+            self.last = self.mask(text)
             return None
         if received.type is aiohttp.WSMsgType.ERROR:
-            return refused(f"the connection broke: {received.data}")
+            return refused(f"the connection broke: {self.mask(str(received.data))}")
         when = "right after the handshake" if self.last is None else f"after {self._quoted()}"
         return refused(f"closed with {connection.close_code} {when}")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from bluegreen.errors import RefusedError
 from bluegreen.files import link_atomically, sync_directory, write_atomically
 from bluegreen.supervisors.unit_names import PREFIX, TARGET
-from bluegreen.traffic.rendering import WRITTEN_BY
+from bluegreen.templates import WRITTEN_BY
 
 log = logging.getLogger(__name__)
 

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import functools
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 
 from bluegreen.host.quoting import UnitText, checked
 from bluegreen.resources import systemd_templates
-from bluegreen.traffic.rendering import WRITTEN_BY
+from bluegreen.templates import WRITTEN_BY, environment
 
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(systemd_templates()),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(default=False, enabled_extensions=()),
-        finalize=checked,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-    )
-    environment.globals["written_by"] = UnitText(WRITTEN_BY)
-    return environment
+    made = environment(systemd_templates(), checked)
+    made.globals["written_by"] = UnitText(WRITTEN_BY)
+    return made
 
 
 def render(template: str, **values: object) -> str:

@@ -114,15 +114,15 @@ def _accepted(layout: Layout) -> Configuration | None:
         return None  # written by another version of bluegreen: of no use to this one
 
 
-def keep(layout: Layout) -> None:
-    """Remember the files as they are now as accepted."""
+def keep(layout: Layout, configuration: Configuration) -> None:
+    """Remember the files as accepted, as they were when they were checked. Raises OSError."""
     kept = AcceptedLayout(layout.root)
     kept.app_files.mkdir(parents=True, exist_ok=True)
-    files = {path.name: path for path in layout.app_files.glob("*.toml")}
-    for name, path in files.items():
-        _copy(path, kept.app_files / name)
-    if layout.daemon_file.exists():
-        _copy(layout.daemon_file, kept.daemon_file)
+    files = {f"{name}.toml": text for name, text in configuration.texts.items()}
+    for name, text in files.items():
+        _write(kept.app_files / name, text)
+    if configuration.daemon_text is not None:
+        _write(kept.daemon_file, configuration.daemon_text)
     else:
         kept.daemon_file.unlink(missing_ok=True)
     for old in kept.app_files.glob("*.toml"):
@@ -131,7 +131,7 @@ def keep(layout: Layout) -> None:
     sync_directory(kept.app_files)
 
 
-def _copy(source: Path, target: Path) -> None:
-    content = source.read_bytes()
+def _write(target: Path, text: str) -> None:
+    content = text.encode()
     if not target.exists() or target.read_bytes() != content:
         write_atomically(target, content, mode=0o600)

@@ -54,7 +54,7 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
         error = caught
     except Exception as caught:
         log.exception("operation %d of %s failed", run.operation.id, run.app.name)
-        error = _unexpected(caught)
+        error = unexpected(caught)
     finally:
         run.in_phases, run.ending = False, True
     await run.notes_written()
@@ -221,7 +221,8 @@ def _whereabouts(run: Run, serving: Slot | None, *, closed: bool) -> str:
     return _BEFORE_TRAFFIC
 
 
-def _unexpected(error: Exception) -> UnexpectedError:
+def unexpected(error: Exception) -> UnexpectedError:
+    """What an operator is told of a defect; its trace goes to the daemon's log."""
     return UnexpectedError(
         f"unexpected {type(error).__name__}: {error}",
         remedy="this is a defect of bluegreen; the daemon's log has its trace, please report it",

@@ -19,7 +19,7 @@ from bluegreen.model import (
     Slot,
     SlotRecord,
 )
-from bluegreen.operations.machine import UnexpectedError, as_reason
+from bluegreen.operations.machine import as_reason, unexpected
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.store import DuplicateKeyError
 
@@ -76,19 +76,12 @@ async def switch_now(app: AppRuntime, to: Slot, by: Requester, key: str | None) 
     try:
         warnings += await app.move_traffic(to)
     except Exception as error:
-        attempt.error = error if isinstance(error, BluegreenError) else _unexpected(error)
+        attempt.error = error if isinstance(error, BluegreenError) else unexpected(error)
         await _record_if_possible(app, attempt)
         raise
     app.slots.update({record.slot: record for record in slots_after(app, to)})
     warnings += await _record_if_possible(app, attempt)
     return Switched(operation=attempt.operation, to=to, warnings=warnings)
-
-
-def _unexpected(error: Exception) -> UnexpectedError:
-    return UnexpectedError(
-        f"the switch failed unexpectedly, {type(error).__name__}: {error}",
-        remedy="this is a defect of bluegreen: please report it with what the daemon's log says",
-    )
 
 
 async def _begin(app: AppRuntime, attempt: Attempt) -> Operation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from bluegreen.config.secrets import redact
 from bluegreen.config.settings import AppSettings, BuildStep
 from bluegreen.errors import BuildError
 from bluegreen.layout import AppLayout
+from bluegreen.log_tail import tail
 from bluegreen.model import Job, JobResult, Release, Slot
 from bluegreen.sources.disk_space import says_full, shortage
 from bluegreen.supervisors.interface import JobRunner
 
 SHOWN_LINES = 15
-TAIL_BYTES = 64 * 1024  # of a log, read to show its last lines
 LONGEST_LINE = 500  # characters
 
 
@@ -93,15 +92,5 @@ def last_lines(log: Path, environment: Mapping[str, str]) -> list[str]:
 
     Blocking; empty when there is no log.
     """
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            text = file.read(TAIL_BYTES).decode(errors="replace")
-    except FileNotFoundError:
-        return []
-    # What a terminal would show of a progress bar is what follows its last carriage return.
-    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
-    plain = ("".join(c for c in line if c.isprintable() or c == "\t") for line in lines)
-    shown = [line for line in plain if line.strip()][-SHOWN_LINES:]
+    shown = [line for line in tail(log) if line.strip()][-SHOWN_LINES:]
     return [line[:LONGEST_LINE] for line in redact(shown, environment)]

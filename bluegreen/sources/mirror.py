@@ -61,10 +61,12 @@ class Mirror:
         await asyncio.to_thread(self._clear_leftovers)
 
     def _clear_leftovers(self) -> None:
-        # Killed between its two renames, a replacement has left the old one under another name.
-        for old in self.directory.parent.glob(f".{self.directory.name}.old-*"):
-            if not self.directory.exists():
-                os.rename(old, self.directory)
+        # Killed between two renames, a replacement or an exchange has left a mirror by another
+        # name, whose place is free.
+        for kind, places in (("old", [self.directory]), ("aside", [self.directory, self._aside])):
+            for left in self.directory.parent.glob(f".{self.directory.name}.{kind}-*"):
+                if free := [place for place in places if not place.exists()]:
+                    os.rename(left, free[0])
         for left in self.directory.parent.glob(f".{self.directory.name}.*"):
             remove_tree(left)
         if not self.directory.is_dir():
@@ -79,19 +81,27 @@ class Mirror:
 
         What the app file no longer names must not stand in for what it names now.
         """
-        if await self._address(self.directory) in (None, self.url):
+        present = await self._address(self.directory)
+        if present == self.url or (present is None and self.directory.exists()):
             return
-        aside = self.directory.with_name(f"{self.directory.name}-before")
-        wanted = await self._address(aside) == self.url
-        await asyncio.to_thread(self._exchange, aside, wanted)
+        wanted = await self._address(self._aside) == self.url
+        if wanted or present is not None:
+            await asyncio.to_thread(self._exchange, wanted=wanted)
 
-    def _exchange(self, aside: Path, wanted: bool) -> None:
-        old = self._old_name()
-        os.rename(self.directory, old)
-        if wanted:
-            os.rename(aside, self.directory)
-        remove_tree(aside)
-        os.rename(old, aside)
+    @property
+    def _aside(self) -> Path:
+        """Where the mirror of the address before is kept."""
+        return self.directory.with_name(f"{self.directory.name}-before")
+
+    def _exchange(self, *, wanted: bool) -> None:
+        """Killed between any two of its renames, it is finished or undone at the next use."""
+        old = self._new_name("aside" if wanted else "gone")
+        present, aside = self.directory, self._aside
+        moves = [(present, old), (aside, present), (old, aside)]
+        for origin, target in moves if wanted else [(aside, old), (present, aside)]:
+            with contextlib.suppress(FileNotFoundError):  # there may be one of them only
+                os.rename(origin, target)
+        remove_tree(old)
 
     async def _address(self, mirror: Path) -> str | None:
         """Where it was cloned from; None where there is none, or it cannot be read."""
@@ -146,14 +156,14 @@ class Mirror:
         return None
 
     def _take_in(self, fresh: Path) -> None:
-        old = self._old_name()
+        old = self._new_name("old")
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.directory, old)
         rename_durably(fresh, self.directory)
         remove_tree(old)
 
-    def _old_name(self) -> Path:
-        return self.directory.with_name(f".{self.directory.name}.old-{secrets.token_hex(4)}")
+    def _new_name(self, kind: str) -> Path:
+        return self.directory.with_name(f".{self.directory.name}.{kind}-{secrets.token_hex(4)}")
 
     async def fetch_commit(self, commit: str, *, timeout: float) -> GitResult | None:
         """Ask for one full commit that no branch or tag leads to; None when it is cached now.
@@ -238,7 +248,7 @@ class Mirror:
 
         Through an index of its own, without ``export-ignore`` and without a ``.git``.
         """
-        index = self.directory.with_name(f".{self.directory.name}.index-{secrets.token_hex(4)}")
+        index = self._new_name("index")
         try:
             return await self._git.run(
                 f"--work-tree={tree}", "read-tree", "--reset", "-u", commit,

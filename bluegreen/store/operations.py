@@ -27,7 +27,7 @@ from bluegreen.store.transitions import check_is_running, check_operation_transi
 
 BY_ID = "SELECT * FROM operations_now WHERE id = ?"
 BY_KEY = "SELECT * FROM operations_now WHERE app = ? AND idempotency_key = ?"
-HOLDER = (
+_HOLDER = (
     "SELECT * FROM operations_now"
     " WHERE id = (SELECT operation FROM running WHERE app = ? AND lane = ?)"
 )
@@ -129,7 +129,7 @@ def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) 
         used = connection.execute(BY_KEY, (new.app, new.idempotency_key)).fetchone()
         if used is not None:
             raise DuplicateKeyError(new.app, new.idempotency_key, used["id"])
-    holder = connection.execute(HOLDER, (new.app, new.lane)).fetchone()
+    holder = connection.execute(_HOLDER, (new.app, new.lane)).fetchone()
     if holder is not None:
         phase = connection.execute(_LATEST_PHASE, (holder["id"],)).fetchone()
         raise busy_error(

@@ -16,17 +16,6 @@ from bluegreen.store.transitions import check_phase_transition
 OF_OPERATION = (
     "SELECT operation, phase, state, at, data FROM phases WHERE operation = ? ORDER BY id"
 )
-# CROSS JOIN keeps SQLite to this order: newest operations first, until there are enough; and not
-# all history is searched for a phase that no operation has.
-SECONDS = (
-    "SELECT done.at - intent.at AS seconds"
-    " FROM (SELECT id FROM operations WHERE app = ? ORDER BY id DESC LIMIT 1000) AS o"
-    " CROSS JOIN phases AS intent ON intent.operation = o.id"
-    " CROSS JOIN phases AS done ON done.operation = o.id AND done.phase = intent.phase"
-    " WHERE intent.phase = ? AND intent.state = 'intent' AND done.state = 'done'"
-    " AND done.at >= intent.at"
-    " ORDER BY o.id DESC LIMIT ?"
-)
 _PRESENT = (
     "SELECT s.state AS operation_state, (SELECT p.state FROM phases AS p"
     " WHERE p.operation = s.operation AND p.phase = ? ORDER BY p.id DESC LIMIT 1) AS phase_state"

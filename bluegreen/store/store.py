@@ -32,9 +32,14 @@ from bluegreen.store import operations as operation_rows
 from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
 from bluegreen.store.database import Database, Work
+from bluegreen.store.failures import corrupt
 
 _Result = TypeVar("_Result")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_WHERE_HISTORY_GROWS = """
+    SELECT (SELECT max(id) FROM operations), (SELECT max(id) FROM operation_states),
+        (SELECT max(id) FROM phases), (SELECT max(id) FROM events)
+"""
 
 
 class Store:
@@ -67,7 +72,23 @@ class Store:
         highest that trees and logs still bear. Raises StoreCorruptError, StoreFullError or
         StoreError.
         """
-        return cls(await Database.open(path), events, first_operation)
+        store = cls(await Database.open(path), events, first_operation)
+        try:
+            await store._read_what_a_start_needs(path)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def _read_what_a_start_needs(self, path: Path) -> None:
+        """Raises StoreCorruptError. Of a large file, damage is looked for nowhere else."""
+        try:
+            await self.all_slots()
+            for operation in await self.unfinished():
+                await self.phases(operation.id)
+            await self._database.read(_WHERE_HISTORY_GROWS)
+        except ValueError as error:
+            raise corrupt(path, [f"what is read there was never written: {error}"]) from error
 
     async def close(self) -> None:
         """Finish the changes under way, and close the file."""
@@ -217,19 +238,6 @@ class Store:
         named = {"app": app, "serving": serving or ""}
         rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
         return rows[0]["version"] if rows else None
-
-    async def holder(self, app: str, lane: Lane) -> Operation | None:
-        """The operation that is running in that lane."""
-        rows = await self._database.read(operation_rows.HOLDER, (app, lane))
-        return operation_rows.to_operation(rows[0]) if rows else None
-
-    async def phase_seconds(self, app: str, phase: PhaseName, *, limit: int = 10) -> list[float]:
-        """How long that phase took when it was done the last times, in seconds, newest first.
-
-        Of the app's last thousand operations.
-        """
-        rows = await self._database.read(phase_rows.SECONDS, (app, phase, limit))
-        return [row["seconds"] for row in rows]
 
     # Events
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bluegreen.errors import SupervisorError
 from bluegreen.layout import Layout
+from bluegreen.log_tail import tail
 from bluegreen.model import Job, JobResult, ServiceUnit, UnitKey, UnitState, UnitStatus
 from bluegreen.processes import Process, uninterrupted
 from bluegreen.supervisors import logs
@@ -103,7 +104,7 @@ class EmbeddedSupervisor:
         service = self._services.get(key)
         if service is None:
             return []
-        return await asyncio.to_thread(logs.tail, service.unit.log_file, lines)
+        return await asyncio.to_thread(tail, service.unit.log_file, lines)
 
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""

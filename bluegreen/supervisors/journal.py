@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from bluegreen.errors import SupervisorError
-from bluegreen.supervisors.logs import printable
+from bluegreen.log_tail import printable
 
 READ_TIMEOUT = 15.0  # seconds
 LONGEST = 4 * 1024 * 1024  # bytes read at most: how long a line is, a service decides

@@ -9,16 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from datetime import datetime
 from pathlib import Path
 
-TAIL_BYTES = 64 * 1024  # how far back from its end a log is read
 _CHUNK = 1024 * 1024
-
-# ECMA-48: control sequences, operating system commands (titles, links), other escapes.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def open_log(path: Path) -> int:
@@ -87,28 +81,3 @@ def _copy_to(target: Path, log: int) -> None:
         raise
     finally:
         os.close(descriptor)
-
-
-def printable(line: str) -> str:
-    """The line as it looked at its end: no colours, no control characters, no progress bars."""
-    visible = line.rstrip("\r").rpartition("\r")[2]
-    return _CONTROLS.sub("", _ESCAPES.sub("", visible))
-
-
-def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a log, from at most its last `TAIL_BYTES`. Blocks on the disk.
-
-    What is no UTF-8 is replaced. No lines if there is no log.
-    """
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            start = max(size - TAIL_BYTES, 0)
-            file.seek(start)
-            text = file.read(TAIL_BYTES).decode(errors="replace")
-    except FileNotFoundError:
-        return []
-    found = text.removesuffix("\n").split("\n") if text else []
-    if start > 0 and len(found) > 1:
-        found = found[1:]  # its beginning lies further back
-    return [printable(line) for line in found[-lines:]] if lines > 0 else []

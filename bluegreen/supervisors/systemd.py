@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from bluegreen.config.secrets import redact
 from bluegreen.errors import BluegreenError, SupervisorError
 from bluegreen.layout import Layout
 from bluegreen.model import Job, JobResult, ServiceUnit, Slot, UnitKey, UnitState, UnitStatus
@@ -162,7 +163,8 @@ class SystemdSupervisor:
         # What has changed was told before the end of the job was.
         if result != "done" or not watched.has_begun:
             properties = await self._systemd.properties(name)
-            raise not_started(watched, result, properties, await _last_lines(name))
+            said = redact(await _last_lines(name), unit.env)
+            raise not_started(watched, result, properties, said)
 
     async def _is_current(self, unit: ServiceUnit, properties: Mapping[str, Any]) -> bool:
         """Whether what runs is what a start would run now."""

@@ -8,21 +8,20 @@ from pathlib import Path
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import ConfigError
-from bluegreen.layout import Layout
+from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
 from bluegreen.traffic.quoting import Directive, quoted
 
 WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
-SOCKET_PATH_BYTES = 107  # what sockaddr_un holds, with its final zero
 
 
 def socket_path(path: Path) -> Path:
     """``path``, if it is short enough for a unix socket; otherwise a ConfigError."""
     length = len(bytes(path))
-    if length > SOCKET_PATH_BYTES:
+    if length > LONGEST_SOCKET_PATH:
         raise ConfigError(
             f"the path of the socket {path} is {length} bytes long; "
-            f"a unix socket may have {SOCKET_PATH_BYTES}",
+            f"a unix socket may have {LONGEST_SOCKET_PATH}",
             remedy="use a shorter --root, or shorter names for the app and its services",
         )
     return path

@@ -76,7 +76,7 @@ class OwnNginx(HostNginx):
         identity = identify(master.pid) if master else None
         if master is None or identity is None:
             return
-        workers = await asyncio.to_thread(master.children)
+        workers = await asyncio.to_thread(_children, master)
         for number in (signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL):
             _signal([master, *workers] if number is signal.SIGKILL else [master], number)
             if await _within(STOP_TIMEOUT, lambda: not is_alive(identity)):
@@ -125,12 +125,24 @@ class OwnNginx(HostNginx):
             master = int(self._pid_file.read_text())
         except (OSError, ValueError):
             return []
-        # The dead master led their session, and its PID is not given away while they live.
-        return [
-            process
-            for process in psutil.process_iter()
-            if accepts(process) and _session(process.pid) == master and process.ppid() != master
-        ]
+        return [process for process in psutil.process_iter() if _is_orphan(process, master)]
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    """None of a process that has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.children()
+    return []
+
+
+def _is_orphan(process: psutil.Process, master: int) -> bool:
+    """Whether it is a worker that a dead master, of that PID, has left."""
+    if not accepts(process) or _session(process.pid) != master:
+        return False
+    # The dead master led their session, and its PID is not given away while they live.
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may end as we look
+        return process.ppid() != master
+    return False
 
 
 def _session(pid: int) -> int | None:

@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from jinja2 import Environment, Template
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import ConfigError
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SwitchMode, Traffic
 from bluegreen.resources import nginx_templates
+from bluegreen.templates import WRITTEN_BY, environment
 from bluegreen.traffic.app_view import slot_variable, socket_path, template_id, view
 from bluegreen.traffic.build import NginxBuild
 from bluegreen.traffic.quoting import Directive, UnsafeValueError, checked, quoted, text_argument
 
-WRITTEN_BY = "Written by bluegreen; changes here are overwritten."
 HEADER = f"# {WRITTEN_BY}\n"
 OPEN_FILES = 16384  # twice the connections of a worker, and some
 _GENERATION = "@generation@"  # stands in for the hash of the text that it is part of
@@ -47,21 +47,12 @@ class RenderedApp:
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(nginx_templates()),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(default=False, enabled_extensions=()),
-        finalize=checked,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-    )
-    environment.filters["quoted"] = quoted
-    environment.filters["text"] = text_argument
-    environment.globals["written_by"] = Directive(WRITTEN_BY)
-    environment.globals["page"] = _PAGE
-    return environment
+    made = environment(nginx_templates(), checked)
+    made.filters["quoted"] = quoted
+    made.filters["text"] = text_argument
+    made.globals["written_by"] = Directive(WRITTEN_BY)
+    made.globals["page"] = _PAGE
+    return made
 
 
 def _digest(texts: Mapping[Path, str] | Mapping[str, str]) -> str:

@@ -14,7 +14,8 @@ import pytest
 
 from tests.operations.asking import ask
 from tests.ports import kernel_ports
-from tests.stack import PYTHON, Stack, eventually, stack
+from tests.stack import PYTHON, Stack, stack
+from tests.waiting import eventually
 
 SERVER = """
 import http.server, os

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import PATIENCE, PYTHON, Stack, eventually, stack
+from tests.stack import PYTHON, Stack, stack
+from tests.waiting import PATIENCE, eventually
 
 # What a service manager does between fork and exec.
 LAUNCHER = (

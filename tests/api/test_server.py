@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from bluegreen.model import Slot
-from tests.stack import Stack, eventually
+from tests.stack import Stack
+from tests.waiting import eventually
 
 
 async def problem(response: aiohttp.ClientResponse) -> Any:

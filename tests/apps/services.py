@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from pathlib import Path
 import aiohttp
 
 from bluegreen.demo.versions import write_version
+from tests.waiting import eventually
 
 PATIENCE = 20.0  # seconds that anything may take before a test fails
-POLL = 0.02  # seconds
 HEALTH = {"web": "/health", "api": "/api/health", "stream": "/health", "terminal": "/health"}
 
 
@@ -40,30 +40,17 @@ class RunningService:
         return await asyncio.wait_for(self.process.wait(), PATIENCE)
 
     async def said(self, text: str) -> None:
-        """Waits until it has printed ``text``. Raises TimeoutError."""
-
-        async def is_in_log() -> bool:
-            return text in self.log()
-
-        await eventually(is_in_log, f"{text!r} in the log of {self.service}")
+        """Waits until it has printed ``text``."""
+        await eventually(lambda: text in self.log(), f"{text!r} is in the log of {self.service}")
 
     async def up(self) -> None:
-        """Waits until its health endpoint answers, whatever it says. Raises TimeoutError."""
+        """Waits until its health endpoint answers, whatever it says."""
 
         async def is_up() -> bool:
             assert self.process.returncode is None, self.log()
             return await answers(self.url(HEALTH[self.service]))
 
-        await eventually(is_up, f"{self.service} to answer")
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Polls until ``condition`` holds. Raises TimeoutError that says ``what`` was waited for."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not await condition():
-        if asyncio.get_running_loop().time() > deadline:
-            raise TimeoutError(f"waited for {what}")
-        await asyncio.sleep(POLL)
+        await eventually(is_up, f"{self.service} answers")
 
 
 async def answers(url: str) -> bool:

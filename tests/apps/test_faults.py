@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from tests.apps import stranger
-from tests.apps.services import PATIENCE, answers, build, built_tree, eventually, listening, started
+from tests.apps.services import PATIENCE, answers, build, built_tree, listening, started
+from tests.waiting import eventually
 
 FreePorts = Callable[[int], list[int]]
 
@@ -154,7 +155,10 @@ async def test_hard_coded_port_ignores_the_port_it_is_given(
     given, hard = free_ports(2)
     tree = built_tree("v3-hard-coded-port", tmp_path)
     async with started(tree, "api", given, MONITOR_HARD_PORT=str(hard)) as api:
-        await eventually(lambda: answers(f"http://127.0.0.1:{hard}/api/health"), "the hard port")
+        await eventually(
+            lambda: answers(f"http://127.0.0.1:{hard}/api/health"),
+            "something answers on the hard port",
+        )
         assert not await answers(api.url("/api/health"))
 
 

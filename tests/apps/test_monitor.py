@@ -20,10 +20,10 @@ from tests.apps.services import (
     answers,
     build,
     built_tree,
-    eventually,
     listening,
     started,
 )
+from tests.waiting import eventually
 
 FreePorts = Callable[[int], list[int]]
 LOGIN = {"user": "admin", "password": "monitor"}
@@ -294,5 +294,5 @@ async def test_the_api_runs_from_a_tree_that_nobody_has_prepared(
 ) -> None:
     (port,) = free_ports(1)
     async with listening(built_tree("v1", tmp_path), "api", port) as api:
-        await eventually(lambda: answers(api.url("/api/health")), "health")
+        await eventually(lambda: answers(api.url("/api/health")), "the API answers")
     assert (tmp_path / "data/servers.db").is_file()

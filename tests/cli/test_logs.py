@@ -8,7 +8,8 @@ import pty
 import sys
 
 from bluegreen.model import Slot
-from tests.stack import PATIENCE, PYTHON, stack
+from tests.stack import PYTHON, stack
+from tests.waiting import PATIENCE
 
 EVIL = b"\x1b]0;title\x07\x1b[2Jcleared\n"
 

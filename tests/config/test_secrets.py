@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from bluegreen.config.secrets import of_env_file, of_secret_file, redact
 
 
@@ -24,6 +26,12 @@ def test_the_longer_of_two_is_masked_whole() -> None:
 def test_a_key_of_several_lines_is_masked_line_by_line() -> None:
     environment = {"KEY": of_secret_file("-----BEGIN KEY-----\nMIIEvgIBADANBg\n-----END KEY-----")}
     assert redact(["loaded", "MIIEvgIBADANBg"], environment) == ["loaded", "***"]
+
+
+def test_within_json_it_is_masked_as_json_writes_it() -> None:
+    environment = {"A": of_secret_file('say "café"\\')}
+    for text in (json.dumps({"a": environment["A"]}), '{"a": "say \\"café\\"\\\\"}'):
+        assert redact([text], environment) == ['{"a": "***"}']
 
 
 def test_without_secrets_lines_stay_as_they_are() -> None:

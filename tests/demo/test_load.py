@@ -16,6 +16,7 @@ from bluegreen.demo.load_settings import LoadSettings
 from bluegreen.demo.report import Client, FailureKind, Report, Snapshot
 from bluegreen.errors import UsageError
 from tests.demo.site import Site, posts, small
+from tests.waiting import eventually
 
 WAIT = 20.0
 
@@ -51,25 +52,24 @@ def answer(
     return (head + body).encode()
 
 
-async def until(load: Load, condition: Callable[[Snapshot], bool]) -> Snapshot:
-    async with asyncio.timeout(WAIT):
-        while not condition(snapshot := load.snapshot()):  # noqa: ASYNC110 - it says no events
-            await asyncio.sleep(0.005)
-    return snapshot
+async def until(load: Load, condition: Callable[[Snapshot], bool], what: str) -> None:
+    await eventually(lambda: condition(load.snapshot()), what)
 
 
 async def failures_at(url: str, count: int = 1, *, timeout: float = 10.0) -> Report:
     """What one connection reports once it was let down ``count`` times."""
     settings = replace(posts(url), timeout=timeout)
     async with Load(settings) as load:
-        await until(load, lambda now: now.failures >= count)
+        await until(load, lambda now: now.failures >= count, f"{count} failures")
         return await load.stop()
 
 
 async def test_an_honest_site_lets_nobody_down(site: tuple[Site, str]) -> None:
     async with Load(small(site[1])) as load:
         await load.ready()
-        await until(load, lambda now: now.requests > 200 and now.messages > 20)
+        await until(
+            load, lambda now: now.requests > 200 and now.messages > 20, "200 requests, 20 messages"
+        )
         report = await load.stop()
     assert report.failures == ()
     assert report.failed == 0
@@ -83,9 +83,13 @@ async def test_an_honest_site_lets_nobody_down(site: tuple[Site, str]) -> None:
 async def test_requests_are_counted_by_slot_and_version_over_time(site: tuple[Site, str]) -> None:
     server, url = site
     async with Load(posts(url, 2)) as load:
-        await until(load, lambda now: now.at > 0.25 and now.latest == ("blue", "v1"))
+        await until(
+            load, lambda now: now.at > 0.25 and now.latest == ("blue", "v1"), "v1 is visited"
+        )
         server.slot, server.version = "green", "v2"
-        await until(load, lambda now: now.at > 0.55 and now.latest == ("green", "v2"))
+        await until(
+            load, lambda now: now.at > 0.55 and now.latest == ("green", "v2"), "v2 is visited"
+        )
         report = await load.stop()
     blue, green = report.series
     assert (blue.slot, blue.version, green.slot, green.version) == ("blue", "v1", "green", "v2")
@@ -109,7 +113,11 @@ async def test_a_websocket_closed_by_the_server_counts_as_cut(site: tuple[Site, 
     async with Load(settings) as load:
         await load.ready()
         await next(iter(server.sockets)).close(code=1001)
-        await until(load, lambda now: now.websockets_cut == 1 and now.websockets_open == 3)
+        await until(
+            load,
+            lambda now: now.websockets_cut == 1 and now.websockets_open == 3,
+            "one WebSocket was cut, and opened again",
+        )
         report = await load.stop()
     assert (report.websockets_cut, report.websockets_opened) == (1, 4)
     assert report.failures[0].kind is FailureKind.CUT
@@ -122,7 +130,7 @@ async def test_a_websocket_that_falls_silent_counts_as_cut(site: tuple[Site, str
     async with Load(settings) as load:
         await load.ready()
         server.echoes = False
-        await until(load, lambda now: now.websockets_cut == 1)
+        await until(load, lambda now: now.websockets_cut == 1, "one WebSocket was cut")
         report = await load.stop()
     assert report.failures[0].kind is FailureKind.TIMEOUT
 
@@ -130,7 +138,7 @@ async def test_a_websocket_that_falls_silent_counts_as_cut(site: tuple[Site, str
 async def test_a_refused_websocket_is_a_failure_but_not_cut(site: tuple[Site, str]) -> None:
     settings = replace(small(site[1]), connections=0, downloads=0, websocket_path="/nothing")
     async with Load(settings) as load:
-        await until(load, lambda now: now.failures > 0)
+        await until(load, lambda now: now.failures > 0, "a failure")
         report = await load.stop()
     assert report.failed > 0
     assert report.websockets_cut == 0
@@ -141,7 +149,7 @@ async def test_a_download_with_a_byte_missing_is_broken(site: tuple[Site, str]) 
     server, url = site
     server.missing_bytes = 1
     async with Load(replace(small(url), connections=0, websockets=0)) as load:
-        await until(load, lambda now: now.downloads_broken > 0)
+        await until(load, lambda now: now.downloads_broken > 0, "a broken download")
         report = await load.stop()
     assert report.downloads_done == 0
     assert report.failures[0].client is Client.DOWNLOAD
@@ -157,7 +165,7 @@ async def test_a_download_that_stops_halfway_is_broken_and_one_being_ended_is_no
     async with raw_server(half) as url:
         settings = LoadSettings(url=url, connections=0, websockets=0, downloads=1, timeout=0.1)
         async with Load(settings) as load:
-            await until(load, lambda now: now.downloads_broken == 1)
+            await until(load, lambda now: now.downloads_broken == 1, "a broken download")
         async with Load(replace(settings, timeout=60.0)) as load:
             report = await load.stop()
     assert report.failed == 0
@@ -171,7 +179,11 @@ async def test_a_kept_connection_closed_between_two_requests_is_a_failure() -> N
     async with raw_server(once) as url:
         settings = replace(posts(url), think=0.05)
         async with Load(settings) as load:
-            await until(load, lambda now: now.failures >= 2 and now.requests >= 2)
+            await until(
+                load,
+                lambda now: now.failures >= 2 and now.requests >= 2,
+                "two failures, two requests",
+            )
             report = await load.stop()
     assert report.failures[0].kind is FailureKind.CLOSED_IDLE
     assert report.connections_opened >= 2
@@ -185,7 +197,7 @@ async def test_a_connection_closed_as_announced_is_none() -> None:
     async with raw_server(polite) as url:
         settings = posts(url)
         async with Load(settings) as load:
-            await until(load, lambda now: now.requests >= 5)
+            await until(load, lambda now: now.requests >= 5, "five requests")
             report = await load.stop()
     assert report.failed == 0
     assert report.connections_opened >= 5
@@ -259,7 +271,7 @@ async def test_answers_in_chunks_are_read_whole() -> None:
     async with raw_server(chunked) as url:
         settings = posts(url)
         async with Load(settings) as load:
-            await until(load, lambda now: now.requests > 3)
+            await until(load, lambda now: now.requests > 3, "four requests")
             report = await load.stop()
     assert report.failed == 0
     assert report.series[0].version == "v2"
@@ -293,6 +305,8 @@ def test_an_address_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) 
 async def test_a_report_survives_being_written_as_json(site: tuple[Site, str]) -> None:
     settings = replace(small(site[1]), websocket_path="/nothing")
     async with Load(settings) as load:
-        await until(load, lambda now: now.failures > 0 and now.requests > 0)
+        await until(
+            load, lambda now: now.failures > 0 and now.requests > 0, "a failure and a request"
+        )
         report = await load.stop()
     assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report

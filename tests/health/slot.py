@@ -60,6 +60,7 @@ class FakeSlot:
         self.pids: dict[str, frozenset[int]] = {}
         self.groups: dict[str, frozenset[int]] = {}
         self.logs: dict[str, list[str]] = {}
+        self.secrets: dict[str, str] = {}  # variables of every service
         self.add("api")
 
     def add(self, service: str, address: Address | None = None) -> None:
@@ -93,7 +94,9 @@ class FakeSlot:
             values=dict.fromkeys(self.statuses, values),
             tree=self.root,
             environment={
-                service: ProcessEnvironment(variables={"PATH": os.environ["PATH"], "NAME": service})
+                service: ProcessEnvironment(
+                    variables={"PATH": os.environ["PATH"], "NAME": service, **self.secrets}
+                )
                 for service in self.statuses
             },
             jobs=self.jobs,

@@ -15,6 +15,7 @@ from bluegreen.health import pass_gate
 from bluegreen.model import Address, ProbeResult, UnitState
 from tests.health.conftest import Accept, Serve, StartStranger
 from tests.health.slot import FakeSlot
+from tests.waiting import eventually
 
 HTTP = {"service": "api", "interval": "20ms", "timeout": "5s", "http": {"path": "/health"}}
 
@@ -50,14 +51,6 @@ async def refused(slot: FakeSlot, gate: Gate) -> GateError:
     with pytest.raises(GateError) as caught:
         await run_gate(slot, gate)
     return caught.value
-
-
-async def condition(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -129,7 +122,7 @@ async def test_a_late_start_is_noticed_long_before_the_interval(
     slot.addresses["api"] = Address(port=port)
     check = gate({**HTTP, "interval": "1h"}, deadline="1m", healthy_for="0s")
     async with running(run_gate(slot, check)) as passing:
-        await condition(lambda: len(slot.results) >= 2)
+        await eventually(lambda: len(slot.results) >= 2, "two attempts have failed")
         assert not any(result.passed for result in slot.results)
         await serve(Server().answer, port=port)
         async with asyncio.timeout(30):
@@ -219,7 +212,7 @@ async def test_a_server_that_hangs_in_the_window_does_not_pass(
 async def test_a_service_that_ends_is_refused_at_once(slot: FakeSlot, server: Server) -> None:
     slot.add("worker")
     async with running(run_gate(slot, gate(HTTP, deadline="1h", healthy_for="30m"))) as passing:
-        await condition(lambda: server.asked > 1)
+        await eventually(lambda: server.asked > 1, "the probe has been answered twice")
         slot.crash("worker")
         async with asyncio.timeout(30):
             with pytest.raises(GateError, match="service worker ended: exit status 1") as caught:
@@ -232,7 +225,7 @@ async def test_a_service_that_restarts_is_refused_though_it_runs_again(
 ) -> None:
     slot.restart()  # before the gate: does not count
     async with running(run_gate(slot, gate(HTTP, deadline="1h", healthy_for="30m"))) as passing:
-        await condition(lambda: server.asked > 1)
+        await eventually(lambda: server.asked > 1, "the probe has been answered twice")
         slot.restart()
         async with asyncio.timeout(30):
             with pytest.raises(GateError, match="service api restarted: exit status 1"):

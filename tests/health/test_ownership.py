@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bluegreen.config.settings import HttpProbe, Probe
-from bluegreen.health import listening, port_holder, probe_once, sock_diag
+from bluegreen.health import listening, probe_once, sock_diag
 from bluegreen.health.listener import Listener
 from bluegreen.health.ownership import examine
-from bluegreen.health.sockets import tcp_listeners, tcp_listeners_by_proc
+from bluegreen.health.sockets import holder, tcp_listeners, tcp_listeners_by_proc
 from bluegreen.model import Address
 from tests.health.conftest import StartStranger
 from tests.health.slot import FakeSlot
@@ -238,18 +238,7 @@ async def test_a_port_is_listening_while_a_socket_on_it_is(free_ports: FreePorts
         assert await listening(Address(port=port))
 
 
-async def test_the_holder_of_a_port_is_named(
-    free_ports: FreePorts, start_stranger: StartStranger
-) -> None:
-    (port,) = free_ports(1)
-    assert await port_holder(port) is None
-    pid = await start_stranger(port, host="127.0.0.2")
-    found = await port_holder(port)
-    assert found is not None
-    assert found.startswith(f"pid {pid} (python")
-
-
-async def test_a_holder_that_may_not_be_looked_into_is_another_users(
+def test_a_holder_that_may_not_be_looked_into_is_another_users(
     free_ports: FreePorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hidden(pid: int) -> frozenset[int]:
@@ -258,7 +247,8 @@ async def test_a_holder_that_may_not_be_looked_into_is_another_users(
     monkeypatch.setattr("bluegreen.health.sockets.sockets_of", hidden)
     (port,) = free_ports(1)
     with server(port):
-        assert await port_holder(port) == "another user's process"
+        listeners = [listener for listener in tcp_listeners() if listener.port == port]
+        assert holder(listeners) == "another user's process"
 
 
 async def test_processes_that_may_not_be_looked_into_are_said_to_be(

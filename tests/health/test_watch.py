@@ -13,7 +13,8 @@ from bluegreen.health import keep_watch
 from bluegreen.model import Address
 from tests.health.conftest import Serve
 from tests.health.slot import FakeSlot
-from tests.health.test_gate import HTTP, Server, condition, running
+from tests.health.test_gate import HTTP, Server, running
+from tests.waiting import eventually
 
 PROBE = Probe.model_validate(HTTP)
 
@@ -73,7 +74,7 @@ async def test_fewer_failures_in_a_row_than_allowed_are_borne(
 ) -> None:
     server.status = lambda asked: 200 if asked % 3 == 0 else 500
     async with running(keep(slot, watch(failures=3), PROBE, seconds=3600)) as watching:
-        await condition(lambda: server.asked > 9)
+        await eventually(lambda: server.asked > 9, "the probe has been answered ten times")
         assert not watching.done()
 
 
@@ -95,7 +96,7 @@ async def test_a_service_that_ends_or_restarts_ends_the_watch_at_once(
     slot: FakeSlot, server: Server, trouble: str
 ) -> None:
     async with running(keep(slot, watch(interval="1h"), PROBE, seconds=3600)) as watching:
-        await condition(lambda: server.asked == 1)
+        await eventually(lambda: server.asked == 1, "the probe has been answered once")
         getattr(slot, trouble)()
         async with asyncio.timeout(30):
             with pytest.raises(GateError, match=r"service api (ended|restarted): exit status 1"):

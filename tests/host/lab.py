@@ -16,10 +16,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import eventually
+
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
-POLL = 0.02  # seconds between looks at a host that boots or ends
 UP = ("running", "degraded")  # what ``systemctl is-system-running`` says of a host that is up
 # Services of this machine that a test's host has no use for.
 UNWANTED = ("postgresql.service", "nginx.service", "caddy.service", "haproxy.service")
@@ -92,11 +93,8 @@ class Host:
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )  # fmt: skip
         try:
-            async with asyncio.timeout(BOOT_SECONDS):
-                while not await self._is_up():
-                    assert self._nspawn.returncode is None, "the host went down in its boot"
-                    await asyncio.sleep(POLL)
-        except (TimeoutError, AssertionError) as error:
+            await eventually(self._is_up, "systemd has started everything", within=BOOT_SECONDS)
+        except AssertionError as error:
             said = (self._directory / "console.log").read_text(errors="replace")
             await self.crash()
             raise AssertionError(f"the host did not boot:\n{said[-4000:]}") from error
@@ -173,6 +171,7 @@ class Host:
 
     async def _is_up(self) -> bool:
         assert self._nspawn is not None
+        assert self._nspawn.returncode is None, "the host went down in its boot"
         pids = _children(self._nspawn.pid)
         if len(pids) != 1:
             return False

@@ -17,7 +17,7 @@ from bluegreen.demo.appfile import monitor_app_file
 from bluegreen.demo.versions import make_repository
 from bluegreen.resources import systemd_templates
 from tests.host.lab import Host
-from tests.stack import eventually
+from tests.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SITE_PACKAGES = Path(aiohttp.__file__).parents[1]

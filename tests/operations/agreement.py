@@ -19,7 +19,8 @@ from bluegreen.model import PhaseState
 from bluegreen.slots.stamp import read_stamp
 from bluegreen.traffic.confirmation import Confirmation
 from tests.operations.asking import ask, history_of, status_of
-from tests.stack import Stack, eventually
+from tests.stack import Stack
+from tests.waiting import eventually
 
 _ENDED = {PhaseState.DONE, PhaseState.UNDONE, PhaseState.FAILED}
 _PROCESS = {"running", "backoff", "stopping"}

@@ -6,7 +6,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.stack import PATIENCE, Stack
+from tests.stack import Stack
+from tests.waiting import PATIENCE
 
 
 async def ask(

@@ -24,7 +24,8 @@ from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, is_idle, status_of
 from tests.operations.ledger import Ledger
 from tests.operations.standstill import Standstill, held, killed_before_rename_of
-from tests.stack import Stack, eventually, stack
+from tests.stack import Stack, stack
+from tests.waiting import eventually
 
 APP = "/v1/apps/monitor"
 QUICK: dict[str, Any] = {

@@ -16,7 +16,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.stack import PATIENCE, Stack
+from tests.stack import Stack
+from tests.waiting import PATIENCE
 
 # A name with "?" does not exist on every architecture.
 RENAMES = "?rename,renameat,?renameat2"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.operations.test_releases import visitors
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version
+from tests.waiting import eventually
 
 # A build and a gate that take long enough to be met, and a watch too.
 SLOW = """

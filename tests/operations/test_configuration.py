@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 
 from tests.operations.test_releases import visitors
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version, visit
+from tests.waiting import eventually
 
 
 async def test_a_second_app_is_taken_up_and_both_are_deployed_at_once(deployed: Stack) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from bluegreen.model import Slot
 from tests.operations.asking import ask, history_of
 from tests.operations.killing import kill_service
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version
+from tests.waiting import eventually
 
 API = ("api",)
 HEALTHY_FOR = 1.5  # seconds

@@ -11,8 +11,9 @@ from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, status_of
 from tests.operations.killing import APP
 from tests.operations.standstill import failing
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version
+from tests.waiting import eventually
 
 WRITES = "pwrite64"
 

@@ -9,7 +9,8 @@ import signal
 
 from bluegreen.demo.load import Load
 from bluegreen.demo.load_settings import LoadSettings
-from tests.stack import Stack, eventually
+from tests.stack import Stack
+from tests.waiting import eventually
 
 
 def _stall_and_kill(stalled: int, killed: int) -> None:

@@ -7,9 +7,13 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from tests.operations.test_cancel import in_phase
-from tests.stack import Stack, eventually
+from tests.stack import Stack
+from tests.store.damage import damage, make_large
 from tests.visits import served_version
+from tests.waiting import eventually
 
 API = ("api",)
 NOT_FOUND = """
@@ -79,6 +83,25 @@ async def test_a_corrupt_store_is_put_aside_and_the_app_serves_on(empty: Stack) 
     await empty.deploy("v2")
     assert (await empty.cli("switch", "back")).status == 0
     assert await served_version(empty) == "v1"
+
+
+@pytest.mark.parametrize("table", ["slots", "operation_states"])
+async def test_a_large_store_damaged_where_a_start_reads_is_put_aside(
+    empty: Stack, table: str
+) -> None:
+    empty.write_app(services=API, watch="0.1s")
+    await empty.serve()
+    await empty.deploy("v1")
+    pid = await api_pid(empty, empty.marker())
+    await empty.kill()
+    make_large(empty.layout.database)
+    damage(empty.layout.database, table)
+    await empty.serve()
+    assert list(empty.layout.state.glob("bluegreen.db.corrupt-*"))
+    assert (await empty.status())["slots"][empty.marker()]["version"] == "v1"
+    assert await api_pid(empty, empty.marker()) == pid
+    (warning,) = (await empty.cli("status", "--json")).document["warnings"]
+    assert "is damaged and was put aside" in warning
 
 
 async def test_a_lost_history_is_said_until_a_reload_and_the_idle_slot_runs_on(

@@ -15,8 +15,9 @@ from bluegreen.traffic.rendering import pid_file
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
 from tests.operations.killing import APP, Point, kill_at
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version, visit
+from tests.waiting import eventually
 
 
 def break_another_site(stack: Stack) -> None:

@@ -20,8 +20,9 @@ from bluegreen.traffic.rendering import pid_file
 from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, status_of
 from tests.operations.killing import APP, Point, is_watched, kill_at, kill_service
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version, visit
+from tests.waiting import eventually
 
 DAY = 86_400.0  # seconds
 

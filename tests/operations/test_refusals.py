@@ -12,8 +12,9 @@ import pytest
 
 from tests.operations.test_releases import visitors
 from tests.ports import kernel_ports
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version, visit
+from tests.waiting import eventually
 
 
 @contextlib.asynccontextmanager

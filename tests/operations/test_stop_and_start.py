@@ -14,8 +14,9 @@ from tests.operations.killing import APP, Point, kill_at, kill_service
 from tests.operations.test_cancel import in_phase
 from tests.operations.test_left_alone import api_pid
 from tests.operations.test_releases import visitors
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version, visit
+from tests.waiting import eventually
 
 
 async def test_a_cancelled_stop_leaves_an_app_in_service_that_had_once_restarted(

@@ -9,8 +9,9 @@ from tests.operations.asking import status_of
 from tests.operations.test_cancel import in_phase
 from tests.operations.test_left_alone import API, api_pid
 from tests.operations.test_recovery import power_off
-from tests.stack import Stack, eventually
+from tests.stack import Stack
 from tests.visits import served_version
+from tests.waiting import eventually
 
 HOT = 5.0  # seconds
 KEEP = f'[keep]\nhot = "{HOT:g}s"\n'

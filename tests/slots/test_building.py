@@ -14,6 +14,7 @@ from bluegreen.model import Release, Slot
 from bluegreen.slots.building import last_lines
 from bluegreen.slots.trees import Trees
 from tests.slots.sources import RELEASE, FilesSource, Runner, layout_in, settings_with
+from tests.waiting import eventually
 
 
 class Site:
@@ -139,14 +140,13 @@ async def test_values_with_shell_characters_stay_values(tmp_path: Path) -> None:
 async def test_a_cancelled_build_ends_its_processes(tmp_path: Path) -> None:
     site = Site(tmp_path, build=[{"name": "slow", "run": "echo $$ > pid; sleep 600"}])
     task = asyncio.create_task(site.build(), name="build")
-    async with asyncio.timeout(10):
-        while not (site.tree / "pid").exists() or not (site.tree / "pid").read_text():  # noqa: ASYNC110 - a file has no event
-            await asyncio.sleep(0.02)
+    pid = site.tree / "pid"
+    await eventually(lambda: pid.exists() and pid.read_text(), "the step has written its pid")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     with pytest.raises(ProcessLookupError):
-        os.kill(int((site.tree / "pid").read_text()), signal.SIG_DFL)
+        os.kill(int(pid.read_text()), signal.SIG_DFL)
     assert site.trees.info(site.tree) is None
 
 

@@ -73,3 +73,8 @@ def files_in(tree: Path) -> dict[str, str]:
         for path in sorted(tree.rglob("*"))
         if path.is_file()
     }
+
+
+def cache(root: Path) -> Path:
+    """Where the sources below ``root`` keep their mirrors."""
+    return layout_in(root).cache

@@ -17,6 +17,7 @@ from bluegreen.model import OperationState
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.store.database import Database
 from bluegreen.store.failures import from_os, from_sqlite
+from tests.store.damage import damage, make_large
 from tests.store.rows import assert_nothing_is_half, deploy, opened, switch
 
 
@@ -144,6 +145,37 @@ async def test_damage_inside_is_found_as_the_database_is_opened(path: Path) -> N
         await Store.open(path)
     assert refusal.value.detail
     assert "sets the file aside" in refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["slots", "operations", "operation_states", "operation_states_by_operation",
+     "phases_by_operation", "resolutions", "events"],
+)  # fmt: skip
+async def test_of_a_large_database_what_a_start_reads_is_found_damaged(
+    path: Path, table: str
+) -> None:
+    await _filled(path)
+    make_large(path)
+    await (await Store.open(path)).close()
+    damage(path, table)
+    with pytest.raises(StoreCorruptError, match="is damaged"):
+        await Store.open(path)
+    set_aside(path)
+    await (await Store.open(path)).close()
+
+
+async def test_a_row_that_cannot_have_been_written_is_damage(path: Path) -> None:
+    await _filled(path)
+    make_large(path)
+    with opened(path) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(
+            "INSERT INTO slots (app, slot, state, version) VALUES ('shop', 'blue', 'warm', 'v1')"
+        )
+    with pytest.raises(StoreCorruptError, match="is damaged") as refusal:
+        await Store.open(path)
+    assert "'warm'" in refusal.value.detail[0]
 
 
 async def test_a_truncated_database_is_found_as_it_is_opened(path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,9 @@ import pytest
 from bluegreen.layout import Layout
 from bluegreen.model import Job, ServiceUnit, Slot, UnitKey
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
+from tests.waiting import eventually
 
 ENV = {"PATH": os.environ["PATH"]}
-PATIENCE = 20.0  # seconds; a bound for what should happen at once
 
 
 class Workshop:
@@ -76,16 +75,8 @@ class Workshop:
             found[:] = [line.removeprefix(start) for line in lines if line.startswith(start)]
             return bool(found)
 
-        await self.until(look)
+        await eventually(look, f"{log} has a line that begins with {start!r}")
         return found[0]
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Until it holds."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if condition():
-                    return
-                await asyncio.sleep(0.01)
 
 
 @pytest.fixture

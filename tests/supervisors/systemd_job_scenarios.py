@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from bluegreen.model import Job
-from tests.supervisors.systemd_workshop import USER, Workshop, command, is_alive, refusal, until
+from tests.supervisors.systemd_workshop import USER, Workshop, command, is_alive, refusal
+from tests.waiting import eventually
 
 
 async def a_job_runs_as_the_apps_user(shop: Workshop) -> None:
@@ -34,7 +35,7 @@ async def what_a_job_is_to_do_is_for_the_app_alone(shop: Workshop) -> None:
     supervisor = await shop.supervisor()
     job = shop.job("touch begun; until [ -e go ]; do sleep 0.02; done")
     running = asyncio.create_task(supervisor.run(job))
-    await until(lambda: (shop.work / "begun").exists())
+    await eventually(lambda: (shop.work / "begun").exists(), "the job has begun")
     for file in shop.places.jobs.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == (0o640 if file.suffix == ".json" else 0o620)
         assert file.group() == USER
@@ -202,7 +203,7 @@ async def a_job_whose_end_nobody_heard_has_not_succeeded(shop: Workshop) -> None
     await command("systemctl", "stop", "dbus.socket", "dbus.service")
     try:
         (shop.work / "go").touch()
-        await until(lambda: not is_alive(pid))
+        await eventually(lambda: not is_alive(pid), "the job has ended")
         await shop.no_job_is_left()
     finally:
         await command("systemctl", "start", "dbus.socket")

@@ -10,8 +10,10 @@ from functools import partial
 from bluegreen.model import ServiceUnit, Slot, UnitState
 from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.supervisors.unit_names import service_unit
-from tests.supervisors import systemd_job_scenarios
-from tests.supervisors.systemd_workshop import Workshop, command, is_alive, refusal, until, workshop
+from tests.supervisors import systemd_job_scenarios, systemd_refusal_scenarios
+from tests.supervisors.states import reaches
+from tests.supervisors.systemd_workshop import Workshop, command, is_alive, refusal, workshop
+from tests.waiting import eventually
 
 RUN_ON = "echo here; exec sleep 1000\n"
 SCENARIO_SECONDS = 100.0
@@ -39,7 +41,9 @@ async def a_service_is_started_marked_and_stopped(shop: Workshop) -> None:
     assert supervisor.units() == []
     assert await supervisor.processes(unit.key) == frozenset()
     assert await supervisor.stop(unit.key)
-    await until(lambda: shop.states()[-1] is UnitState.STOPPED)
+    await eventually(
+        lambda: shop.states()[-1] is UnitState.STOPPED, "it was told that the service is stopped"
+    )
     assert UnitState.RUNNING in shop.states()
     assert UnitState.BACKOFF not in shop.states()
 
@@ -95,9 +99,12 @@ async def a_crash_loop_is_counted_until_the_start_limit(shop: Workshop) -> None:
     )
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
-    await until(lambda: supervisor.status(unit.key).state is UnitState.BACKOFF)
+    await reaches(supervisor, unit, UnitState.BACKOFF)
     assert supervisor.status(unit.key).last_exit == "exit status 3"
-    await until(lambda: "start limit" in (supervisor.status(unit.key).last_exit or ""))
+    await eventually(
+        lambda: "start limit" in (supervisor.status(unit.key).last_exit or ""),
+        "the start limit is reached",
+    )
     status = supervisor.status(unit.key)
     assert status.last_exit == "start limit hit: systemd no longer restarts it (exit status 3)"
     assert status.state is UnitState.BACKOFF
@@ -120,8 +127,10 @@ async def a_crash_is_counted_and_it_comes_back(shop: Workshop) -> None:
         pid = supervisor.status(unit.key).pid
         assert pid is not None
         os.kill(pid, 9)
-        await until(partial(has_restarted, supervisor, unit, count))
-        await until(lambda: supervisor.status(unit.key).state is UnitState.RUNNING)
+        await eventually(
+            partial(has_restarted, supervisor, unit, count), f"the service was restarted: {count}"
+        )
+        await reaches(supervisor, unit, UnitState.RUNNING)
         assert supervisor.status(unit.key).last_exit == "killed by SIGKILL"
         assert supervisor.status(unit.key).pid != pid
     await supervisor.close(stop_units=False)
@@ -131,7 +140,7 @@ async def a_crash_is_counted_and_it_comes_back(shop: Workshop) -> None:
     pid = second.status(unit.key).pid
     assert pid is not None
     os.kill(pid, 9)
-    await until(lambda: second.status(unit.key).restarts == 1)
+    await eventually(lambda: second.status(unit.key).restarts == 1, "the service was restarted")
 
 
 def has_restarted(supervisor: SystemdSupervisor, unit: ServiceUnit, count: int) -> bool:
@@ -182,7 +191,10 @@ async def out_of_memory_is_said(shop: Workshop) -> None:
     )
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
-    await until(lambda: supervisor.status(unit.key).last_exit == "out of memory (OOM kill)")
+    await eventually(
+        lambda: supervisor.status(unit.key).last_exit == "out of memory (OOM kill)",
+        "the end for want of memory is told",
+    )
 
 
 async def a_stop_by_an_administrator_is_noticed(shop: Workshop) -> None:
@@ -190,14 +202,16 @@ async def a_stop_by_an_administrator_is_noticed(shop: Workshop) -> None:
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
     await command("systemctl", "stop", service_unit(unit.key))
-    await until(lambda: shop.heard[-1].state is UnitState.STOPPED)
+    await eventually(
+        lambda: shop.heard[-1].state is UnitState.STOPPED, "it was told that the service is stopped"
+    )
     assert shop.heard[-1].last_exit == "stopped from outside (killed by SIGTERM)"
     await supervisor.start(unit)
     before = supervisor.status(unit.key)
     assert (before.restarts, before.last_exit) == (0, None), before
     await command("systemctl", "restart", service_unit(unit.key))
-    await until(lambda: supervisor.status(unit.key).restarts == 1)
-    await until(lambda: supervisor.status(unit.key).state is UnitState.RUNNING)
+    await eventually(lambda: supervisor.status(unit.key).restarts == 1, "the service was restarted")
+    await reaches(supervisor, unit, UnitState.RUNNING)
     assert supervisor.status(unit.key).pid != before.pid
 
 
@@ -236,7 +250,9 @@ async def one_that_notifies_is_up_when_it_says_so(shop: Workshop) -> None:
     )
     supervisor = await shop.supervisor()
     starting = asyncio.create_task(supervisor.start(unit))
-    await until(lambda: supervisor.status(unit.key).since is not None)
+    await eventually(
+        lambda: supervisor.status(unit.key).since is not None, "the service is being started"
+    )
     done, _ = await asyncio.wait([starting], timeout=0.5)
     assert not done
     assert supervisor.status(unit.key).state is UnitState.STOPPED
@@ -247,7 +263,7 @@ async def one_that_notifies_is_up_when_it_says_so(shop: Workshop) -> None:
 
     os.unlink(shop.work / "go")
     starting = asyncio.create_task(supervisor.start(unit))
-    await asyncio.sleep(0.2)
+    await eventually(partial(is_activating, shop, unit), "the service is being started")
     starting.cancel()
     await asyncio.wait([starting])
     assert starting.cancelled()
@@ -258,6 +274,10 @@ async def one_that_notifies_is_up_when_it_says_so(shop: Workshop) -> None:
     await refused(shop, unit, "not up within its start timeout", "systemctl status")
 
 
+async def is_activating(shop: Workshop, unit: ServiceUnit) -> bool:
+    return await shop.active(unit.key) == "activating"
+
+
 async def the_log_comes_from_the_journal(shop: Workshop) -> None:
     unit = await shop.write(
         "echo; printf 'caf\\303\\251 \\033[1mbold\\033[0m \\377\\n'; exec sleep 1000\n"
@@ -265,11 +285,7 @@ async def the_log_comes_from_the_journal(shop: Workshop) -> None:
     supervisor = await shop.supervisor()
     for _ in range(2):
         await supervisor.start(unit)
-        async with asyncio.timeout(20):
-            while True:
-                if (await tail(shop))[-1:] == ["café bold �"]:
-                    break
-                await asyncio.sleep(0.05)
+        await eventually(partial(ends_in_bold, shop), "the journal has what it said last")
         await supervisor.stop(unit.key)
     await command("journalctl", "--sync")
     lines = await tail(shop)
@@ -284,6 +300,10 @@ async def tail(shop: Workshop) -> list[str]:
     return [line for line in lines if line and "bluegreen-" not in line]
 
 
+async def ends_in_bold(shop: Workshop) -> bool:
+    return (await tail(shop))[-1:] == ["café bold �"]
+
+
 async def the_bus_may_be_restarted(shop: Workshop) -> None:
     unit = await shop.write(RUN_ON)
     supervisor = await shop.supervisor()
@@ -292,13 +312,13 @@ async def the_bus_may_be_restarted(shop: Workshop) -> None:
     await command("systemctl", "restart", "dbus.service")
     assert await supervisor.processes(unit.key) == {pid}
     await command("systemctl", "stop", service_unit(unit.key))
-    await until(lambda: supervisor.status(unit.key).state is UnitState.STOPPED)
+    await reaches(supervisor, unit, UnitState.STOPPED)
     await supervisor.start(unit)
     await command("systemctl", "daemon-reexec")
     pid = supervisor.status(unit.key).pid
     assert pid is not None
     os.kill(pid, 9)
-    await until(lambda: supervisor.status(unit.key).restarts == 1)
+    await eventually(lambda: supervisor.status(unit.key).restarts == 1, "the service was restarted")
     # In the middle of a start: it is not lost.
     await supervisor.stop(unit.key)
     script = (
@@ -357,6 +377,7 @@ SCENARIOS = {
         a_bus_that_is_away_delays_what_is_asked,
         without_a_bus_it_says_so,
         *systemd_job_scenarios.SCENARIOS,
+        *systemd_refusal_scenarios.SCENARIOS,
     )
 }
 NEED_MEMORY = {out_of_memory_is_said.__name__: out_of_memory_is_said}

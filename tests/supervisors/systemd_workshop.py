@@ -7,7 +7,7 @@ import contextlib
 import os
 import pwd
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 from bluegreen.errors import SupervisorError
@@ -15,8 +15,8 @@ from bluegreen.layout import Layout
 from bluegreen.model import Job, ServiceUnit, Slot, UnitKey, UnitState, UnitStatus
 from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.supervisors.unit_names import job_template, service_unit
+from tests.waiting import eventually
 
-PATIENCE = 30.0  # seconds; a bound for what should happen at once
 UNITS = Path("/etc/systemd/system")
 USER = "shopkeeper"
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -37,15 +37,6 @@ async def command(*argv: str, check: bool = True) -> str:
     output, _ = await process.communicate()
     assert process.returncode == 0 or not check, f"{argv}: {output.decode()}"
     return output.decode()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Until it holds."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def refusal(asking: Awaitable[object]) -> SupervisorError:
@@ -141,7 +132,7 @@ class Workshop:
             found[:] = file.read_text().split("\n") if file.exists() else []
             return len(found) > 1
 
-        await until(look)
+        await eventually(look, f"{file} has a line")
         return found[0]
 
     async def active(self, key: UnitKey) -> str:
@@ -151,14 +142,14 @@ class Workshop:
     async def no_job_is_left(self) -> None:
         """No unit of a job runs, has failed, or is kept in memory for long."""
         listing = ("systemctl", "list-units", "--all", "--plain", "--no-legend")
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                # systemd unloads what has ended when it has nothing else to do.
-                left = await command(*listing, job_template(self.app).replace("@", "@*"))
-                assert " failed " not in left, left
-                if not left:
-                    return
-                await asyncio.sleep(0.01)
+
+        async def none_is_left() -> bool:
+            # systemd unloads what has ended when it has nothing else to do.
+            left = await command(*listing, job_template(self.app).replace("@", "@*"))
+            assert " failed " not in left, left
+            return not left
+
+        await eventually(none_is_left, "systemd has unloaded the units of all jobs")
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ from bluegreen.processes import ProcessIdentity, Session, identify, is_alive
 from bluegreen.supervisors import embedded as embedded_module
 from bluegreen.supervisors.records import ProcessRecord, ProcessRecords
 from tests.supervisors.conftest import ENV, Workshop
+from tests.waiting import eventually
 
 DAEMON = """
     import asyncio, pickle, sys
@@ -51,7 +52,9 @@ async def daemon_killed(workshop: Workshop, *work: ServiceUnit | Job) -> list[in
     daemon.stdin.write(pickle.dumps([workshop.root, *work]))
     daemon.stdin.close()
     pids = [int(await daemon.stdout.readline()) for unit in work if isinstance(unit, ServiceUnit)]
-    await workshop.until(lambda: len(workshop.records()) == len(work))
+    await eventually(
+        lambda: len(workshop.records()) == len(work), "all that was started is recorded"
+    )
     for job in work:
         if isinstance(job, Job):
             await workshop.line(job.log_file, "begun")
@@ -91,7 +94,7 @@ async def test_a_running_service_is_adopted_and_kept(workshop: Workshop) -> None
     assert supervisor.status(unit.key) == status
 
     os.kill(pid, signal.SIGKILL)
-    await workshop.until(lambda: supervisor.status(unit.key).restarts == 1)
+    await eventually(lambda: supervisor.status(unit.key).restarts == 1, "the service was restarted")
     assert "started by an earlier daemon" in str(supervisor.status(unit.key).last_exit)
     assert await supervisor.stop(unit.key)
     assert workshop.records() == []
@@ -146,7 +149,7 @@ async def test_a_service_that_ended_meanwhile_is_stopped_and_its_leftovers_kille
     [pid] = await daemon_killed(workshop, unit)
     child = int(await workshop.line(unit.log_file, "child "))
     os.kill(pid, signal.SIGKILL)
-    await workshop.until(lambda: identify(pid) is None)
+    await eventually(lambda: identify(pid) is None, "the service has ended")
     assert identify(child) is not None
     supervisor = await workshop.supervisor(unit)
     status = supervisor.status(unit.key)
@@ -212,7 +215,7 @@ async def test_a_zombie_is_not_adopted(workshop: Workshop) -> None:
     zombie = session_leader()
     ProcessRecords(workshop.layout.process_records).write(record(unit, session_of(zombie.pid)))
     zombie.kill()
-    await workshop.until(lambda: identify(zombie.pid) is None)
+    await eventually(lambda: identify(zombie.pid) is None, "the process is a zombie")
     supervisor = await workshop.supervisor(unit)
     assert supervisor.status(unit.key).state is UnitState.STOPPED
     zombie.communicate()

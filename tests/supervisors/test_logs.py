@@ -12,6 +12,7 @@ import pytest
 from bluegreen.supervisors import embedded as embedded_module
 from bluegreen.supervisors import logs
 from tests.supervisors.conftest import Workshop
+from tests.waiting import eventually
 
 COUNTER = """
 import os, time
@@ -74,7 +75,9 @@ async def test_a_writer_loses_nothing_when_its_log_is_rotated(
     supervisor = await workshop.supervisor()
     unit = dataclasses.replace(workshop.python(COUNTER), log_bytes=200, log_files=100)
     await supervisor.start(unit)
-    await workshop.until(lambda: unit.log_file.with_name("api.log.4").exists())
+    await eventually(
+        lambda: unit.log_file.with_name("api.log.4").exists(), "the log was rotated four times"
+    )
     (workshop.root / "enough").touch()
 
     def files() -> list[Path]:
@@ -86,7 +89,7 @@ async def test_a_writer_loses_nothing_when_its_log_is_rotated(
     def lines() -> list[str]:
         return "".join(path.read_text() for path in files()).split("\n")
 
-    await workshop.until(lambda: "end" in lines())
+    await eventually(lambda: "end" in lines(), "the writer is at its end")
     await supervisor.stop(unit.key)
     written = [line for line in lines() if line and not line.startswith("---")]
     assert written == [*(str(number) for number in range(len(written) - 1)), "end"]
@@ -105,48 +108,8 @@ async def test_a_log_that_cannot_be_rotated_is_told_once(
     monkeypatch.setattr(logs, "rotate", fail)
     supervisor, unit = await workshop.supervisor(), workshop.unit("sleep 1000")
     await supervisor.start(unit)
-    await workshop.until(lambda: len(attempts) >= 3)
+    await eventually(lambda: len(attempts) >= 3, "the log was to be rotated three times")
     assert caplog.text.count("cannot be rotated: No space left on device") == 1
-
-
-def test_the_tail_is_the_last_lines(root: Path) -> None:
-    log = root / "log"
-    assert logs.tail(log, 3) == []
-    log.write_text("")
-    assert logs.tail(log, 3) == []
-    log.write_text("one\ntwo\nthree")
-    assert logs.tail(log, 2) == ["two", "three"]
-    assert logs.tail(log, 9) == ["one", "two", "three"]
-    assert logs.tail(log, 0) == []
-
-
-def test_the_tail_of_a_huge_log_reads_only_its_end(root: Path) -> None:
-    log = root / "log"
-    log.write_text("".join(f"line {number}\n" for number in range(100_000)))
-    tail = logs.tail(log, 1_000_000)
-    assert tail[-1] == "line 99999"
-    assert len("\n".join(tail)) <= logs.TAIL_BYTES
-    assert all(line.startswith("line ") for line in tail)
-    log.write_text("x" * 200_000)
-    assert logs.tail(log, 1) == ["x" * logs.TAIL_BYTES]
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        (b"\x1b[1;31mred\x1b[0m", "red"),
-        (b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x07", "link"),
-        (b"\x1b(Btext\x1b7", "text"),
-        (b"10%\r50%\r100%", "100%"),
-        (b"from windows\r", "from windows"),
-        (b"tab\tstays, bell\x07 goes", "tab\tstays, bell goes"),
-        (b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}"),
-        ("naïve ✓".encode(), "naïve ✓"),
-    ],
-)
-def test_the_tail_is_fit_to_print(root: Path, raw: bytes, shown: str) -> None:
-    (root / "log").write_bytes(raw + b"\n")
-    assert logs.tail(root / "log", 1) == [shown]
 
 
 async def test_notes_are_lines_of_their_own(root: Path) -> None:

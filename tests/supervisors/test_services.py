@@ -17,6 +17,8 @@ from bluegreen.processes import identify
 from bluegreen.supervisors import service as service_module
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from tests.supervisors.conftest import ENV, Workshop
+from tests.supervisors.states import reaches
+from tests.waiting import eventually
 
 STRANGER = UnitKey(app="shop", slot=Slot.GREEN, service="nobody")
 IGNORES_SIGTERM = "trap '' TERM; echo ready; while :; do sleep 1000 & wait $!; done"
@@ -59,7 +61,7 @@ async def test_every_change_is_told_in_order(workshop: Workshop) -> None:
     pid = supervisor.status(unit.key).pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    await workshop.until(lambda: supervisor.status(unit.key).restarts == 1)
+    await eventually(lambda: supervisor.status(unit.key).restarts == 1, "the service was restarted")
     await supervisor.stop(unit.key)
     await asyncio.sleep(0)
     assert [state.value for state in seen] == [
@@ -107,7 +109,7 @@ async def test_a_slow_graceful_stop_is_waited_for(workshop: Workshop) -> None:
     await supervisor.start(unit)
     await workshop.line(unit.log_file, "ready")
     stopping = asyncio.create_task(supervisor.stop(unit.key))
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.STOPPING)
+    await reaches(supervisor, unit, UnitState.STOPPING)
     (workshop.root / "go").touch()
     assert await stopping
     assert supervisor.status(unit.key).last_exit == "exit status 7"
@@ -135,7 +137,7 @@ async def test_a_frozen_service_is_stopped_gracefully(workshop: Workshop) -> Non
     supervisor, unit = await workshop.supervisor(), workshop.unit("kill -STOP $$; sleep 1000")
     await supervisor.start(unit)
     status_file = Path(f"/proc/{supervisor.status(unit.key).pid}/status")
-    await workshop.until(lambda: "T (stopped)" in status_file.read_text())
+    await eventually(lambda: "T (stopped)" in status_file.read_text(), "the service is frozen")
     assert await supervisor.stop(unit.key)
 
 
@@ -146,7 +148,7 @@ async def test_a_crash_is_restarted_and_counted_and_its_leftovers_killed(
     unit = workshop.unit("sleep 1000 & echo left $!; [ -e again ] && wait; touch again; exit 3")
     await supervisor.start(unit)
     left = int(await workshop.line(unit.log_file, "left "))
-    await workshop.until(lambda: supervisor.status(unit.key).restarts == 1)
+    await eventually(lambda: supervisor.status(unit.key).restarts == 1, "the service was restarted")
     status = supervisor.status(unit.key)
     assert (status.state, status.last_exit) == (UnitState.RUNNING, "exit status 3")
     assert is_gone(left)
@@ -162,7 +164,9 @@ async def test_a_crash_loop_backs_off_and_can_be_stopped_and_started(
     monkeypatch.setattr(service_module, "LONGEST_DELAY", 0.04)
     supervisor, unit = await workshop.supervisor(), workshop.unit("no-such-command")
     await supervisor.start(unit)
-    await workshop.until(lambda: supervisor.status(unit.key).restarts >= 4)
+    await eventually(
+        lambda: supervisor.status(unit.key).restarts >= 4, "the service was restarted four times"
+    )
     log = unit.log_file.read_text()
     delays = [
         line.split("restart in ")[1].split()[0] for line in log.split("\n") if "ended" in line
@@ -174,12 +178,12 @@ async def test_a_crash_loop_backs_off_and_can_be_stopped_and_started(
     await supervisor.stop(unit.key)
     monkeypatch.setattr(service_module, "FIRST_DELAY", 1000)
     await supervisor.start(unit)
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.BACKOFF)
+    await reaches(supervisor, unit, UnitState.BACKOFF)
     await supervisor.start(dataclasses.replace(unit, argv=("sleep", "1000")))  # does not wait
     assert supervisor.status(unit.key).restarts == 0
     await supervisor.stop(unit.key)
     await supervisor.start(unit)
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.BACKOFF)
+    await reaches(supervisor, unit, UnitState.BACKOFF)
     assert await supervisor.stop(unit.key)
     assert supervisor.status(unit.key).state is UnitState.STOPPED
 
@@ -191,7 +195,9 @@ async def test_a_steady_service_starts_over_with_the_first_delay(
     monkeypatch.setattr(service_module, "STEADY_AFTER", 0.0)
     supervisor, unit = await workshop.supervisor(), workshop.unit("exit 0")
     await supervisor.start(unit)
-    await workshop.until(lambda: supervisor.status(unit.key).restarts >= 3)
+    await eventually(
+        lambda: supervisor.status(unit.key).restarts >= 3, "the service was restarted three times"
+    )
     assert "restart in 0.02 s" not in unit.log_file.read_text()
 
 
@@ -209,10 +215,13 @@ async def test_a_restart_that_fails_is_tried_again(
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     text = "its directory"
-    await workshop.until(lambda: text in str(supervisor.status(unit.key).last_exit))
+    await eventually(
+        lambda: text in str(supervisor.status(unit.key).last_exit),
+        "the restart has failed for want of its directory",
+    )
     assert supervisor.status(unit.key).state is UnitState.BACKOFF
     away.rename(place)
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.RUNNING)
+    await reaches(supervisor, unit, UnitState.RUNNING)
 
 
 async def test_what_cannot_be_started_says_why(workshop: Workshop) -> None:
@@ -271,11 +280,11 @@ async def test_a_stop_goes_on_without_its_caller(workshop: Workshop) -> None:
     await supervisor.start(unit)
     await workshop.line(unit.log_file, "ready")
     caller = asyncio.create_task(supervisor.stop(unit.key))
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.STOPPING)
+    await reaches(supervisor, unit, UnitState.STOPPING)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.STOPPED)
+    await reaches(supervisor, unit, UnitState.STOPPED)
 
 
 @pytest.mark.parametrize("steps", range(12))
@@ -302,7 +311,7 @@ async def test_a_cancelled_restart_with_another_definition_leaves_it_stopped(
     await supervisor.start(unit)
     await workshop.line(unit.log_file, "ready")
     starting = asyncio.create_task(supervisor.start(workshop.unit("sleep 1000")))
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.STOPPING)
+    await reaches(supervisor, unit, UnitState.STOPPING)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -343,7 +352,7 @@ async def test_closing_finishes_a_stop_that_is_under_way(workshop: Workshop) -> 
     await supervisor.start(unit)
     await workshop.line(unit.log_file, "ready")
     stopping = asyncio.create_task(supervisor.stop(unit.key))
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.STOPPING)
+    await reaches(supervisor, unit, UnitState.STOPPING)
     await supervisor.close(stop_units=False)
     with pytest.raises(asyncio.CancelledError):
         await stopping

@@ -16,6 +16,7 @@ from bluegreen.processes import Process, ProcessIdentity, Session, identify, is_
 from bluegreen.supervisors import sessions
 from bluegreen.supervisors.sessions import ProcessTable, end_session, leftovers
 from tests.supervisors.conftest import ENV, Workshop
+from tests.waiting import eventually
 
 FORKS = """
 import os, signal, sys, time
@@ -56,18 +57,17 @@ async def test_all_members_get_sigterm(workshop: Workshop) -> None:
         session,
     ):
         log = workshop.root / "log"
-        await workshop.until(lambda: log.read_text().count("ready") == 3)
+        await eventually(lambda: log.read_text().count("ready") == 3, "three processes are ready")
         assert await end_session(session, ProcessTable(), stop_timeout=10)
         assert log.read_text().count("asked") == 3
 
 
 async def test_cancelled_it_kills_what_is_left_first(workshop: Workshop) -> None:
-    script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    script = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done"
     async with started(workshop.root, "sh", "-c", script) as (process, session):
         await workshop.line(workshop.root / "log", "ready")
         ending = asyncio.create_task(end_session(session, ProcessTable(), stop_timeout=1000))
-        for _ in range(20):
-            await asyncio.sleep(0.01)
+        await workshop.line(workshop.root / "log", "asked")
         ending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await ending
@@ -124,7 +124,7 @@ async def test_a_process_is_known_by_its_environment_however_large(
     (workshop.root / "script").write_text(script)
     async with started(workshop.root, "sh", "script") as (_, session):
         child = int(await workshop.line(workshop.root / "log", "child "))
-        await workshop.until(lambda: os.getsid(child) == child)
+        await eventually(lambda: os.getsid(child) == child, "the child leads a session of its own")
         pids = {member.pid for member in await ProcessTable().members(session)}
         assert pids == {session.leader.pid, child}
 

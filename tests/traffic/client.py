@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
+from tests.waiting import eventually
+
 TIMEOUT = 20.0  # seconds for one answer
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until ``condition`` holds; TimeoutError after 20 s."""
-    deadline = asyncio.get_running_loop().time() + TIMEOUT
-    while not condition():
-        if asyncio.get_running_loop().time() > deadline:
-            raise TimeoutError(f"still not so after {TIMEOUT:g} s")
-        await asyncio.sleep(0.002)
 
 
 @dataclass
@@ -92,7 +85,7 @@ class Load:
     async def until(self, count: int) -> None:
         """Wait until so many more answers have come."""
         goal = len(self.answers) + count
-        await eventually(lambda: len(self.answers) >= goal)
+        await eventually(lambda: len(self.answers) >= goal, f"{count} more answers")
 
     async def _post(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -15,8 +15,9 @@ from bluegreen.model import Slot, Traffic
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.traffic.rendering import HEADER, error_log, pid_file
 from tests.traffic.backends import Backend
-from tests.traffic.client import Load, ask, eventually
+from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
+from tests.waiting import eventually
 
 
 def files(world: World) -> dict[str, str]:
@@ -28,7 +29,10 @@ def files(world: World) -> dict[str, str]:
 
 
 async def ended(process: psutil.Process) -> None:
-    await eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    await eventually(
+        lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE,
+        f"process {process.pid} has ended",
+    )
 
 
 async def test_nginx_s_words_are_quoted_and_the_files_put_back_when_another_file_is_broken(

@@ -11,8 +11,9 @@ import pytest
 from bluegreen.config.settings import AppSettings
 from bluegreen.model import Slot
 from tests.traffic.backends import Backend, ClosingBackend, raw_backend, read_request
-from tests.traffic.client import Load, ask, eventually
+from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
+from tests.waiting import eventually
 
 INSIDE = ("nginx", "127.0.0.1", "blue", "green", "bluegreen", "upstream", "shop")
 
@@ -260,7 +261,7 @@ async def test_a_post_whose_answer_was_cut_off_is_not_sent_twice(world: World) -
     async with raw_backend(world.ports["blue"], answer_once):
         await deployed(world, world.settings())
         async with Load(world.site).running(connections=1) as load:
-            await eventually(lambda: bool(load.failures))
+            await eventually(lambda: load.failures, "a request has failed")
     # On a kept connection it cannot be known whether the app acted on it before it closed.
     assert set(load.failures) == {"status 502"}
     assert 0 < len(received) <= len(load.failures)

@@ -17,8 +17,9 @@ from bluegreen.traffic import plan, published
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.traffic.markers import Markers
 from tests.traffic.backends import Backend
-from tests.traffic.client import Load, ask, eventually
+from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
+from tests.waiting import eventually
 
 MODES = ["site", "snippet", "upstream"]
 SWITCHES = ["marker", "reload"]
@@ -187,7 +188,7 @@ async def test_a_cancelled_switch_is_done_or_undone_as_a_whole(
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
     switching = asyncio.create_task(world.control.switch(settings, Slot.GREEN), name="switch")
-    await eventually(lambda: world.markers == {"green"})
+    await eventually(lambda: world.markers == {"green"}, "green is the only marker")
     switching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await switching
