@@ -143,7 +143,7 @@ async def _starts(built: Production) -> Sequence[Sequence[float]]:
     (status,) = (await built.status())["apps"]
     (idle,) = {"blue", "green"} - {status["active"]}
     await built.host.run("systemctl", "stop", "bluegreen.service")
-    services = [each["name"] for each in status["slots"][idle]["services"]]
+    services = list(status["slots"][idle]["services"])
     said = await built.host.run(
         f"{PROGRAM}/bin/python", "-c", _STARTS, idle, *services,
         user="bluegreen", timeout=START_SECONDS,

@@ -164,18 +164,18 @@ class Host:
 
     async def first_process(self) -> int:
         """The PID, as this machine sees it, of the PID 1 of a host that boots."""
-        while True:
-            if self._nspawn is not None and len(pids := _children(self._nspawn.pid)) == 1:
-                return pids[0]
-            await asyncio.sleep(POLL)
+        return int(await eventually(self._first_process, "a first process", within=BOOT_SECONDS))
+
+    def _first_process(self) -> int | None:
+        pids = [] if self._nspawn is None else _children(self._nspawn.pid)
+        return pids[0] if len(pids) == 1 else None
 
     async def _is_up(self) -> bool:
         assert self._nspawn is not None
         assert self._nspawn.returncode is None, "the host went down in its boot"
-        pids = _children(self._nspawn.pid)
-        if len(pids) != 1:
+        if (leader := self._first_process()) is None:
             return False
-        self._leader = pids[0]
+        self._leader = leader
         said = await self.run("systemctl", "is-system-running", check=False)
         return said.output.strip() in UP
 
