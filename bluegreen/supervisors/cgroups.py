@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+_ENDED = 0  # what the kernel lists a process as that it is about to forget
 _MOUNT = Path("/sys/fs/cgroup")
 
 
@@ -31,7 +32,7 @@ def processes(group: str) -> frozenset[int]:
                 raise
         else:
             found.update(int(pid) for pid in text.split())
-    return frozenset(found)
+    return frozenset(found - {_ENDED})
 
 
 def identities(group: str) -> frozenset[int]:
