@@ -45,7 +45,7 @@ class Production:
         await asyncio.to_thread(self._make_repository)
         await run("chown", "-R", "bluegreen:", REPOSITORY)
         self.path("/etc/nginx/sites-enabled/default").unlink(missing_ok=True)
-        await run("systemctl", "start", "nginx.service")
+        await run("systemctl", "enable", "--now", "--quiet", "nginx.service")
         self.write_app(**options)
         await self.bluegreen("apply")
         await run("systemctl", "daemon-reload")
