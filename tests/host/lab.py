@@ -167,8 +167,14 @@ class Host:
         return int(await eventually(self._first_process, "a first process", within=BOOT_SECONDS))
 
     def _first_process(self) -> int | None:
+        """None as long as it has no network of its own: it is not the one yet."""
         pids = [] if self._nspawn is None else _children(self._nspawn.pid)
-        return pids[0] if len(pids) == 1 else None
+        if len(pids) != 1:
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            if not os.path.samefile(f"/proc/{pids[0]}/ns/net", "/proc/self/ns/net"):
+                return pids[0]
+        return None
 
     async def _is_up(self) -> bool:
         assert self._nspawn is not None
