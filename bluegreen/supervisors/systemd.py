@@ -140,7 +140,28 @@ class SystemdSupervisor:
 
     async def _start(self, watched: WatchedUnit, unit: ServiceUnit) -> None:
         name = watched.name
-        properties, _ = await asyncio.gather(self._systemd.properties(name, UNIT), self._mark(unit))
+        properties, patience, is_new = await asyncio.gather(
+            self._systemd.properties(name, UNIT),
+            self._patience(name, "TimeoutStartUSec", "TimeoutStopUSec"),
+            self._mark(unit),
+        )
+        # The disk takes its time while systemd starts the unit.
+        for result in await asyncio.gather(
+            self._start_unit(watched, unit, properties, patience),
+            self._keep_mark(unit.key, is_new),
+            return_exceptions=True,
+        ):
+            if result is not None:
+                raise result
+
+    async def _start_unit(
+        self,
+        watched: WatchedUnit,
+        unit: ServiceUnit,
+        properties: Mapping[str, Any],
+        patience: float,
+    ) -> None:
+        name = watched.name
         if properties["LoadState"] != "loaded":
             raise unfit_unit(name, properties)
         runs = properties["ActiveState"] not in AT_REST
@@ -150,13 +171,14 @@ class SystemdSupervisor:
         is_starting = properties["ActiveState"] == "activating" and not is_waiting(properties)
         watched.begin(joins=is_starting)
         try:
-            # Forgets the restarts so far, and the start limit.
-            await _unless_unloaded(self._systemd.call("ResetFailedUnit", "s", name))
+            if properties["ActiveState"] != "inactive":
+                # Forgets the restarts so far, and the start limit.
+                await _unless_unloaded(self._systemd.call("ResetFailedUnit", "s", name))
             watched.request({"NRestarts": 0})
             result = await self._systemd.job(
                 "StartUnit" if is_starting or not runs else "RestartUnit",
                 name,
-                timeout=await self._patience(name, "TimeoutStartUSec", "TimeoutStopUSec"),
+                timeout=patience,
             )
         finally:
             watched.changing = False
@@ -175,16 +197,24 @@ class SystemdSupervisor:
         files = [properties["FragmentPath"], *properties["DropInPaths"], mark]
         return await asyncio.to_thread(is_older, files, began / 1e6)
 
-    async def _mark(self, unit: ServiceUnit) -> None:
+    async def _mark(self, unit: ServiceUnit) -> bool:
+        """Whether the slot was not marked so before."""
         key, version = unit.key, unit.env["BLUEGREEN_VERSION"]
         try:
             async with self._marks:  # the services of a slot share one
-                await uninterrupted(
+                return await uninterrupted(
                     asyncio.to_thread(wanted.write, self._layout, key.app, key.slot, version),
                     name=f"mark {key.slot} of {key.app}",
                 )
         except OSError as error:
             raise unmarked(error) from error
+
+    async def _keep_mark(self, key: UnitKey, is_new: bool) -> None:
+        if is_new:
+            try:
+                await asyncio.to_thread(wanted.keep, self._layout, key.app, key.slot)
+            except OSError as error:
+                raise unmarked(error) from error
 
     async def _stop(self, key: UnitKey) -> bool:
         watched = self._watch(key)

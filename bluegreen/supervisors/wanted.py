@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Collection
 from pathlib import Path
 
-from bluegreen.files import sync_directory, write_atomically
+from bluegreen.files import sync_directory, sync_file, write_atomically
 from bluegreen.layout import Layout
 from bluegreen.model import Slot
 
@@ -25,10 +25,23 @@ def read(layout: Layout, app: str, slot: Slot) -> str | None:
     return None
 
 
-def write(layout: Layout, app: str, slot: Slot, version: str) -> None:
-    """Say that the slot is to run, for its services too. One that says so keeps its time."""
-    if read(layout, app, slot) != version:
-        write_atomically(path(layout, app, slot), f"{version}\n", for_all=True)
+def write(layout: Layout, app: str, slot: Slot, version: str) -> bool:
+    """Say that the slot is to run, for its services too; whether it did not say so before.
+
+    One that says so keeps its time. It survives a power cut once it is ``keep``-t.
+    """
+    if read(layout, app, slot) == version:
+        return False
+    write_atomically(path(layout, app, slot), f"{version}\n", durable=False, for_all=True)
+    return True
+
+
+def keep(layout: Layout, app: str, slot: Slot) -> None:
+    """Have the disk hold what `write` wrote; fine when it was removed since."""
+    mark = path(layout, app, slot)
+    with contextlib.suppress(FileNotFoundError):
+        sync_file(mark)
+        sync_directory(mark.parent)
 
 
 def remove(layout: Layout, app: str, slot: Slot) -> None:
