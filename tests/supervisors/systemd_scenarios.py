@@ -95,7 +95,9 @@ async def what_runs_is_adopted_and_the_rest_is_ended(shop: Workshop) -> None:
 
 async def a_crash_loop_is_counted_until_the_start_limit(shop: Workshop) -> None:
     unit = await shop.write(
-        "sleep 0.2; exit 3\n", unit="StartLimitIntervalSec=60s\nStartLimitBurst=3", more="RestartSec=300ms"
+        "sleep 0.2; exit 3\n",
+        unit="StartLimitIntervalSec=60s\nStartLimitBurst=3",
+        more="RestartSec=300ms",
     )
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
