@@ -32,6 +32,13 @@ async def bare(program: Path) -> AsyncIterator[Production]:
 
 
 @pytest_asyncio.fixture
+async def installed(bare: Production) -> Production:
+    """The daemon runs, and knows of no app."""
+    await bare.install()
+    return bare
+
+
+@pytest_asyncio.fixture
 async def production(bare: Production) -> Production:
     """The daemon runs, and the app waits for its first release."""
     await bare.set_up()

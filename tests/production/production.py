@@ -35,21 +35,26 @@ class Production:
         """Where a file of the host is for the test."""
         return self.host.root / inside.lstrip("/")
 
-    async def set_up(self, **options: Any) -> None:
-        """The users, the app file, what ``apply`` makes of it, and the daemon."""
+    async def install(self) -> None:
+        """What an install does once its files are there: the daemon runs, and so does nginx."""
         run = self.host.run
         await run(
             "useradd", "--system", "--home-dir=/var/lib/bluegreen", "--user-group", "bluegreen"
         )
+        self.path("/etc/nginx/sites-enabled/default").unlink(missing_ok=True)
+        await run("systemctl", "enable", "--now", "--quiet", "nginx.service")
+        await run("systemctl", "daemon-reload")
+        await run("systemctl", "start", "bluegreen.service")
+
+    async def set_up(self, **options: Any) -> None:
+        """An installed bluegreen, and the sample app without a release."""
+        run = self.host.run
+        await self.install()
         await run("useradd", "--system", "--user-group", APP)
         await asyncio.to_thread(self._make_repository)
         await run("chown", "-R", "bluegreen:", REPOSITORY)
-        self.path("/etc/nginx/sites-enabled/default").unlink(missing_ok=True)
-        await run("systemctl", "enable", "--now", "--quiet", "nginx.service")
         self.write_app(**options)
         await self.bluegreen("apply")
-        await run("systemctl", "daemon-reload")
-        await run("systemctl", "start", "bluegreen.service")
 
     def _make_repository(self) -> None:
         repository = self.path(REPOSITORY)
