@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from bluegreen.config.secrets import redact
@@ -115,6 +116,13 @@ class SystemdSupervisor:
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """See `Supervisor.log_tail`. From the journal; raises SupervisorError."""
         return await journal.tail(service_unit(key), lines)
+
+    async def log_lines(
+        self, keys: Sequence[UnitKey], lines: int, *, follow: Callable[[], bool]
+    ) -> AsyncGenerator[tuple[UnitKey, str], None]:
+        """See `Supervisor.log_lines`. From the journal, as far back as that is kept."""
+        units = {service_unit(key): key for key in keys}
+        return _keyed(await journal.log_lines(list(units), lines, follow=follow), units)
 
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""
@@ -327,6 +335,14 @@ async def _unless_unloaded(asking: Awaitable[Any]) -> None:
     except RefusedBySystemdError as refusal:
         if refusal.name != NO_SUCH_UNIT:
             raise
+
+
+async def _keyed(
+    lines: AsyncGenerator[tuple[str, str], None], units: Mapping[str, UnitKey]
+) -> AsyncGenerator[tuple[UnitKey, str], None]:
+    async with aclosing(lines):
+        async for unit, line in lines:
+            yield units[unit], line
 
 
 async def _last_lines(unit: str) -> list[str]:
