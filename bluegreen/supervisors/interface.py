@@ -37,6 +37,7 @@ class Supervisor(JobRunner, Protocol):
     async def start(self, unit: ServiceUnit) -> None:
         """Run ``unit`` until it is stopped; returns when its process is spawned.
 
+        Of one with ``ready_within``, when it has said that it is ready; SupervisorError after that.
         Nothing happens when it already runs with the same definition; with another one it is
         restarted. Raises SupervisorError when the process cannot be spawned.
         """
