@@ -11,20 +11,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from bluegreen.api.bus import Bus
-from bluegreen.api.control_socket import control_socket
-from bluegreen.api.server import Api, serve
-from bluegreen.config.load import load_app
-from bluegreen.layout import Layout
 from bluegreen.model import Slot, UnitKey
-from bluegreen.operations.desk import Desk
-from bluegreen.operations.runtime import AppRuntime, Parts
-from bluegreen.store import Store
 from bluegreen.supervisors import journal
 from bluegreen.supervisors.unit_names import service_unit
-from bluegreen.traffic.control import TrafficControl
+from tests.supervisors.systemd_api import api, bluegreen
 from tests.supervisors.systemd_workshop import PATIENCE, Workshop, command, is_alive, refusal, until
 
 COUNT = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.002; done\n"
@@ -329,22 +320,6 @@ async def a_journal_that_cannot_be_read_says_so(shop: Workshop) -> None:
     assert "journalctl has ended" in error.message, error.lines()
 
 
-APP_FILE = """\
-[app]
-name = "{app}"
-user = "shopkeeper"
-
-[source]
-directory = "/srv/{{version}}"
-
-[services.api]
-command = "true"
-
-[services.web]
-command = "true"
-"""
-
-
 async def the_command_shows_them_as_it_shows_files(shop: Workshop) -> None:
     async with api(shop):
         for service in ("api", "web"):
@@ -385,45 +360,6 @@ async def the_command_shows_them_as_it_shows_files(shop: Workshop) -> None:
         finally:
             os.environ["PATH"] = path
         assert "the journal cannot be read" in said_wrong, said_wrong
-
-
-async def bluegreen(*arguments: str, check: bool = True) -> str:
-    return await command(sys.executable, "-m", "bluegreen", *arguments, "--root", "/", check=check)
-
-
-def unasked() -> Any:
-    raise AssertionError("no log needs this")
-
-
-@contextlib.asynccontextmanager
-async def api(shop: Workshop) -> AsyncIterator[None]:
-    """The API of a daemon whose services are units."""
-    file = shop.work / f"{shop.app}.toml"
-    file.write_text(APP_FILE.format(app=shop.app))
-    supervisor = await shop.supervisor()
-    bus = Bus()
-    shop.layout.database.parent.mkdir(parents=True, exist_ok=True)
-    store = await Store.open(shop.work / "bluegreen.db", events=bus.publish)
-    traffic = TrafficControl(Layout(shop.work / "nginx"), own_nginx=True)
-    await traffic.open([])
-    parts = Parts(
-        layout=shop.layout, store=store, supervisor=supervisor, traffic=traffic,
-        builds=asyncio.Semaphore(1),
-    )  # fmt: skip
-    desk = Desk(parts)
-    desk.apps[shop.app] = AppRuntime(
-        settings=load_app(file), parts=parts, slots=await store.slots(shop.app)
-    )
-    control = control_socket(shop.layout.control_socket, None)
-    runner = await serve(Api(desk, bus, unasked, unasked), control)
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-        control.remove()
-        await desk.close()
-        await traffic.close(stop_nginx=True)
-        await store.close()
 
 
 SCENARIOS = (

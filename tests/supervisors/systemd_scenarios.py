@@ -13,6 +13,7 @@ from bluegreen.supervisors.unit_names import service_unit
 from tests.supervisors import (
     systemd_job_scenarios,
     systemd_log_scenarios,
+    systemd_reason_scenarios,
     systemd_refusal_scenarios,
 )
 from tests.supervisors.states import reaches
@@ -385,9 +386,13 @@ SCENARIOS = {
         *systemd_job_scenarios.SCENARIOS,
         *systemd_refusal_scenarios.SCENARIOS,
         *systemd_log_scenarios.SCENARIOS,
+        *systemd_reason_scenarios.SCENARIOS,
     )
 }
-NEED_MEMORY = {out_of_memory_is_said.__name__: out_of_memory_is_said}
+NEED_MEMORY = {
+    function.__name__: function
+    for function in (out_of_memory_is_said, *systemd_reason_scenarios.NEED_MEMORY)
+}
 
 
 async def main(name: str) -> None:
