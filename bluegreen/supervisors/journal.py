@@ -45,13 +45,17 @@ async def log_lines(
 
 
 async def _up_to_and_after(
-    cursor: str | None, units: Sequence[str], lines: int, follow: Callable[[], bool]
+    now: Entry | None, units: Sequence[str], lines: int, follow: Callable[[], bool]
 ) -> AsyncGenerator[tuple[str, str], None]:
-    if cursor is not None:  # an empty journal has none, and no last lines
+    cursor = None if now is None else now["__CURSOR"]
+    start = []
+    if now is not None:  # an empty journal has no last lines
         for unit in units:
             for line in await _newest(unit, lines, f"--cursor={cursor}"):
                 yield unit, line
-    start = [f"--cursor={cursor}"] if cursor is not None else []
+        # Named, as following is of one boot: the kernel's name for it is another than the
+        # journal's in a container, where a sandboxed daemon sees the former.
+        start = [f"--cursor={cursor}", f"--boot={now['_BOOT_ID']}"]
     of = [f"--unit={unit}" for unit in units]
     if not follow():
         return
@@ -71,8 +75,8 @@ async def _up_to_and_after(
                     yield about, line
 
 
-async def _now() -> str | None:
-    """The cursor of the newest entry there is; None where there is none."""
+async def _now() -> Entry | None:
+    """The newest entry there is; None where there is none."""
     try:
         async with (
             asyncio.timeout(READ_TIMEOUT),
@@ -81,8 +85,7 @@ async def _now() -> str | None:
             entry = await output.entry()
             if entry is None:
                 await output.must_have_ended_well()
-                return None
-            return str(entry["__CURSOR"])
+            return entry
     except TimeoutError as error:
         raise unreadable(f"no answer within {READ_TIMEOUT:g} s") from error
 

@@ -18,7 +18,13 @@ from bluegreen.layout import Layout
 from bluegreen.model import Job, JobResult, ServiceUnit, Slot, UnitKey, UnitState, UnitStatus
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import cgroups, journal, wanted
-from bluegreen.supervisors.systemd_bus import NO_SUCH_UNIT, UNIT, RefusedBySystemdError, Systemd
+from bluegreen.supervisors.systemd_bus import (
+    LOST,
+    NO_SUCH_UNIT,
+    UNIT,
+    RefusedBySystemdError,
+    Systemd,
+)
 from bluegreen.supervisors.systemd_errors import (
     not_adopted,
     not_started,
@@ -188,10 +194,13 @@ class SystemdSupervisor:
                 name,
                 timeout=patience,
             )
+            if result == LOST:  # how it ended was not heard, and can be seen
+                self._hear(watched, await self._systemd.properties(name))
         finally:
             watched.changing = False
         # What has changed was told before the end of the job was.
-        if result != "done" or not watched.has_begun:
+        is_up = result == "done" or (result == LOST and watched.status.state is UnitState.RUNNING)
+        if not is_up or not watched.has_begun:
             properties = await self._systemd.properties(name)
             said = redact(await _last_lines(name), unit.env)
             raise not_started(watched, result, properties, said)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 
 from tests.host.program import PROGRAM
@@ -20,13 +22,13 @@ async def following(
     """`bluegreen logs --follow` on the host."""
     process = await asyncio.create_subprocess_exec(
         *production.host.command(f"{PROGRAM}/bin/bluegreen", "logs", *options, "--follow"),
-        stdout=asyncio.subprocess.PIPE,
-    )
+        stdout=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
     try:
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # nsenter, and what it has started
         await process.wait()
 
 
