@@ -10,6 +10,7 @@ import time
 
 from bluegreen.config.secrets import redact
 from bluegreen.errors import SupervisorError
+from bluegreen.log_tail import tail
 from bluegreen.model import Job, ServiceUnit
 from bluegreen.processes import Ending, Process, Session, is_alive, spawn, uninterrupted
 from bluegreen.supervisors import logs
@@ -117,7 +118,7 @@ async def _until_ready(
         for task in (ended, said):
             task.cancel()
         await asyncio.wait({ended, said})
-    log = await asyncio.to_thread(logs.tail, work.log_file, REFUSAL_LINES)
+    log = await asyncio.to_thread(tail, work.log_file, REFUSAL_LINES)
     raise SupervisorError(
         f"{name} did not start: {why}",
         detail=[f"log | {line}" for line in redact(log, work.env)],

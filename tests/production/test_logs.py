@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from tests.host.program import PROGRAM
 from tests.production.production import APP, Production
-from tests.stack import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually
 
 API = f"bluegreen-{APP}-api@blue.service"
 

@@ -16,7 +16,8 @@ from bluegreen.model import Slot, UnitKey
 from bluegreen.supervisors import journal
 from bluegreen.supervisors.unit_names import service_unit
 from tests.supervisors.systemd_api import api, bluegreen
-from tests.supervisors.systemd_workshop import PATIENCE, Workshop, command, is_alive, refusal, until
+from tests.supervisors.systemd_workshop import Workshop, command, is_alive, refusal
+from tests.waiting import PATIENCE, eventually
 
 COUNT = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.002; done\n"
 LEFT_OUT = "--- bluegreen: a line of more than 1 MiB is left out ---"
@@ -59,12 +60,14 @@ async def texts(shop: Workshop, key: UnitKey, lines: int = 1000) -> list[str]:
 
 async def once_shown(shop: Workshop, key: UnitKey, last: str) -> list[str]:
     """The whole log of a service, once it has written ``last``."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = await texts(shop, key)
-            if last in found:
-                return found
-            await asyncio.sleep(0.05)
+    found: list[str] = []
+
+    async def is_there() -> bool:
+        found[:] = await texts(shop, key)
+        return last in found
+
+    await eventually(is_there, f"{key} has written {last}")
+    return found
 
 
 def readers() -> list[str]:
@@ -150,7 +153,7 @@ async def several_services_and_both_slots_are_told_apart(shop: Workshop) -> None
     following = await supervisor.log_lines([quiet, *keys], 0, follow=lambda: True)
     async with aclosing(following):
         first = asyncio.ensure_future(anext(following))
-        await until(lambda: bool(readers()))
+        await eventually(readers, "the journal is read")
         for unit in units:
             await supervisor.stop(unit.key)
         said = [await first]
@@ -194,7 +197,7 @@ async def what_is_no_plain_text_comes_as_far_as_it_can_be_shown(shop: Workshop) 
     )
     following = await supervisor.log_lines([unit.key], 0, follow=lambda: True)
     said = asyncio.create_task(up_to(following, "end"))
-    await until(lambda: bool(readers()))
+    await eventually(readers, "the journal is read")
     await command("systemctl", "restart", service_unit(unit.key))
     assert LEFT_OUT in await asyncio.wait_for(said, PATIENCE)
 
@@ -234,14 +237,14 @@ async def a_follower_leaves_no_reader_behind(shop: Workshop) -> None:
         enough = asyncio.Event()
         found = await supervisor.log_lines([key], 5, follow=partial(goes_on, enough))
         task = asyncio.create_task(drained(found))
-        await until(lambda: bool(readers()))
+        await eventually(readers, "the journal is read")
         enough.set()
         await asyncio.wait_for(task, PATIENCE)
         assert readers() == []
         task = asyncio.create_task(
             drained(await supervisor.log_lines([key], 5, follow=lambda: True))
         )
-        await until(lambda: bool(readers()))
+        await eventually(readers, "the journal is read")
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
@@ -279,10 +282,10 @@ async def a_killed_daemon_leaves_no_reader_behind(shop: Workshop) -> None:
             "--follow" in Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in reader
         )
 
-    await until(is_following)
+    await eventually(is_following, "the journal is followed")
     daemon.kill()
     await daemon.wait()
-    await until(lambda: not any(is_alive(int(pid)) for pid in reader))
+    await eventually(lambda: not any(is_alive(int(pid)) for pid in reader), "the reader has ended")
 
 
 async def a_journal_that_cannot_be_read_says_so(shop: Workshop) -> None:
@@ -314,7 +317,7 @@ async def a_journal_that_cannot_be_read_says_so(shop: Workshop) -> None:
     # One that dies under a follower is no silent end.
     found = await supervisor.log_lines([key], 0, follow=lambda: True)
     following = asyncio.create_task(drained(found))
-    await until(lambda: bool(readers()))
+    await eventually(readers, "the journal is read")
     await command("pkill", "--parent", str(os.getpid()), "--exact", "journalctl")
     error = await refusal(following)
     assert "journalctl has ended" in error.message, error.lines()
@@ -344,7 +347,7 @@ async def the_command_shows_them_as_it_shows_files(shop: Workshop) -> None:
         assert following.stdout is not None
         assert await following.stdout.readline() == b"blue web | web-3\n"
         assert await following.stdout.readline() == b"green web | web-3\n"
-        await until(lambda: bool(readers()))
+        await eventually(readers, "the journal is read")
         await shop.supervisors[-1].stop(shop.key("web"))
         said = b""
         async with asyncio.timeout(PATIENCE):
@@ -352,7 +355,7 @@ async def the_command_shows_them_as_it_shows_files(shop: Workshop) -> None:
                 said += await following.stdout.readline()
         following.kill()
         await following.wait()
-        await until(lambda: not readers())
+        await eventually(lambda: not readers(), "nothing reads the journal")
         # And with no journalctl: the answer is the error, not an empty log.
         path, os.environ["PATH"] = os.environ["PATH"], "/nowhere"
         try:

@@ -15,7 +15,8 @@ from bluegreen.model import ServiceUnit, Slot, SlotState
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.supervisors.unit_names import service_unit
 from tests.supervisors.systemd_api import api, bluegreen
-from tests.supervisors.systemd_workshop import Workshop, command, refusal, until
+from tests.supervisors.systemd_workshop import Workshop, command, refusal
+from tests.waiting import eventually
 
 RUN_ON = "exec sleep 1000\n"
 CRASH = "until [ -e go ]; do sleep 0.02; done; echo no database; exit 3\n"
@@ -79,7 +80,9 @@ async def a_restart_is_the_reason_of_a_gate_and_in_the_status(shop: Workshop) ->
 
         error = await gate_failure(shop, app, unit, kill)
         assert "killed by SIGKILL" in error.message, error.lines()
-        await until(lambda: app.parts.supervisor.status(unit.key).restarts == 1)
+        await eventually(
+            lambda: app.parts.supervisor.status(unit.key).restarts == 1, "it was restarted"
+        )
         said = await status_line(shop)
         assert "(restarted 1 times, killed by SIGKILL)" in said, said
 
@@ -91,7 +94,7 @@ async def a_start_limit_is_the_reason_of_a_gate_and_in_the_status(shop: Workshop
         )
         error = await gate_failure(shop, app, unit, (shop.work / "go").touch)
         reason = "start limit hit: systemd no longer restarts it (exit status 3)"
-        await until(lambda: app.parts.supervisor.status(unit.key).last_exit == reason)
+        await eventually(lambda: app.parts.supervisor.status(unit.key).last_exit == reason, reason)
         assert "exit status 3" in error.message, error.lines()
         assert reason in await status_line(shop)
         # And of a gate that begins only now.
@@ -114,7 +117,7 @@ async def a_stop_from_outside_is_the_reason_of_a_gate_and_in_the_status(shop: Wo
         assert f"does not run (stopped): {reason}" in error.message or (
             "does not run (stopping)" in error.message
         ), error.lines()
-        await until(lambda: app.parts.supervisor.status(unit.key).last_exit == reason)
+        await eventually(lambda: app.parts.supervisor.status(unit.key).last_exit == reason, reason)
         assert f"api stopped ({reason})" in await status_line(shop)
 
 
@@ -134,7 +137,7 @@ async def a_watchdog_that_is_not_fed_is_said(shop: Workshop) -> None:
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
     reason = "its watchdog was not fed (killed by SIGABRT)"
-    await until(lambda: supervisor.status(unit.key).last_exit == reason)
+    await eventually(lambda: supervisor.status(unit.key).last_exit == reason, reason)
 
 
 async def why_one_that_notifies_did_not_start_is_said(shop: Workshop) -> None:

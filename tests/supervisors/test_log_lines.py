@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bluegreen.model import Slot, UnitKey
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
-from tests.supervisors.conftest import PATIENCE, Workshop
+from tests.supervisors.conftest import Workshop
+from tests.waiting import PATIENCE, eventually
 
 
 async def shown(
@@ -26,7 +27,7 @@ async def test_the_last_lines_of_each_are_as_they_were_written(workshop: Worksho
     web = workshop.unit("seq 5; exec sleep 1000", service="web")
     for unit, last in ((api, b"\377\r\n"), (web, b"5\n")):
         await supervisor.start(unit)
-        await workshop.until(partial(ends_with, unit.log_file, last))
+        await eventually(partial(ends_with, unit.log_file, last), "it has written all")
     assert await shown(supervisor, web.key, api.key, lines=2) == [
         (web.key, "4"), (web.key, "5"),
         (api.key, "a"),

@@ -16,6 +16,8 @@ from bluegreen.model import ServiceUnit, UnitState
 from bluegreen.processes import identify
 from bluegreen.supervisors import service as service_module
 from tests.supervisors.conftest import Workshop
+from tests.supervisors.states import reaches
+from tests.waiting import eventually
 
 SAY = """
 import os, socket
@@ -111,10 +113,10 @@ async def test_after_a_crash_it_is_up_when_it_says_so_again(
     pid = supervisor.status(unit.key).pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    await workshop.until(lambda: unit.log_file.read_text().count("begun") == 2)
+    await eventually(lambda: unit.log_file.read_text().count("begun") == 2, "it has begun again")
     assert supervisor.status(unit.key).state is UnitState.BACKOFF
     (workshop.root / "go").touch()
-    await workshop.until(lambda: supervisor.status(unit.key).state is UnitState.RUNNING)
+    await reaches(supervisor, unit, UnitState.RUNNING)
     assert supervisor.status(unit.key).restarts == 1
 
 
