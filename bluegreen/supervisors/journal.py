@@ -15,9 +15,7 @@ from bluegreen.supervisors.journalctl import Entry, journalctl, unreadable
 
 READ_TIMEOUT = 15.0  # seconds
 FOLLOW_INTERVAL = 0.2  # seconds between looks at whether to go on, while nothing comes
-LONGEST_TAIL = (
-    16 * 1024 * 1024
-)  # characters of one unit's last lines: how long they are, it decides
+LONGEST_TAIL = 16 * 1024 * 1024  # characters of last lines: how long one is, a service decides
 CUT_OFF = "--- bluegreen: what is older is left out, it is too much ---"
 _STOP_JOB = "stop"  # JOB_TYPE= of systemd's line about a stop on request; restarts have another
 _SAID = "--output-fields=MESSAGE,JOB_TYPE,JOB_RESULT,_SYSTEMD_UNIT,UNIT,OBJECT_SYSTEMD_UNIT"
