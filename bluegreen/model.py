@@ -235,6 +235,7 @@ class ServiceUnit:
     env: dict[str, str]
     stop_timeout: float
     log_file: Path
+    ready_within: float | None = None  # until it says READY=1 (sd_notify); None: it never says it
     log_bytes: int = 10 * 1024 * 1024
     log_files: int = 5
 

@@ -1,23 +1,23 @@
-"""Which files hold the output that was asked for."""
+"""The kept output of operations and services, as a stream of JSON lines ``{"source", "line"}``."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
-from bluegreen.api.output import Tail, stream
 from bluegreen.errors import NotFoundError, UsageError
-from bluegreen.model import Operation, Slot
+from bluegreen.model import Operation, Slot, UnitKey
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.supervisors.tails import Tail, stream
 
 
 async def operation_logs(
     desk: Desk, app: AppRuntime, number: int, phase: str | None, *, follow: Callable[[], bool]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The output of an operation's steps, and at last why it did not succeed."""
     operation = await desk.parts.store.operation(number)
     if operation.app != app.name:
@@ -26,9 +26,9 @@ async def operation_logs(
             remedy=f"bluegreen history {app.name}",
         )
     _require_phase(operation, phase)
-    tails: dict[Path, Tail] = {}
+    tails: dict[Path, Tail[str]] = {}
 
-    def find() -> Sequence[Tail]:
+    def find() -> Sequence[Tail[str]]:
         for path in sorted(app.layout.operation_logs(number).glob("*.log")):
             if phase is None or path.stem == phase or path.stem.startswith(f"{phase}-"):
                 tails.setdefault(path, Tail(path.stem, path))
@@ -38,13 +38,14 @@ async def operation_logs(
         run = desk.running(app.name)
         return run is not None and follow() and run.operation.id == number
 
-    async def lines() -> AsyncIterator[bytes]:
-        async for line in stream(find, goes_on=goes_on):
-            yield line
+    async def lines() -> AsyncGenerator[bytes, None]:
+        async with aclosing(stream(find, goes_on=goes_on)) as found:
+            async for source, line in found:
+                yield _document(source, line)
         error = (await desk.parts.store.operation(number)).error
         if error is not None and phase is None:
             for text in (error.message, *error.detail, f"Next: {error.remedy}"):
-                yield json.dumps({"source": "outcome", "line": text}).encode() + b"\n"
+                yield _document("outcome", text)
 
     return lines()
 
@@ -60,8 +61,11 @@ def _require_phase(operation: Operation, phase: str | None) -> None:
 
 async def service_logs(
     app: AppRuntime, service: str | None, *, lines: int, follow: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    """The last lines of a service in both slots, or of all services of the active one."""
+) -> AsyncGenerator[bytes, None]:
+    """The last lines of a service in both slots, or of all services of the active one.
+
+    Raises SupervisorError when its supervisor cannot read them.
+    """
     if service is not None and service not in app.settings.services:
         raise NotFoundError(
             f"{app.name} has no service named {service}",
@@ -69,15 +73,16 @@ async def service_logs(
         )
     slots = list(Slot) if service is not None else [app.active or app.idle]
     names = [service] if service is not None else list(app.settings.services)
-    tails = [
-        Tail(f"{slot.value} {name}", app.layout.service_log(slot, name))
-        for slot in slots
-        for name in names
-    ]
-    await asyncio.to_thread(_seek_back, tails, lines)
-    return stream(lambda: tails, goes_on=follow)
+    keys = [UnitKey(app=app.name, slot=slot, service=name) for slot in slots for name in names]
+    logs = await app.parts.supervisor.log_lines(keys, lines, follow=follow)
+
+    async def documents() -> AsyncGenerator[bytes, None]:
+        async with aclosing(logs):
+            async for key, line in logs:
+                yield _document(f"{key.slot.value} {key.service}", line)
+
+    return documents()
 
 
-def _seek_back(tails: Sequence[Tail], lines: int) -> None:
-    for tail in tails:
-        tail.seek_back(lines)
+def _document(source: str, line: str) -> bytes:
+    return json.dumps({"source": source, "line": line}).encode() + b"\n"

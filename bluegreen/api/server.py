@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,7 +180,7 @@ class Api:
         else:
             service = request.query.get("service")
             output = await service_logs(app, service, lines=lines, follow=follow)
-        async with streaming(request, "application/x-ndjson") as response:
+        async with streaming(request, "application/x-ndjson") as response, aclosing(output):
             async for line in output:
                 await response.write(line)
         return response

@@ -101,6 +101,14 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _why(service: dict[str, Any]) -> str:
+    """How often a service was restarted, and how it ended last, if it has."""
+    said = [f"restarted {service['restarts']} times"] if service["restarts"] else []
+    if service["last_exit"] and (said or service["state"] != "running"):
+        said.append(service["last_exit"])
+    return f" ({', '.join(said)})" if said else ""
+
+
 def slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
     """A slot in words, and beneath it its services and what fails."""
     version = slot["version"] or "-"
@@ -114,11 +122,8 @@ def slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
     if slot["health"] is not None:
         line += "  healthy" if slot["health"]["healthy"] else "  NOT HEALTHY"
     lines = [line]
-    if running:
-        parts = [
-            f"{n} {s['state']}" + (f" (restarted {s['restarts']} times)" if s["restarts"] else "")
-            for n, s in slot["services"].items()
-        ]
+    if running or (slot["state"] == "hot" and slot["services"]):
+        parts = [f"{n} {s['state']}{_why(s)}" for n, s in slot["services"].items()]
         lines.append("      " + ", ".join(parts))
     if slot["health"] is not None:
         lines += [f"      {failing}" for failing in slot["health"]["failing"]]

@@ -175,6 +175,7 @@ class Service(Section):
     env_file: AbsolutePath | None = None
     keepalive: Annotated[int, Field(ge=0, le=1024, strict=True)] = 16
     stop_timeout: Duration = 10.0
+    ready: Literal["notify"] | None = None  # None: it is up when it is started
     limits: ServiceLimits = ServiceLimits()  # kept by the systemd supervisor, as sandbox is
     sandbox: Literal["strict", "off"] = "strict"
 
@@ -344,6 +345,10 @@ class AppSettings(Section):
     @property
     def name(self) -> str:
         return self.app.name
+
+    def ready_within(self, service: str) -> float | None:
+        """Seconds that a service is given to say that it is ready; None for one that never does."""
+        return None if self.services[service].ready is None else self.gate.deadline
 
     @property
     def watch_probes(self) -> tuple[Probe, ...]:

@@ -53,6 +53,7 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
     else:
         variables |= {name: text for layer in layers for name, text in _texts(layer, values)}
     words += expand_argv(service.command, values)
+    ready_within = settings.ready_within(key.service)
     return render(
         "service.j2",
         **_common(settings, layout, account, sandbox=service.sandbox == "strict"),
@@ -63,6 +64,7 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
         environment=[assignment(name, value) for name, value in variables.items()],
         credentials=_credentials(layers),
         command=UnitText(" ".join([path(words[0]), *map(argument, words[1:])])),
+        start_timeout=None if ready_within is None else _seconds(ready_within),
         stop_timeout=_seconds(service.stop_timeout),
         limits=list(_limits(service)),
         target=TARGET,

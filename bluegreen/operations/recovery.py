@@ -32,7 +32,7 @@ from bluegreen.operations.desk import Desk
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.switching import slots_after
 
@@ -84,8 +84,8 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     operations of their own, and what fails is tried again.
     """
     apps = [desk.apps[name] for name in names]
-    for app in apps:
-        await _start_active(desk, app)
+    # One that has to say that it is ready must not keep the others waiting.
+    await together(_start_active(desk, app) for app in apps)
     for operation in await desk.parts.store.unfinished():
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)

@@ -173,6 +173,7 @@ class AppRuntime:
             env=self._environment(slot, service, record.version, record.tree).variables,
             stop_timeout=settings.stop_timeout,
             log_file=self.layout.service_log(slot, service),
+            ready_within=self.settings.ready_within(service),
         )  # fmt: skip
 
     def _environment(
@@ -196,7 +197,7 @@ class AppRuntime:
             for unit in units
             if self.parts.supervisor.status(unit.key).state is not UnitState.RUNNING
         ]
-        await _together([self.parts.supervisor.start(unit) for unit in idle])
+        await together([self.parts.supervisor.start(unit) for unit in idle])
 
     async def move_traffic(self, to: Slot) -> tuple[str, ...]:
         """Traffic to ``to``; the caller holds ``commit``. Returns warnings, raises TrafficError."""
@@ -226,7 +227,7 @@ class AppRuntime:
         """
         left = self._traffic_left.get(slot, self._since)
         await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
-        await _together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
+        await together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
 
     def target(self, slot: Slot, logs: Path) -> Target:
         """The slot as its gate sees it. Reads secret files: blocking."""
@@ -281,7 +282,7 @@ class SlotView:
         return self.app.settings.services[service].address(self.slot, self.app.layout.run)
 
 
-async def _together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:
+async def together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:
     """Run all to their end, then raise the first error there was."""
     for result in await asyncio.gather(*calls, return_exceptions=True):
         if isinstance(result, BaseException):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from bluegreen.errors import SupervisorError
@@ -17,7 +17,7 @@ from bluegreen.layout import Layout
 from bluegreen.log_tail import tail
 from bluegreen.model import Job, JobResult, ServiceUnit, UnitKey, UnitState, UnitStatus
 from bluegreen.processes import Process, uninterrupted
-from bluegreen.supervisors import logs
+from bluegreen.supervisors import logs, tails
 from bluegreen.supervisors.jobs import run_job
 from bluegreen.supervisors.launch import RunningSession
 from bluegreen.supervisors.records import ProcessRecord, ProcessRecords
@@ -36,6 +36,7 @@ class EmbeddedSupervisor:
 
     def __init__(self, layout: Layout) -> None:
         self.on_change: Callable[[UnitStatus], None] | None = None
+        self._layout = layout
         self._records = ProcessRecords(layout.process_records)
         self._table = ProcessTable()
         self._services: dict[UnitKey, Service] = {}
@@ -105,6 +106,20 @@ class EmbeddedSupervisor:
         if service is None:
             return []
         return await asyncio.to_thread(tail, service.unit.log_file, lines)
+
+    async def log_lines(
+        self, keys: Sequence[UnitKey], lines: int, *, follow: Callable[[], bool]
+    ) -> AsyncGenerator[tuple[UnitKey, str], None]:
+        """See `Supervisor.log_lines`. Of the files as they are: what was rotated away is not in."""
+        files = [tails.Tail(key, self._log_file(key)) for key in keys]
+        await asyncio.to_thread(_seek_back, files, lines)
+        return tails.stream(lambda: files, goes_on=follow)
+
+    def _log_file(self, key: UnitKey) -> Path:
+        service = self._services.get(key)
+        if service is not None:
+            return service.unit.log_file
+        return self._layout.app(key.app).service_log(key.slot, key.service)
 
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""
@@ -177,6 +192,11 @@ class EmbeddedSupervisor:
                 if path not in self._unrotated:
                     self._unrotated.add(path)
                     logger.warning("the log %s cannot be rotated: %s", path, error.strerror)
+
+
+def _seek_back(files: Sequence[tails.Tail[UnitKey]], lines: int) -> None:
+    for file in files:
+        file.seek_back(lines)
 
 
 def _raise_file_limit() -> None:

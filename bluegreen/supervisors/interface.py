@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 from bluegreen.model import Job, JobResult, ServiceUnit, UnitKey, UnitStatus
@@ -37,6 +37,7 @@ class Supervisor(JobRunner, Protocol):
     async def start(self, unit: ServiceUnit) -> None:
         """Run ``unit`` until it is stopped; returns when its process is spawned.
 
+        Of one with ``ready_within``, when it has said that it is ready; SupervisorError after that.
         Nothing happens when it already runs with the same definition; with another one it is
         restarted. Raises SupervisorError when the process cannot be spawned.
         """
@@ -71,6 +72,17 @@ class Supervisor(JobRunner, Protocol):
 
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """The last ``lines`` lines of the unit's log, fit to print."""
+        ...
+
+    async def log_lines(
+        self, keys: Sequence[UnitKey], lines: int, *, follow: Callable[[], bool]
+    ) -> AsyncGenerator[tuple[UnitKey, str], None]:
+        """The last ``lines`` lines of each unit's log as they were written, unit after unit.
+
+        Then, while ``follow`` says so, what is added to them, of all: nothing is left out between
+        the two, and nothing comes twice. Close the generator to end it early. Raises
+        SupervisorError, now or in its middle, when the logs cannot be read.
+        """
         ...
 
     async def close(self, *, stop_units: bool) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
 
+from bluegreen.config.secrets import redact
 from bluegreen.errors import SupervisorError
+from bluegreen.log_tail import tail
 from bluegreen.model import Job, ServiceUnit
 from bluegreen.processes import Ending, Process, Session, is_alive, spawn, uninterrupted
 from bluegreen.supervisors import logs
+from bluegreen.supervisors.readiness import ReadySocket
 from bluegreen.supervisors.records import ProcessRecord, ProcessRecords, definition_digest
 from bluegreen.supervisors.sessions import ProcessTable, end_session
 
 logger = logging.getLogger(__name__)
+
+REFUSAL_LINES = 8  # of the log, shown when a service does not become ready
 
 
 class RunningSession:
@@ -75,8 +81,55 @@ async def launch(
 ) -> RunningSession:
     """Start a service, or a job (which yields to the services), its output going to its log.
 
-    Raises SupervisorError; then, and when cancelled, nothing is running.
+    A service that says when it is ready has said so when this returns. Raises SupervisorError;
+    then, and when cancelled, nothing is running.
     """
+    if isinstance(work, Job) or work.ready_within is None:
+        return await _spawn(work, records, table, {})
+    try:
+        ready = ReadySocket()
+    except OSError as error:
+        raise _not_started(work, error) from error
+    with contextlib.closing(ready):
+        running = await _spawn(work, records, table, ready.variables)
+        try:
+            await _until_ready(running, ready, work, work.ready_within)
+        except BaseException:
+            await uninterrupted(running.end(stop_timeout=0), name=f"end {_name(work)}")
+            raise
+    return running
+
+
+async def _until_ready(
+    running: RunningSession, ready: ReadySocket, work: ServiceUnit, within: float
+) -> None:
+    name = running.record.name
+    ended = asyncio.create_task(running.ended(), name=f"end of {name}")
+    said = asyncio.create_task(ready.said(), name=f"readiness of {name}")
+    try:
+        await asyncio.wait({ended, said}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        if said.done():
+            return said.result()
+        if ended.done():
+            why = f"it ended before it said that it was ready: {ended.result()}"
+        else:
+            why = f"it did not say within {within:g} s that it was ready (READY=1, sd_notify(3))"
+    finally:
+        for task in (ended, said):
+            task.cancel()
+        await asyncio.wait({ended, said})
+    log = await asyncio.to_thread(tail, work.log_file, REFUSAL_LINES)
+    raise SupervisorError(
+        f"{name} did not start: {why}",
+        detail=[f"log | {line}" for line in redact(log, work.env)],
+        remedy="its log says more; a service that never says so has no ready in the app file",
+    )
+
+
+async def _spawn(
+    work: ServiceUnit | Job, records: ProcessRecords, table: ProcessTable, more: dict[str, str]
+) -> RunningSession:
+    """`launch`, with ``more`` variables."""
     started_at = time.time()
     is_job = isinstance(work, Job)
 
@@ -95,7 +148,7 @@ async def launch(
         ) from error
     try:
         process, session = await spawn(
-            work.argv, cwd=work.cwd, env=work.env, output=output, record=keep, gentle=is_job
+            work.argv, cwd=work.cwd, env=work.env | more, output=output, record=keep, gentle=is_job
         )
     except (OSError, ValueError) as error:
         raise _not_started(work, error) from error

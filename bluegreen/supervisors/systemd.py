@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from bluegreen.config.secrets import redact
@@ -17,7 +18,13 @@ from bluegreen.layout import Layout
 from bluegreen.model import Job, JobResult, ServiceUnit, Slot, UnitKey, UnitState, UnitStatus
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import cgroups, journal, wanted
-from bluegreen.supervisors.systemd_bus import NO_SUCH_UNIT, UNIT, RefusedBySystemdError, Systemd
+from bluegreen.supervisors.systemd_bus import (
+    LOST,
+    NO_SUCH_UNIT,
+    UNIT,
+    RefusedBySystemdError,
+    Systemd,
+)
 from bluegreen.supervisors.systemd_errors import (
     not_adopted,
     not_started,
@@ -116,6 +123,13 @@ class SystemdSupervisor:
         """See `Supervisor.log_tail`. From the journal; raises SupervisorError."""
         return await journal.tail(service_unit(key), lines)
 
+    async def log_lines(
+        self, keys: Sequence[UnitKey], lines: int, *, follow: Callable[[], bool]
+    ) -> AsyncGenerator[tuple[UnitKey, str], None]:
+        """See `Supervisor.log_lines`. From the journal, as far back as that is kept."""
+        units = {service_unit(key): key for key in keys}
+        return _keyed(await journal.log_lines(list(units), lines, follow=follow), units)
+
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""
         return await run_job(job, self._layout, self._systemd)
@@ -180,10 +194,13 @@ class SystemdSupervisor:
                 name,
                 timeout=patience,
             )
+            if result == LOST:  # how it ended was not heard, and can be seen
+                self._hear(watched, await self._systemd.properties(name))
         finally:
             watched.changing = False
         # What has changed was told before the end of the job was.
-        if result != "done" or not watched.has_begun:
+        is_up = result == "done" or (result == LOST and watched.status.state is UnitState.RUNNING)
+        if not is_up or not watched.has_begun:
             properties = await self._systemd.properties(name)
             said = redact(await _last_lines(name), unit.env)
             raise not_started(watched, result, properties, said)
@@ -327,6 +344,14 @@ async def _unless_unloaded(asking: Awaitable[Any]) -> None:
     except RefusedBySystemdError as refusal:
         if refusal.name != NO_SUCH_UNIT:
             raise
+
+
+async def _keyed(
+    lines: AsyncGenerator[tuple[str, str], None], units: Mapping[str, UnitKey]
+) -> AsyncGenerator[tuple[UnitKey, str], None]:
+    async with aclosing(lines):
+        async for unit, line in lines:
+            yield units[unit], line
 
 
 async def _last_lines(unit: str) -> list[str]:

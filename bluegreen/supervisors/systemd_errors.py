@@ -43,7 +43,7 @@ def not_started(
     if result == "done":  # and yet it does not run
         why = f"a condition of its unit is not met ({' or '.join(_unmet(properties))})"
     elif properties.get("Result") == "timeout":
-        why = _RESULTS["timeout"]
+        why = _not_up(properties)
     else:
         why = watched.status.last_exit or _RESULTS.get(result, result)
     return SupervisorError(
@@ -51,6 +51,13 @@ def not_started(
         detail=[f"log | {line}" for line in log],
         remedy=f"`systemctl status {name}` shows what systemd knows of it",
     )
+
+
+def _not_up(properties: Mapping[str, Any]) -> str:
+    why = f"{_RESULTS['timeout']} of {properties['TimeoutStartUSec'] / 1e6:g} s"
+    if str(properties.get("Type", "")).startswith("notify"):
+        why += ", in which it did not say that it was ready (READY=1, sd_notify(3))"
+    return why
 
 
 def _unmet(properties: Mapping[str, Any]) -> list[str]:

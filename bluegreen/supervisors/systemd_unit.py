@@ -35,7 +35,7 @@ _RESULTS = {
     "watchdog": "its watchdog was not fed",
     "timeout": "not done within its timeout",
     "resources": "systemd lacked resources to run it",
-    "protocol": "it did not do what its Type= says",
+    "protocol": "it ended before it was up, by its Type=",
 }
 START_LIMIT = "start limit hit: systemd no longer restarts it"
 

@@ -109,6 +109,29 @@ def test_a_slot_that_is_starting_is_not_said_to_be_so_for_a_day() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "restarts", "last_exit", "shown"),
+    [
+        ("running", 0, None, "api running"),
+        ("running", 0, "killed by SIGTERM", "api running"),  # in a life before
+        ("running", 2, "exit status 3", "api running (restarted 2 times, exit status 3)"),
+        ("backoff", 0, "exit status 3", "api backoff (exit status 3)"),
+        ("stopped", 0, "stopped from outside", "api stopped (stopped from outside)"),
+    ],
+)
+def test_a_service_that_did_not_run_on_says_why(
+    state: str, restarts: int, last_exit: str | None, shown: str
+) -> None:
+    service = {"state": state, "restarts": restarts, "last_exit": last_exit}
+    slot = {
+        "version": "v1", "commit": None, "state": "hot", "hot_until": None, "health": None,
+        "services": {"api": service},
+    }  # fmt: skip
+    assert slot_lines("blue", slot, active=False)[1:] == [f"      {shown}"]
+    cold = slot_lines("blue", {**slot, "state": "cold"}, active=False)
+    assert len(cold) == (1 if state == "stopped" else 2)
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["--root", "/r", "status", "a"],

@@ -1,4 +1,4 @@
-"""``limits`` and ``sandbox`` of a service."""
+"""``limits``, ``sandbox`` and ``ready`` of a service."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def test_without_them_there_is_no_limit_and_a_sandbox(tmp_path: Path) -> None:
         "memory": None, "cpu": None, "tasks": None, "open_files": None,
     }  # fmt: skip
     assert api.sandbox == "strict"
+    assert load_app(file).ready_within("api") is None
+
+
+def test_one_that_says_when_it_is_ready_has_the_gates_time_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(SHOP.replace(API, f'{API}ready = "notify"\n'))
+    settings = load_app(file)
+    assert settings.ready_within("api") == settings.gate.deadline
 
 
 @pytest.mark.parametrize(
@@ -42,6 +50,7 @@ def test_without_them_there_is_no_limit_and_a_sandbox(tmp_path: Path) -> None:
         ("limits = { tasks = 0 }", "services.api.limits.tasks", ""),
         ("limits = { open_files = 3 }", "services.api.limits.open_files", ""),
         ("limits = { task = 3 }", "services.api.limits.task", '"tasks"'),
+        ('ready = "yes"', "services.api.ready", '"notify"'),
         ('sandbox = "on"', "services.api.sandbox", '"strict"'),
     ],
 )

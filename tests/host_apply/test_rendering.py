@@ -77,6 +77,17 @@ def test_no_timeout_becomes_for_ever(tmp_path: Path, duration: str, shown: str) 
     assert f"TimeoutStopSec={shown}\n" in _units(tmp_path, text)[API]
 
 
+def test_one_that_says_when_it_is_ready_is_waited_for_as_long_as_its_gate(tmp_path: Path) -> None:
+    text = SHOP.replace("[services.api]\n", '[services.api]\nready = "notify"\n')
+    units = _units(tmp_path, text + '\n[gate]\ndeadline = "45s"\n')
+    lines = units[API].splitlines()
+    for line in ("Type=notify", "NotifyAccess=all", "TimeoutStartSec=45s"):
+        assert line in lines
+    other = units["bluegreen-shop-mailer@blue.service"]
+    assert "Type=exec\n" in other
+    assert "TimeoutStartSec" not in other
+
+
 def test_without_its_sandbox_a_service_and_the_jobs_see_the_host(tmp_path: Path) -> None:
     text = SHOP.replace("[services.api]\n", '[services.api]\nsandbox = "off"\n')
     units = _units(tmp_path, text)

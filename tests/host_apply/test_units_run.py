@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.host_apply.installed import Installed
+from tests.host_apply.installed import SHOP, Installed
 
 API = "bluegreen-shop-api@blue.service"
 APP = "/var/lib/bluegreen/apps/shop"
@@ -88,6 +88,28 @@ async def test_a_slot_that_is_not_wanted_does_not_start(installed: Installed) ->
     await installed.host.run("systemctl", "start", API)
     assert await installed.unit(API, "ActiveState") == "inactive"
     assert await installed.unit(API, "ConditionResult") == "no"
+
+
+async def test_a_service_is_up_when_one_of_its_processes_says_so(installed: Installed) -> None:
+    """Behind both launchers and a shell, within its sandbox."""
+    command = """/bin/sh -c 'touch begun; until test -e go; do sleep 0.05; done; """
+    command += """systemd-notify --ready; sleep 3600'"""
+    text = SHOP.replace("/usr/bin/python3 -u serve.py --port {port} '$HOME %n'", "COMMAND")
+    text = text.replace('command = "COMMAND"', f'command = """{command}"""\nready = "notify"')
+    installed.app_file(f'{text}\n[gate]\ndeadline = "15s"\n')
+    await _deploy(installed)
+    tree = installed.path(f"{APP}/trees/1-blue")
+    tree.chmod(0o777)
+    installed.path(f"{APP}/wanted/blue").write_text("v1\n")
+    await installed.host.run("systemctl", "start", "--no-block", API)
+    begun = f"until test -e {APP}/slots/blue/begun; do sleep 0.02; done"
+    await installed.host.run("timeout", "10", "sh", "-c", begun)
+    assert await installed.unit(API, "ActiveState") == "activating"
+    (tree / "go").touch()
+    # It is queued already, so this waits for it.
+    await installed.host.run("systemctl", "start", API)
+    assert await installed.unit(API, "ActiveState") == "active"
+    assert await installed.unit(API, "TimeoutStartUSec") == "15s"
 
 
 async def test_a_reboot_starts_the_slot_that_is_wanted(installed: Installed) -> None:

@@ -10,7 +10,12 @@ from functools import partial
 from bluegreen.model import ServiceUnit, Slot, UnitState
 from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.supervisors.unit_names import service_unit
-from tests.supervisors import systemd_job_scenarios, systemd_refusal_scenarios
+from tests.supervisors import (
+    systemd_job_scenarios,
+    systemd_log_scenarios,
+    systemd_reason_scenarios,
+    systemd_refusal_scenarios,
+)
 from tests.supervisors.states import reaches
 from tests.supervisors.systemd_workshop import Workshop, command, is_alive, refusal, workshop
 from tests.waiting import eventually
@@ -380,9 +385,14 @@ SCENARIOS = {
         without_a_bus_it_says_so,
         *systemd_job_scenarios.SCENARIOS,
         *systemd_refusal_scenarios.SCENARIOS,
+        *systemd_log_scenarios.SCENARIOS,
+        *systemd_reason_scenarios.SCENARIOS,
     )
 }
-NEED_MEMORY = {out_of_memory_is_said.__name__: out_of_memory_is_said}
+NEED_MEMORY = {
+    function.__name__: function
+    for function in (out_of_memory_is_said, *systemd_reason_scenarios.NEED_MEMORY)
+}
 
 
 async def main(name: str) -> None:

@@ -13,7 +13,7 @@ from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
 from bluegreen.operations.slot_records import record_to_data
 
-LIMIT = 60.0  # seconds on top of the longest graceful stop
+LIMIT = 60.0  # seconds on top of the longest graceful stop, and of the longest start
 
 
 class Start:
@@ -23,7 +23,9 @@ class Start:
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        return LIMIT + max(s.stop_timeout for s in run.app.settings.services.values())
+        settings = run.app.settings
+        starts = (settings.ready_within(name) or 0.0 for name in settings.services)
+        return LIMIT + max(s.stop_timeout for s in settings.services.values()) + max(starts)
 
     def intent(self, run: Run) -> dict[str, Any]:
         run.previous = run.app.slots[run.target]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.api.output import CHUNK, Tail
+from bluegreen.supervisors.tails import CHUNK, Tail
 
 
 def last(path: Path, lines: int) -> list[str]:

@@ -1,22 +1,25 @@
-"""The kept output of operations and services, as a stream of JSON lines."""
+"""Log files that are read as they grow: of services, of an operation's steps."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 CHUNK = 256 * 1024  # bytes read of one file at a time
 FOLLOW_INTERVAL = 0.2  # seconds between looks at files that are followed
 
 
-@dataclass
-class Tail:
-    """A log file that is read as it grows."""
+S = TypeVar("S")
 
-    source: str
+
+@dataclass
+class Tail(Generic[S]):
+    """A log file that is read as it grows; ``source`` says what its lines are of."""
+
+    source: S
     path: Path
     offset: int = 0
     _partial: bytes = b""
@@ -69,7 +72,7 @@ class Tail:
         return [rest.decode(errors="replace")] if rest else []
 
 
-def _read_all(tails: Sequence[Tail], ends: Mapping[Path, int] | None) -> list[tuple[str, str]]:
+def _read_all(tails: Sequence[Tail[S]], ends: Mapping[Path, int] | None) -> list[tuple[S, str]]:
     return [
         (tail.source, line)
         for tail in tails
@@ -78,9 +81,9 @@ def _read_all(tails: Sequence[Tail], ends: Mapping[Path, int] | None) -> list[tu
 
 
 async def stream(
-    find: Callable[[], Sequence[Tail]], *, goes_on: Callable[[], bool]
-) -> AsyncIterator[bytes]:
-    """Lines ``{"source", "line"}`` of all files that ``find`` names, until ``goes_on`` says no.
+    find: Callable[[], Sequence[Tail[S]]], *, goes_on: Callable[[], bool]
+) -> AsyncGenerator[tuple[S, str], None]:
+    """Lines, each after its source, of all files that ``find`` names, until ``goes_on`` says no.
 
     ``find`` is asked again and again, as new files appear; it returns the same Tail for a file.
     """
@@ -90,8 +93,8 @@ async def stream(
         if ends is None and not goes_on():
             ends = {tail.path: tail.size() for tail in tails}
         lines = await asyncio.to_thread(_read_all, tails, ends)
-        for source, line in lines:
-            yield json.dumps({"source": source, "line": line}).encode() + b"\n"
+        for found in lines:
+            yield found
         if lines:
             continue
         if ends is not None:
@@ -99,4 +102,4 @@ async def stream(
         await asyncio.sleep(FOLLOW_INTERVAL)
     for tail in tails:
         for line in tail.rest():
-            yield json.dumps({"source": tail.source, "line": line}).encode() + b"\n"
+            yield tail.source, line
