@@ -140,6 +140,7 @@ def test_every_toml_example_is_accepted(block: Block, tmp_path: Path) -> None:
         assert check_files([file], Layout(tmp_path)) == []
         return
     rest = [text for table, text in _REST.items() if table not in document]
-    file = tmp_path / "monitor.toml"
+    name = document.get("app", {}).get("name", "monitor")
+    file = tmp_path / f"{name}.toml"
     file.write_text("\n".join([block.text, *rest]))
-    assert load_app(file).name == "monitor"
+    assert load_app(file).name == name
