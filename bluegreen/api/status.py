@@ -26,6 +26,11 @@ async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> 
         "operation": _operation(desk, app),
         "lock": None if lock is None else asdict(lock),
         "switch_back": switch_back(desk, app, traffic),
+        "replaces": {
+            name: service.replaces
+            for name, service in app.settings.services.items()
+            if service.replaces is not None
+        },
         "listen": list(app.settings.nginx.listen),
         "server_name": list(app.settings.nginx.server_name),
     }

@@ -77,6 +77,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
 def _app_lines(app: dict[str, Any]) -> list[str]:
     if app["active"] is None:
         serving = "never deployed"
+        if app["replaces"]:
+            places = ", ".join(f"{name} at {at}" for name, at in app["replaces"].items())
+            serving += f"; what it replaces serves: {places}"
     elif app["closed"]:
         serving = f"out of service (503); {app['active']} is its active slot"
     else:

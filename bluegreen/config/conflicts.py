@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 from bluegreen.config.draft import Draft
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
-from bluegreen.model import Slot
+from bluegreen.model import Address, Slot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +77,15 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
         if service.settings is None:
             continue
         kind = "ports" if service.settings.ports is not None else "sockets"
+        replaced = service.settings.replaces or ""
         for slot in Slot:
             address = service.settings.address(slot, run)
+            if address is not None and _same(address, replaced):
+                yield Finding(
+                    place=("services", name, "replaces"),
+                    wrong=f"{replaced} is also services.{name}.{kind}.{slot.value}",
+                    right="Give the slots ports of their own: what is replaced runs beside them",
+                )
             claim = _Claim(claimant, ("services", name, kind, slot.value))
             if address is None:
                 continue
@@ -85,6 +93,14 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
                 yield from _port(host, claim, address.port)
             if address.socket is not None:
                 yield from _socket(host, claim, address.socket)
+
+
+def _same(address: Address, replaced: str) -> bool:
+    if address.port is None:
+        return str(address.socket) == replaced
+    host, _, port = replaced.rpartition(":")
+    # Another host's port is nobody's here.
+    return port == str(address.port) and ip_address(host.strip("[]")).is_loopback
 
 
 def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from bluegreen.config.placeholder_use import placeholder_findings
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.config.settings import Probe
+from bluegreen.model import SwitchMode
 
 
 def inconsistencies(draft: Draft) -> Iterator[Finding]:
@@ -19,6 +20,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         _shared(draft),
         _repeated_names(draft),
         _routes(draft),
+        _replaced(draft),
         _probes(draft),
         _gate(draft),
         placeholder_findings(draft),
@@ -89,6 +91,25 @@ def _routes(draft: Draft) -> Iterator[Finding]:
                 place=place,
                 wrong=f'"{name}" has no ports or sockets that traffic could go to',
                 right=f"Give services.{name} ports = {{ blue = …, green = … }}",
+            )
+
+
+def _replaced(draft: Draft) -> Iterator[Finding]:
+    for name, service in draft.services.items():
+        place: Place = ("services", name, "replaces")
+        if service.settings is None or service.settings.replaces is None:
+            continue
+        if not service.has_address:
+            yield Finding(
+                place=place,
+                wrong=f'"{name}" has no ports or sockets, so nginx sends no traffic to it',
+                right="Remove it, or give the service ports = { blue = …, green = … }",
+            )
+        elif draft.nginx is not None and draft.nginx.switch is SwitchMode.RELOAD:
+            yield Finding(
+                place=place,
+                wrong='with nginx.switch = "reload" the way over would lose requests',
+                right='Write switch = "marker", at least until the first release is active',
             )
 
 

@@ -43,7 +43,7 @@ class Draft:
     route_services: tuple[tuple[int, str], ...]
     probes: tuple[tuple[Place, Probe], ...]
     gate: Gate | None  # its times only
-    nginx: Nginx | None  # what it answers to only
+    nginx: Nginx | None  # what it answers to, and how it is told of a switch
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -69,7 +69,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         route_services=_texts_of("service", data.get("routes")),
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
         gate=_exactly(Gate, gate, "deadline", "healthy_for"),
-        nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "listen", "server_name"),
+        nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
     )
 
 

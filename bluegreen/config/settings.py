@@ -24,6 +24,7 @@ from bluegreen.config.values import (
     AbsolutePath,
     Command,
     Duration,
+    Endpoint,
     EnvText,
     GitUrl,
     InsidePath,
@@ -173,6 +174,8 @@ class Service(Section):
     sockets: SlotSockets | None = None
     env: Environment = {}
     env_file: AbsolutePath | None = None
+    # Where what ran before bluegreen serves this until the first release is active.
+    replaces: Endpoint | None = None
     keepalive: Annotated[int, Field(ge=0, le=1024, strict=True)] = 16
     stop_timeout: Duration = 10.0
     ready: Literal["notify"] | None = None  # None: it is up when it is started

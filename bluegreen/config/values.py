@@ -7,6 +7,8 @@ halves.
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import math
 import re
 import shlex
@@ -107,6 +109,21 @@ def _socket(value: str) -> str:
     return value
 
 
+def _endpoint(value: str) -> str:
+    address, colon, port = value.rpartition(":")
+    if colon and not value.startswith("/") and "%" not in value:
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+            if ("[" in value) == (":" in address) and port.isdecimal() and 0 < int(port) < 65536:
+                return value
+    elif value.startswith("/") and "//" not in value:
+        return _socket(value)
+    raise ValueError(
+        'an address with a port, "127.0.0.1:9000" or "[::1]:9000", or the path of a socket, '
+        '"/run/shop/api.sock"'
+    )
+
+
 def _request_path(value: str) -> str:
     if not re.fullmatch(r"/[A-Za-z0-9._~!&'()*+,=:@%/?{}-]*", value):
         raise ValueError('a path of the site, such as "/" or "/api/health"')
@@ -181,6 +198,7 @@ Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 InsidePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 SocketPath = Annotated[str, AfterValidator(_socket)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 RequestPath = Annotated[str, AfterValidator(_request_path)]
 Location = Annotated[str, AfterValidator(_location)]
 Listen = Annotated[str, AfterValidator(_listen)]

@@ -30,6 +30,7 @@ class Plan:
     changes: Sequence[Change]
     directories: Sequence[Directory]
     close_store: bool
+    unmarked: Sequence[str]  # apps whose markers say nothing yet
     stop: Sequence[str]  # running units that are gone
     reload_units: bool
     load_nginx: bool
@@ -44,6 +45,7 @@ class Plan:
     def actions(self) -> list[str]:
         """What is done besides files and directories, in words."""
         said = ["let nobody but the daemon read the store"] if self.close_store else []
+        said += [f"mark {app} as not deployed yet" for app in self.unmarked]
         said += [f"stop {unit}" for unit in self.stop]
         said += ["have systemd read its units again"] if self.reload_units else []
         return [*said, *(["have nginx load its files"] if self.load_nginx else [])]
@@ -74,6 +76,7 @@ class Host:
         return Plan(
             changes=changes,
             directories=plan_directories,
+            unmarked=directories.unmarked(self._layout, wanted.apps),
             close_store=directories.is_store_open_to_others(self._layout),
             stop=await self._gone(wanted, changes),
             reload_units=units_changed or await systemd.has_old_units(_names(wanted)),
@@ -88,6 +91,7 @@ class Host:
         Raises TrafficError with nginx's words, SupervisorError, RefusedError, OSError.
         """
         await asyncio.to_thread(directories.make, plan.directories, self._layout)
+        await asyncio.to_thread(directories.mark_closed, self._layout, plan.unmarked)
         if plan.close_store:
             await asyncio.to_thread(directories.close_store, self._layout)
         nginx = HostNginx(await installed_build(), self._layout)

@@ -24,6 +24,7 @@ class Desired:
 
     files: Mapping[Path, Content]
     areas: tuple[tuple[Path, str], ...]
+    apps: tuple[str, ...]
     generation: str  # what nginx says once it has loaded its part
 
 
@@ -56,5 +57,6 @@ def desired(
             (places.units, f"{PREFIX}*.service"),
             *((layout.nginx / kind, "*.conf") for kind in ("sites", "snippets", "slots")),
         ),
+        apps=tuple(apps),
         generation=sites.generation,
     )

@@ -11,7 +11,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,12 @@ from bluegreen.host.accounts import Account
 from bluegreen.host.places import DAEMON_USER
 from bluegreen.host.rendering import render
 from bluegreen.layout import AppLayout, Layout
+from bluegreen.model import Slot
+from bluegreen.traffic.markers import CLOSED
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 STORE_MODE = 0o600
+MARKERS = (CLOSED, *(slot.value for slot in Slot))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,17 @@ def make(directories: Sequence[Directory], layout: Layout) -> None:
         _Walk(layout).make(directory)
 
 
+def unmarked(layout: Layout, apps: Iterable[str]) -> list[str]:
+    """The ``apps`` of which no marker says where traffic goes, nor that it goes nowhere."""
+    return [name for name in apps if not _Walk(layout).has_any(layout.app(name).traffic, MARKERS)]
+
+
+def mark_closed(layout: Layout, apps: Iterable[str]) -> None:
+    """Mark ``apps`` as the daemon does before their first release, should nginx ask before it."""
+    for name in apps:
+        _Walk(layout).add(layout.app(name).traffic, CLOSED)
+
+
 def is_store_open_to_others(layout: Layout) -> bool:
     """Whether the store is there and somebody but the daemon may read it."""
     with contextlib.suppress(FileNotFoundError):
@@ -142,6 +156,24 @@ class _Walk:
                 os.fchown(descriptor, *_numbers(directory))
                 os.fchmod(descriptor, directory.mode)
                 os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.fsync(parent)
+
+    def has_any(self, directory: Path, names: Iterable[str]) -> bool:
+        try:
+            with self._opened(directory) as descriptor:
+                return not set(names).isdisjoint(os.listdir(descriptor))
+        except FileNotFoundError:
+            return False
+
+    def add(self, directory: Path, name: str) -> None:
+        """An empty file of the daemon's, unless there is one of that name."""
+        with self._opened(directory) as parent, contextlib.suppress(FileExistsError):
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, 0o644, dir_fd=parent)
+            try:
+                os.fchown(descriptor, *_numbers(Directory(path=directory / name, mode=0o644)))
             finally:
                 os.close(descriptor)
             os.fsync(parent)

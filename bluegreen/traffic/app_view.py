@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bluegreen.config.settings import AppSettings
+from bluegreen.config.settings import AppSettings, Service
 from bluegreen.errors import ConfigError
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
@@ -49,6 +49,7 @@ class ServiceView:
     addresses: Mapping[str, str]
     keepalive: int
     hop_socket: Path
+    replaces: str | None  # nginx's address of what serves until the first release is active
 
     @property
     def connection(self) -> Directive:
@@ -83,6 +84,7 @@ class AppView:
     closed: bool
     slot_file: Path
     closed_marker: Path
+    slot_markers: tuple[Path, ...]
     closed_socket: Path
     ports: Directive | None
 
@@ -101,6 +103,12 @@ def _nginx_address(address: Address) -> str:
     return f"unix:{socket_path(address.socket)}"
 
 
+def _replaced(replaces: str | None) -> str | None:
+    if replaces is None or not replaces.startswith("/"):
+        return replaces
+    return f"unix:{socket_path(Path(replaces))}"
+
+
 def _services(settings: AppSettings, layout: Layout) -> dict[str, ServiceView]:
     run = layout.app(settings.name).run
     views = {}
@@ -111,6 +119,7 @@ def _services(settings: AppSettings, layout: Layout) -> dict[str, ServiceView]:
             addresses={slot: _nginx_address(at) for slot, at in addresses.items() if at},
             keepalive=service.keepalive,
             hop_socket=run / f"{name}.nginx.sock",
+            replaces=_replaced(service.replaces),
         )
     return {name: view for name, view in views.items() if view.addresses}
 
@@ -146,6 +155,14 @@ def _server_names(names: Sequence[str]) -> tuple[Directive, ...]:
     return tuple(views)
 
 
+def _ports(service: Service) -> Iterator[str]:
+    """Those that the service's redirects may name."""
+    if service.ports is not None:
+        yield from (str(service.ports.blue), str(service.ports.green))
+    if service.replaces is not None and not service.replaces.startswith("/"):
+        yield service.replaces.rpartition(":")[2]
+
+
 def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Path) -> AppView:
     """``settings`` for the templates. Raises ConfigError for what nginx could not be told."""
     nginx = settings.nginx
@@ -157,12 +174,7 @@ def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Pat
     elif nginx.switch is SwitchMode.MARKER:
         for service in services.values():
             socket_path(service.hop_socket)
-    ports = sorted(
-        str(number)
-        for name in services
-        if (pair := settings.services[name].ports) is not None
-        for number in (pair.blue, pair.green)
-    )
+    ports = sorted({port for name in services for port in _ports(settings.services[name])})
     directories = layout.app(settings.name)
     return AppView(
         name=settings.name,
@@ -178,6 +190,7 @@ def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Pat
         closed=traffic.closed,
         slot_file=slot_file,
         closed_marker=directories.traffic / "closed",
+        slot_markers=tuple(directories.traffic / slot.value for slot in Slot),
         closed_socket=socket_path(directories.run / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )

@@ -1,7 +1,8 @@
 """The marker files of an app: the one truth of where its traffic goes.
 
 ``apps/APP/traffic`` holds ``blue`` or ``green`` once the app has been deployed, and ``closed``
-while the site answers 503. A switch is one ``rename(2)``: at no instant are two slots named.
+while the site answers 503, or what the app replaces serves it. A switch is one ``rename(2)``, and
+so is the first one, of ``closed``: at no instant are two slots named, and at none is neither said.
 """
 
 from __future__ import annotations
@@ -33,20 +34,17 @@ class Markers:
 
     def switch(self, to: Slot) -> None:
         """Name ``to`` and only ``to``. The first switch of all opens the site, too."""
-        source, target = self.directory / to.other.value, self.directory / to.value
-        try:
-            rename_durably(source, target)
-        except FileNotFoundError:
-            first = not target.is_file()
+        target = self.directory / to.value
+        if self._rename(to.other.value, to.value) or target.is_file():
+            return
+        if not self._rename(CLOSED, to.value):
             self._create(to.value)
-            if first:
-                self.open()
 
     def forget(self) -> None:
         """As before the first switch: the site is closed and no slot is named."""
+        for slot in self.present():
+            self._rename(slot.value, CLOSED)
         self.close()
-        for slot in Slot:
-            self._remove(slot.value)
 
     def close(self) -> None:
         self._create(CLOSED)
@@ -64,6 +62,14 @@ class Markers:
             self.close()
         else:
             self.open()
+
+    def _rename(self, source: str, target: str) -> bool:
+        """Whether there was a ``source``."""
+        try:
+            rename_durably(self.directory / source, self.directory / target)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _create(self, name: str) -> None:
         if not self.directory.is_dir():

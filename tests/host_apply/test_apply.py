@@ -68,7 +68,8 @@ async def test_what_is_applied_is_there_and_is_not_applied_again(installed: Inst
     asked = await installed.host.run(
         "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:8080/"
     )
-    assert asked.output == "502"
+    assert asked.output == "503"
+    assert await _owner(installed, f"{APP}/traffic/closed") == ["644 bluegreen:bluegreen"]
     wants = await installed.unit("bluegreen.target", "Wants")
     assert "bluegreen-shop-api@green.service" in wants
     assert (await installed.host.run("systemctl", "is-enabled", "bluegreen.target")).status == 0
@@ -200,7 +201,8 @@ async def test_a_port_that_nginx_does_not_get_puts_the_old_site_back(installed: 
     asked = await installed.host.run(
         "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:8080/"
     )
-    assert asked.output == "502"
+    assert asked.output == "503"
+    assert await _owner(installed, f"{APP}/traffic/closed") == ["644 bluegreen:bluegreen"]
 
 
 async def test_what_is_gone_is_stopped_and_removed(installed: Installed) -> None:

@@ -1,0 +1,56 @@
+"""``replaces``: what serves until the first release is active."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bluegreen.config.load import check_files, load_app
+from bluegreen.layout import Layout
+from tests.config.samples import SHOP, problems_of, write
+
+
+def with_line(line: str, service: str = "api") -> str:
+    table = f"[services.{service}]\n"
+    shop = SHOP.replace('switch = "reload"', 'switch = "marker"')
+    return shop.replace(table, f"{table}{line}\n")
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:9000", "[::1]:9000", "10.0.0.7:9083", "/run/shop/api.sock"]
+)
+def test_addresses_and_sockets_are_taken(tmp_path: Path, address: str) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(with_line(f'replaces = "{address}"'))
+    assert load_app(file).services["api"].replaces == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["9000", "localhost:9000", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", "::1:9000",
+     "[127.0.0.1]:9000", "127.0.0.1:9000; }", "http://127.0.0.1:9000", "/run/a b", "/run/../x",
+     "run/x.sock", "[::1%;x]:1"],
+)  # fmt: skip
+def test_anything_else_is_not(tmp_path: Path, address: str) -> None:
+    (problem,) = problems_of(tmp_path, with_line(f'replaces = "{address}"'))
+    assert problem.key == "services.api.replaces"
+
+
+def test_it_cannot_be_a_slot_s_own_port(tmp_path: Path) -> None:
+    file = write(tmp_path, with_line('replaces = "127.0.0.1:9183"'))
+    (problem,) = check_files([file], Layout(tmp_path))
+    assert problem.key == "services.api.replaces"
+    assert "services.api.ports.green" in problem.wrong
+
+
+def test_a_worker_replaces_nothing_that_nginx_knows(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, with_line('replaces = "127.0.0.1:9000"', "worker"))
+    assert "no ports or sockets" in problem.wrong
+
+
+def test_a_switch_by_reload_is_no_way_over(tmp_path: Path) -> None:
+    text = with_line('replaces = "127.0.0.1:9000"').replace('"marker"', '"reload"')
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.key == "services.api.replaces"
+    assert 'switch = "marker"' in problem.right
