@@ -19,6 +19,7 @@ from bluegreen.survey.directory import shown
 from bluegreen.survey.look import look
 from bluegreen.survey.naming import LONGEST, name_from
 from bluegreen.survey.ports import HostPorts, claimed_by_others
+from bluegreen.survey.steps import next_steps
 
 if TYPE_CHECKING:
     from bluegreen.survey.nouns import Survey
@@ -33,7 +34,7 @@ def init(options: argparse.Namespace) -> int:
     file = _target(options.output, layout, name)
     if file is not None:
         _refuse_existing(file, name)
-    survey = look(directory, root=options.root, app=name)
+    survey = look(directory, root=options.root, app=name, units=options.units)
     unread: list[str] = []
     host = Host(
         app_files=layout.app_files,
@@ -144,21 +145,6 @@ def _report(
         lines.append("nothing was found that starts this app: a placeholder stands in for it")
     lines += [f"to settle: {remark}" for remark in (*survey.remarks, *unsettled)]
     lines += ["", f"wrote {file}", "Next:"]
-    root = "" if layout.root == Path(layout.root.anchor) else f" --root {layout.root}"
-    steps = [f"read and edit {file}"]
-    if survey.shared:
-        steps.append(f"copy {', '.join(survey.shared)} into {layout.app(name).shared}")
-    if survey.units:
-        steps.append(
-            "before the first deploy, as they hold the blue slot's ports: systemctl disable --now "
-            + " ".join(survey.units)
-        )
-    if file.parent != layout.app_files:
-        steps.append(f"move it to {layout.app_files / f'{name}.toml'}")
-    steps += [
-        f"bluegreen{root} check",
-        f"bluegreen{root} reload",
-        f"bluegreen{root} deploy {name} VERSION",
-    ]
+    steps = next_steps(name, file, survey, layout)
     lines += [f"  {step}" for step in steps]
     return [shown(line) for line in lines]

@@ -90,6 +90,10 @@ class _Commands:
         )
         init.add_argument("app", metavar="APP", nargs="?", help="default: the directory's name")
         init.add_argument("--output", metavar="FILE", help="where to write it; - prints it")
+        init.add_argument(
+            "--unit", metavar="NAME", dest="units", action="append", default=[],
+            help="a systemd unit that runs it, besides those of the directory; may be repeated",
+        )  # fmt: skip
         self._add("reload", ("reload", "reload"), "take up changed app files", app=False)
         apply = self._add(
             "apply", ("apply", "apply"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bluegreen.config.settings import SlotPorts
 from bluegreen.survey.directory import shown
-from bluegreen.survey.nouns import FoundBuild, FoundService, Survey
+from bluegreen.survey.nouns import FoundBuild, FoundRoute, FoundService, FoundSite, Survey
 from bluegreen.survey.ports import HostPorts
 
 MAIN_NAMES = ("web", "frontend", "www", "site", "ui", "app")
@@ -30,6 +30,7 @@ class Host:
 def compose(name: str, directory: Path, survey: Survey, host: Host) -> str:
     """A commented app file for ``name``."""
     services = _main_first(survey.services) or [_placeholder()]
+    host.ports.taken(s.port for s in services if s.replaces is not None and s.port is not None)
     ports = {s.name: host.ports.for_slots(s.port) for s in services if s.serves and not s.socket}
     listen = "80" if host.is_whole else str(host.ports.for_nginx(8080))
     addressed = [service for service in services if service.serves or service.socket]
@@ -40,8 +41,8 @@ def compose(name: str, directory: Path, survey: Survey, host: Host) -> str:
         _env(name),
         *(_build(build) for build in survey.builds),
         *(_service(name, s, ports.get(s.name), host) for s in services),
-        *_routes(addressed),
-        _nginx(name, listen),
+        *_routes(addressed, survey.site),
+        _nginx(name, listen, survey.site),
         _gate(addressed),
         _times(),
     ]
@@ -74,6 +75,28 @@ def _main_first(services: Sequence[FoundService]) -> list[FoundService]:
         )
 
     return sorted(services, key=rank)
+
+
+def _nginx(name: str, listen: str, site: FoundSite | None) -> list[str]:
+    """How nginx is told: a site of bluegreen's own, or the one that serves the app now."""
+    if site is None:
+        return [
+            "[nginx]",
+            "# TO FILL IN: the site's name. Left out, the app answers to every name on that port.",
+            f'# server_name = ["{name}.example.org"]',
+            f"listen = {_list([listen])}",
+        ]
+    lines = [f"The site that serves it now stays ({', '.join(site.files)}), with these changes:"]
+    lines += [f"- {edit}" for edit in site.edits]
+    lines += ["(after bluegreen apply and reload, and before the first deploy)."]
+    size = [f"max_body = {quoted(site.max_body)}"] if site.max_body else []
+    return [
+        "[nginx]",
+        *_comment(lines),
+        *_comment([f"{site.mode}: {site.why}."]),
+        f"mode = {quoted(site.mode)}",
+        *(size if site.mode == "snippet" else []),
+    ]
 
 
 def _comment(lines: Iterable[str]) -> Iterator[str]:
@@ -198,10 +221,27 @@ def _service(app: str, service: FoundService, ports: SlotPorts | None, host: Hos
         lines.append(f"env_file = {quoted(path)}")
     stop = service.stop_timeout
     lines.append(f"stop_timeout = {quoted(stop)}" if stop else '# stop_timeout = "10s"')
-    return lines
+    return lines + list(_taken_over(service))
 
 
-def _routes(services: Sequence[FoundService]) -> Iterator[list[str]]:
+def _taken_over(service: FoundService) -> Iterator[str]:
+    """What is only known of a service that runs on this host already."""
+    if service.replaces is not None:
+        yield f"replaces = {quoted(service.replaces)}  # serves until the first release is active"
+    if service.limits:
+        limits = ", ".join(f"{key} = {value}" for key, value in service.limits.items())
+        yield f"limits = {{ {limits} }}"
+    if service.outside:
+        yield from _comment(
+            [f"It may write outside of its own directories ({', '.join(service.outside)}):"]
+        )
+        yield 'sandbox = "off"'
+
+
+def _routes(services: Sequence[FoundService], site: FoundSite | None) -> Iterator[list[str]]:
+    if site is not None:
+        yield from map(_found_route, site.routes)
+        return
     taken: set[str] = set()
     for index, service in enumerate(services):
         websocket = _WEBSOCKET.search(service.name) is not None
@@ -221,12 +261,13 @@ def _routes(services: Sequence[FoundService]) -> Iterator[list[str]]:
         ]
 
 
-def _nginx(name: str, listen: str) -> list[str]:
+def _found_route(route: FoundRoute) -> list[str]:
     return [
-        "[nginx]",
-        "# TO FILL IN: the site's name. Left out, the app answers to every name on that port.",
-        f'# server_name = ["{name}.example.org"]',
-        f"listen = {_list([listen])}",
+        "[[routes]]",
+        f"path = {quoted(route.path)}",
+        f"service = {quoted(route.service)}",
+        *(["websocket = true"] if route.websocket else []),
+        *([f"timeout = {quoted(route.timeout)}"] if route.timeout else []),
     ]
 
 
@@ -239,6 +280,12 @@ def _gate(services: Sequence[FoundService]) -> list[str]:
             "",
             "[[gate.probes]]",
             f"service = {quoted(service.name)}",
+        ]
+        if service.answered is not None:
+            lines += _comment(["It answered this when it was asked just now."])
+            lines.append(f"http = {{ path = {quoted(service.answered)}, status = 200 }}")
+            continue
+        lines += [
             "tcp = {}",
             *_comment([f"In the place of tcp, a page that says how it is, {seen}:"]),
             f"# http = {{ path = {quoted(path)}, status = 200 }}",

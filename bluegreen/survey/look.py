@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bluegreen.survey.answers import asked
 from bluegreen.survey.command_line import PORT_VARIABLES
 from bluegreen.survey.directory import AppDirectory, joined
 from bluegreen.survey.dockerfile import Dockerfile, read_dockerfile
 from bluegreen.survey.naming import another, name_from
+from bluegreen.survey.nginx_site import find_site
 from bluegreen.survey.node_project import has_workspaces, node_part
 from bluegreen.survey.nouns import Found, FoundBuild, FoundService, Part, Survey
 from bluegreen.survey.procfile import procfile_services
@@ -31,16 +33,19 @@ MOST_UNREAD = 10  # lines
 _WORKER = re.compile(r"worker|scheduler|cron|queue|celery|beat")
 
 
-def look(path: Path, *, root: Path, app: str) -> Survey:
-    """Survey the directory ``path`` for ``app``. Blocking; raises OSError if it is not there.
+def look(path: Path, *, root: Path, app: str, units: Sequence[str] = ()) -> Survey:
+    """Survey the directory ``path`` for ``app``, and the ``units`` that are named besides.
 
-    Units are looked for under ``root``. Nothing of the directory is run.
+    Units and sites are looked for under ``root``. Nothing of the directory is run; a service that
+    runs is asked how it is. Blocking; raises OSError if the directory is not there, UsageError if
+    a unit is not.
     """
     directory = AppDirectory(path)
     parts = _parts(directory)
     remarks: list[str] = []
-    units = survey_units(directory, root, app, parts)
-    services, found = _services(directory, parts, units, remarks)
+    shared = shared_paths(directory, [part.path for part in parts])
+    from_units = survey_units(directory, root, app, parts, shared, units)
+    services, found = _services(directory, parts, from_units, remarks)
     docker = read_dockerfile(directory)
     if docker is not None:
         found.append(Found(where="Dockerfile", what=f"a hint: {docker.start or 'no command'}"))
@@ -52,25 +57,29 @@ def look(path: Path, *, root: Path, app: str) -> Survey:
     ]
     services = [service for service in services if service.command.isprintable()]
     services = [_completed(s, services, directory, sources, docker) for s in services]
-    shared = shared_paths(directory, [part.path for part in parts])
+    services = [asked(service) for service in services]
+    site = find_site(root, app, services, directory.unread)
+    found += [Found(where=file, what="serves it now") for file in (site.files if site else ())]
     found += [Found(where=name, what="kept in the shared directory") for name in shared]
     origin = find_origin(directory)
     if origin.git is None:
         remarks += origin.remarks
     else:
         found.append(Found(where=".git", what=f"releases from {origin.git}"))
-    if len(units.users) > 1:
-        remarks.append(f"the units run as different users: {', '.join(units.users)}")
+    users = from_units.users
+    if len(users) > 1:
+        remarks.append(f"the units run as different users: {', '.join(users)}")
     return Survey(
         origin=origin,
-        user=units.users[0] if len(units.users) == 1 else None,
+        user=users[0] if len(users) == 1 else None,
         shared=shared,
         uploads=upload_directories(directory, shared),
         builds=_named_builds(parts),
         services=tuple(services),
-        units=tuple(units.units),
+        units=tuple(from_units.units),
+        site=site,
         found=tuple(found),
-        remarks=(*remarks, *units.remarks, *_unread(directory)),
+        remarks=(*remarks, *from_units.remarks, *_unread(directory)),
     )
 
 

@@ -37,6 +37,11 @@ class FoundService:
     secrets: tuple[str, ...] = ()  # variables whose values were left where they are
     env_file: str | None = None  # absolute, or relative when it lies in the directory
     stop_timeout: str | None = None
+    replaces: str | None = None  # where it answers today, as the app file writes it
+    runs: bool = False  # systemd says that it runs now
+    limits: Mapping[str, str] = field(default_factory=dict)  # values as TOML
+    outside: tuple[str, ...] = ()  # what it names, or may write, outside the directory
+    answered: str | None = None  # a path that it has answered with 200
     part: str = ""  # the part of the directory it belongs to
     script: str | None = None  # its own source, where that is plain
     health: tuple[str, str] | None = None  # a path that looks like a health check, and its file
@@ -63,6 +68,31 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundRoute:
+    """What nginx sends to a service today."""
+
+    path: str
+    service: str
+    websocket: bool
+    timeout: str | None  # as the app file writes it
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundSite:
+    """What an administrator's nginx does for the app today.
+
+    ``edits`` are lines: where it is, and what is to stand there instead.
+    """
+
+    files: tuple[str, ...]
+    mode: str  # "snippet" or "upstream": which way it can be kept
+    why: str  # that mode
+    routes: tuple[FoundRoute, ...]
+    edits: tuple[str, ...]
+    max_body: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Survey:
     """All that is known of the directory."""
 
@@ -73,5 +103,6 @@ class Survey:
     builds: tuple[FoundBuild, ...]
     services: tuple[FoundService, ...]
     units: tuple[str, ...]  # the systemd units that run it today
+    site: FoundSite | None
     found: tuple[Found, ...]
     remarks: tuple[str, ...]

@@ -29,6 +29,10 @@ class HostPorts:
         green = self._take(blue + APART, APART, 1)
         return SlotPorts(blue=blue, green=green)
 
+    def taken(self, ports: Iterable[int]) -> None:
+        """Others have them."""
+        self._claimed.update(ports)
+
     def for_nginx(self, wanted: int) -> int:
         """``wanted``, or the next that nobody has."""
         return self._take(wanted, 1)

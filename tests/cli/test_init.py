@@ -43,7 +43,7 @@ def test_what_is_next_is_said(place: Place, capsys: pytest.CaptureFixture[str]) 
     place.init({"app.db": "", "app.py": "", "Dockerfile": "EXPOSE 7000\nCMD python app.py"})
     said = capsys.readouterr().out
     for part in (
-        f"wrote {place.file()}", "systemctl disable --now shop.service", "copy app.db into",
+        f"wrote {place.file()}", "systemctl disable --now shop.service", "have app.db in",
         f"bluegreen --root {place.root} check", "reload", "deploy shop VERSION",
     ):  # fmt: skip
         assert part in said
@@ -67,9 +67,9 @@ def test_a_file_that_is_there_is_never_overwritten(
 def test_a_file_that_comes_in_the_meantime_is_not_overwritten_either(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def slow(path: Path, *, root: Path, app: str) -> Survey:
+    def slow(path: Path, *, root: Path, app: str, units: list[str]) -> Survey:
         write(place.root, {"etc/bluegreen/apps/shop.toml": "theirs"})
-        return look(path, root=root, app=app)
+        return look(path, root=root, app=app, units=units)
 
     monkeypatch.setattr("bluegreen.cli.init.look", slow)
     assert main(["init", "--root", str(place.root)]) == 2

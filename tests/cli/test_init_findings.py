@@ -166,11 +166,12 @@ def test_units_become_services(place: Place) -> None:
     api, ws = shop.services["api"], shop.services["ws"]
     assert api.command == "env --chdir=backend .venv/bin/gunicorn app:app --config ../gunicorn.py"
     assert api.env == {"API_PORT": "{port}", "MODE": "a b"}
-    assert api.ports == SlotPorts(blue=9083, green=9183)
+    assert api.replaces == "127.0.0.1:9083"
+    assert api.ports == SlotPorts(blue=9183, green=9283)
     assert api.stop_timeout == 30.0
     assert api.env_file == str(place.root / "var/lib/bluegreen/apps/shop/shared/backend/.env")
     assert ws.command == "/usr/bin/node ws/server.js --port {port}"
-    assert ws.ports == SlotPorts(blue=9084, green=9184)
+    assert ws.ports == SlotPorts(blue=9184, green=9284)
     assert ws.env == {"A": "%b"}
     assert shop.app.user == "shop"
     assert {r.service: r.websocket for r in shop.routes} == {"api": False, "ws": True}
@@ -186,7 +187,7 @@ def test_the_port_of_an_env_file_does_not_win_over_the_slot_s(place: Place) -> N
     web = place.init({".env": "PORT=9001\n", "app.py": ""}).services["web"]
     assert web.command == 'sh -c \'exec "/usr/bin/python3" "app.py" "--port" "${{PORT}}" "$X"\''
     assert web.env == {"PORT": "{port}"}
-    assert web.ports == SlotPorts(blue=9001, green=9101)
+    assert (web.replaces, web.ports) == ("127.0.0.1:9001", SlotPorts(blue=9101, green=9201))
 
 
 def test_what_is_no_ordinary_file_does_not_keep_it_waiting(place: Place) -> None:
