@@ -35,8 +35,8 @@ def compose(name: str, directory: Path, survey: Survey, host: Host) -> str:
     listen = "80" if host.is_whole else str(host.ports.for_nginx(8080))
     addressed = [service for service in services if service.serves or service.socket]
     sections = [
-        _head(name, directory, survey),
-        _app(name, survey),
+        _head(name, directory, survey, host),
+        _app(name, directory, survey, host),
         _source(name, survey),
         _env(name),
         *(_build(build) for build in survey.builds),
@@ -88,7 +88,7 @@ def _nginx(name: str, listen: str, site: FoundSite | None) -> list[str]:
         ]
     lines = [f"The site that serves it now stays ({', '.join(site.files)}), with these changes:"]
     lines += [f"- {edit}" for edit in site.edits]
-    lines += ["(after bluegreen apply and reload, and before the first deploy)."]
+    lines += ["(after bluegreen apply, and before the first deploy)."]
     size = [f"max_body = {quoted(site.max_body)}"] if site.max_body else []
     return [
         "[nginx]",
@@ -112,21 +112,22 @@ def _table(values: Mapping[str, str]) -> str:
     return f"{{ {', '.join(f'{key} = {quoted(value)}' for key, value in values.items())} }}"
 
 
-def _head(name: str, directory: Path, survey: Survey) -> list[str]:
+def _head(name: str, directory: Path, survey: Survey, host: Host) -> list[str]:
     remarks = [f"- {remark}" for remark in survey.remarks]
     return list(
         _comment(
             [
                 f"{name}, as bluegreen init found it in {directory}.",
                 "Read it through: what was guessed says so. Then: bluegreen check,",
-                f"bluegreen reload, bluegreen deploy {name} VERSION.",
+                f"bluegreen {'apply' if host.is_whole else 'reload'}, "
+                f"bluegreen deploy {name} VERSION.",
                 *(["Seen and left to you:", *remarks] if remarks else []),
             ]
         )
     )
 
 
-def _app(name: str, survey: Survey) -> list[str]:
+def _app(name: str, directory: Path, survey: Survey, host: Host) -> list[str]:
     user = f"user = {quoted(survey.user)}" if survey.user else '# user = "www-data"'
     lines = [
         "[app]",
@@ -138,6 +139,14 @@ def _app(name: str, survey: Survey) -> list[str]:
             ["These outlive every release, in the app's shared directory, linked in:"]
         )
         lines.append(f"shared = {_list(survey.shared)}")
+        if survey.units:
+            lines += _comment(
+                [
+                    f"TO FILL IN: what runs now has them in {directory}. Mount each of them on its",
+                    f"name in {host.shared} before the first deploy, so that both",
+                    "use the same; otherwise the first release starts with nothing in them.",
+                ]
+            )
     else:
         lines.append(
             '# shared = ["data", ".env"]  # what outlives a release: data, settings, uploads'

@@ -13,19 +13,19 @@ def next_steps(name: str, file: Path, survey: Survey, layout: Layout) -> list[st
     is_whole = layout.root == Path(layout.root.anchor)
     bluegreen = "bluegreen" if is_whole else f"bluegreen --root {layout.root}"
     steps = [f"read and edit {file}"]
-    if survey.shared:
-        shared = layout.app(name).shared
-        steps.append(
-            f"have {', '.join(survey.shared)} in {shared} too (a bind mount), as both use it"
-            if survey.units
-            else f"copy {', '.join(survey.shared)} into {shared}"
-        )
     if file.parent != layout.app_files:
         steps.append(f"move it to {layout.app_files / f'{name}.toml'}")
     steps.append(f"{bluegreen} check")
-    if is_whole and survey.units:
-        steps.append("sudo bluegreen apply")
-    steps.append(f"{bluegreen} reload")
+    # On a whole host apply has the daemon take the file up.
+    steps.append("sudo bluegreen apply" if is_whole else f"{bluegreen} reload")
+    if survey.shared:
+        shared = layout.app(name).shared
+        what = ", ".join(survey.shared)
+        steps.append(
+            f"mount {what} in {shared}, under the same names: both use them for a while"
+            if survey.units
+            else f"copy {what} into {shared}"
+        )
     if survey.site is not None:
         steps += survey.site.edits
         steps.append("sudo nginx -t && sudo systemctl reload nginx")

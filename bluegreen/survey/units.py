@@ -30,6 +30,7 @@ _SECRET = re.compile(
     r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|DSN|(?:^|_)(?:KEY|PASS|PWD)"
 )
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")  # see UserName in bluegreen.config.values
+_DOLLAR = "\0"  # one that stands for itself, while words are looked at
 _OWN_PREFIX = "bluegreen-"  # units that this program writes
 
 
@@ -140,7 +141,7 @@ def _service(
     script = next((w for w in words if re.search(r"\.(?:py|[cm]?js)$", w)), None)
     in_tree = os.path.normpath(joined(working, script)) if script else None
     port = choose_port(_ports(unit, directory, where), name)
-    said = _expanded(words, unit)
+    said = _expanded(words, unit, port)
     line = from_words(said)
     program = through_venv(line.words, parts, working, script)
     if program[0].startswith("/") and re.search(r"/\.?v?env/bin/", program[0]):
@@ -220,12 +221,17 @@ def _replaced(heard: Sequence[Listener], number: int | None, words: Sequence[str
     return f"127.0.0.1:{number}" if number is not None else None
 
 
-def _expanded(words: Sequence[str], unit: Unit) -> list[str]:
-    """``${NAME}`` by what the unit says of it, but for secrets and what only its files say."""
+def _expanded(words: Sequence[str], unit: Unit, port: PortInSource | None) -> list[str]:
+    """``${NAME}`` by what the unit says of it, but for secrets and what only its files say.
+
+    The number of its ``port`` counts as said, wherever it is: that becomes a placeholder.
+    """
     known = {n: v for n, v in unit.env.items() if not _is_secret(n, v)}
+    if port is not None and port.variable is not None and port.number is not None:
+        known[port.variable] = str(port.number)
 
     def value(match: re.Match[str]) -> str:
-        return "$" if match[0] == "$$" else known.get(match[1] or match[2], match[0])
+        return _DOLLAR if match[0] == "$$" else known.get(match[1] or match[2], match[0])
 
     return [re.sub(r"\$\$|\$\{(\w+)\}|\$(\w+)", value, word) for word in words]
 
@@ -236,8 +242,9 @@ def _with_shell(words: Sequence[str]) -> tuple[str, ...]:
         program = words[0]
         # A file of the tree, not one that the PATH is searched for.
         named = "/" not in program and program.endswith((".sh", ".py", ".js"))
-        return (f"./{program}" if named else program, *words[1:])
-    quoted = (re.sub(r"([\"`\\])", r"\\\1", word) for word in words)
+        found = (f"./{program}" if named else program, *words[1:])
+        return tuple(word.replace(_DOLLAR, "$") for word in found)
+    quoted = (re.sub(r"([\"`\\])", r"\\\1", word).replace(_DOLLAR, "\\$") for word in words)
     return ("sh", "-c", "exec " + " ".join(f'"{word}"' for word in quoted))
 
 

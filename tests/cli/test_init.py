@@ -43,7 +43,7 @@ def test_what_is_next_is_said(place: Place, capsys: pytest.CaptureFixture[str]) 
     place.init({"app.db": "", "app.py": "", "Dockerfile": "EXPOSE 7000\nCMD python app.py"})
     said = capsys.readouterr().out
     for part in (
-        f"wrote {place.file()}", "systemctl disable --now shop.service", "have app.db in",
+        f"wrote {place.file()}", "systemctl disable --now shop.service", "mount app.db in",
         f"bluegreen --root {place.root} check", "reload", "deploy shop VERSION",
     ):  # fmt: skip
         assert part in said

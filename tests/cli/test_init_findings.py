@@ -185,7 +185,7 @@ def test_the_port_of_an_env_file_does_not_win_over_the_slot_s(place: Place) -> N
         "shop", "EnvironmentFile=DIR/.env\nExecStart=/usr/bin/python3 DIR/app.py --port ${PORT} $$X"
     )
     web = place.init({".env": "PORT=9001\n", "app.py": ""}).services["web"]
-    assert web.command == 'sh -c \'exec "/usr/bin/python3" "app.py" "--port" "${{PORT}}" "$X"\''
+    assert web.command == """/usr/bin/python3 app.py --port {port} '$X'"""
     assert web.env == {"PORT": "{port}"}
     assert (web.replaces, web.ports) == ("127.0.0.1:9001", SlotPorts(blue=9101, green=9201))
 
