@@ -32,6 +32,7 @@ from bluegreen.sources.open import open_source
 from bluegreen.store.store import Store
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.traffic.control import TrafficControl
+from bluegreen.traffic.replaced import can_serve_again
 
 if TYPE_CHECKING:
     from bluegreen.operations.switching import Attempt
@@ -213,6 +214,17 @@ class AppRuntime:
         await self.parts.traffic.set_closed(self.settings, closed)
         if closed:
             self._traffic_left = dict.fromkeys(Slot, time.monotonic())
+
+    async def hand_back(self) -> bool:
+        """Traffic to what served before the first release; the caller holds ``commit``.
+
+        False if there is no such thing, or if it does not run any more. Raises TrafficError.
+        """
+        if not await can_serve_again(self.settings):
+            return False
+        await self.parts.traffic.hand_back(self.settings)
+        self._traffic_left = dict.fromkeys(Slot, time.monotonic())
+        return True
 
     async def stop_warming(self) -> None:
         """Give up warming the idle slot up, if that is going on."""

@@ -111,6 +111,13 @@ class TrafficControl:
         """
         await uninterrupted(self._set_closed(settings, closed), name=f"close {settings.name}")
 
+    async def hand_back(self, settings: AppSettings) -> None:
+        """Let what the app replaces serve again, as before its first release; confirmed by nginx.
+
+        Raises TrafficError with everything as it was.
+        """
+        await uninterrupted(self._hand_back(settings), name=f"hand back {settings.name}")
+
     async def agree(self, settings: AppSettings) -> None:
         """Make the files and nginx follow the marker, whatever was interrupted.
 
@@ -209,6 +216,26 @@ class TrafficControl:
                 name,
                 lambda answer: answer.app == name and answer.closed == closed,
                 what=f"{name} is {'out of' if closed else 'in'} service",
+                timeout=MARKER_TIMEOUT,
+            )
+        except TrafficError:
+            await self._restore(settings, before)
+            raise
+
+    async def _hand_back(self, settings: AppSettings) -> None:
+        name = settings.name
+        await self._expect_served(name)
+        before = self._planner.traffic(name)
+        first = Traffic(active=None, closed=True)
+        try:
+            await asyncio.to_thread(self._planner.restore_marker, settings, first)
+        except OSError as error:
+            raise disk_error(f"the traffic of {name} was not handed back", error) from error
+        try:
+            await self._confirmation.until(
+                name,
+                lambda answer: answer.app == name and answer.closed,
+                what=f"what {name} replaces serves",
                 timeout=MARKER_TIMEOUT,
             )
         except TrafficError:

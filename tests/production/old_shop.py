@@ -13,8 +13,8 @@ ORIGIN = "/srv/git/shop.git"
 SITE = "/etc/nginx/sites-available/shop"
 COUNT_ORDERS = """\
 import sqlite3
-(count,) = sqlite3.connect("/srv/shop/data/shop.db").execute("select count(*) from orders")
-print(*count)
+store = sqlite3.connect("/srv/shop/data/shop.db", timeout=50)
+print(*store.execute("select count(*) from orders").fetchone())
 """
 
 SERVE = """\
@@ -39,6 +39,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/api/health" and options.role == "api":
+            if VERSION == "v2" and os.path.exists(options.data + "/ill"):
+                return self.answer(500)
             token, mode = os.environ.get("TOKEN"), os.environ["MODE"]
             return self.answer(200, has_token=bool(token), mode=mode)
         self.answer(404 if "health" in self.path else 200)
@@ -166,3 +168,11 @@ def replace_locations(host: Host, line: str) -> None:
     text = path.read_text()
     start, end = text.index("    location / {"), text.index("    location = /robots.txt")
     path.write_text(f"{text[:start]}    {line}\n{text[end:]}")
+
+
+def edit_site(host: Host, old: str, new: str) -> None:
+    """The same in one place."""
+    path: Path = host.root / SITE.lstrip("/")
+    text = path.read_text()
+    assert text.count(old) == 1, text
+    path.write_text(text.replace(old, new))

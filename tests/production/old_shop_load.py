@@ -11,8 +11,10 @@ import json
 import os
 import sys
 import threading
+import time
 
 THREADS = 6
+THINK = 0.01  # seconds between an answer and the next request
 
 
 def main(port: int, stop: str, close: bool) -> None:
@@ -35,6 +37,7 @@ def _post(
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Connection": "close"} if close else {}
     while not os.path.exists(stop):
+        time.sleep(THINK)
         try:
             connection.request("POST", "/api/orders", b"one", headers)
             answer = connection.getresponse()

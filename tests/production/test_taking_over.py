@@ -96,12 +96,16 @@ def edit(host: Host, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-async def take_up(host: Host) -> None:
-    """As far as the first deploy: the file, what apply makes of it, the data, the site's line."""
-    await bluegreen(host, "init")
+async def make_quick(host: Host) -> None:
     edit(host, 'healthy_for = "10s"', 'healthy_for = "1s"')
     edit(host, 'for = "60s"', 'for = "3s"')
     await bluegreen(host, "check")
+
+
+async def take_up(host: Host) -> None:
+    """As far as the first deploy: the file, what apply makes of it, the data, the site's line."""
+    await bluegreen(host, "init")
+    await make_quick(host)
     await bluegreen(host, "apply")
     await share_the_data(host)
     old_shop.replace_locations(host, INCLUDE)
@@ -210,3 +214,57 @@ async def test_a_first_deploy_that_fails_leaves_the_old_shop_serving(lived: Host
         said = await lived.run(f"{PROGRAM}/bin/bluegreen", "deploy", "shop", "v2", check=False)
         assert said.status == 1
     assert set(answers) == {"v1"}
+
+
+async def test_a_first_release_that_falls_ill_gives_the_traffic_back(lived: Host) -> None:
+    await take_up(lived)
+    edit(lived, 'for = "3s"', 'for = "50s"')
+    edit(lived, "[watch]\n", '[watch]\ninterval = "200ms"\n')
+    await bluegreen(lived, "apply")
+    async with under_load(lived, "keep") as answers:
+        command = (f"{PROGRAM}/bin/bluegreen", "deploy", "shop", "v2")
+        deploying = asyncio.create_task(lived.run(*command, check=False), name="deploy")
+        await eventually(lambda: _serves(lived, "v2"), "v2 has the traffic")
+        await lived.run("touch", f"{old_shop.HOME}/data/ill")
+        said = await deploying
+        assert said.status == 5, said.output
+        assert await _serves(lived, "v1")
+    assert set(answers) == {"v1", "v2"}
+    assert "never deployed; what it replaces serves" in await bluegreen(lived, "status")
+
+    # By hand, it is the same rename.
+    await lived.run("rm", f"{old_shop.HOME}/data/ill")
+    edit(lived, 'for = "50s"', 'for = "1s"')
+    await bluegreen(lived, "apply")
+    traffic = "/var/lib/bluegreen/apps/shop/traffic"
+    async with under_load(lived, "keep2") as answers:
+        await bluegreen(lived, "deploy", "shop", "v2")
+        await lived.run("mv", f"{traffic}/blue", f"{traffic}/closed", user="bluegreen")
+        await more_orders(lived)
+        assert await _serves(lived, "v1")
+        await bluegreen(lived, "deploy", "shop", "v2")
+    assert set(answers) == {"v1", "v2"}
+    assert await _serves(lived, "v2")
+
+
+async def _serves(host: Host, version: str) -> bool:
+    return bool((await get(host))["version"] == version)
+
+
+async def test_a_site_that_does_more_is_kept_by_names(lived: Host) -> None:
+    header = 'proxy_set_header X-Tenant "one";\n        proxy_read_timeout 2m;'
+    old_shop.edit_site(lived, "proxy_read_timeout 2m;", header)
+    said = await bluegreen(lived, "init")
+    assert "in the place of http://shop_api_old: http://shop_api;" in said
+    text = (lived.root / APP_FILE.lstrip("/")).read_text()
+    assert "# upstream: the header X-Tenant in /etc/nginx/sites-enabled/shop:" in text
+    await make_quick(lived)
+    await bluegreen(lived, "apply")
+    await share_the_data(lived)
+    old_shop.edit_site(lived, "http://shop_api_old;", "http://shop_api;")
+    old_shop.edit_site(lived, "http://127.0.0.1:9000;", "http://shop_web;")
+    await lived.run("nginx", "-t")
+    await lived.run("systemctl", "reload", "nginx.service")
+    async with under_load(lived, "keep") as answers:
+        await bluegreen(lived, "deploy", "shop", "v2")
+    assert set(answers) == {"v1", "v2"}

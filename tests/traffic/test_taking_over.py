@@ -68,18 +68,17 @@ async def test_what_is_replaced_serves_until_the_first_release_is_active(
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_first_switches_lose_no_keep_alive_post(
+async def test_the_way_over_and_the_way_back_lose_no_keep_alive_post(
     world: World, slots: dict[str, Backend], before: Before, mode: str
 ) -> None:
     settings = before.settings(mode)
     await world.control.open([settings])
-    markers = world.control._planner.markers("shop")
     async with Load(world.site).running() as load:
         for _ in range(25):  # requests that see the marker move between two looks at it
             await load.until(20)
             await world.control.switch(settings, Slot.BLUE)
             await load.until(20)
-            markers.forget()
+            await world.control.hand_back(settings)
         await load.until(20)
     assert load.failures == []
     assert set(load.answers) == {"old 5", "blue 5"}

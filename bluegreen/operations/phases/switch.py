@@ -59,7 +59,10 @@ class Switch:
         return data
 
     async def undo(self, run: Run) -> bool:
-        """Back to the slot that served before, if what runs there passes its gate."""
+        """Back to the slot that served before, if what runs there passes its gate.
+
+        From the first release of all, back to what it replaces, if that still runs.
+        """
         app = run.app
         if run.origin is not None and app.active is run.target and app.is_running(run.origin):
             try:
@@ -71,7 +74,7 @@ class Switch:
             if app.active is not run.target:
                 return True
             if run.origin is None:
-                return False
+                return await app.hand_back()
             if not app.is_ready(run.origin):
                 raise RefusedError(
                     f"{app.name}: {run.origin} is not ready any more, so traffic stays "
