@@ -142,9 +142,9 @@ def _app(name: str, directory: Path, survey: Survey, host: Host) -> list[str]:
         if survey.units:
             lines += _comment(
                 [
-                    f"TO FILL IN: what runs now has them in {directory}. Mount each of them on its",
-                    f"name in {host.shared} before the first deploy, so that both",
-                    "use the same; otherwise the first release starts with nothing in them.",
+                    "TO FILL IN: before the first deploy, have both use the same: mount those of",
+                    f"{directory} under their names in {host.shared}.",
+                    "Otherwise the first release starts with nothing in them.",
                 ]
             )
     else:

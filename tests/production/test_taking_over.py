@@ -16,7 +16,7 @@ from tests.host.lab import Host
 from tests.host.program import PROGRAM
 from tests.production import old_shop, old_shop_load
 from tests.production.production import Production
-from tests.stack import eventually
+from tests.waiting import eventually
 
 SHARED = "/var/lib/bluegreen/apps/shop/shared/data"
 APP_FILE = "/etc/bluegreen/apps/shop.toml"
@@ -96,6 +96,22 @@ def edit(host: Host, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+async def load_site(host: Host) -> None:
+    """Returns when the workers that closed their idle connections in it are gone."""
+    await host.run("nginx", "-t")
+    before = await _workers(host)
+    await host.run("systemctl", "reload", "nginx.service")
+
+    async def gone() -> bool:
+        return before.isdisjoint(await _workers(host))
+
+    await eventually(gone, "nginx has new workers only")
+
+
+async def _workers(host: Host) -> set[str]:
+    return set((await host.run("pgrep", "-f", "nginx: worker process")).output.split())
+
+
 async def make_quick(host: Host) -> None:
     edit(host, 'healthy_for = "10s"', 'healthy_for = "1s"')
     edit(host, 'for = "60s"', 'for = "3s"')
@@ -109,8 +125,7 @@ async def take_up(host: Host) -> None:
     await bluegreen(host, "apply")
     await share_the_data(host)
     old_shop.replace_locations(host, INCLUDE)
-    await host.run("nginx", "-t")
-    await host.run("systemctl", "reload", "nginx.service")
+    await load_site(host)
 
 
 async def test_init_writes_the_file_of_what_runs(lived: Host) -> None:
@@ -263,8 +278,7 @@ async def test_a_site_that_does_more_is_kept_by_names(lived: Host) -> None:
     await share_the_data(lived)
     old_shop.edit_site(lived, "http://shop_api_old;", "http://shop_api;")
     old_shop.edit_site(lived, "http://127.0.0.1:9000;", "http://shop_web;")
-    await lived.run("nginx", "-t")
-    await lived.run("systemctl", "reload", "nginx.service")
+    await load_site(lived)
     async with under_load(lived, "keep") as answers:
         await bluegreen(lived, "deploy", "shop", "v2")
     assert set(answers) == {"v1", "v2"}

@@ -13,9 +13,10 @@ import pytest
 from bluegreen.config.settings import AppSettings
 from bluegreen.model import Slot, Traffic
 from tests.traffic.backends import Backend
-from tests.traffic.client import Load, ask, eventually
+from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
 from tests.traffic.test_switch import MODES, prepare
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,6 @@ async def test_an_app_that_replaces_nothing_any_more_stays_where_it_is(
     async with Load(world.site).running() as load:
         await load.until(50)
         await world.control.publish([world.settings()])
-        await eventually(lambda: "blue 5" in load.answers)
+        await eventually(lambda: "blue 5" in load.answers, "blue answers")
     assert set(load.answers) == {"blue 5"}
     assert (await ask(world.site)).body == "blue 0"
