@@ -12,6 +12,8 @@ import pytest
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.model import Slot, Traffic
+from bluegreen.traffic.build import installed_build
+from bluegreen.traffic.rendering import Templates
 from tests.traffic.backends import Backend
 from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
@@ -122,3 +124,18 @@ async def test_an_app_that_replaces_nothing_any_more_stays_where_it_is(
         await eventually(lambda: "blue 5" in load.answers, "blue answers")
     assert set(load.answers) == {"blue 5"}
     assert (await ask(world.site)).body == "blue 0"
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_nginx_looks_at_the_slots_before_it_looks_at_closed(world: World, mode: str) -> None:
+    """Else the first switch, passing between two looks, would be taken for an app that is stopped:
+    an instant too short for a load to meet it."""
+    settings = Before(Backend("old", world.ports["green"] + 1), world).settings(mode)
+    texts = Templates(world.layout, await installed_build()).app(
+        settings, Traffic(active=None, closed=True)
+    )
+    (rendered,) = [text for text in texts.files.values() if "@bluegreen_replaced" in text]
+    looks = rendered[rendered.index("location @bluegreen_replaced") :]
+    markers = world.layout.app("shop").traffic
+    places = [looks.index(f"-f {markers / name})") for name in ("blue", "green", "closed")]
+    assert places == sorted(places)
