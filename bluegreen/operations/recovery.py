@@ -35,6 +35,7 @@ from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.switching import slots_after
+from bluegreen.operations.unsettled import Unsettled
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> 
     try:
         await _recover_one(desk, app, operation)
     except Exception as error:
+        desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
         await _say(app, operation, error)
         name = f"recover operation {operation.id} of {app.name}"
         desk.later(_recover_later(desk, app, operation, str(error)), name=name)
@@ -113,11 +115,13 @@ async def _recover_later(desk: Desk, app: AppRuntime, operation: Operation, said
         try:
             await _recover_one(desk, app, operation)
         except Exception as error:
+            desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
             if str(error) != said:
                 said = str(error)
                 await _say(app, operation, error)
         else:
-            return
+            break
+    desk.unsettled.pop(operation.id, None)
 
 
 async def _say(app: AppRuntime, operation: Operation, error: Exception) -> None:
