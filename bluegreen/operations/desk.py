@@ -345,8 +345,9 @@ class Desk:
         if status.state is not UnitState.BACKOFF:
             return
         message = f"{status.key.service} of {status.key.slot} ended: {status.last_exit}"
-        log.warning("%s: %s", status.key.app, message)
         run = self.running(status.key.app)
+        named = run.named if run else {"app": status.key.app}
+        log.warning("%s: %s", status.key.app, message, extra=named)
         self.later(
             self.parts.note(
                 status.key.app, run.operation.id if run else None, "service",
