@@ -180,19 +180,6 @@ async def what_forks_away_belongs_to_it(shop: Workshop) -> None:
     assert not is_alive(child)
 
 
-async def what_a_stop_spares_is_an_error(shop: Workshop) -> None:
-    unit = await shop.write(
-        "sleep 1000 & echo $! >child; exec sleep 1000\n", more="KillMode=process"
-    )
-    supervisor = await shop.supervisor()
-    await supervisor.start(unit)
-    child = int(await shop.line(shop.work / "child"))
-    error = await refusal(supervisor.stop(unit.key))
-    assert f"processes {child} of" in error.message, error.message
-    assert "KillMode" in error.remedy
-    os.kill(child, 9)
-
-
 async def out_of_memory_is_said(shop: Workshop) -> None:
     unit = await shop.write(
         "exec /usr/bin/python3 -c 'x = bytearray(1 << 28); import time; time.sleep(1000)'\n",
@@ -377,7 +364,6 @@ SCENARIOS = {
         a_crash_is_counted_and_it_comes_back,
         one_that_ignores_sigterm_is_killed,
         what_forks_away_belongs_to_it,
-        what_a_stop_spares_is_an_error,
         a_stop_by_an_administrator_is_noticed,
         a_unit_that_cannot_be_started_says_why,
         one_that_notifies_is_up_when_it_says_so,
