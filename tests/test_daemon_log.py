@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import struct
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import bluegreen
 from bluegreen.daemon_log import JOURNAL_SOCKET, JournalHandler
 from tests.service_manager import ServiceManager
 
@@ -58,6 +60,24 @@ def test_a_record_has_its_fields(listener: ServiceManager, logger: logging.Logge
         "BLUEGREEN_APP": "shop",
         "BLUEGREEN_OPERATION": "7",
     }
+
+
+NAMES_AN_APP = ("app.name", "operation.app", "operation.id", "key.app", "settings.name")
+
+
+def test_what_is_logged_of_an_app_or_an_operation_has_its_fields() -> None:
+    about = 0
+    for path in sorted(Path(bluegreen.__file__).parent.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            if ast.unparse(call.func.value) not in ("log", "logger"):
+                continue
+            if any(name in " ".join(map(ast.unparse, call.args)) for name in NAMES_AN_APP):
+                about += 1
+                given = [keyword.arg for keyword in call.keywords]
+                assert "extra" in given, f"{path}:{call.lineno} has no extra="
+    assert about > 10
 
 
 @pytest.mark.parametrize(

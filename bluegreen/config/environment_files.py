@@ -6,40 +6,51 @@ from collections.abc import Iterator
 
 from bluegreen.config.environment import resolve
 from bluegreen.config.layers import Layer
+from bluegreen.config.places import Place, dotted
+from bluegreen.config.problems import Finding
 from bluegreen.config.settings import AppSettings, BuildStep, Environment, SecretFile, Service
 from bluegreen.errors import ConfigError
 
 
 def unusable_files(settings: AppSettings) -> list[str]:
     """A line for each that cannot be used: the app file's key, the file, the reason. Blocking."""
-    found = []
-    for key, layer in _files(settings):
+    return [f"{dotted(place)}: {error.message}" for place, error in _errors(settings)]
+
+
+def file_findings(settings: AppSettings) -> Iterator[Finding]:
+    """Each that cannot be used, as far as whoever asks may look. Blocking."""
+    for place, error in _errors(settings):
+        if not isinstance(error.__cause__, PermissionError):  # another user's, as secrets are
+            yield Finding(place=place, wrong=error.message, right=error.remedy.removesuffix("."))
+
+
+def _errors(settings: AppSettings) -> Iterator[tuple[Place, ConfigError]]:
+    for place, layer in _files(settings):
         try:
             resolve(layer, values={}, base={})
         except ConfigError as error:
-            found.append(f"{key}: {error.message}")
-    return found
+            yield place, error
 
 
-def _files(settings: AppSettings) -> Iterator[tuple[str, Layer]]:
+def _files(settings: AppSettings) -> Iterator[tuple[Place, Layer]]:
     """Each as a layer of its own, under its key."""
-    yield from _files_of("", settings.env)
+    yield from _files_of((), settings.env)
     if settings.env_file is not None:
-        yield "env.env_file", _layer(env_file=settings.env_file)
-    owners: list[tuple[str, BuildStep | Service]] = [
-        *((f"build[{index}].", step) for index, step in enumerate(settings.build)),
-        *((f"services.{name}.", service) for name, service in settings.services.items()),
+        yield ("env", "env_file"), _layer(env_file=settings.env_file)
+    owners: list[tuple[Place, BuildStep | Service]] = [
+        *((("build", index), step) for index, step in enumerate(settings.build)),
+        *((("services", name), service) for name, service in settings.services.items()),
     ]
     for place, owner in owners:
         yield from _files_of(place, owner.env)
         if owner.env_file is not None:
-            yield f"{place}env_file", _layer(env_file=owner.env_file)
+            yield (*place, "env_file"), _layer(env_file=owner.env_file)
 
 
-def _files_of(place: str, env: Environment) -> Iterator[tuple[str, Layer]]:
+def _files_of(place: Place, env: Environment) -> Iterator[tuple[Place, Layer]]:
     for name, value in env.items():
         if isinstance(value, SecretFile):
-            yield f"{place}env.{name}", _layer({name: value})
+            yield (*place, "env", name), _layer({name: value})
 
 
 def _layer(table: Environment | None = None, env_file: str | None = None) -> Layer:

@@ -14,6 +14,7 @@ from bluegreen.config.conflicts import Claimant, conflicts
 from bluegreen.config.consistency import inconsistencies
 from bluegreen.config.document import Document, read_document
 from bluegreen.config.draft import draft
+from bluegreen.config.environment_files import file_findings
 from bluegreen.config.explain import findings
 from bluegreen.config.problems import Finding, InvalidConfiguration, Problem
 from bluegreen.config.settings import AppSettings, DaemonSettings, Section
@@ -71,12 +72,7 @@ def load_all(layout: Layout) -> Configuration:
     InvalidConfiguration with all problems of all files; nothing is loaded by halves.
     """
     problems: list[Problem] = []
-    daemon, daemon_text = DaemonSettings(), None
-    if os.path.lexists(layout.daemon_file):  # a link to nowhere is a problem, not a default
-        try:
-            daemon, daemon_text = _read_daemon(layout.daemon_file)
-        except InvalidConfiguration as error:
-            problems += error.problems
+    daemon, daemon_text = _read_installed_daemon(layout, problems)
     apps = _read_apps(_installed(layout, problems), problems)
     _find_conflicts(apps, layout)
     for app in apps:
@@ -96,15 +92,13 @@ def check_files(files: Sequence[Path], layout: Layout) -> list[Problem]:
     """What is wrong with ``files``, were they installed; without any, with what is installed.
 
     A file stands for the installed one of its app. The other installed files count in what apps
-    claim, but their own problems are not reported.
+    claim, but their own problems are not reported. Of an installed file, the files that variables
+    come from are looked at too: they keep no configuration from being used, but the next release.
     """
-    if not files:
-        try:
-            load_all(layout)
-        except InvalidConfiguration as error:
-            return list(error.problems)
-        return []
     problems: list[Problem] = []
+    if not files:
+        _read_installed_daemon(layout, problems)
+        files = _installed(layout, problems)
     app_files = []
     for file in dict.fromkeys(files):
         if not _is_daemon_file(file, layout):
@@ -117,11 +111,27 @@ def check_files(files: Sequence[Path], layout: Layout) -> list[Problem]:
     asked = _read_apps(app_files, problems)
     replaced = {app.claimant.draft.name for app in asked} | {file.stem for file in app_files}
     unasked: list[Problem] = []
-    others = [file for file in _installed(layout, unasked) if file.stem not in replaced]
+    found = _installed(layout, unasked)
+    installed = {file.absolute() for file in found}
+    others = [file for file in found if file.stem not in replaced]
     _find_conflicts([*_read_apps(others, unasked), *asked], layout)
     for app in asked:
+        if app.settings is not None and app.document.file.absolute() in installed:
+            app.document.wrong.extend(file_findings(app.settings))
         problems += app.document.problems()
     return problems
+
+
+def _read_installed_daemon(
+    layout: Layout, problems: list[Problem]
+) -> tuple[DaemonSettings, str | None]:
+    """The settings and the text; the defaults where there is no file, or one with problems."""
+    if os.path.lexists(layout.daemon_file):  # a link to nowhere is a problem, not a default
+        try:
+            return _read_daemon(layout.daemon_file)
+        except InvalidConfiguration as error:
+            problems += error.problems
+    return DaemonSettings(), None
 
 
 def _is_daemon_file(file: Path, layout: Layout) -> bool:

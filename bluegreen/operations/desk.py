@@ -29,6 +29,7 @@ from bluegreen.operations.plans import phases_of
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switching import Switched, record_late, switch_now
+from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
 from bluegreen.store.operations import busy_error
 
@@ -44,6 +45,7 @@ class Desk:
         self.parts = parts
         self.apps: dict[str, AppRuntime] = {}
         self.warmth = Warmth()
+        self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
         self._runs: dict[str, Run] = {}
         self._late: dict[str, asyncio.Task[None]] = {}
         self._later: set[asyncio.Task[None]] = set()
@@ -129,6 +131,8 @@ class Desk:
         """End the operation in progress; returns it once all it did is undone."""
         run = self.running(self.app(app).name)
         if run is None or run.task is None:
+            if left := [one for one in self.unsettled.values() if one.operation.app == app]:
+                raise left[0].refusal()
             raise RefusedError(
                 f"no operation is running on {app}", remedy=f"see it: bluegreen status {app}"
             )
@@ -341,8 +345,9 @@ class Desk:
         if status.state is not UnitState.BACKOFF:
             return
         message = f"{status.key.service} of {status.key.slot} ended: {status.last_exit}"
-        log.warning("%s: %s", status.key.app, message)
         run = self.running(status.key.app)
+        named = run.named if run else {"app": status.key.app}
+        log.warning("%s: %s", status.key.app, message, extra=named)
         self.later(
             self.parts.note(
                 status.key.app, run.operation.id if run else None, "service",

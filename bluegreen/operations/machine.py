@@ -53,7 +53,7 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     except BluegreenError as caught:
         error = caught
     except Exception as caught:
-        log.exception("operation %d of %s failed", run.operation.id, run.app.name)
+        log.exception("operation %d of %s failed", run.operation.id, run.app.name, extra=run.named)
         error = unexpected(caught)
     finally:
         run.in_phases, run.ending = False, True
@@ -128,7 +128,9 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
                 went_back = await phase.undo(run)
             ended = PhaseState.UNDONE if went_back else PhaseState.FAILED
         except Exception as error:
-            log.exception("undoing %s of operation %d", phase.name, run.operation.id)
+            log.exception(
+                "undoing %s of operation %d", phase.name, run.operation.id, extra=run.named
+            )
             await run.note("warning", message=f"undoing the {phase.name} phase failed: {error}")
             went_back, ended = phase.name is not PhaseName.SWITCH, PhaseState.FAILED
         await _record_if_possible(run, phase.name, ended)
@@ -146,7 +148,10 @@ async def _record_if_possible(run: Run, phase: PhaseName, state: PhaseState) -> 
     try:
         await _catch_up(run)
     except StoreError as error:
-        log.warning("operation %d: %s %s: %s", run.operation.id, phase, state, error.message)
+        log.warning(
+            "operation %d: %s %s: %s", run.operation.id, phase, state, error.message,
+            extra=run.named,
+        )  # fmt: skip
 
 
 async def _catch_up(run: Run) -> None:
@@ -156,7 +161,7 @@ async def _catch_up(run: Run) -> None:
         try:
             await run.app.parts.store.record_phase(run.operation.id, phase, state)
         except IllegalTransitionError:
-            log.exception("operation %d: %s %s", run.operation.id, phase, state)
+            log.exception("operation %d: %s %s", run.operation.id, phase, state, extra=run.named)
         del run.unrecorded[0]
 
 
@@ -256,7 +261,10 @@ async def _finish(
             raise
         except StoreError as failed:
             run.waiting_for = failed.message
-            log.warning("operation %d is not recorded yet: %s", run.operation.id, failed.message)
+            log.warning(
+                "operation %d is not recorded yet: %s", run.operation.id, failed.message,
+                extra=run.named,
+            )  # fmt: skip
             await asyncio.sleep(FULL_DISK_RETRY)
         else:
             run.waiting_for = None

@@ -35,6 +35,7 @@ from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.switching import slots_after
+from bluegreen.operations.unsettled import Unsettled
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ async def _unit_or_notice(app: AppRuntime, slot: Slot, service: str) -> ServiceU
     except (BluegreenError, KeyError) as error:
         why = str(error) if isinstance(error, BluegreenError) else "the app file no longer names it"
         message = f"{service} of {slot} runs on, and could not be started again: {why}"
-        log.error("%s: %s", app.name, message)
+        log.error("%s: %s", app.name, message, extra={"app": app.name})
         await app.parts.note(app.name, None, "warning", message=message)
         return ServiceUnit(
             key=UnitKey(app=app.name, slot=slot, service=service),
@@ -90,7 +91,10 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)
         elif operation.app not in desk.apps:
-            log.warning("operation %d is of %s, which is gone", operation.id, operation.app)
+            log.warning(
+                "operation %d is of %s, which is gone", operation.id, operation.app,
+                extra=_named(operation),
+            )  # fmt: skip
     for app in apps:
         if desk.running(app.name) is None:
             await desk.warmth.keep(app)
@@ -101,6 +105,7 @@ async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> 
     try:
         await _recover_one(desk, app, operation)
     except Exception as error:
+        desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
         await _say(app, operation, error)
         name = f"recover operation {operation.id} of {app.name}"
         desk.later(_recover_later(desk, app, operation, str(error)), name=name)
@@ -113,21 +118,27 @@ async def _recover_later(desk: Desk, app: AppRuntime, operation: Operation, said
         try:
             await _recover_one(desk, app, operation)
         except Exception as error:
+            desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
             if str(error) != said:
                 said = str(error)
                 await _say(app, operation, error)
         else:
-            return
+            break
+    desk.unsettled.pop(operation.id, None)
 
 
 async def _say(app: AppRuntime, operation: Operation, error: Exception) -> None:
     expected = isinstance(error, BluegreenError)
     log.error(
         "operation %d of %s is not settled yet: %s", operation.id, app.name, error,
-        exc_info=None if expected else error,
+        exc_info=None if expected else error, extra=_named(operation),
     )  # fmt: skip
     message = f"operation {operation.id} is not settled yet: {error}"
     await app.parts.note(app.name, operation.id, "warning", message=message)
+
+
+def _named(operation: Operation) -> dict[str, object]:
+    return {"app": operation.app, "operation": operation.id}
 
 
 async def _recover_one(desk: Desk, app: AppRuntime, operation: Operation) -> None:
@@ -170,7 +181,10 @@ async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> N
 async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) -> None:
     records = await desk.parts.store.phases(operation.id)
     run = _run_from(app, operation, records)
-    log.info("operation %d of %s was in %s", operation.id, app.name, _last_phase(records))
+    log.info(
+        "operation %d of %s was in %s", operation.id, app.name, _last_phase(records),
+        extra=run.named,
+    )  # fmt: skip
     await run.note("warning", message=f"the daemon ended in {_last_phase(records)}")
     if operation.kind is OperationKind.STOP:
         desk.carry_on(run, undo=_failed(run))  # each step may be repeated
@@ -251,7 +265,7 @@ async def _prove(app: AppRuntime, slot: Slot) -> None:
         await gate_again(app, slot, logs, lambda _: None)
     except BluegreenError as error:
         message = f"{slot} serves and is not well: {error.message}"
-        log.error("%s: %s", app.name, message)
+        log.error("%s: %s", app.name, message, extra={"app": app.name})
         await app.parts.note(app.name, None, "warning", message=message)
 
 
@@ -263,9 +277,14 @@ async def _start_services(app: AppRuntime, slot: Slot) -> None:
         try:
             await app.save_slot(replace(record, state=SlotState.STARTING, gated_by=None))
         except StoreError as error:
-            log.warning("%s: %s is not recorded as starting: %s", app.name, slot, error.message)
+            log.warning(
+                "%s: %s is not recorded as starting: %s", app.name, slot, error.message,
+                extra={"app": app.name},
+            )  # fmt: skip
     try:
         await app.start_services(slot)
     except BluegreenError as error:
-        log.error("%s: %s does not start: %s", app.name, slot, error.message)
+        log.error(
+            "%s: %s does not start: %s", app.name, slot, error.message, extra={"app": app.name}
+        )
         await app.parts.note(app.name, None, "warning", message=error.message)

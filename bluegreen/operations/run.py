@@ -59,6 +59,11 @@ class Run:
     def logs(self) -> Path:
         return self.app.layout.operation_logs(self.operation.id)
 
+    @property
+    def named(self) -> dict[str, object]:
+        """What a log call about it says by ``extra=``: fields in the journal."""
+        return {"app": self.app.name, "operation": self.operation.id}
+
     async def note(self, kind: str, **data: object) -> None:
         await self.app.parts.note(self.app.name, self.operation.id, kind, **data)
 

@@ -58,7 +58,8 @@ class Parts:
         try:
             await self.store.add_event(app=app, operation=operation, kind=kind, data=data)
         except StoreError as error:
-            log.warning("event of %s not recorded: %s", app, error.message)
+            named = {"app": app, "operation": operation}
+            log.warning("event of %s not recorded: %s", app, error.message, extra=named)
 
 
 @dataclass

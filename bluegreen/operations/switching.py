@@ -140,6 +140,9 @@ async def record_late(app: AppRuntime) -> None:
             if isinstance(failed, DuplicateKeyError):
                 # An attempt that was given up has come through after all, and ended as cancelled.
                 attempt.key = None
-            log.warning("a switch of %s is not recorded yet: %s", app.name, failed.message)
+            log.warning(
+                "a switch of %s is not recorded yet: %s", app.name, failed.message,
+                extra={"app": app.name},
+            )  # fmt: skip
         else:
             del app.unrecorded[0]

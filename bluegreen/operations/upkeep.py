@@ -54,7 +54,7 @@ class Upkeep:
                 return
             await self._traffic.agree(app.settings)
         message = f"its traffic markers were meddled with; {app.active or 'no slot'} serves"
-        log.warning("%s: %s", app.name, message)
+        log.warning("%s: %s", app.name, message, extra={"app": app.name})
         await self._note(app.name, message)
 
     async def _note(self, app: str, message: str) -> None:

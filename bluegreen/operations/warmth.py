@@ -68,7 +68,10 @@ class Warmth:
             await self._make_hot(app, starting)
         except StoreError as error:
             # The slot is what it is; only the record of it is missing.
-            log.warning("%s: %s is not recorded: %s", app.name, slot, error.message)
+            log.warning(
+                "%s: %s is not recorded: %s", app.name, slot, error.message,
+                extra={"app": app.name},
+            )  # fmt: skip
         except BluegreenError as error:
             await self._give_up(app, starting, error)
         finally:
@@ -90,7 +93,9 @@ class Warmth:
             if app.active is slot or app.slots[slot] != starting:
                 return
             await app.save_slot(cold(starting))
-        log.warning("%s: %s is not kept hot: %s", app.name, slot, error.message)
+        log.warning(
+            "%s: %s is not kept hot: %s", app.name, slot, error.message, extra={"app": app.name}
+        )
         await app.parts.note(
             app.name, None, "warning", message=f"{slot} is not kept hot: {error.message}"
         )

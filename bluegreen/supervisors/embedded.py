@@ -191,7 +191,10 @@ class EmbeddedSupervisor:
             except OSError as error:
                 if path not in self._unrotated:
                     self._unrotated.add(path)
-                    logger.warning("the log %s cannot be rotated: %s", path, error.strerror)
+                    logger.warning(
+                        "the log %s cannot be rotated: %s", path, error.strerror,
+                        extra={"app": unit.key.app},
+                    )  # fmt: skip
 
 
 def _seek_back(files: Sequence[tails.Tail[UnitKey]], lines: int) -> None:

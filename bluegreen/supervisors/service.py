@@ -194,7 +194,8 @@ class Service:
             await asyncio.sleep(delay)
             self._running = await launch(self.unit, self._records, self._table)
         except SupervisorError as error:
-            logger.warning("%s is not restarted yet: %s", self.unit.key, error.message)
+            named = {"app": self.unit.key.app}
+            logger.warning("%s is not restarted yet: %s", self.unit.key, error.message, extra=named)
             self._last_exit = error.message
             self._become(UnitState.BACKOFF)
             return False

@@ -170,7 +170,7 @@ class TrafficControl:
             await self._restore(settings, before)
             raise
         for warning in warnings:
-            log.warning("%s: %s", settings.name, warning)
+            log.warning("%s: %s", settings.name, warning, extra={"app": settings.name})
         return warnings
 
     async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
@@ -289,4 +289,5 @@ class TrafficControl:
         try:
             await asyncio.to_thread(self._planner.restore_marker, settings, traffic)
         except OSError as error:
-            log.error("the marker of %s was not put back: %s", settings.name, error)
+            named = {"app": settings.name}
+            log.error("the marker of %s was not put back: %s", settings.name, error, extra=named)

@@ -68,11 +68,15 @@ class Planner:
             return Traffic(active=present[0], closed=closed)
         last = self._last_switched_to(app)
         if present:
-            log.warning("%s has two traffic markers; taking %s", app, last or present[0])
-            return Traffic(active=last or present[0], closed=closed)
+            found = last or present[0]
+            log.warning("%s has two traffic markers; taking %s", app, found, extra={"app": app})
+            return Traffic(active=found, closed=closed)
         # Closed and without a marker: the first switch of all, if any began, did not come to be.
         if last is not None and not closed:
-            log.warning("%s has lost its traffic marker; the last one was %s", app, last)
+            log.warning(
+                "%s has lost its traffic marker; the last one was %s", app, last,
+                extra={"app": app},
+            )  # fmt: skip
             return Traffic(active=last, closed=False)
         return Traffic(active=None, closed=True)
 
@@ -200,7 +204,8 @@ class Planner:
             try:
                 write(path, self._remembered(settings, traffic.active))
             except OSError as error:
-                log.warning("%s could not be rewritten: %s", path, error)
+                named = {"app": settings.name}
+                log.warning("%s could not be rewritten: %s", path, error, extra=named)
 
     def repair_markers(self, app: str, traffic: Traffic) -> None:
         """Make the markers say ``traffic`` where they say nothing, or two things."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from bluegreen.config.load import InvalidConfiguration, Problem, check_files, load_all
 from bluegreen.layout import Layout
 from tests.config.samples import SHOP, install, small_app, write
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -170,8 +173,47 @@ class TestCheckFiles:
     def test_without_files_it_checks_what_is_installed(self, layout: Layout) -> None:
         install(layout, SHOP.replace("user ", "usr "))
         assert [problem.key for problem in check_files([], layout)] == ["app.usr"]
-        install(layout, SHOP)
+        install(layout, small_app("shop", 9001, 9101))
         assert check_files([], layout) == []
+        layout.daemon_file.write_text("[limits]\nbuilds = 0\n")
+        assert [problem.key for problem in check_files([], layout)] == ["limits.builds"]
+
+    def test_the_files_that_variables_come_from_are_looked_at_where_an_app_is_installed(
+        self, layout: Layout, tmp_path: Path
+    ) -> None:
+        text = SHOP.replace("/etc/", f"{tmp_path}/etc/")
+        file = install(layout, text)
+        keys = ["env.TOKEN", "env.env_file", "services.web.env_file"]
+        assert check_files([write(tmp_path, text)], layout) == []
+        for files in ([], [file]):
+            found = check_files(files, layout)
+            assert sorted(problem.key for problem in found) == keys
+            assert all(problem.line for problem in found)
+            assert "No such file" in found[0].wrong
+        assert list(load_all(layout).apps) == ["shop"]  # what runs needs none of them
+        for name in ("bluegreen/secrets/jwt", "shop.env", "web.env"):
+            (tmp_path / "etc" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "etc" / name).write_text("A=b\n")
+        assert check_files([], layout) == []
+        (tmp_path / "etc/web.env").write_text("hunter2\n")
+        [problem] = check_files([], layout)
+        assert problem.key == "services.web.env_file"
+        assert problem.wrong.endswith("web.env:1: not a line of an env file")
+
+    def test_files_that_whoever_checks_may_not_look_at_are_no_problem(self, layout: Layout) -> None:
+        private = layout.root / "private"
+        private.mkdir()
+        install(layout, SHOP.replace("/etc/", f"{private}/"))
+        layout.root.chmod(0o755)
+        assert len(check_files([], layout)) == 3
+        private.chmod(0)
+        user = os.geteuid()
+        try:
+            os.seteuid(user or NOBODY)  # root may look at everything
+            assert check_files([], layout) == []
+        finally:
+            os.seteuid(user)
+            private.chmod(0o700)
 
     def test_a_file_is_checked_against_the_other_installed_apps(
         self, layout: Layout, tmp_path: Path

@@ -240,6 +240,32 @@ async def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone(run
     assert ("start", "failed") in await states(run)
 
 
+async def test_what_is_logged_of_an_operation_names_it_for_the_journal(
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def defect() -> None:
+        raise KeyError("what")
+
+    async def refuse(**_: Any) -> None:
+        raise StoreFullError("full", remedy="free some space")
+
+    monkeypatch.setattr(run.app.parts.store, "add_event", refuse)
+    phases = [
+        Told(PhaseName.START, [], undo_as=raise_broken),
+        Told(PhaseName.GATE, [], act_as=defect),
+    ]
+    await perform(run, phases)
+    records = [record for record in caplog.records if record.name.startswith("bluegreen.")]
+    assert [record.getMessage() for record in records] == [
+        "operation 1 of a failed",
+        "undoing start of operation 1",
+        "event of a not recorded: full",
+    ]
+    assert [(vars(record)["app"], vars(record)["operation"]) for record in records] == [
+        ("a", 1), ("a", 1), ("a", 1),
+    ]  # fmt: skip
+
+
 async def test_on_a_full_disk_nothing_is_begun_and_the_outcome_is_recorded_later(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,26 @@ def newest_state(stack: Stack) -> str:
     return str(state)
 
 
+async def test_a_cancel_of_what_cannot_be_settled_says_what_holds_the_app_and_why(
+    deployed: Stack,
+) -> None:
+    point = Point(step="rename */traffic/*", moved=True, ends="succeeded")
+    await kill_at(deployed, point, f"{APP}/deployments", {"version": "v2"})
+    with closing(sqlite3.connect(deployed.layout.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the outcome cannot be recorded
+        await deployed.serve()
+        answer = await deployed.cli("cancel", "monitor")
+        assert answer.status == 1
+        assert "monitor is held by operation 2 (deploy)" in answer.err
+        assert "held by another process" in answer.err
+        assert f"Next: `fuser {deployed.layout.database}` names it" in answer.err
+        assert "no operation is running" not in answer.err
+        other.execute("ROLLBACK")
+    await agreement(deployed)
+    assert (await history_of(deployed))[0]["state"] == "succeeded"
+    assert "no operation is running" in (await deployed.cli("cancel", "monitor")).err
+
+
 @pytest.mark.parametrize("jump", [-DAY, DAY], ids=["back", "ahead"])
 async def test_a_watch_ends_in_time_though_the_clock_has_jumped_a_day(
     empty: Stack, jump: float

@@ -1,7 +1,8 @@
-"""Scenarios of what a refusal quotes, on a systemd host; run by ``systemd_scenarios``."""
+"""Scenarios of errors and what they quote, on a systemd host; run by ``systemd_scenarios``."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from bluegreen.config.secrets import of_secret_file
@@ -17,4 +18,17 @@ async def what_is_quoted_of_the_journal_has_no_secrets(shop: Workshop) -> None:
     assert "hunter2" not in "".join(error.lines())
 
 
-SCENARIOS = (what_is_quoted_of_the_journal_has_no_secrets,)
+async def what_a_stop_spares_is_an_error(shop: Workshop) -> None:
+    unit = await shop.write(
+        "sleep 1000 & echo $! >child; exec sleep 1000\n", more="KillMode=process"
+    )
+    supervisor = await shop.supervisor()
+    await supervisor.start(unit)
+    child = int(await shop.line(shop.work / "child"))
+    error = await refusal(supervisor.stop(unit.key))
+    assert f"processes {child} of" in error.message, error.message
+    assert "KillMode" in error.remedy
+    os.kill(child, 9)
+
+
+SCENARIOS = (what_is_quoted_of_the_journal_has_no_secrets, what_a_stop_spares_is_an_error)

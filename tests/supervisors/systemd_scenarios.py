@@ -100,12 +100,14 @@ async def what_runs_is_adopted_and_the_rest_is_ended(shop: Workshop) -> None:
 
 async def a_crash_loop_is_counted_until_the_start_limit(shop: Workshop) -> None:
     unit = await shop.write(
-        "sleep 0.2; exit 3\n",
+        # Not at once: under load, systemd may then call the start itself a failure.
+        "until [ -e go ]; do sleep 0.02; done; exit 3\n",
         unit="StartLimitIntervalSec=60s\nStartLimitBurst=3",
         more="RestartSec=300ms",
     )
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
+    (shop.work / "go").touch()
     await reaches(supervisor, unit, UnitState.BACKOFF)
     assert supervisor.status(unit.key).last_exit == "exit status 3"
     await eventually(
@@ -176,19 +178,6 @@ async def what_forks_away_belongs_to_it(shop: Workshop) -> None:
     assert await supervisor.processes(unit.key) >= {child, main}
     assert await supervisor.stop(unit.key)
     assert not is_alive(child)
-
-
-async def what_a_stop_spares_is_an_error(shop: Workshop) -> None:
-    unit = await shop.write(
-        "sleep 1000 & echo $! >child; exec sleep 1000\n", more="KillMode=process"
-    )
-    supervisor = await shop.supervisor()
-    await supervisor.start(unit)
-    child = int(await shop.line(shop.work / "child"))
-    error = await refusal(supervisor.stop(unit.key))
-    assert f"processes {child} of" in error.message, error.message
-    assert "KillMode" in error.remedy
-    os.kill(child, 9)
 
 
 async def out_of_memory_is_said(shop: Workshop) -> None:
@@ -375,7 +364,6 @@ SCENARIOS = {
         a_crash_is_counted_and_it_comes_back,
         one_that_ignores_sigterm_is_killed,
         what_forks_away_belongs_to_it,
-        what_a_stop_spares_is_an_error,
         a_stop_by_an_administrator_is_noticed,
         a_unit_that_cannot_be_started_says_why,
         one_that_notifies_is_up_when_it_says_so,

@@ -202,7 +202,7 @@ async def test_a_steady_service_starts_over_with_the_first_delay(
 
 
 async def test_a_restart_that_fails_is_tried_again(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(service_module, "FIRST_DELAY", 0.01)
     supervisor = await workshop.supervisor()
@@ -222,6 +222,7 @@ async def test_a_restart_that_fails_is_tried_again(
     assert supervisor.status(unit.key).state is UnitState.BACKOFF
     away.rename(place)
     await reaches(supervisor, unit, UnitState.RUNNING)
+    assert {vars(record)["app"] for record in caplog.records} == {"shop"}
 
 
 async def test_what_cannot_be_started_says_why(workshop: Workshop) -> None:

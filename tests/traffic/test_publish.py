@@ -281,13 +281,15 @@ async def test_an_interrupted_switch_by_reload_is_brought_to_agree(
 
 
 async def test_of_two_markers_the_one_last_switched_to_stays(
-    world: World, slots: dict[str, Backend]
+    world: World, slots: dict[str, Backend], caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = world.settings()
     await world.control.open([settings])
     await world.control.switch(settings, Slot.GREEN)
     (world.layout.app("shop").traffic / "blue").touch()
     assert world.control.read("shop").active is Slot.GREEN
+    assert "shop has two traffic markers; taking green" in caplog.messages
+    assert {vars(record)["app"] for record in caplog.records} == {"shop"}
     await world.control.agree(settings)
     assert world.markers == {"green"}
     assert (await ask(world.site)).body == "green 0"
