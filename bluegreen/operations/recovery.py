@@ -200,8 +200,6 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
             # nginx serves from there already; all that is missing is the record.
             data = {"from": run.origin, "to": run.target, "observed": True}
             await run.record(PhaseName.SWITCH, PhaseState.DONE, data, slot=switched_to(run))
-        if run.origin is None and desk.parts.traffic.read(app.name).closed:
-            await app.set_closed(False)  # the first release opens the site
         if run.recorded[PhaseName.SWITCH] is PhaseState.DONE and not _failed(run):
             if run.origin is not None:
                 await _start_services(app, run.origin)  # the way back, while it is watched

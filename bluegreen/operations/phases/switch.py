@@ -48,12 +48,9 @@ class Switch:
             warnings = await app.move_traffic(run.target)
             run.switched = True
             if app.parts.traffic.read(app.name).closed:
-                if run.origin is None:
-                    await app.set_closed(False)
-                else:
-                    message = f"{app.name} was stopped and stays so: bluegreen start {app.name}"
-                    warnings = (*warnings, message)
-                    await run.note("warning", message=message)
+                message = f"{app.name} was stopped and stays so: bluegreen start {app.name}"
+                warnings = (*warnings, message)
+                await run.note("warning", message=message)
             data = {"from": run.origin, "to": run.target, "warnings": list(warnings)}
             await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
         return data
