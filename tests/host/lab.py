@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -16,11 +17,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluegreen.supervisors import cgroups
 from tests.waiting import eventually
 
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
+_IN_GROUP = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 UP = ("running", "degraded")  # what ``systemctl is-system-running`` says of a host that is up
 # Services of this machine that a test's host has no use for.
 UNWANTED = ("postgresql.service", "nginx.service", "caddy.service", "haproxy.service")
@@ -87,6 +90,7 @@ class Host:
         log = (self._directory / "console.log").open("ab")
         with log:
             self._nspawn = await asyncio.create_subprocess_exec(
+                "/bin/sh", "-c", _IN_GROUP, str(self._make_group()),
                 "systemd-nspawn", "-D", str(self.root), "--register=no", "--keep-unit", "-b",
                 "--private-network", "--console=pipe", "--quiet", "systemd.unit=multi-user.target",
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -98,6 +102,31 @@ class Host:
             said = (self._directory / "console.log").read_text(errors="replace")
             await self.crash()
             raise AssertionError(f"the host did not boot:\n{said[-4000:]}") from error
+
+    def _make_group(self) -> Path:
+        """The control group of the host: those of two hosts in one would be each other's."""
+        with contextlib.suppress(FileExistsError):
+            self._group.mkdir()
+        return self._group
+
+    @property
+    def _group(self) -> Path:
+        (ours,) = [
+            line.removeprefix("0::/")
+            for line in Path("/proc/self/cgroup").read_text().splitlines()
+            if line.startswith("0::/")
+        ]
+        return cgroups.hierarchy() / ours / self._directory.name
+
+    def _remove_group(self) -> bool:
+        """Whether it is gone: it is busy as long as the kernel is with its processes."""
+        for directory, _, _ in os.walk(self._group, topdown=False):
+            try:
+                os.rmdir(directory)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+        return not self._group.exists()
 
     async def shut_down(self) -> None:
         """Switch it off in order, as ``poweroff`` does."""
@@ -194,6 +223,7 @@ class Host:
                 self._nspawn.kill()
                 await self._nspawn.wait()
             self._nspawn = self._leader = None
+        await eventually(self._remove_group, "its control group is gone")
 
 
 @contextlib.asynccontextmanager

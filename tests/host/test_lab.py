@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.host import lab
 from tests.host.lab import Host
 
 
@@ -24,6 +25,16 @@ async def test_what_is_done_there_is_not_done_here(host: Host) -> None:
     said = await host.run("ip", "-brief", "address")
     assert "lo" in said.output
     assert "eth0" not in said.output
+
+
+async def test_two_hosts_share_no_control_group(host: Host) -> None:
+    async with lab.host() as other:
+        for each in (host, other):
+            await each.run("systemd-run", "--unit=same", "sleep", "60")
+        for each in (host, other):
+            said = await each.run("cat", "/sys/fs/cgroup/system.slice/same.service/cgroup.procs")
+            main = await each.run("systemctl", "show", "--value", "-p", "MainPID", "same.service")
+            assert said.output == main.output
 
 
 async def test_its_disk_outlives_a_reboot_and_a_crash_but_its_run_directory_does_not(
