@@ -15,9 +15,10 @@ from bluegreen.operations.runtime import AppRuntime
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
     """One app; with ``checkups`` also how healthy its running slots are."""
-    slots = {slot: await _slot(app, slot, checkups) for slot in Slot}
-    lock = await desk.parts.store.lock(app.name)
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
+    serving = None if traffic.closed else traffic.active
+    slots = {slot: await _slot(app, slot, checkups, serves=slot is serving) for slot in Slot}
+    lock = await desk.parts.store.lock(app.name)
     return {
         "app": app.name,
         "active": traffic.active,
@@ -36,7 +37,9 @@ async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> 
     }
 
 
-async def _slot(app: AppRuntime, slot: Slot, checkups: Checkups | None) -> dict[str, Any]:
+async def _slot(
+    app: AppRuntime, slot: Slot, checkups: Checkups | None, *, serves: bool
+) -> dict[str, Any]:
     record = app.slots[slot]
     services = {}
     for name in app.settings.services:
@@ -57,7 +60,8 @@ async def _slot(app: AppRuntime, slot: Slot, checkups: Checkups | None) -> dict[
         "hot_until": record.hot_until,
         "ready": app.is_ready(slot),
         "services": services,
-        "health": await checkups.health(app, slot) if checkups and running else None,
+        # What serves is ill where nothing of it runs.
+        "health": await checkups.health(app, slot) if checkups and (running or serves) else None,
     }
 
 
