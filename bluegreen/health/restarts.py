@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from bluegreen.health.target import Target
 from bluegreen.model import UnitState
 
+_ENDED_WELL = "exit status 0"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fall:
@@ -30,6 +32,8 @@ class Restarts:
         for service, before in self._before.items():
             status = self._target.view.status(service)
             why = f": {status.last_exit}" if status.last_exit else ""
+            if status.last_exit == _ENDED_WELL:
+                why += " (a service stays in the foreground: it neither ends nor daemonises)"
             if status.restarts > before:
                 return Fall(service=service, what=f"service {service} restarted{why}")
             if status.state is UnitState.BACKOFF:
