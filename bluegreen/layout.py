@@ -78,6 +78,11 @@ class AppLayout:
         """Holds what each running job is to do, for the unit that does it."""
         return self.run / "jobs"
 
+    @property
+    def nginx_sockets(self) -> Path:
+        """Where nginx listens for it. What an app's user put in the way would keep nginx down."""
+        return self.run.parents[1] / "nginx" / self.run.name if self.has_own_user else self.run
+
     def operation_logs(self, operation: int) -> Path:
         """Holds ``PHASE-STEP.log`` files: the output of an operation's build steps."""
         return self.logs / "operations" / str(operation)

@@ -75,13 +75,15 @@ def run_directories(layout: Layout, accounts: dict[str, Account]) -> list[Direct
     found = [
         Directory(path=layout.run, mode=0o755),
         Directory(path=layout.run / "apps", mode=0o755),
+        Directory(path=layout.run / "nginx", mode=0o755),
     ]
     for name, account in accounts.items():
         app = layout.app(name)
         found += [
-            # The app's sockets are here, and nginx reaches them.
+            # The app's own sockets are here, and nginx reaches them.
             Directory(path=app.run, mode=0o3771, group=account.group),
             Directory(path=app.jobs, mode=0o2750, group=account.group),
+            Directory(path=app.nginx_sockets, mode=0o755),
         ]
     return found
 

@@ -110,15 +110,15 @@ def _replaced(replaces: str | None) -> str | None:
 
 
 def _services(settings: AppSettings, layout: Layout) -> dict[str, ServiceView]:
-    run = layout.app(settings.name).run
+    app = layout.app(settings.name)
     views = {}
     for name, service in settings.services.items():
-        addresses = {slot.value: service.address(slot, run) for slot in Slot}
+        addresses = {slot.value: service.address(slot, app.run) for slot in Slot}
         views[name] = ServiceView(
             name=name,
             addresses={slot: _nginx_address(at) for slot, at in addresses.items() if at},
             keepalive=service.keepalive,
-            hop_socket=run / f"{name}.nginx.sock",
+            hop_socket=app.nginx_sockets / f"{name}.nginx.sock",
             replaces=_replaced(service.replaces),
         )
     return {name: view for name, view in views.items() if view.addresses}
@@ -191,6 +191,6 @@ def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Pat
         slot_file=slot_file,
         closed_marker=directories.traffic / "closed",
         slot_markers=tuple(directories.traffic / slot.value for slot in Slot),
-        closed_socket=socket_path(directories.run / "closed.nginx.sock"),
+        closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )
