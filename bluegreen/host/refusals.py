@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from bluegreen.config.document import Document, read_document
 from bluegreen.config.placeholders import unknown_placeholders
@@ -11,6 +12,7 @@ from bluegreen.config.problems import Finding, Problem
 from bluegreen.config.settings import AppSettings, Environment, SecretFile
 from bluegreen.errors import ConfigError
 from bluegreen.host.accounts import Account, find
+from bluegreen.host.ownership import changeable_by_others
 from bluegreen.host.places import DAEMON_USER
 from bluegreen.host.quoting import is_path, is_writable
 from bluegreen.layout import Layout
@@ -30,6 +32,7 @@ def problems(apps: Mapping[str, AppSettings], layout: Layout) -> list[Problem]:
         document.wrong.extend(_unit_names(settings, claims))
         document.wrong.extend(_texts(settings))
         document.wrong.extend(_paths(settings))
+        document.wrong.extend(_others_files(settings))
         document.wrong.extend(_switch(settings))
         found += document.problems()
     return found
@@ -163,6 +166,17 @@ def _paths(settings: AppSettings) -> Iterator[Finding]:
                 place=place,
                 wrong="a unit cannot name a path with spaces, quotes or backslashes",
                 right="Give the file a plainer name",
+            )
+
+
+def _others_files(settings: AppSettings) -> Iterator[Finding]:
+    """systemd reads these as root: whoever can put a link there would have it read any file."""
+    for place, file in _files(settings):
+        if (changeable := changeable_by_others(Path(file))) is not None:
+            yield Finding(
+                place=place,
+                wrong=f"systemd reads it as root, and {changeable} is not only root's to change",
+                right="Keep it where only root writes, such as /etc/bluegreen/secrets",
             )
 
 
