@@ -250,7 +250,7 @@ async def test_a_unit_stopped_by_an_administrator_while_it_serves_stays_so_and_i
     await eventually(is_known, "the daemon has heard of it")
     said = (await production.bluegreen("status", APP)).output
     assert "NOT HEALTHY" in said
-    assert "api stopped: stopped from outside" in said
+    assert "api stopped (stopped from outside" in said
     # The way back is as it was, and so is the way to a release that is stopped.
     await production.bluegreen("switch", "back")
     assert await production.served() == "v1"
