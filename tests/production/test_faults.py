@@ -149,18 +149,22 @@ async def test_one_that_runs_out_of_memory_is_refused_with_that_reason(
     said = await production.host.run("cat", "/sys/fs/cgroup/cgroup.controllers")
     if "memory" not in said.output.split():
         pytest.skip("this machine gives its hosts no memory controller")
-    text = production.path(f"/etc/bluegreen/apps/{APP}.toml")
-    before = text.read_text()
-    text.write_text(
-        before.replace("[services.api]\n", '[services.api]\nlimits = { memory = "64MiB" }\n')
-    )
-    await production.bluegreen("apply")
-    await production.bluegreen("reload")
-    said_in_vain = await refused(production, "eats-memory")
-    assert "out of memory (OOM kill)" in said_in_vain
-    text.write_text(before)
-    await production.bluegreen("apply")
-    await production.bluegreen("reload")
+    file = production.path(f"/etc/bluegreen/apps/{APP}.toml")
+    text = file.read_text()
+    limited = '[services.api]\nlimits = { memory = "64MiB" }\n'
+    file.write_text(text.replace("[services.api]\n", limited))
+    name = unit(await slot(production, "idle"))
+    drop_in = production.path(f"/etc/systemd/system/{name}.d/no-swap.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nMemorySwapMax=0\n")
+    try:
+        await production.bluegreen("apply")
+        assert "out of memory (OOM kill)" in await refused(production, "eats-memory")
+    finally:
+        file.write_text(text)
+        drop_in.unlink()
+        drop_in.parent.rmdir()
+        await production.bluegreen("apply")
 
 
 async def test_one_that_daemonises_is_refused_and_nothing_of_it_stays(
