@@ -13,7 +13,7 @@ from bluegreen.host.directories import run_directories, tmpfiles
 from bluegreen.host.places import HostFiles, HostLayout
 from bluegreen.host.polkit import rule
 from bluegreen.host.sites import render_sites
-from bluegreen.host.units import target_file, unit_files
+from bluegreen.host.units import nginx_drop_in, target_file, unit_files
 from bluegreen.supervisors.unit_names import PREFIX, TARGET
 from bluegreen.traffic.build import NginxBuild
 
@@ -41,6 +41,7 @@ def desired(
         places.polkit_rule: rule(),
         places.tmpfiles: tmpfiles(run_directories(layout, accounts)),
         places.units / TARGET: target_file(),
+        places.nginx_drop_in: nginx_drop_in(layout),
         # What `systemctl enable` would make.
         places.units / "multi-user.target.wants" / TARGET: Link(f"../{TARGET}"),
     }

@@ -47,6 +47,11 @@ class HostFiles:
         return self.root / "etc/polkit-1/rules.d/50-bluegreen.rules"
 
     @property
+    def nginx_drop_in(self) -> Path:
+        """Part of the host's nginx.service."""
+        return self.units / "nginx.service.d/bluegreen.conf"
+
+    @property
     def nginx_include(self) -> Path:
         """Part of the host's nginx: Debian's and nginx.org's include this directory."""
         return self.root / "etc/nginx/conf.d/bluegreen.conf"

@@ -36,6 +36,13 @@ def target_file() -> str:
     return render("bluegreen.target.j2")
 
 
+def nginx_drop_in(layout: Layout) -> str:
+    """The text of what lets the host's nginx start after one that was killed."""
+    return render(
+        "nginx-drop-in.j2", socket=path(layout.nginx_socket), sockets=path(layout.run / "nginx")
+    )
+
+
 def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitKey) -> str:
     service, app = settings.services[key.service], layout.app(key.app)
     # The link, not the tree that it leads to: a unit holds for whatever release is in the slot.

@@ -213,6 +213,17 @@ async def test_a_port_that_a_stranger_holds_is_found_before_anything_is_done(
     await production.deploy("v2")
 
 
+async def test_an_nginx_that_was_killed_can_be_started_again(production: Production) -> None:
+    await production.host.run("systemctl", "kill", "--signal=KILL", "nginx.service")
+
+    async def is_down() -> bool:
+        return await production.unit("nginx.service", "ActiveState") == "failed"
+
+    await eventually(is_down, "nginx has ended")
+    await production.host.run("systemctl", "start", "nginx.service")
+    assert await production.served() == "v1"
+
+
 async def test_one_that_listens_on_another_port_is_refused_with_both(
     production: Production,
 ) -> None:
