@@ -77,9 +77,9 @@ complete -o filenames -F _bluegreen bluegreen
 _ZSH = """\
 _bluegreen() {
     local line
-    local -a found
-    for line in "${(@f)$(emulate sh -c '__bluegreen_can_follow "$@"' sh \\
-        "$words[CURRENT]" "${(@)words[2,CURRENT-1]}")}"; do
+    local -a found typed
+    typed=("$words[CURRENT]" "${(@)words[2,CURRENT-1]}")
+    for line in "${(@f)$(emulate sh; __bluegreen_can_follow "${typed[@]}")}"; do
         case $line in
             @files) _files ;;
             @directories) _directories ;;

@@ -24,7 +24,7 @@ def _lines(program: Command, version: str, epilog: str) -> Iterator[str]:
     common = [o for o in program.options if all(o in c.options for c in program.commands)]
     yield f'.TH BLUEGREEN 1 "" "bluegreen {_escaped(version)}" "User Commands"'
     yield from (".SH NAME", f"bluegreen \\- {_escaped(_uncapped(program.help))}")
-    yield from (".SH SYNOPSIS", ".B bluegreen", r"[\fIoptions\fR] \fICOMMAND\fR [\fI…\fR]")
+    yield from (".SH SYNOPSIS", ".B bluegreen", r"[\fIoptions\fR] \fICOMMAND\fR [\fI...\fR]")
     yield from (
         ".SH DESCRIPTION",
         _escaped(
@@ -76,5 +76,5 @@ def _uncapped(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """What roff takes literally."""
-    text = text.replace("\\", "\\e").replace("-", "\\-")
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...")
     return f"\\&{text}" if text.startswith((".", "'")) else text
