@@ -65,7 +65,7 @@ class Activation:
         """This version's files, its user and its directories."""
         wanted = {} if self._packaged else dict(system_files.system_files(self._places))
         reload_file = self._places.notify_reload
-        newer = service.knows_notify_reload()
+        newer = service.knows_notify_reload(service.run("systemctl", "--version"))
         text = (systemd_templates() / "notify-reload.conf").read_text() if newer else None
         written = system_files.write({**wanted, reload_file: text})
         written += system_files.write_launchers(self._program)
@@ -135,7 +135,7 @@ class Activation:
         self._tell(f"{SERVICE} was restarted, and is ready")
 
     def _go_back(self, previous: str, error: SupervisorError) -> None:
-        self._say(f"{error.message}; going back to {previous}")
+        self._say(f"the new version does not come up; going back to {previous}")
         tree, broken = self._program.tree(previous), self._program.tree(self._name)
         self._program.name("current", previous)
         # What it has brought along itself; of a package, the files are the package manager's.

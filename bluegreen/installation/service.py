@@ -26,10 +26,10 @@ def is_booted() -> bool:
     return _BOOTED.is_dir()
 
 
-def knows_notify_reload() -> bool:
-    """Whether ``Type=notify-reload`` can be asked for."""
-    words = run("systemctl", "--version").split()
-    return words[1].isdigit() and int(words[1]) >= NOTIFY_RELOAD_SINCE
+def knows_notify_reload(said: str) -> bool:
+    """Whether ``Type=notify-reload`` can be asked for, by what ``systemctl --version`` said."""
+    version = said.split()[1]  # "systemd 252 (252.39-1~deb12u2)", then what it was built with
+    return version.isdigit() and int(version) >= NOTIFY_RELOAD_SINCE
 
 
 def run(*command: str, timeout: float = QUICK) -> str:

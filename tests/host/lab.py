@@ -49,7 +49,8 @@ class Host:
     """One host: off until :meth:`boot`. Its disk stays from boot to boot.
 
     It has the files of ``extra`` too, which are linked, and so not to be changed in place; and it
-    stands on the disk of another host, which is off, where ``over`` is what that has changed.
+    stands on the disk of another host where ``over`` is what that has changed, moved to a file
+    system of its own.
     """
 
     def __init__(
