@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from bluegreen.installation.service import knows_notify_reload
 from bluegreen.resources import systemd_templates
 
 EXPOSURE = 20  # tenths, of what `systemd-analyze security` allows to call a service safe
@@ -40,6 +41,15 @@ def test_the_hosts_units_are_without_an_error(root: Path) -> None:
     said = analyze("verify", "--man=no", *(str(path) for path in sorted(root.iterdir())))
 
     assert (said.returncode, said.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("said", "knows"),
+    [("systemd 252 (252.39-1~deb12u2)\n+PAM", False), ("systemd 253 (253.5-1)\n", True),
+     ("systemd 257 (257.8-1~deb13u2)\n+PAM", True)],
+)  # fmt: skip
+def test_a_reload_is_waited_for_where_systemd_can(said: str, knows: bool) -> None:
+    assert knows_notify_reload(said) is knows
 
 
 def test_the_unit_of_a_root_of_its_own_is_without_an_error(root: Path) -> None:

@@ -39,8 +39,10 @@ class RefusalError(BluegreenError):
 class Client:
     """Requests to the daemon of one root. Raises DaemonUnreachableError, RefusalError."""
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, *, answer_limit: float = ANSWER_LIMIT) -> None:
+        """``answer_limit`` is in seconds, for each part of an answer."""
         self._root = root
+        self._answer_limit = answer_limit
         self._path = os.path.join(root, "run/bluegreen/control.sock")
 
     def get(self, path: str) -> Any:
@@ -87,7 +89,7 @@ class Client:
         connection.settimeout(CONNECT_LIMIT)
         try:
             connection.connect(self._path)
-            connection.settimeout(ANSWER_LIMIT)
+            connection.settimeout(self._answer_limit)
             kind = "Content-Type: application/json\r\n" if content else ""
             head = (
                 f"{method} {path} HTTP/1.0\r\nHost: bluegreen\r\n{kind}{headers}"

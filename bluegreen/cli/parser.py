@@ -20,12 +20,17 @@ configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was swi
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command as typed. Raises UsageError where it makes no sense."""
-    options = _Commands().parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     options.json = getattr(options, "json", False)
     options.root = Path(
         getattr(options, "root", None) or os.environ.get("BLUEGREEN_ROOT") or "/"
     ).absolute()
     return options
+
+
+def parser() -> argparse.ArgumentParser:
+    """All that can be typed."""
+    return _Commands().parser
 
 
 class _Parser(argparse.ArgumentParser):

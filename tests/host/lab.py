@@ -51,15 +51,25 @@ class Said:
 class Host:
     """One host: off until :meth:`boot`. Its disk stays from boot to boot.
 
-    It has the files of ``extra`` too, which are linked, and so not to be changed in place.
+    It has the files of ``extra`` too, which are linked, and so not to be changed in place; and it
+    stands on the disk of another host where ``over`` is what that has changed, moved to a file
+    system of its own.
     """
 
-    def __init__(self, directory: Path, *, extra: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, extra: Path | None = None, over: Path | None = None
+    ) -> None:
         self._directory = directory
         self._extra = extra
+        self._over = over
         self.root = directory / "root"
         self._nspawn: asyncio.subprocess.Process | None = None
         self._leader: int | None = None
+
+    @property
+    def changed(self) -> Path:
+        """All that differs on its disk from what it was made over."""
+        return self._directory / "upper"
 
     @property
     def leader(self) -> int:
@@ -70,12 +80,13 @@ class Host:
 
     async def mount(self) -> None:
         """Make its disk: this machine's files, and a place for all that is changed."""
-        upper, work = self._directory / "upper", self._directory / "work"
-        for directory in (upper, work, self.root):
+        work = self._directory / "work"
+        for directory in (self.changed, work, self.root):
             directory.mkdir()
         if self._extra is not None:
-            await _must("cp", "--archive", "--link", "--", f"{self._extra}/.", str(upper))
-        layers = f"lowerdir=/,upperdir={upper},workdir={work}"
+            await _must("cp", "--archive", "--link", "--", f"{self._extra}/.", str(self.changed))
+        below = "/" if self._over is None else f"{self._over}:/"
+        layers = f"lowerdir={below},upperdir={self.changed},workdir={work}"
         await _must("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
         (self.root / "etc/machine-id").write_text("")
         wants = self.root / "etc/systemd/system/multi-user.target.wants"
@@ -227,11 +238,11 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def host(*, extra: Path | None = None) -> AsyncIterator[Host]:
-    """A host that has booted, with the files of ``extra``; off and gone afterwards."""
+async def host(*, extra: Path | None = None, over: Path | None = None) -> AsyncIterator[Host]:
+    """A host that has booted; off and gone afterwards. Arguments as :class:`Host` takes them."""
     # Not on tmpfs: an overlay needs a real file system below it.
     with tempfile.TemporaryDirectory(prefix="bg-host-", dir="/var/tmp") as name:
-        built = Host(Path(name), extra=extra)
+        built = Host(Path(name), extra=extra, over=over)
         await built.mount()
         try:
             await built.boot()

@@ -1,0 +1,171 @@
+"""Making a version that is in place the one that counts, and going back where it does not serve."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from bluegreen.errors import BluegreenError, RefusedError, SupervisorError
+from bluegreen.files import link_atomically, write_atomically
+from bluegreen.installation import service, store_copy, system_files
+from bluegreen.installation.places import SERVICE, SOCKET, Program, SystemPlaces
+from bluegreen.resources import systemd_templates
+
+Say = Callable[[str], None]
+
+
+class NotTakenUpError(BluegreenError):
+    """The new version did not serve, and the previous one does again."""
+
+    kind = "not-taken-up"
+    exit_status = 5
+
+
+class Activation:
+    """Each step may be repeated: a run that was killed is finished by the next one."""
+
+    def __init__(self, name: str, places: SystemPlaces, *, packaged: bool, say: Say) -> None:
+        """``packaged``: the files of the system are a package's, and in place already."""
+        self._name = name
+        self._places = places
+        self._packaged = packaged
+        self._say = say
+        self._program = Program()
+        self._done = False
+
+    def run(self) -> bool:
+        """Whether anything was done.
+
+        Raises RefusedError for what is in the way, SupervisorError when the daemon does not come
+        up, NotTakenUpError when the previous version serves in its place; OSError.
+        """
+        os.umask(0o022)
+        version = self._version(self._name)
+        if service.is_booted():
+            self._refuse_a_unit_in_front()
+        before = self._program.named("current")
+        self.write_files()
+        if not self._program.bin.is_symlink():
+            link_atomically(self._program.bin, "current/bin")
+        if before != self._name:
+            if before is not None:
+                self._program.name("previous", before)
+            self._program.name("current", self._name)
+            self._tell(f"bluegreen is version {version} now ({self._program.tree(self._name)})")
+        if service.is_booted():
+            self._take_up(version)
+        else:
+            self._enable()
+        self._discard_old()
+        return self._done
+
+    def write_files(self) -> None:
+        """This version's files, its user and its directories."""
+        wanted = {} if self._packaged else dict(system_files.system_files(self._places))
+        reload_file = self._places.notify_reload
+        newer = service.knows_notify_reload(service.run("systemctl", "--version"))
+        text = (systemd_templates() / "notify-reload.conf").read_text() if newer else None
+        written = system_files.write({**wanted, reload_file: text})
+        written += system_files.write_launchers(self._program)
+        for path in written:
+            self._tell(f"wrote {path}" if path.is_symlink() or path.exists() else f"removed {path}")
+        service.run("systemd-sysusers", str(self._places.sysusers))
+        service.run("systemd-tmpfiles", "--create", str(self._places.tmpfiles))
+        if service.is_booted():
+            service.run("systemctl", "daemon-reload")
+
+    def _tell(self, what: str) -> None:
+        self._done = True
+        self._say(what)
+
+    def _version(self, name: str) -> str:
+        try:
+            return self._program.complete(name).read_text().strip()
+        except FileNotFoundError as error:
+            raise RefusedError(
+                f"{self._program.tree(name)} is not a whole version of bluegreen",
+                remedy="make it: deploy/install --upgrade",
+            ) from error
+
+    def _refuse_a_unit_in_front(self) -> None:
+        found = service.fragment()
+        if found and Path(found).parent == Path("/etc/systemd/system"):
+            raise RefusedError(
+                f"{found} hides the unit that is to be installed",
+                remedy=f"move it away, or keep what it changes with: systemctl edit {SERVICE}",
+            )
+
+    def _enable(self) -> bool:
+        """Let it start at boot, the first time only. Whether this was the first time."""
+        if self._program.enabled.exists():
+            return False
+        service.run("systemctl", "enable", SERVICE, SOCKET)
+        write_atomically(self._program.enabled, "")
+        self._tell(f"{SERVICE} and {SOCKET} start at boot")
+        return True
+
+    def _take_up(self, version: str) -> None:
+        tree = self._program.tree(self._name)
+        if not self._program.enabled.exists():
+            service.run("systemctl", "start", SOCKET)
+            try:
+                service.make_ready("start", version)
+            except SupervisorError:
+                # Nothing shall wait for one that never comes.
+                service.run("systemctl", "stop", SOCKET, SERVICE, timeout=service.RESTART)
+                raise
+            self._tell(f"{SERVICE} is ready")
+            self._enable()
+            return
+        # Stopped by an administrator, it stays so.
+        if service.state() in ("inactive", "failed") or service.runs_from(tree):
+            return
+        previous = self._program.named("previous")
+        store_copy.keep(tree)
+        try:
+            service.make_ready("restart", version)
+        except SupervisorError as error:
+            if previous is None:
+                raise
+            self._go_back(previous, error)
+        finally:
+            store_copy.discard(tree)
+        self._tell(f"{SERVICE} was restarted, and is ready")
+
+    def _go_back(self, previous: str, error: SupervisorError) -> None:
+        self._say(f"the new version does not come up; going back to {previous}")
+        tree, broken = self._program.tree(previous), self._program.tree(self._name)
+        self._program.name("current", previous)
+        # What it has brought along itself; of a package, the files are the package manager's.
+        words = ["--packaged"] if self._packaged else []
+        service.run(
+            str(tree / "bin/python"), "-I", "-m", "bluegreen.installation", "files",
+            "--prefix", str(self._places.prefix), *words,
+        )  # fmt: skip
+        service.run("systemctl", "stop", SERVICE, timeout=service.RESTART)
+        store_copy.put_back(broken)
+        version = self._version(previous)
+        try:
+            service.make_ready("start", version)
+        except SupervisorError as again:
+            raise SupervisorError(
+                f"{error.message}; nor did the previous version: {again.message}",
+                detail=[*error.detail, *again.detail],
+                remedy="the apps serve on; see journalctl -u bluegreen.service",
+            ) from error
+        raise NotTakenUpError(
+            f"{error.message}; version {version}, the previous one, serves again",
+            detail=error.detail,
+            remedy="the apps were not touched; see its log: journalctl -u bluegreen.service",
+        ) from error
+
+    def _discard_old(self) -> None:
+        kept = {self._program.named("current"), self._program.named("previous")}
+        for tree in sorted(self._program.versions.iterdir()):
+            if tree.name not in kept:
+                # First what says that it is whole.
+                (tree / "complete").unlink(missing_ok=True)
+                shutil.rmtree(tree)
+                self._tell(f"removed {tree}")

@@ -1,0 +1,97 @@
+"""Where an installed bluegreen is: its versions, and the files that the system finds it by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.files import link_atomically
+from bluegreen.host.places import LIBEXEC, PROGRAM
+
+SERVICE = "bluegreen.service"
+SOCKET = "bluegreen.socket"
+LAUNCHERS = ("bluegreen-exec", "bluegreen-env", "bluegreen-job")
+
+
+@dataclass(frozen=True)
+class Program:
+    """The versions side by side. ``current`` is a link to the one that counts."""
+
+    base: Path = PROGRAM
+
+    @property
+    def versions(self) -> Path:
+        return self.base / "versions"
+
+    @property
+    def bin(self) -> Path:
+        """A link that never changes, as units name the program by it."""
+        return self.base / "bin"
+
+    @property
+    def libexec(self) -> Path:
+        """Launchers, as units of apps name them. They stay when bluegreen goes."""
+        return self.base / LIBEXEC.name
+
+    @property
+    def enabled(self) -> Path:
+        """There once the daemon has been enabled; then that is the administrator's to decide."""
+        return self.base / "enabled"
+
+    def tree(self, name: str) -> Path:
+        return self.versions / name
+
+    def complete(self, name: str) -> Path:
+        """There when all of the version is. Its content is ``bluegreen``'s version."""
+        return self.tree(name) / "complete"
+
+    def named(self, link: str) -> str | None:
+        """Which version ``current`` or ``previous`` names."""
+        path = self.base / link
+        return path.readlink().name if path.is_symlink() else None
+
+    def name(self, link: str, version: str) -> None:
+        link_atomically(self.base / link, f"{self.versions.name}/{version}")
+
+
+@dataclass(frozen=True)
+class SystemPlaces:
+    """``prefix`` is ``/usr/local``, or ``/usr`` for what a package brings."""
+
+    prefix: Path
+
+    @property
+    def command(self) -> Path:
+        return self.prefix / "bin/bluegreen"
+
+    @property
+    def units(self) -> Path:
+        return self.prefix / "lib/systemd/system"
+
+    @property
+    def notify_reload(self) -> Path:
+        return self.units / f"{SERVICE}.d/10-notify-reload.conf"
+
+    @property
+    def sysusers(self) -> Path:
+        return self.prefix / "lib/sysusers.d/bluegreen.conf"
+
+    @property
+    def tmpfiles(self) -> Path:
+        return self.prefix / "lib/tmpfiles.d/bluegreen.conf"
+
+    @property
+    def manual(self) -> Path:
+        return self.prefix / "share/man/man1/bluegreen.1"
+
+    @property
+    def completions(self) -> dict[str, Path]:
+        """By the shell."""
+        share = self.prefix / "share"
+        # A Debian package has a directory of its own in zsh's path.
+        of_zsh = "vendor-completions" if self.prefix == Path("/usr") else "site-functions"
+        return {
+            "bash": share / "bash-completion/completions/bluegreen",
+            "zsh": share / "zsh" / of_zsh / "_bluegreen",
+            "fish": share / "fish/vendor_completions.d/bluegreen.fish",
+        }

@@ -1,0 +1,160 @@
+"""bluegreen brought to a newer version of itself while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bluegreen import __version__
+from tests.install.prepared import NEWER, NEWER_SOURCE, Installed, Prepared
+from tests.production.production import APP
+from tests.waiting import eventually
+
+GO = "/var/lib/bluegreen/apps/monitor/shared/go"
+# A build that ends when the test says so, but for the first version.
+WAITING_BUILD = f"""
+[[build]]
+name = "wait"
+run = "[ $(cat VERSION) = v1 ] || until [ -e {GO} ]; do sleep 0.05; done"
+"""
+DROP_IN = "/etc/systemd/system/bluegreen.service.d/test.conf"
+
+
+def break_daemon(installed: Installed, prepared: Prepared, code: str) -> None:
+    """The newer version's daemon runs ``code`` as it starts."""
+    tree = installed.path(f"/opt/bluegreen/versions/{prepared.newer}")
+    (module,) = tree.glob("lib/python3*/site-packages/bluegreen/cli/serve.py")
+    text = module.read_text()
+    module.unlink()
+    first = "    daemon_log.configure"
+    assert first in text
+    module.write_text(text.replace(first, f"    {code}\n{first}", 1))
+
+
+@pytest.fixture
+async def upgradable(installed: Installed, prepared: Prepared) -> Installed:
+    await installed.have_newer_made(prepared)
+    return installed
+
+
+async def test_commands_wait_while_the_daemon_is_replaced(upgradable: Installed) -> None:
+    statuses: list[int] = []
+
+    async def ask() -> None:
+        while True:
+            said = await upgradable.command("status", check=False)
+            statuses.append(said.status)
+
+    asking = asyncio.create_task(ask(), name="ask for the status")
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+    answering = await upgradable.answering()
+    asking.cancel()
+
+    assert f"bluegreen is version {NEWER} now" in said.output
+    assert "was restarted, and is ready" in said.output
+    assert answering == NEWER
+    assert len(statuses) > 1
+    assert set(statuses) == {0}
+    again = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+    assert "install: everything is in place" in again.output
+
+
+async def test_one_that_crashes_at_its_start_is_taken_back(
+    upgradable: Installed, prepared: Prepared
+) -> None:
+    before = upgradable.path("/usr/local/share/man/man1/bluegreen.1").read_text()
+    break_daemon(upgradable, prepared, "raise RuntimeError('not a good version')")
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE, check=False)
+
+    assert said.status == 5
+    assert "RuntimeError: not a good version" in said.output
+    assert f"version {__version__}, the previous one, serves again" in said.output
+    assert await upgradable.answering() == __version__
+    assert (await upgradable.command("--version")).output == f"bluegreen {__version__}\n"
+    assert upgradable.path("/usr/local/share/man/man1/bluegreen.1").read_text() == before
+
+
+async def test_one_that_is_never_ready_is_taken_back(
+    upgradable: Installed, prepared: Prepared
+) -> None:
+    drop_in = upgradable.path(DROP_IN)
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nTimeoutStartSec=3s\n")
+    await upgradable.host.run("systemctl", "daemon-reload")
+    break_daemon(upgradable, prepared, "import time; time.sleep(600)")
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE, check=False)
+
+    assert said.status == 5
+    assert await upgradable.answering() == __version__
+
+
+async def test_the_store_too_goes_back_when_the_newer_version_has_changed_it(
+    upgradable: Installed, prepared: Prepared
+) -> None:
+    await upgradable.serve_the_sample_app()
+    store = "/var/lib/bluegreen/bluegreen.db"
+    break_daemon(
+        upgradable, prepared,
+        f"import sqlite3; sqlite3.connect('{store}').execute('PRAGMA user_version = 99'); exit(1)",
+    )  # fmt: skip
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE, check=False)
+
+    assert said.status == 5, said.output
+    assert await upgradable.answering() == __version__
+    assert (await upgradable.app())["slots"]["blue"]["version"] == "v1"
+    assert "v1" in (await upgradable.command("history")).output
+    kept = [path.name for path in upgradable.path("/var/lib/bluegreen").iterdir()]
+    assert f"{Path(store).name}.before-upgrade" not in kept
+
+
+async def test_one_that_an_administrator_has_stopped_stays_so(upgradable: Installed) -> None:
+    await upgradable.host.run(
+        "systemctl", "disable", "--now", "bluegreen.service", "bluegreen.socket"
+    )
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+
+    assert f"bluegreen is version {NEWER} now" in said.output
+    assert await upgradable.unit("bluegreen.service", "ActiveState") == "inactive"
+    assert await upgradable.unit("bluegreen.service", "UnitFileState") == "disabled"
+
+
+async def test_in_the_middle_of_a_deploy_nobody_notices(upgradable: Installed) -> None:
+    """Before the switch the release ends as interrupted; then it goes out with the newer one."""
+    await upgradable.serve_the_sample_app(extra=WAITING_BUILD)
+    async with upgradable.load() as load:
+        await load.ready()
+        await upgradable.command("deploy", APP, "v2", "--detach")
+        await eventually(lambda: _phase(upgradable, "build"), "it builds")
+        await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+        assert await upgradable.answering() == NEWER
+        latest = (await upgradable.document("history", "--limit=1"))["operations"][0]
+        assert latest["state"] == "interrupted"
+        assert await upgradable.served() == "v1"
+        upgradable.path(GO).touch()
+        await upgradable.command("deploy", APP, "v2")
+        assert await upgradable.served() == "v2"
+        report = await load.stop()
+    assert report.failures == ()
+    assert (report.failed, report.websockets_cut, report.downloads_broken) == (0, 0, 0)
+
+
+async def test_a_watch_goes_on_in_the_newer_version(upgradable: Installed) -> None:
+    await upgradable.serve_the_sample_app(watch="15s")
+    await upgradable.command("deploy", APP, "v2", "--detach")
+    await eventually(lambda: _phase(upgradable, "watch"), "it watches")
+    await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+    assert await _phase(upgradable, "watch")
+
+    async def over() -> bool:
+        latest = (await upgradable.document("history", "--limit=1"))["operations"][0]
+        return bool(latest["state"] == "succeeded")
+
+    await eventually(over, "the watch ended well")
+    assert await upgradable.served() == "v2"
+
+
+async def _phase(installed: Installed, wanted: str) -> bool:
+    operation = (await installed.app())["operation"]
+    return operation is not None and operation["phase"] == wanted
