@@ -230,6 +230,7 @@ class Daemon:
         await self._stopping.wait()
         log.info("stopping")
         self._vitals.stopping()
+        desk.interrupt()  # at once: whoever follows an operation keeps the API open until it ends
         if self._reloads:
             await asyncio.wait(set(self._reloads), timeout=RELOAD_LIMIT)
 

@@ -322,13 +322,17 @@ class Desk:
             await keep_for_a_while(run.app)
         await self.warmth.keep(run.app)
 
-    async def close(self) -> None:
-        """Interrupt what runs: what has not been switched is undone, a watch goes on later."""
-        tasks: list[asyncio.Task[Any]] = []
-        for run in list(self._runs.values()):
+    def interrupt(self) -> None:
+        """The daemon ends: what has not been switched is undone, a watch goes on in the next."""
+        for run in self._runs.values():
             run.interrupt(Interruption.SHUTDOWN)
-            if run.task is not None:
-                tasks.append(run.task)
+
+    async def close(self) -> None:
+        """Interrupt what runs, and wait until it is undone."""
+        self.interrupt()
+        tasks: list[asyncio.Task[Any]] = [
+            run.task for run in self._runs.values() if run.task is not None
+        ]
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_LIMIT)
         await self.warmth.close()
