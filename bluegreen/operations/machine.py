@@ -265,7 +265,7 @@ async def _finish(
         except IllegalTransitionError:
             raise
         except StoreError as failed:
-            run.waiting_for = failed.message
+            run.waiting_for = f"its outcome to be recorded: {failed.message}"
             log.warning(
                 "operation %d is not recorded yet: %s", run.operation.id, failed.message,
                 extra=run.named,

@@ -51,7 +51,7 @@ class Run:
     repeats: bool = False  # phases that are recorded as done are done once more
     in_phases: bool = False  # only then may the task be cancelled
     ending: bool = False
-    waiting_for: str | None = None  # what keeps the outcome from being recorded
+    waiting_for: str | None = None  # what keeps it from going on, in words
     task: asyncio.Task[Operation] | None = None
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
     unrecorded: list[tuple[PhaseName, PhaseState]] = field(default_factory=list)  # the disk is full
