@@ -114,7 +114,10 @@ class Run:
         except asyncio.CancelledError:
             await asyncio.wait([recording])
             if not recording.cancelled() and (error := recording.exception()) is not None:
-                log.warning("operation %d: %s %s: %s", self.operation.id, phase, state, error)
+                log.warning(
+                    "operation %d: %s %s: %s", self.operation.id, phase, state, error,
+                    extra=self.named,
+                )  # fmt: skip
             raise
 
     async def _record(
