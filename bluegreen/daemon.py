@@ -20,7 +20,7 @@ from bluegreen.api.control_socket import ControlSocket, control_socket
 from bluegreen.api.server import Api, serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
-from bluegreen.errors import RefusedError, TrafficError, UsageError
+from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError, UsageError
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Slot, SlotState
 from bluegreen.notify import Notifier
@@ -88,6 +88,7 @@ class Daemon:
         self._in_force: InForce
         self._upkeep: Upkeep
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
+        self._refused: tuple[str, ...] = ()  # why the last reload changed nothing
 
     def stop(self) -> None:
         self._stopping.set()
@@ -194,7 +195,8 @@ class Daemon:
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
         trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
-        return replace(self._in_force, warnings=(*self._lost, *self._in_force.warnings, *trouble))
+        said = (*self._lost, *self._refused, *self._in_force.warnings, *trouble)
+        return replace(self._in_force, warnings=said)
 
     async def _open_traffic(self, traffic: TrafficControl, apps: list[AppSettings]) -> None:
         """nginx in trouble must not keep the apps from running, nor `status` from saying so."""
@@ -230,6 +232,7 @@ class Daemon:
         await self._stopping.wait()
         log.info("stopping")
         self._vitals.stopping()
+        desk.interrupt()  # at once: whoever follows an operation keeps the API open until it ends
         if self._reloads:
             await asyncio.wait(set(self._reloads), timeout=RELOAD_LIMIT)
 
@@ -251,7 +254,17 @@ class Daemon:
             desk.apps[name] = runtime
 
     async def _reload(self, desk: Desk) -> dict[str, Any]:
-        """Take up changed files; on any problem everything stays as it was."""
+        """Take up changed files; on any problem everything stays as it was, and status says so."""
+        self._refused = ()
+        try:
+            return await self._take_up(desk)
+        except InvalidConfiguration:
+            raise  # each of its problems is said
+        except BluegreenError as error:
+            self._refused = (f"not reloaded: {error.message}; {error.remedy}",)
+            raise
+
+    async def _take_up(self, desk: Desk) -> dict[str, Any]:
         async with self._reloading, contextlib.AsyncExitStack() as held:
             held.enter_context(self._vitals.reloading())
             old = self._in_force.configuration
@@ -268,9 +281,11 @@ class Daemon:
             ]
             for name in changed:  # no operation begins on them until this is over
                 await held.enter_async_context(desk.apps[name].admission)
-            if busy := [name for name in changed if desk.running(name) is not None]:
-                raise RefusedError(
-                    f"an operation is running on {', '.join(busy)}, whose file has changed",
+            busy = [found for name in changed if (found := desk.busy(name)) is not None]
+            if busy:
+                raise BusyError(
+                    f"the file of an app has changed, and {busy[0].message}",
+                    detail=[other.message for other in busy[1:]],
                     remedy="reload again when it has ended; the running configuration stays",
                 )
             await desk.parts.traffic.publish(list(new.apps.values()))

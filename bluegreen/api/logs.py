@@ -64,14 +64,19 @@ async def service_logs(
 ) -> AsyncGenerator[bytes, None]:
     """The last lines of a service in both slots, or of all services of the active one.
 
-    Raises SupervisorError when its supervisor cannot read them.
+    Followed, the latter are at any time those of the slot that is active by then. Raises
+    SupervisorError when its supervisor cannot read them.
     """
     if service is not None and service not in app.settings.services:
         raise NotFoundError(
             f"{app.name} has no service named {service}",
             remedy=f"its services: {', '.join(app.settings.services)}",
         )
-    slots = list(Slot) if service is not None else [app.active or app.idle]
+
+    def is_asked_for(slot: Slot) -> bool:
+        return service is not None or slot is (app.active or app.idle)
+
+    slots = [slot for slot in Slot if follow() or is_asked_for(slot)]
     names = [service] if service is not None else list(app.settings.services)
     keys = [UnitKey(app=app.name, slot=slot, service=name) for slot in slots for name in names]
     logs = await app.parts.supervisor.log_lines(keys, lines, follow=follow)
@@ -79,6 +84,8 @@ async def service_logs(
     async def documents() -> AsyncGenerator[bytes, None]:
         async with aclosing(logs):
             async for key, line in logs:
+                if not is_asked_for(key.slot):
+                    continue
                 yield _document(f"{key.slot.value} {key.service}", line)
 
     return documents()

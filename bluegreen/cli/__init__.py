@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from bluegreen.cli.encoding import say_what_can_be_said
 from bluegreen.cli.quick import Asked, plain_switch
 from bluegreen.errors import BluegreenError
 
@@ -13,10 +14,14 @@ TYPE_CHECKING = False  # typing's own, without the time that importing typing ta
 if TYPE_CHECKING:
     from argparse import Namespace
 
+TRACE = "BLUEGREEN_TRACE"  # the variable that lets a defect show its stack trace
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status (0 to 5 as in the documentation, 130 on ^C)."""
     typed = sys.argv[1:] if arguments is None else list(arguments)
+    say_what_can_be_said(sys.stdout)
+    say_what_can_be_said(sys.stderr)
     as_json = "--json" in typed  # for what is refused before it is understood
     try:
         options = plain_switch(typed) or _parse(typed)
@@ -43,7 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bluegreen: {error}", file=sys.stderr)
         print("Next: see where it stands: bluegreen status", file=sys.stderr)
         return 1
+    except Exception as error:
+        if os.environ.get(TRACE):
+            raise
+        _say(_defect(error), as_json=as_json)
+        return 1
     return status
+
+
+def _defect(error: Exception) -> BluegreenError:
+    return BluegreenError(
+        f"unexpected {type(error).__name__}: {error}",
+        remedy="this is a defect of bluegreen: please report it, with the trace that "
+        f"{TRACE}=1 before the command shows; what the daemon has begun goes on: bluegreen status",
+    )
 
 
 def _parse(typed: list[str]) -> Namespace:

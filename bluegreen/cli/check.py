@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bluegreen.config.load import Problem, check_files
+from bluegreen.cli.strangers import strangers
+from bluegreen.config.load import Problem, check_files, is_daemon_file, load_app
 from bluegreen.layout import Layout
 
 
@@ -23,16 +24,32 @@ def check(options: argparse.Namespace) -> int:
     layout = Layout(options.root)
     files = options.files or installed(layout)
     problems = check_files(options.files, layout)
+    warnings = [] if problems else _warnings(files, layout)
     try:
-        _show(layout, files, problems, as_json=options.json)
+        _show(layout, files, problems, warnings, as_json=options.json)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has had enough; what was found is so all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 2 if problems else 0
 
 
+def _warnings(files: Sequence[Path], layout: Layout) -> list[str]:
+    """What may be over before the files are used: a port that somebody else holds now."""
+    return [
+        f"{file}: {line}"
+        for file in files
+        if not is_daemon_file(file, layout)
+        for line in strangers(load_app(file), layout)
+    ]
+
+
 def _show(
-    layout: Layout, files: Sequence[Path], problems: Sequence[Problem], *, as_json: bool
+    layout: Layout,
+    files: Sequence[Path],
+    problems: Sequence[Problem],
+    warnings: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
         print(
@@ -46,6 +63,7 @@ def _show(
                         }
                         for problem in problems
                     ],
+                    "warnings": list(warnings),
                 }
             )
         )  # fmt: skip
@@ -54,5 +72,9 @@ def _show(
     else:
         for problem in problems:
             print(problem)
+        for warning in warnings:
+            print(f"warning: {warning}; it has to end before this is used")
         said = f"{len(problems)} to mend" if problems else "all is well"
+        if warnings:
+            said = "well written"
         print(f"{len(files)} file{'s' if len(files) != 1 else ''} checked: {said}")

@@ -13,10 +13,12 @@ from pathlib import Path
 from bluegreen import daemon_log
 from bluegreen.api.control_socket import take_over
 from bluegreen.daemon import Daemon, Options
-from bluegreen.errors import UsageError
+from bluegreen.errors import BluegreenError, UsageError
 from bluegreen.host.places import DAEMON_USER, HostLayout
 from bluegreen.layout import Layout
 from bluegreen.notify import Notifier
+
+log = logging.getLogger(__name__)
 
 UMASK = 0o007  # on a host: what the daemon makes is its own, and an app's group's where so arranged
 
@@ -36,7 +38,13 @@ def serve(options: argparse.Namespace) -> int:
         notifier=Notifier.take_from(os.environ),
         listener=take_over(os.environ),
     )
-    asyncio.run(Daemon(started).run())
+    try:
+        asyncio.run(Daemon(started).run())
+    except (BluegreenError, OSError):
+        raise  # said in words
+    except Exception:
+        log.exception("the daemon ends by a defect")
+        raise
     return 0
 
 

@@ -96,7 +96,7 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
             f"{ago(operation['since'])}, by {operation['requested_by']}"
         )
         if operation["waiting_for"]:
-            lines.append(f"    its outcome is not recorded yet: {operation['waiting_for']}")
+            lines.append(f"    waiting for {operation['waiting_for']}")
     if app["lock"] is not None:
         lock = app["lock"]
         lines.append(f"  locked: {lock['reason']} ({lock['by']}, {ago(lock['at'])})")

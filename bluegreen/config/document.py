@@ -56,7 +56,7 @@ def read_document(file: Path) -> Document:
         position = _POSITION.search(str(error))
         line = None
         if position:
-            line = int(position[1]) if position[1] else len(text.rstrip().splitlines()) or 1
+            line = int(position[1]) if position[1] else text.rstrip().count("\n") + 1
         raise _refused(
             file,
             line,

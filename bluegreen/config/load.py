@@ -101,7 +101,7 @@ def check_files(files: Sequence[Path], layout: Layout) -> list[Problem]:
         files = _installed(layout, problems)
     app_files = []
     for file in dict.fromkeys(files):
-        if not _is_daemon_file(file, layout):
+        if not is_daemon_file(file, layout):
             app_files.append(file)
             continue
         try:
@@ -134,7 +134,7 @@ def _read_installed_daemon(
     return DaemonSettings(), None
 
 
-def _is_daemon_file(file: Path, layout: Layout) -> bool:
+def is_daemon_file(file: Path, layout: Layout) -> bool:
     """An app may be called bluegreen: its file is then in a directory ``apps``."""
     apps = layout.app_files.name
     return file.name == layout.daemon_file.name and file.absolute().parent.name != apps

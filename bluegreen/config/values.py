@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import math
+import os
 import re
 import shlex
 from datetime import date, datetime, time
@@ -131,8 +132,9 @@ def _request_path(value: str) -> str:
 
 
 def _location(value: str) -> str:
-    if not re.fullmatch(r"/[A-Za-z0-9._~@%/-]*", value):
-        raise ValueError('a path of the site, such as "/" or "/api/"')
+    # nginx compares it with paths from which it has taken such parts: it would never be found.
+    if not re.fullmatch(r"/[A-Za-z0-9._~@%/-]*", value) or {".", ".."} & set(value.split("/")):
+        raise ValueError('a path of the site, such as "/" or "/api/", without \'..\'')
     return value
 
 
@@ -178,6 +180,14 @@ def _command(value: str) -> str:
         ) from error
     if not words or not words[0]:
         raise ValueError('a program and its arguments, such as ".venv/bin/python app.py"')
+    program = words[0]
+    # What begins with a placeholder is absolute, or a name.
+    if not program.startswith(("/", "{")) and os.path.normpath(program).split("/")[0] == "..":
+        raise ValueRefusedError(
+            f'"{program}" is outside the release',
+            'Write a program of the release (".venv/bin/python"), an absolute path, or the name '
+            "of one on the PATH",
+        )
     return value
 
 

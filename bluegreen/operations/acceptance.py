@@ -6,11 +6,12 @@ started again, does not take an app that serves out of service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bluegreen.config.load import Configuration, InvalidConfiguration, Problem, load_all
+from bluegreen.config.places import Place, dotted, line_at, lines_of_keys
 from bluegreen.config.settings import AppSettings
 from bluegreen.files import sync_directory, write_atomically
 from bluegreen.layout import Layout
@@ -57,31 +58,40 @@ def refusals(
                     )
                 )
             continue
-        for slot in running:
-            problems += _moved_addresses(settings, new.apps[name], file, layout, slot)
+        moved = [
+            problem
+            for slot in running
+            for problem in _moved_addresses(settings, new.apps[name], file, layout, slot)
+        ]
+        if moved:
+            lines = lines_of_keys(new.texts[name])
+            problems += [replace(problem, line=line_at(lines, place)) for place, problem in moved]
     return problems
 
 
 def _moved_addresses(
     old: AppSettings, new: AppSettings, file: Path, layout: Layout, slot: Slot
-) -> list[Problem]:
+) -> Iterator[tuple[Place, Problem]]:
     run = layout.app(old.name).run
-    problems = []
     for service, was in old.services.items():
-        before = was.address(slot, run)
-        after = new.services[service].address(slot, run) if service in new.services else before
-        if before != after:
-            problems.append(
-                Problem(
-                    file=file,
-                    line=None,
-                    key=f"services.{service}.ports.{slot}",
-                    wrong=f"{slot} runs and listens on {before}, not on {after}",
-                    right=f"leave {slot} at {before} until its release has been replaced: change "
-                    f"the slot that is not running, deploy, then change {slot}",
-                )
-            )
-    return problems
+        if service not in new.services:
+            continue
+        before, after = (now.address(slot, run) for now in (was, new.services[service]))
+        if before == after:
+            continue
+        kind = "sockets" if new.services[service].sockets else "ports"
+        place = ("services", service, kind, slot.value)
+        yield (
+            place,
+            Problem(
+                file=file,
+                line=None,
+                key=dotted(place),
+                wrong=f"{slot} runs and listens on {before}, not on {after}",
+                right=f"leave {slot} at {before} until its release has been replaced: change "
+                f"the slot that is not running, deploy, then change {slot}",
+            ),
+        )
 
 
 def load(layout: Layout, runs_in: RunsIn) -> InForce:

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from bluegreen.config.versions import check_version
-from bluegreen.errors import LockedError, RefusedError, UsageError
+from bluegreen.errors import BusyError, LockedError, RefusedError, UsageError
 from bluegreen.model import (
     AppLock,
     Lane,
@@ -31,7 +31,7 @@ from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switching import Switched, record_late, switch_now
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
-from bluegreen.store.operations import busy_error
+from bluegreen.store.operations import busy_error, clock_time
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,13 @@ class Desk:
     def running(self, app: str) -> Run | None:
         """The operation in progress on an app, if any."""
         return self._runs.get(app)
+
+    def busy(self, app: str) -> BusyError | None:
+        """Why nothing else may be done to an app now: who does what, and since when."""
+        run = self.running(app)
+        if run is None:
+            return None
+        return busy_error(app, run.operation, next(reversed(run.recorded), None))
 
     def runs_in(self, app: str, slot: Slot) -> bool:
         """Whether the services of an app run in a slot, or are to."""
@@ -239,7 +246,7 @@ class Desk:
         lock = await self.parts.store.lock(app)
         if lock is not None:
             raise LockedError(
-                f"{app} is locked by {lock.by}: {lock.reason}",
+                f"{app} is locked by {lock.by}, since {clock_time(lock.at)}: {lock.reason}",
                 remedy=f"when it may be released again: bluegreen unlock {app}",
             )
 
@@ -273,8 +280,8 @@ class Desk:
                 return known
             if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART):
                 await self._refuse_if_locked(app.name)
-            if (other := self.running(app.name)) is not None:
-                raise busy_error(app.name, other.operation, next(reversed(other.recorded), None))
+            if (busy := self.busy(app.name)) is not None:
+                raise busy
             origin = app.active
             slot = target if target is not None else app.idle
             operation = await self.parts.store.create_operation(
@@ -322,13 +329,17 @@ class Desk:
             await keep_for_a_while(run.app)
         await self.warmth.keep(run.app)
 
-    async def close(self) -> None:
-        """Interrupt what runs: what has not been switched is undone, a watch goes on later."""
-        tasks: list[asyncio.Task[Any]] = []
-        for run in list(self._runs.values()):
+    def interrupt(self) -> None:
+        """The daemon ends: what has not been switched is undone, a watch goes on in the next."""
+        for run in self._runs.values():
             run.interrupt(Interruption.SHUTDOWN)
-            if run.task is not None:
-                tasks.append(run.task)
+
+    async def close(self) -> None:
+        """Interrupt what runs, and wait until it is undone."""
+        self.interrupt()
+        tasks: list[asyncio.Task[Any]] = [
+            run.task for run in self._runs.values() if run.task is not None
+        ]
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_LIMIT)
         await self.warmth.close()

@@ -58,12 +58,13 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     finally:
         run.in_phases, run.ending = False, True
     await run.notes_written()
-    if error is None and run.interruption is None:
+    settling = run.recorded.get(PhaseName.SETTLE)
+    if error is None and (run.interruption is None or settling is PhaseState.DONE):
         return await _finish(run, OperationState.SUCCEEDED, None)
-    if PhaseName.SETTLE in run.recorded:
+    if settling is not None:
         # The release has proved itself: clearing up after it is no reason to take it back.
         await run.note("warning", message=f"settling is not complete: {error or 'interrupted'}")
-        return await _finish(run, OperationState.SUCCEEDED, None)
+        return await _finish(run, OperationState.SUCCEEDED, None, open_phase=_phase_it_is_in(run))
     return await conclude(run, phases, error)
 
 
@@ -76,10 +77,14 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     if switched and run.interruption is not None and error is None:
         # Traffic has moved, and an operator has decided: there is nothing to undo.
         # The phase it was in ends in the same transaction: half of that would look like an illness.
-        in_it = [name for name, state in run.recorded.items() if state is PhaseState.INTENT]
-        return await _finish(run, _ended_by_operator(run), _reason(run, error), open_phase=in_it)
+        state, reason = _ended_by_operator(run), _reason(run, error)
+        return await _finish(run, state, reason, open_phase=_phase_it_is_in(run))
     went_back = await undo(run, phases)
     return await _finish(run, _outcome(run, error, run.switched and went_back), _reason(run, error))
+
+
+def _phase_it_is_in(run: Run) -> Sequence[PhaseName]:
+    return [name for name, state in run.recorded.items() if state is PhaseState.INTENT]
 
 
 def _ended_by_operator(run: Run) -> OperationState:
@@ -260,7 +265,7 @@ async def _finish(
         except IllegalTransitionError:
             raise
         except StoreError as failed:
-            run.waiting_for = failed.message
+            run.waiting_for = f"its outcome to be recorded: {failed.message}"
             log.warning(
                 "operation %d is not recorded yet: %s", run.operation.id, failed.message,
                 extra=run.named,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,8 @@ from bluegreen.model import (
     SlotRecord,
 )
 from bluegreen.operations.runtime import AppRuntime
+
+log = logging.getLogger(__name__)
 
 
 class Interruption(Enum):
@@ -48,7 +51,7 @@ class Run:
     repeats: bool = False  # phases that are recorded as done are done once more
     in_phases: bool = False  # only then may the task be cancelled
     ending: bool = False
-    waiting_for: str | None = None  # what keeps the outcome from being recorded
+    waiting_for: str | None = None  # what keeps it from going on, in words
     task: asyncio.Task[Operation] | None = None
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
     unrecorded: list[tuple[PhaseName, PhaseState]] = field(default_factory=list)  # the disk is full
@@ -98,10 +101,29 @@ class Run:
         *,
         slot: SlotRecord | None = None,
     ) -> None:
-        """Record a step durably, and with it what the target slot holds now."""
-        await self.app.parts.store.record_phase(
-            self.operation.id, phase, state, data or {}, slot=slot
+        """Record a step durably, and with it what the target slot holds now.
+
+        Cancelled, it is over only when it is known whether the step is on disk.
+        """
+        recording = asyncio.create_task(
+            self._record(phase, state, data or {}, slot),
+            name=f"record of {phase} {state} of operation {self.operation.id}",
         )
+        try:
+            await asyncio.shield(recording)
+        except asyncio.CancelledError:
+            await asyncio.wait([recording])
+            if not recording.cancelled() and (error := recording.exception()) is not None:
+                log.warning(
+                    "operation %d: %s %s: %s", self.operation.id, phase, state, error,
+                    extra=self.named,
+                )  # fmt: skip
+            raise
+
+    async def _record(
+        self, phase: PhaseName, state: PhaseState, data: Mapping[str, Any], slot: SlotRecord | None
+    ) -> None:
+        await self.app.parts.store.record_phase(self.operation.id, phase, state, data, slot=slot)
         self.recorded[phase] = state
         if phase is PhaseName.SWITCH and state is PhaseState.DONE:
             self.switched = True

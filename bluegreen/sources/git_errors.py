@@ -24,6 +24,8 @@ _ABSENT = re.compile(
     r"not found|does not (?:exist|appear to be)|No such file|error: 404|not a git repository"
 )
 
+_NOT_READ = "Could not read from remote repository"
+
 
 def unavailable(
     app: str, version: str, remote: Remote, cache: Path, failure: GitResult
@@ -52,12 +54,22 @@ def unavailable(
 
 def stale(version: str, remote: Remote, mirror: Mirror, found: Found, failure: GitResult) -> str:
     """The warning that a cached version is used because the remote failed."""
-    reason = f"{failure.ending}: {failure.errors[-1]}" if failure.errors else failure.ending
+    reason = f"{failure.ending}: {_cause(failure)}" if failure.errors else failure.ending
     text = (
         f"{remote.url} could not be fetched ({reason}); {found.kind} {version} is used as cached, "
         f"last fetched at {mirror.fetched_at()}"
     )
     return f"{text}: the branch may have moved since" if found.kind == "branch" else text
+
+
+def _cause(failure: GitResult) -> str:
+    """The line that says why. The last ones are advice, and a transport speaks before git does."""
+    fatal = [line for line in failure.errors if line.startswith("fatal:")]
+    telling = [line for line in fatal if _NOT_READ not in line]
+    if telling:
+        return telling[0]
+    before = failure.errors.index(fatal[0]) - 1 if fatal else -1
+    return failure.errors[before]
 
 
 def unknown(app: str, version: str, remote: Remote, names: Sequence[str]) -> SourceError:

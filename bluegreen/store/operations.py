@@ -211,13 +211,13 @@ def busy_error(app: str, holder: Operation, phase: PhaseName | None = None) -> B
     doing = f"{' '.join(what)}, phase {phase.value}" if phase else " ".join(what)
     return BusyError(
         f"{app} is busy: operation {holder.id} ({doing}) by {holder.requested_by.name}, "
-        f"since {_clock_time(holder.created_at)}",
+        f"since {clock_time(holder.created_at)}",
         remedy=f"`bluegreen logs {app} {holder.id} --follow` to watch it, or "
         f"`bluegreen cancel {app}` to stop it",
     )
 
 
-def _clock_time(at: float) -> str:
+def clock_time(at: float) -> str:
     """Local time of day, with the date when that is not today's."""
     then, now = time.localtime(at), time.localtime()
     same_day = (then.tm_year, then.tm_yday) == (now.tm_year, now.tm_yday)

@@ -82,7 +82,7 @@ async def kill_at(stack: Stack, point: Point, path: str, body: dict[str, Any]) -
         ledger = await asyncio.to_thread(Ledger, stack.layout.database, Path(scratch))
         async with held(stack) as standstill:
             asking = asyncio.create_task(_posted(stack, path, body), name=f"POST {path}")
-            await _come_to(point, stack, standstill, ledger)
+            await come_to(point, stack, standstill, ledger)
             await stack.kill()
         await asking
         if point.before:
@@ -95,7 +95,7 @@ async def _posted(stack: Stack, path: str, body: dict[str, Any]) -> None:
         assert status < 300, document
 
 
-async def _come_to(point: Point, stack: Stack, standstill: Standstill, ledger: Ledger) -> None:
+async def come_to(point: Point, stack: Stack, standstill: Standstill, ledger: Ledger) -> None:
     seen: list[str] = []
     waiting = point.since is not None
     while True:
@@ -152,7 +152,7 @@ class Trial:
             assert operation["id"] == newest, operation
         else:
             assert (operation["id"], operation["state"]) == (newest + 1, point.ends), operation
-        self._expect_nobody_let_down()
+        self.expect_nobody_let_down()
         if not point.moved:
             assert (self._visits() - visits).keys() <= {origin}, "an ungated slot has served"
 
@@ -164,7 +164,7 @@ class Trial:
         assert status == 200, answer
         await agreement(self.stack)
         assert self.stack.marker() == slot
-        self._expect_nobody_let_down()
+        self.expect_nobody_let_down()
 
     async def rewrite(self, **options: Any) -> None:
         """Let the app's file say something else from now on."""
@@ -184,7 +184,7 @@ class Trial:
             visits[slot] += count
         return visits
 
-    def _expect_nobody_let_down(self) -> None:
+    def expect_nobody_let_down(self) -> None:
         if self._load is not None:
             assert self._load.report().failures == ()
 

@@ -99,12 +99,15 @@ class Standstill:
 async def held(stack: Stack) -> AsyncIterator[Standstill]:
     """Attach to the daemon of ``stack``; from now on it stands still after each step."""
     options = ["-y", "-s", "4096", "-e", f"trace={STEPS}", "-e", f"inject={STEPS}:signal=SIGSTOP"]
-    async with _attached(stack, *options) as strace:
+    async with contextlib.AsyncExitStack() as detached:
+        strace = await detached.enter_async_context(_attached(stack, *options))
         standstill = Standstill(stack, strace)
         try:
             yield standstill
         finally:
             standstill.go_on()
+            await detached.aclose()
+            standstill.go_on()  # it may have come to a step as strace let go of it
 
 
 @contextlib.asynccontextmanager

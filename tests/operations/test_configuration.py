@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import signal
 
 from tests.operations.test_releases import visitors
 from tests.stack import Stack
 from tests.visits import served_version, visit
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 async def test_a_second_app_is_taken_up_and_both_are_deployed_at_once(deployed: Stack) -> None:
@@ -51,6 +53,49 @@ async def test_sighup_reloads(deployed: Stack) -> None:
     await eventually(known, "the second app is known")
 
 
+async def test_sighup_of_a_broken_file_keeps_the_running_configuration(deployed: Stack) -> None:
+    path = deployed.layout.app_files / "monitor.toml"
+    text = path.read_text()
+    path.write_text(text.replace('service = "api"', 'service = "apu"', 1))
+    deployed.signal(signal.SIGHUP)
+
+    async def said() -> bool:
+        return f"not taken up: {path}:" in (await deployed.cli("status")).out
+
+    await eventually(said, "status says that the file was not taken up")
+    assert "apu" in deployed.daemon_log.read_text()
+    assert await served_version(deployed) == "v1"
+    path.write_text(text)
+    deployed.signal(signal.SIGHUP)
+
+    async def mended() -> bool:
+        return "not taken up" not in (await deployed.cli("status")).out
+
+    await eventually(mended, "the mended file is taken up")
+
+
+async def test_a_file_that_changes_during_an_operation_waits_for_its_end(deployed: Stack) -> None:
+    deploying = await deployed.start_cli("deploy", "monitor", "v3-unhealthy")
+    try:
+
+        async def running() -> bool:
+            return bool((await deployed.status())["operation"])
+
+        await eventually(running, "the deploy runs")
+        deployed.write_app(env={"MONITOR_CRASH_AFTER": "3"})
+        answer = await deployed.cli("reload")
+        assert answer.status == 4, answer.err
+        assert "operation 2 (deploy v3-unhealthy" in answer.err
+        assert " by " in answer.err
+        assert "since" in answer.err
+        assert "warning: not reloaded: " in (await deployed.cli("status")).out
+    finally:
+        assert (await deployed.cli("cancel", "monitor")).status == 0
+        await asyncio.wait_for(deploying.communicate(), PATIENCE)
+    assert (await deployed.cli("reload")).status == 0
+    assert "not reloaded" not in (await deployed.cli("status")).out
+
+
 async def test_a_broken_file_at_a_start_leaves_the_last_accepted_one_in_force(
     deployed: Stack,
 ) -> None:
@@ -71,6 +116,10 @@ async def test_ports_of_a_slot_that_serves_cannot_be_changed_under_it(deployed: 
     deployed.listen["monitor"] = listen
     answer = await deployed.cli("reload")
     assert answer.status == 2
+    lines = (deployed.layout.app_files / "monitor.toml").read_text().splitlines()
+    found = re.search(rf"monitor\.toml:(\d+): services\.\w+\.ports\.{slot}: ", answer.err)
+    assert found, answer.err
+    assert "ports = {" in lines[int(found[1]) - 1]
     assert f"{slot} runs and listens on" in answer.err
     assert await served_version(deployed) == "v1"
 

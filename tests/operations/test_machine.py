@@ -15,6 +15,7 @@ from bluegreen.errors import BuildError, StoreFullError
 from bluegreen.layout import Layout
 from bluegreen.model import (
     Lane,
+    Operation,
     OperationKind,
     OperationState,
     PhaseName,
@@ -30,6 +31,7 @@ from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.store import Store
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.traffic.control import TrafficControl
+from tests.store.rows import opened
 
 SETTINGS = AppSettings.model_validate(
     {"app": {"name": "a"}, "source": {"git": "/x"}, "services": {"s": {"command": "s"}}}
@@ -226,6 +228,51 @@ async def test_clearing_up_that_fails_takes_no_release_back(run: Run) -> None:
     ]
     assert (await perform(run, phases)).state is OperationState.SUCCEEDED
     assert diary == ["switch", "settle"]
+    assert (await states(run))[-1] == ("settle", "failed")
+
+
+@dataclass
+class Begun(Told):
+    """One that says when its intent is about to be recorded."""
+
+    about_to: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        self.about_to.set()
+        return {}
+
+
+async def interrupted_in_the_commit_of(run: Run, phases: list[Told], last: Begun) -> Operation:
+    """Perform ``phases`` and ``last``; a cancel comes while the intent of that is committed."""
+    with opened(run.app.parts.layout.root / "store.db") as other:
+        for phase in phases:
+            await run.record(phase.name, PhaseState.INTENT)
+            await run.record(phase.name, PhaseState.DONE)
+        other.execute("BEGIN IMMEDIATE")  # the transaction of the intent has to wait
+        run.task = asyncio.create_task(perform(run, [*phases, last]), name="operation")
+        await last.about_to.wait()
+        run.interrupt(Interruption.CANCEL)
+        other.execute("ROLLBACK")
+    return await run.task
+
+
+async def test_a_phase_whose_intent_is_committed_as_a_cancel_comes_is_undone(run: Run) -> None:
+    diary: list[str] = []
+    gate = Begun(PhaseName.GATE, diary)
+    operation = await interrupted_in_the_commit_of(run, [Told(PhaseName.START, diary)], gate)
+    assert operation.state is OperationState.CANCELLED
+    assert diary == ["undo gate", "undo start"]
+    assert (await states(run))[2:] == [
+        ("gate", "intent"), ("gate", "failed"), ("gate", "undoing"), ("gate", "undone"),
+        ("start", "undoing"), ("start", "undone"),
+    ]  # fmt: skip
+
+
+async def test_clearing_up_that_is_cancelled_as_it_begins_is_not_left_begun(run: Run) -> None:
+    switch = Told(PhaseName.SWITCH, [])
+    operation = await interrupted_in_the_commit_of(run, [switch], Begun(PhaseName.SETTLE, []))
+    assert operation.state is OperationState.SUCCEEDED
+    assert (await states(run))[2:] == [("settle", "intent"), ("settle", "failed")]
 
 
 async def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone(run: Run) -> None:

@@ -78,6 +78,7 @@ async def test_a_cached_version_is_deployed_with_a_warning_when_the_remote_is_go
     for version, hint in (("v1", "tag v1 is used as cached"), ("main", "may have moved")):
         release = await source.resolve(version)
         assert hint in release.warnings[0]
+        assert "does not appear to be a git repository" in release.warnings[0]
         await source.lay_out(release, tmp_path / f"tree-{version}")
     assert (tmp_path / "tree-main/app.py").read_text() == "two"
     with pytest.raises(SourceError, match="v9 could not be fetched") as refused:

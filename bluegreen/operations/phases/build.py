@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from bluegreen.model import PhaseName, Release
@@ -29,12 +31,26 @@ class Build:
             raise RuntimeError("build before fetch")
         if trees.info(tree) is not None:
             return {"reused": str(tree)}
-        if run.app.parts.builds.locked():
-            await run.note("output", message="waiting for a free build place")
-        async with run.app.parts.builds:
+        async with self._place(run):
             await self._build(run, release)
         info = await trees.complete(release, tree, run.target, run.operation.id)
         return {"tree": str(tree), "bytes": info.bytes}
+
+    @contextlib.asynccontextmanager
+    async def _place(self, run: Run) -> AsyncIterator[None]:
+        """One of the places for builds on this host."""
+        places = run.app.parts.builds
+        if places.locked():
+            run.waiting_for = "a free build place"
+            await run.note("output", message=f"waiting for {run.waiting_for}")
+        try:
+            await places.acquire()
+        finally:
+            run.waiting_for = None
+        try:
+            yield
+        finally:
+            places.release()
 
     async def _build(self, run: Run, release: Release) -> None:
         async def on_step(step: str, state: str) -> None:
