@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bluegreen.errors import BluegreenError, RefusedError, SupervisorError
 from bluegreen.files import link_atomically, write_atomically
-from bluegreen.installation import service, store_copy, system_files
+from bluegreen.installation import resumption, service, store_copy, system_files
 from bluegreen.installation.places import SERVICE, SOCKET, Program, SystemPlaces
 from bluegreen.resources import systemd_templates
 
@@ -124,6 +124,7 @@ class Activation:
             return
         previous = self._program.named("previous")
         store_copy.keep(tree)
+        interrupted = resumption.running()
         try:
             service.make_ready("restart", version)
         except SupervisorError as error:
@@ -132,6 +133,8 @@ class Activation:
             self._go_back(previous, error)
         finally:
             store_copy.discard(tree)
+            for said in resumption.resume(interrupted):
+                self._say(said)
         self._tell(f"{SERVICE} was restarted, and is ready")
 
     def _go_back(self, previous: str, error: SupervisorError) -> None:

@@ -120,21 +120,21 @@ async def test_one_that_an_administrator_has_stopped_stays_so(upgradable: Instal
     assert await upgradable.unit("bluegreen.service", "UnitFileState") == "disabled"
 
 
-async def test_in_the_middle_of_a_deploy_nobody_notices(upgradable: Installed) -> None:
-    """Before the switch the release ends as interrupted; then it goes out with the newer one."""
+async def test_a_deploy_that_runs_is_resumed_and_nobody_notices(upgradable: Installed) -> None:
+    """Before the switch the release is undone; the newer version brings it out all the same."""
     await upgradable.serve_the_sample_app(extra=WAITING_BUILD)
     async with upgradable.load() as load:
         await load.ready()
         await upgradable.command("deploy", APP, "v2", "--detach")
         await eventually(lambda: _phase(upgradable, "build"), "it builds")
-        await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+        said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+        assert f"the deploy of {APP} v2 was interrupted, and is resumed as operation" in said.output
         assert await upgradable.answering() == NEWER
-        latest = (await upgradable.document("history", "--limit=1"))["operations"][0]
-        assert latest["state"] == "interrupted"
+        resumed, before = (await upgradable.document("history", "--limit=2"))["operations"]
+        assert (before["state"], resumed["state"]) == ("interrupted", "running")
         assert await upgradable.served() == "v1"
         upgradable.path(GO).touch()
-        await upgradable.command("deploy", APP, "v2")
-        assert await upgradable.served() == "v2"
+        await eventually(lambda: _is_served(upgradable, "v2"), "the release goes out")
         report = await load.stop()
     assert report.failures == ()
     assert (report.failed, report.websockets_cut, report.downloads_broken) == (0, 0, 0)
@@ -153,6 +153,10 @@ async def test_a_watch_goes_on_in_the_newer_version(upgradable: Installed) -> No
 
     await eventually(over, "the watch ended well")
     assert await upgradable.served() == "v2"
+
+
+async def _is_served(installed: Installed, version: str) -> bool:
+    return bool(await installed.served() == version)
 
 
 async def _phase(installed: Installed, wanted: str) -> bool:
