@@ -61,7 +61,7 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     settling = run.recorded.get(PhaseName.SETTLE)
     if error is None and (run.interruption is None or settling is PhaseState.DONE):
         return await _finish(run, OperationState.SUCCEEDED, None)
-    if settling is not None:
+    if settling is not None and run.interruption is not Interruption.SHUTDOWN:
         # The release has proved itself: clearing up after it is no reason to take it back.
         await run.note("warning", message=f"settling is not complete: {error or 'interrupted'}")
         return await _finish(run, OperationState.SUCCEEDED, None, open_phase=_phase_it_is_in(run))
@@ -73,7 +73,7 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     run.ending = True
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
     if switched and run.interruption is Interruption.SHUTDOWN:
-        return run.operation  # the watch goes on in the next daemon
+        return run.operation  # the next daemon goes on with the watch, or with settling
     if switched and run.interruption is not None and error is None:
         # Traffic has moved, and an operator has decided: there is nothing to undo.
         # The phase it was in ends in the same transaction: half of that would look like an illness.

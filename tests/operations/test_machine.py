@@ -275,6 +275,21 @@ async def test_clearing_up_that_is_cancelled_as_it_begins_is_not_left_begun(run:
     assert (await states(run))[2:] == [("settle", "intent"), ("settle", "failed")]
 
 
+async def test_a_daemon_that_stops_leaves_the_clearing_up_to_the_next(run: Run) -> None:
+    async def is_stopped() -> None:
+        run.interrupt(Interruption.SHUTDOWN)
+        await asyncio.sleep(0)
+
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.SWITCH, diary),
+        Told(PhaseName.SETTLE, diary, act_as=is_stopped),
+    ]
+    run.task = asyncio.create_task(perform(run, phases))
+    assert (await run.task).state is OperationState.RUNNING
+    assert (await states(run))[-1] == ("settle", "intent")
+
+
 async def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone(run: Run) -> None:
     diary: list[str] = []
     phases = [
