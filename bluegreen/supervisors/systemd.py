@@ -20,7 +20,9 @@ from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import cgroups, journal, wanted
 from bluegreen.supervisors.systemd_bus import (
     LOST,
+    MANAGER,
     NO_SUCH_UNIT,
+    PROPERTIES,
     UNIT,
     RefusedBySystemdError,
     Systemd,
@@ -137,6 +139,13 @@ class SystemdSupervisor:
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""
         return await run_job(job, self._layout, self._systemd)
+
+    async def is_host_ending(self) -> bool:
+        """See `Supervisor.is_host_ending`. Raises SupervisorError when systemd does not answer."""
+        (state,) = await self._systemd.call(
+            "Get", "ss", MANAGER, "SystemState", interface=PROPERTIES
+        )
+        return bool(state == "stopping")
 
     async def close(self, *, stop_units: bool) -> None:
         """See `Supervisor.close`. A stop that is under way is finished by systemd."""

@@ -14,7 +14,9 @@ import pytest
 
 from bluegreen.supervisors import cgroups
 
-_LOOK = "import sys; from bluegreen.supervisors import cgroups; print(cgroups.processes(sys.argv[1]))"
+_LOOK = (
+    "import sys; from bluegreen.supervisors import cgroups; print(cgroups.processes(sys.argv[1]))"
+)
 
 
 @pytest.fixture
