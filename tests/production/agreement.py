@@ -57,6 +57,8 @@ async def disagreements(production: Production) -> list[str]:
     status = await status_of(production)
     if status["operation"] is not None:
         return [f"operation {status['operation']['id']} is running"]
+    if starting := [s for s, held in status["slots"].items() if held["state"] == "starting"]:
+        return [f"{starting} are being started"]
     active = status["active"]
     markers = sorted(path.name for path in production.path(f"{_STATE}/traffic").iterdir())
     found = [] if markers == [active] else [f"markers {markers}, and {active} is said to be active"]
@@ -103,7 +105,7 @@ def _slots(production: Production, status: Any) -> Iterator[str]:
         slot, state, said = record["slot"], record["state"], status["slots"][record["slot"]]
         if (state, record["version"]) != (said["state"], said["version"]):
             yield f"{slot} is {state} in the store and {said['state']} in the daemon"
-        if state == "starting" or (slot == status["active"] and state != "hot"):
+        if slot == status["active"] and state != "hot":
             yield f"{slot} is {state}"
         if state == "hot" and (record["gated_by"] not in gated or not said["ready"]):
             yield f"{slot} is hot, gated by {record['gated_by']}, ready: {said['ready']}"

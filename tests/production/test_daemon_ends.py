@@ -45,7 +45,7 @@ async def test_a_daemon_that_ends_in_any_phase_of_a_deploy_is_missed_by_nobody(
     bare: Production, end: End
 ) -> None:
     await set_up(bare)
-    async with bare.load() as load:
+    async with bare.load(connections=8, think=0.05) as load:
         await load.ready()
         for point in POINTS:
             await _trial(bare, point, end)
