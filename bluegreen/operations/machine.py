@@ -38,7 +38,24 @@ class UnexpectedError(BluegreenError):
 
 async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     """Take ``run`` through ``phases`` and record its outcome, whatever happens on the way."""
-    error: BluegreenError | None = None
+    error = await _walk(run, phases)
+    await run.notes_written()
+    if error is not None and await _is_host_ending(run):
+        # Services that end with the host, a systemd that starts nothing: no fault of the release.
+        log.info("operation %d: the host goes down: %s", run.operation.id, error, extra=run.named)
+        run.interruption, error = Interruption.SHUTDOWN, None
+    settling = run.recorded.get(PhaseName.SETTLE)
+    if error is None and (run.interruption is None or settling is PhaseState.DONE):
+        return await _finish(run, OperationState.SUCCEEDED, None)
+    if settling is not None and run.interruption is not Interruption.SHUTDOWN:
+        # The release has proved itself: clearing up after it is no reason to take it back.
+        await run.note("warning", message=f"settling is not complete: {error or 'interrupted'}")
+        return await _finish(run, OperationState.SUCCEEDED, None, open_phase=_phase_it_is_in(run))
+    return await conclude(run, phases, error)
+
+
+async def _walk(run: Run, phases: Sequence[Phase]) -> BluegreenError | None:
+    """Take ``run`` through ``phases`` until one fails, which is returned, or it is interrupted."""
     try:
         run.in_phases = True
         for phase in phases:
@@ -51,21 +68,13 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
         if run.task is not None:
             run.task.uncancel()
     except BluegreenError as caught:
-        error = caught
+        return caught
     except Exception as caught:
         log.exception("operation %d of %s failed", run.operation.id, run.app.name, extra=run.named)
-        error = unexpected(caught)
+        return unexpected(caught)
     finally:
         run.in_phases, run.ending = False, True
-    await run.notes_written()
-    settling = run.recorded.get(PhaseName.SETTLE)
-    if error is None and (run.interruption is None or settling is PhaseState.DONE):
-        return await _finish(run, OperationState.SUCCEEDED, None)
-    if settling is not None:
-        # The release has proved itself: clearing up after it is no reason to take it back.
-        await run.note("warning", message=f"settling is not complete: {error or 'interrupted'}")
-        return await _finish(run, OperationState.SUCCEEDED, None, open_phase=_phase_it_is_in(run))
-    return await conclude(run, phases, error)
+    return None
 
 
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:
@@ -73,7 +82,7 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     run.ending = True
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
     if switched and run.interruption is Interruption.SHUTDOWN:
-        return run.operation  # the watch goes on in the next daemon
+        return run.operation  # the next daemon goes on with the watch, or with settling
     if switched and run.interruption is not None and error is None:
         # Traffic has moved, and an operator has decided: there is nothing to undo.
         # The phase it was in ends in the same transaction: half of that would look like an illness.
@@ -81,6 +90,16 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
         return await _finish(run, state, reason, open_phase=_phase_it_is_in(run))
     went_back = await undo(run, phases)
     return await _finish(run, _outcome(run, error, run.switched and went_back), _reason(run, error))
+
+
+async def _is_host_ending(run: Run) -> bool:
+    try:
+        return await run.app.parts.supervisor.is_host_ending()
+    except BluegreenError as error:
+        log.warning(
+            "operation %d: does the host go down? %s", run.operation.id, error, extra=run.named
+        )
+        return False
 
 
 def _phase_it_is_in(run: Run) -> Sequence[PhaseName]:

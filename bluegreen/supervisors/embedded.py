@@ -125,6 +125,10 @@ class EmbeddedSupervisor:
         """See `JobRunner.run`."""
         return await run_job(job, self._records, self._table)
 
+    async def is_host_ending(self) -> bool:
+        """See `Supervisor.is_host_ending`. Nobody tells."""
+        return False
+
     async def close(self, *, stop_units: bool) -> None:
         """See `Supervisor.close`. A stop that is under way is finished with SIGKILL.
 

@@ -85,6 +85,10 @@ class Supervisor(JobRunner, Protocol):
         """
         ...
 
+    async def is_host_ending(self) -> bool:
+        """Whether all that runs is being ended with the host, so that no end says anything."""
+        ...
+
     async def close(self, *, stop_units: bool) -> None:
         """End the supervision; the units run on, unless ``stop_units`` says to stop them all."""
         ...

@@ -20,7 +20,9 @@ from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import cgroups, journal, wanted
 from bluegreen.supervisors.systemd_bus import (
     LOST,
+    MANAGER,
     NO_SUCH_UNIT,
+    PROPERTIES,
     UNIT,
     RefusedBySystemdError,
     Systemd,
@@ -35,7 +37,9 @@ from bluegreen.supervisors.systemd_errors import (
 from bluegreen.supervisors.systemd_jobs import end_leftovers, run_job
 from bluegreen.supervisors.systemd_unit import (
     AT_REST,
+    NO_GROUP,
     WatchedUnit,
+    exit_status,
     is_older,
     is_waiting,
 )
@@ -46,6 +50,8 @@ logger = logging.getLogger(__name__)
 SLACK = 20.0  # seconds that systemd may take beyond a unit's own timeouts
 LONGEST = 600.0  # seconds to wait for a unit that has no timeout
 ORPHAN_STOP_TIMEOUT = 5.0  # seconds to wait, at a daemon's start, for what is no longer wanted
+# A control group that is still being cleared of the processes before cannot be entered.
+NO_GROUP_PATIENCE, NO_GROUP_DELAY = 5.0, 0.1  # seconds: in all, and between attempts
 REFUSAL_LINES = 8  # of the log, shown when a service does not start
 _FOREVER = 2**64 - 1  # systemd's infinity, in microseconds
 
@@ -134,6 +140,13 @@ class SystemdSupervisor:
         """See `JobRunner.run`."""
         return await run_job(job, self._layout, self._systemd)
 
+    async def is_host_ending(self) -> bool:
+        """See `Supervisor.is_host_ending`. Raises SupervisorError when systemd does not answer."""
+        (state,) = await self._systemd.call(
+            "Get", "ss", MANAGER, "SystemState", interface=PROPERTIES
+        )
+        return bool(state == "stopping")
+
     async def close(self, *, stop_units: bool) -> None:
         """See `Supervisor.close`. A stop that is under way is finished by systemd."""
         results: list[bool | BaseException] = []
@@ -178,19 +191,40 @@ class SystemdSupervisor:
         name = watched.name
         if properties["LoadState"] != "loaded":
             raise unfit_unit(name, properties)
-        runs = properties["ActiveState"] not in AT_REST
         if watched.status.state is UnitState.RUNNING and await self._is_current(unit, properties):
             watched.wanted = True
             return
-        is_starting = properties["ActiveState"] == "activating" and not is_waiting(properties)
+        giving_up = asyncio.get_running_loop().time() + NO_GROUP_PATIENCE
+        while True:
+            result = await self._start_once(watched, properties, patience)
+            # What has changed was told before the end of the job was.
+            is_up = result == "done" or (
+                result == LOST and watched.status.state is UnitState.RUNNING
+            )
+            if is_up and watched.has_begun:
+                return
+            properties = await self._systemd.properties(name)
+            late = asyncio.get_running_loop().time() >= giving_up
+            if late or exit_status(properties) != NO_GROUP:
+                said = redact(await _last_lines(name), unit.env)
+                raise not_started(watched, result, properties, said)
+            logger.info("%s had no control group, and is started again", name)
+            await asyncio.sleep(NO_GROUP_DELAY)
+
+    async def _start_once(
+        self, watched: WatchedUnit, properties: Mapping[str, Any], patience: float
+    ) -> str:
+        """Ask systemd once: its word for what became of that."""
+        name, active = watched.name, properties["ActiveState"]
+        is_starting = active == "activating" and not is_waiting(properties)
         watched.begin(joins=is_starting)
         try:
-            if properties["ActiveState"] != "inactive":
+            if active != "inactive":
                 # Forgets the restarts so far, and the start limit.
                 await _unless_unloaded(self._systemd.call("ResetFailedUnit", "s", name))
             watched.request({"NRestarts": 0})
             result = await self._systemd.job(
-                "StartUnit" if is_starting or not runs else "RestartUnit",
+                "StartUnit" if is_starting or active in AT_REST else "RestartUnit",
                 name,
                 timeout=patience,
             )
@@ -198,12 +232,7 @@ class SystemdSupervisor:
                 self._hear(watched, await self._systemd.properties(name))
         finally:
             watched.changing = False
-        # What has changed was told before the end of the job was.
-        is_up = result == "done" or (result == LOST and watched.status.state is UnitState.RUNNING)
-        if not is_up or not watched.has_begun:
-            properties = await self._systemd.properties(name)
-            said = redact(await _last_lines(name), unit.env)
-            raise not_started(watched, result, properties, said)
+        return result
 
     async def _is_current(self, unit: ServiceUnit, properties: Mapping[str, Any]) -> bool:
         """Whether what runs is what a start would run now."""

@@ -20,6 +20,7 @@ _KEPT = (
 )  # fmt: skip
 _EXITED = 1  # CLD_EXITED; CLD_KILLED and CLD_DUMPED are the others (waitid(2))
 
+NO_GROUP = 219  # exit status of a service that systemd could not put in its control group
 # What a service ends with when systemd itself could not execute it (systemd.exec(5)).
 _NOT_EXECUTED = {
     200: "its directory cannot be entered",
@@ -27,6 +28,7 @@ _NOT_EXECUTED = {
     205: "its limits cannot be set",
     216: "its group does not exist",
     217: "its user does not exist",
+    NO_GROUP: "its control group cannot be entered",
     226: "its sandbox cannot be set up",
     243: "its credentials cannot be read",
 }

@@ -46,6 +46,16 @@ class _Traffic:
         return Traffic(active=Slot.BLUE, closed=False)
 
 
+@dataclass
+class _Supervisor:
+    """Knows only whether the host is going down."""
+
+    host_ends: bool = False
+
+    async def is_host_ending(self) -> bool:
+        return self.host_ends
+
+
 async def _nothing() -> None:
     """Does what most phases of these tests do."""
 
@@ -86,7 +96,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     parts = Parts(
         layout=Layout(tmp_path),
         store=store,
-        supervisor=cast("Supervisor", None),
+        supervisor=cast("Supervisor", _Supervisor()),
         traffic=cast("TrafficControl", _Traffic()),
         builds=asyncio.Semaphore(1),
     )
@@ -273,6 +283,37 @@ async def test_clearing_up_that_is_cancelled_as_it_begins_is_not_left_begun(run:
     operation = await interrupted_in_the_commit_of(run, [switch], Begun(PhaseName.SETTLE, []))
     assert operation.state is OperationState.SUCCEEDED
     assert (await states(run))[2:] == [("settle", "intent"), ("settle", "failed")]
+
+
+async def test_a_daemon_that_stops_leaves_the_clearing_up_to_the_next(run: Run) -> None:
+    async def is_stopped() -> None:
+        run.interrupt(Interruption.SHUTDOWN)
+        await asyncio.sleep(0)
+
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.SWITCH, diary),
+        Told(PhaseName.SETTLE, diary, act_as=is_stopped),
+    ]
+    run.task = asyncio.create_task(perform(run, phases))
+    assert (await run.task).state is OperationState.RUNNING
+    assert (await states(run))[-1] == ("settle", "intent")
+
+
+@pytest.mark.parametrize(
+    ("phase", "state"),
+    [
+        (PhaseName.GATE, OperationState.INTERRUPTED),
+        (PhaseName.WATCH, OperationState.RUNNING),  # which goes on after the boot
+    ],
+)
+async def test_what_ends_with_the_host_is_not_held_against_the_release(
+    run: Run, phase: PhaseName, state: OperationState
+) -> None:
+    cast("_Supervisor", run.app.parts.supervisor).host_ends = True
+    before = PhaseName.START if phase is PhaseName.GATE else PhaseName.SWITCH
+    phases = [Told(before, []), Told(phase, [], act_as=raise_broken, leaves_nothing=True)]
+    assert (await perform(run, phases)).state is state
 
 
 async def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone(run: Run) -> None:

@@ -1,0 +1,157 @@
+"""In production the daemon freezes, commands come while it restarts, and nginx is in trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest_asyncio
+
+from bluegreen.demo.report import Client, FailureKind
+from tests.host.lab import Said
+from tests.production.agreement import agreement
+from tests.production.asking import is_in, latest_operation
+from tests.production.holding import DAEMON, Hold, at, set_up
+from tests.production.production import APP, Production
+from tests.waiting import eventually
+
+WATCHDOG = "[Service]\nWatchdogSec=2s\n"
+RECONNECTS = 1.0  # seconds in which visitors who were refused have come again
+BROKEN_SITE = "server { listen 8099; server_name neighbour; no_such_directive on; }\n"
+
+
+@pytest_asyncio.fixture
+async def released(bare: Production) -> Production:
+    """v1 serves in blue, v2 is hot in green; what is deployed can be held."""
+    drop_in = bare.path(f"/etc/systemd/system/{DAEMON}.d/watchdog.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text(WATCHDOG)
+    await set_up(bare)
+    return bare
+
+
+async def test_a_frozen_daemon_is_ended_by_its_watchdog_and_the_next_one_goes_on(
+    released: Production,
+) -> None:
+    before = await agreement(released)
+    pid = await released.unit(DAEMON, "MainPID")
+    async with released.load() as load:
+        await load.ready()
+        async with Hold(released, at("build")).at_its_point():
+            await released.host.run(
+                "systemctl", "kill", "--kill-whom=main", "--signal=STOP", DAEMON
+            )
+
+            async def is_another() -> bool:
+                if await released.unit(DAEMON, "MainPID") in (pid, "0"):
+                    return False
+                return await released.unit(DAEMON, "ActiveState") == "active"
+
+            await eventually(is_another, "another daemon runs")
+        assert (await latest_operation(released))["state"] == "interrupted"
+        status = await agreement(released)
+        report = await load.stop()
+    assert report.failures == ()
+    assert status["active"] == "blue"
+    assert _pids(status) == _pids(before)
+    log = await released.host.run("journalctl", "-u", DAEMON, "-o", "cat", "--no-pager")
+    assert "Watchdog timeout" in log.output
+
+
+async def test_commands_wait_for_a_daemon_that_is_restarted(released: Production) -> None:
+    await released.host.run("systemctl", "stop", DAEMON)
+    await released.host.run("systemctl", "enable", "--now", "bluegreen.socket")
+    await released.host.run("systemctl", "start", DAEMON)
+    restarting = asyncio.create_task(
+        released.host.run("systemctl", "restart", DAEMON), name="restart the daemon"
+    )
+
+    async def has_gone() -> bool:
+        return await released.unit(DAEMON, "ActiveState") != "active" or restarting.done()
+
+    await eventually(has_gone, "the daemon is restarted")
+    said = await asyncio.gather(
+        released.bluegreen("status", APP),
+        released.bluegreen("switch", "to", "green"),
+        released.bluegreen("history", APP),
+    )
+    assert [each.status for each in said] == [0, 0, 0]
+    await restarting
+    assert (await agreement(released))["active"] == "green"
+
+
+async def test_a_restart_of_nginx_in_a_deploy_costs_what_it_closes_and_the_deploy_goes_on(
+    released: Production,
+) -> None:
+    """An nginx that is restarted closes its connections, and is away until the last has ended.
+
+    So each connection that was open may be closed once, and new ones are refused while systemctl
+    restarts it; nobody is answered with an error, and before and after it nobody is let down.
+    """
+    async with released.load() as load:
+        await load.ready()
+        async with Hold(released, at("gate")).at_its_point():
+            began = time.time()
+            await released.host.run("systemctl", "restart", "nginx.service")
+            ended = time.time()
+            assert await is_in(released, "gate")
+        status = await agreement(released)
+        report = await load.stop()
+    assert status["active"] == "green"
+    assert (await latest_operation(released))["state"] == "succeeded"
+    kinds = {each.kind for each in report.failures}
+    assert kinds <= {
+        FailureKind.CONNECT, FailureKind.CLOSED, FailureKind.CLOSED_IDLE, FailureKind.SHORT,
+        FailureKind.CUT,
+    }  # fmt: skip
+    closed = [each for each in report.failures if each.kind is not FailureKind.CONNECT]
+    posts = [each for each in closed if each.client is Client.POST]
+    assert len(posts) <= report.connections
+    assert len(closed) <= report.connections + report.websockets + report.downloads
+    times = [report.started_at + each.at for each in report.failures]
+    assert began <= min(times)
+    assert max(times) <= ended + RECONNECTS
+
+
+async def test_a_neighbour_s_broken_site_stops_no_deploy_and_is_named_by_apply(
+    released: Production,
+) -> None:
+    site = released.path("/etc/nginx/conf.d/neighbour.conf")
+    async with released.load() as load:
+        await load.ready()
+        async with Hold(released, at("gate")).at_its_point():
+            site.write_text(BROKEN_SITE)
+            assert (await released.host.run("nginx", "-t", check=False)).status != 0
+            refused = await _apply_of_another_port(released)
+            assert refused.status == 1
+            assert 'unknown directive "no_such_directive"' in refused.output
+            assert "neighbour.conf" in refused.output
+        status = await agreement(released)
+        await released.bluegreen("switch", "back")
+        report = await load.stop()
+    assert report.failures == ()
+    assert status["active"] == "green"
+    assert (await latest_operation(released))["state"] == "succeeded"
+    site.unlink()
+    assert (await _apply_of_another_port(released)).status == 0
+
+
+async def _apply_of_another_port(production: Production) -> Said:
+    """``apply`` with something to do for nginx: the app is served on one port more."""
+    file = production.path(f"/etc/bluegreen/apps/{APP}.toml")
+    text = file.read_text()
+    file.write_text(text.replace('listen = ["127.0.0.1:8080"]', _TWO_PORTS))
+    try:
+        return await production.bluegreen("apply", check=False)
+    finally:
+        file.write_text(text)
+
+
+_TWO_PORTS = 'listen = ["127.0.0.1:8080", "127.0.0.1:8081"]'
+
+
+def _pids(status: Any) -> Any:
+    """Of what serves."""
+    services = status["slots"]["blue"]["services"]
+    return {name: service["pid"] for name, service in services.items()}
