@@ -34,6 +34,10 @@ FAULTS: Mapping[str, str] = {
     "ws-closes": "/ws/monitoring closes with 1011 right after the handshake",
     "hard-coded-port": "the api listens on MONITOR_HARD_PORT instead of API_PORT",
     "slow-stop": "the api takes four seconds to end",
+    "build-fails-late": "the build step fails after a minute, or MONITOR_BUILD_SECONDS",
+    "hungry-build": "the build step needs 1.2 GB of memory",
+    "single-threaded": "the api answers one connection at a time",
+    "rate-limited": "/api/health answers 429 after 99 calls a minute, or MONITOR_RATE_LIMIT",
     "rewrites-title": "the api changes its process name to one with parentheses",
 }
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +69,15 @@ def built_tree(version: str, tree: Path, *, api_port: int = 9083) -> Path:
     return tree
 
 
-def build(tree: Path, *, api_port: int, cache: Path) -> subprocess.CompletedProcess[str]:
-    """What the build step did, with all it printed in ``stdout``."""
-    environment = os.environ | {"API_PORT": str(api_port), "MONITOR_CACHE": str(cache)}
+def build(
+    tree: Path, *, api_port: int, cache: Path, prefix: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What the build step did, with all it printed in ``stdout``; ``prefix`` is what runs it."""
+    variables = {"API_PORT": str(api_port), "MONITOR_CACHE": str(cache)}
     return subprocess.run(
-        [sys.executable, "-m", "monitor.assets"],
-        cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [*prefix, sys.executable, "-m", "monitor.assets"],
+        cwd=tree, env=os.environ | variables | environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=PATIENCE, check=False,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from bluegreen.demo.versions import write_version
 from tests.apps import stranger
 from tests.apps.services import PATIENCE, answers, build, built_tree, listening, started
 from tests.waiting import eventually
@@ -50,6 +51,53 @@ async def test_build_fails_ends_with_a_telling_last_line(tmp_path: Path) -> None
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].endswith("error: unexpected token '}'")
     assert not (tmp_path / "dist").exists()
+
+
+def test_build_fails_late_says_much_before_it_says_why(tmp_path: Path) -> None:
+    write_version("v3-build-fails-late", tmp_path)
+    cache = tmp_path / "cache"
+    done = build(tmp_path, api_port=9083, cache=cache, MONITOR_BUILD_SECONDS="0.1")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) > 1000
+    assert "lock file is out of step" in done.stdout.splitlines()[-1]
+
+
+def test_hungry_build_ends_where_it_is_not_given_the_memory(tmp_path: Path) -> None:
+    write_version("v3-hungry-build", tmp_path)
+    limited = ["prlimit", f"--as={512 * 2**20}"]
+    done = build(tmp_path, api_port=9083, cache=tmp_path / "cache", prefix=limited)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "MemoryError"
+    assert not (tmp_path / "dist").exists()
+
+
+async def test_single_threaded_keeps_all_waiting_for_one_idle_connection(
+    tmp_path: Path, port: int
+) -> None:
+    async with listening(built_tree("v3-single-threaded", tmp_path), "api", port) as api:
+        _, idle = await asyncio.open_connection("127.0.0.1", port)
+        idle.write(b"GET /api/health HTTP/1.1\r\nHost: a\r\n\r\n")
+        reader, other = await asyncio.open_connection("127.0.0.1", port)
+        other.write(b"GET /api/health HTTP/1.0\r\nHost: a\r\n\r\n")
+        answer = asyncio.create_task(reader.readline())
+        assert not (await asyncio.wait([answer], timeout=0.5))[0], "the other one waits"
+        idle.close()
+        assert b"200" in await asyncio.wait_for(answer, PATIENCE)
+        other.close()
+        assert api.process.returncode is None
+
+
+async def test_rate_limited_answers_429_after_so_many_calls(
+    tmp_path: Path, port: int, client: aiohttp.ClientSession
+) -> None:
+    tree = built_tree("v3-rate-limited", tmp_path)
+    async with started(tree, "api", port, MONITOR_RATE_LIMIT="3") as api:
+        await api.said("listens on")
+        statuses = []
+        for _ in range(5):
+            async with client.get(api.url("/api/health")) as response:
+                statuses.append(response.status)
+        assert statuses == [200, 200, 200, 429, 429]
 
 
 async def test_crashes_is_healthy_first_and_exits_later(tmp_path: Path, port: int) -> None:

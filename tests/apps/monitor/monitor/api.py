@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -12,6 +15,7 @@ from .release import ROOT, Fault, Release
 from .serving import RELEASE, health, run
 
 DATABASE = web.AppKey("database", Database)
+CALLS = web.AppKey("calls", deque[float])  # when the health endpoint was asked, last minute
 
 
 async def _opened(application: web.Application) -> AsyncIterator[None]:
@@ -46,8 +50,19 @@ async def _health(request: web.Request) -> web.Response:
     if release.fault is Fault.ERROR_PAGE:
         page = "<html><body><h1>Something went wrong</h1><p>Error 500: no schema</p></body></html>"
         return web.Response(text=page, content_type="text/html")
+    if release.fault is Fault.RATE_LIMITED and not _within_rate(request.app[CALLS]):
+        return _refused(request, 429, "too many requests: try again in a minute")
     users = await request.app[DATABASE].users()
     return health(release, users=users, features=list(release.features))
+
+
+def _within_rate(calls: deque[float]) -> bool:
+    """Whether this call is not one too many of the last minute."""
+    now = time.monotonic()
+    while calls and calls[0] < now - 60:
+        calls.popleft()
+    calls.append(now)
+    return len(calls) <= int(os.environ.get("MONITOR_RATE_LIMIT", "99"))
 
 
 async def _login(request: web.Request) -> web.Response:
@@ -91,6 +106,7 @@ async def _echo(request: web.Request) -> web.Response:
 
 def build(release: Release) -> web.Application:
     application = web.Application()
+    application[CALLS] = deque()
     application.cleanup_ctx.append(_opened)
     application.router.add_get("/api/health", _health)
     application.router.add_post("/api/login", _login)

@@ -7,12 +7,16 @@ import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from .release import ROOT, Fault, read_release
 
 DIST = ROOT / "dist"
+PACKAGES = 1000
+HUNGER = 1_200_000_000  # bytes
+PAGE = 4096  # bytes
 
 
 def _read_cache(file: Path) -> dict[str, Any]:
@@ -46,6 +50,22 @@ def _minified(source: str, cache_file: Path) -> str:
     return str(cache["minified"])
 
 
+def _fail_late() -> None:
+    """As a package manager whose lock file does not fit: what matters is in its last lines."""
+    seconds = float(os.environ.get("MONITOR_BUILD_SECONDS", "60"))
+    for number in range(PACKAGES):
+        print(f"assets: fetched package {number} of {PACKAGES}", flush=True)
+        time.sleep(seconds / PACKAGES)
+    sys.exit("assets: error: lock file is out of step: chart 4.4.1 is locked, 4.5.0 is wanted")
+
+
+def _be_hungry() -> None:
+    memory = bytearray(HUNGER)
+    for page in range(0, HUNGER, PAGE):
+        memory[page] = 1  # until then it is only promised
+    print(f"assets: took {HUNGER} bytes")
+
+
 def main() -> None:
     """Write ``dist/``. Reads API_PORT and MONITOR_CACHE; exits 1 when the source is broken."""
     release = read_release("assets")
@@ -55,6 +75,10 @@ def main() -> None:
     source = (ROOT / "frontend/app.js").read_text()
     if release.fault is Fault.BUILD_FAILS:
         sys.exit("assets: frontend/app.js:12: error: unexpected token '}'")
+    if release.fault is Fault.BUILD_FAILS_LATE:
+        _fail_late()
+    if release.fault is Fault.HUNGRY_BUILD:
+        _be_hungry()
     bundle = _minified(source, cache / "monitor-assets.json").replace("__API_PORT__", str(port))
     name = f"app-{hashlib.sha256(bundle.encode()).hexdigest()[:10]}.js"
     shutil.rmtree(DIST, ignore_errors=True)

@@ -23,11 +23,17 @@ class Fault(StrEnum):
     WS_CLOSES = "ws-closes"  # /ws/monitoring closes with 1011 right after the handshake
     HARD_CODED_PORT = "hard-coded-port"  # the api listens on MONITOR_HARD_PORT, whatever API_PORT
     SLOW_STOP = "slow-stop"  # the api takes four seconds to end
+    BUILD_FAILS_LATE = "build-fails-late"  # the same after MONITOR_BUILD_SECONDS (60)
+    HUNGRY_BUILD = "hungry-build"  # the build step needs 1.2 GB of memory
+    SINGLE_THREADED = "single-threaded"  # the api answers one connection at a time
+    RATE_LIMITED = "rate-limited"  # /api/health answers 429 after MONITOR_RATE_LIMIT (99) a minute
     REWRITES_TITLE = "rewrites-title"  # the api changes the name the kernel shows for it
 
 
 _AFFECTED = {
     Fault.BUILD_FAILS: "assets",
+    Fault.BUILD_FAILS_LATE: "assets",
+    Fault.HUNGRY_BUILD: "assets",
     Fault.CRASHES: os.environ.get("MONITOR_CRASH_SERVICE", "api"),
     Fault.OWN_PORT: "web",
     Fault.WS_CLOSES: "stream",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from . import single_threaded
 from .release import Fault, Release, read_release
 
 HOST = "127.0.0.1"
@@ -111,4 +112,7 @@ def run(
     if release.fault is Fault.HARD_CODED_PORT:
         port_variable = "MONITOR_HARD_PORT"
     port = int(os.environ.get(port_variable, port))
+    if release.fault is Fault.SINGLE_THREADED:
+        single_threaded.serve(release, HOST, port)
+        return
     asyncio.run(_serve(release, build(release), port))
