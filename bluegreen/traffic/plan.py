@@ -184,7 +184,9 @@ class Planner:
             warnings: tuple[str, ...] = ()
             path = self._memory(settings.name)
             try:
-                changes = write(path, self._remembered(settings, to))
+                # Not flushed: a marker is not lost in the same power cut, and whatever starts
+                # nginx next writes it anew.
+                changes = write(path, self._remembered(settings, to), durable=False)
             except OSError as error:
                 warnings = (
                     f"{path} could not be rewritten ({error.strerror}); the marker decides",

@@ -32,7 +32,7 @@ def read(path: Path) -> str | None:
         return None
 
 
-def write(path: Path, text: str, *, sync_parent: bool = True) -> list[Change]:
+def write(path: Path, text: str, *, durable: bool = True, sync_parent: bool = True) -> list[Change]:
     """Write what differs (see ``write_atomically``).
 
     Raises TrafficError for a file that is not ours, OSError for the disk.
@@ -46,7 +46,7 @@ def write(path: Path, text: str, *, sync_parent: bool = True) -> list[Change]:
             remedy="move it elsewhere; bluegreen writes a file of that name",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text, sync_parent=sync_parent)
+    write_atomically(path, text, durable=durable, sync_parent=sync_parent)
     return [Change(path=path, before=before, after=text)]
 
 
