@@ -17,6 +17,8 @@ class AppLayout:
     base: Path
     logs: Path
     run: Path
+    nginx_sockets: Path
+    """Where nginx listens for it."""
     env_launcher: Path | None = None
     """Where an app has a user of its own, whose secrets the daemon cannot read: the program that
     gives them to what the user runs."""
@@ -77,11 +79,6 @@ class AppLayout:
     def jobs(self) -> Path:
         """Holds what each running job is to do, for the unit that does it."""
         return self.run / "jobs"
-
-    @property
-    def nginx_sockets(self) -> Path:
-        """Where nginx listens for it. What an app's user put in the way would keep nginx down."""
-        return self.run.parents[1] / "nginx" / self.run.name if self.has_own_user else self.run
 
     def operation_logs(self, operation: int) -> Path:
         """Holds ``PHASE-STEP.log`` files: the output of an operation's build steps."""
@@ -145,11 +142,17 @@ class Layout:
     @property
     def nginx_socket(self) -> Path:
         """Where nginx answers which slot it serves (see ``traffic``)."""
-        return self.run / "nginx.sock"
+        return self.nginx_run / "nginx.sock"
+
+    @property
+    def nginx_run(self) -> Path:
+        """Holds the sockets that nginx makes."""
+        return self.run
 
     def app(self, name: str) -> AppLayout:
         return AppLayout(
             base=self.state / "apps" / name,
             logs=self.logs / "apps" / name,
             run=self.run / "apps" / name,
+            nginx_sockets=self.run / "apps" / name,
         )

@@ -156,13 +156,18 @@ class Host:
 
 
 def _names(wanted: Desired) -> list[str]:
-    """The units that are no templates."""
+    """The units that are no templates, and those that are changed by a drop-in of ours."""
     paths = [path for path, content in wanted.files.items() if isinstance(content, str)]
-    return [
+    units = [
         path.name
         for path in paths
         if path.suffix in (".service", ".target") and "@." not in path.name
     ]
+    return units + [path.parent.name.removesuffix(".d") for path in paths if _is_drop_in(path)]
+
+
+def _is_drop_in(path: Path) -> bool:
+    return path.parent.name.endswith(".service.d")
 
 
 def _template(unit: str) -> str:

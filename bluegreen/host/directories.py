@@ -75,7 +75,7 @@ def run_directories(layout: Layout, accounts: dict[str, Account]) -> list[Direct
     found = [
         Directory(path=layout.run, mode=0o755),
         Directory(path=layout.run / "apps", mode=0o755),
-        Directory(path=layout.run / "nginx", mode=0o755),
+        Directory(path=layout.nginx_run, mode=0o755, owner="root", group="root"),
     ]
     for name, account in accounts.items():
         app = layout.app(name)
@@ -83,7 +83,7 @@ def run_directories(layout: Layout, accounts: dict[str, Account]) -> list[Direct
             # The app's own sockets are here, and nginx reaches them.
             Directory(path=app.run, mode=0o3771, group=account.group),
             Directory(path=app.jobs, mode=0o2750, group=account.group),
-            Directory(path=app.nginx_sockets, mode=0o755),
+            Directory(path=app.nginx_sockets, mode=0o755, owner="root", group="root"),
         ]
     return found
 

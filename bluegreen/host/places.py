@@ -20,11 +20,22 @@ class HostLayout(Layout):
     """A root in which nginx reads nothing that the daemon may write, and apps have own users."""
 
     def app(self, name: str) -> AppLayout:
-        return replace(super().app(name), env_launcher=ENV_LAUNCHER)
+        return replace(
+            super().app(name), env_launcher=ENV_LAUNCHER, nginx_sockets=self.nginx_run / name
+        )
 
     @property
     def nginx(self) -> Path:
         return self.root / "etc/nginx/bluegreen"
+
+    @property
+    def nginx_run(self) -> Path:
+        """Root's, and nothing above it is the daemon's.
+
+        nginx makes a socket and then changes its mode, as root: a link that somebody put in its
+        place in between would have the mode of any file changed.
+        """
+        return self.root / "run/bluegreen-nginx"
 
 
 @dataclass(frozen=True)

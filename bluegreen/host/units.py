@@ -38,9 +38,7 @@ def target_file() -> str:
 
 def nginx_drop_in(layout: Layout) -> str:
     """The text of what lets the host's nginx start after one that was killed."""
-    return render(
-        "nginx-drop-in.j2", socket=path(layout.nginx_socket), sockets=path(layout.run / "nginx")
-    )
+    return render("nginx-drop-in.j2", sockets=path(layout.nginx_run))
 
 
 def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitKey) -> str:

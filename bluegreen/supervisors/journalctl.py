@@ -120,6 +120,6 @@ def unreadable(why: str) -> SupervisorError:
     """The journal cannot be read."""
     return SupervisorError(
         f"the journal cannot be read: {why}",
-        remedy="is the daemon's user in the group systemd-journal? `bluegreen apply` sees to it; "
-        "and does `journalctl -n 1` work?",
+        remedy="does `journalctl -n 1` work, and does bluegreen.service have "
+        "SupplementaryGroups=systemd-journal?",
     )

@@ -20,8 +20,8 @@ def remove_stale_sockets(layout: Layout) -> list[Path]:
 
     nginx does not bind over a file that exists, so one of these would keep it from starting.
     """
-    of_apps = (layout.app("*").nginx_sockets / "*.nginx.sock").relative_to(layout.run)
-    ours = [layout.nginx_socket, *layout.run.glob(str(of_apps))]
+    of_apps = (layout.app("*").nginx_sockets / "*.nginx.sock").relative_to(layout.nginx_run)
+    ours = [layout.nginx_socket, *layout.nginx_run.glob(str(of_apps))]
     stale = [path for path in ours if _is_stale(path)]
     for path in stale:
         path.unlink(missing_ok=True)

@@ -72,7 +72,7 @@ async def disagreements(production: Production) -> list[str]:
 
 async def _nginx(production: Production, active: str) -> list[str]:
     try:
-        said = await Confirmation(run_file(production, "bluegreen/nginx.sock")).ask(APP)
+        said = await Confirmation(run_file(production, "bluegreen-nginx/nginx.sock")).ask(APP)
     except TrafficError as error:
         return [f"{error.message}: {error.detail}"]
     served = (said.app, said.slot, said.closed) == (APP, active, False)

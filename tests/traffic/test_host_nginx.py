@@ -77,6 +77,7 @@ async def apply(world: World, build: NginxBuild, *apps: AppSettings) -> None:
     for name in by_name:
         world.layout.app(name).traffic.mkdir(parents=True, exist_ok=True)
         world.layout.app(name).run.mkdir(parents=True, exist_ok=True)
+        world.layout.app(name).nginx_sockets.mkdir(parents=True, exist_ok=True)
     loading = Loading(HostNginx(build, world.layout), Confirmation(world.layout.nginx_socket))
     await loading.load(sites.generation)
 

@@ -12,7 +12,10 @@ FILES = (
     ("/run/bluegreen/control.sock", "where the daemon is asked"),
     ("/var/lib/bluegreen", "the history, the releases and the data of the apps"),
 )
-ENVIRONMENT = (("BLUEGREEN_ROOT", "another root than /, as --root names it"),)
+ENVIRONMENT = (
+    ("BLUEGREEN_ROOT", "another root than /, as --root names it"),
+    ("BLUEGREEN_TRACE", "set to 1: a defect of bluegreen itself is shown with its trace"),
+)
 
 
 def manual(program: Command, *, version: str, epilog: str) -> str:
