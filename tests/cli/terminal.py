@@ -43,7 +43,9 @@ async def on_terminal(stack: Stack, *arguments: str, **environment: str) -> Asyn
     ours, theirs = pty.openpty()
     variables = {"COLUMNS": "100", "LINES": "40", "TERM": "xterm", "PYTHONUTF8": "1"}
     process = await asyncio.create_subprocess_exec(
-        PYTHON, "-m", "bluegreen", *arguments, "--root", str(stack.root),
+        # Whoever starts the tests in the background has SIGINT ignored.
+        "env", "--default-signal=INT", PYTHON, "-m", "bluegreen", *arguments,
+        "--root", str(stack.root),
         stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | variables | environment,
     )  # fmt: skip
     os.close(theirs)
