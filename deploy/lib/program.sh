@@ -74,10 +74,41 @@ finish_version() {
     sync -f "$tree"
 }
 
+# Only root may open it: whoever can, can hold it.
+lock_file=/run/bluegreen-install.lock
+lock_seconds=300
+
 # One at a time installs or removes.
 lock_installation() {
-    exec {installation_lock}>/run/lock/bluegreen-install
-    flock "$installation_lock"
+    local umask_before
+    umask_before=$(umask)
+    umask 077
+    exec {installation_lock}>>"$lock_file"
+    umask "$umask_before"
+    flock --timeout "$lock_seconds" "$installation_lock" && return
+    exec {installation_lock}>&-
+    fail "another installation or removal of bluegreen has not ended within $lock_seconds s" \
+        "see what it does: ps -fp $(processes_with "$lock_file"); then do this again"
+}
+
+# The processes that have FILE open, with commas in between.
+processes_with() {
+    # Some end meanwhile.
+    find /proc/[0-9]*/fd -lname "$1" 2>/dev/null | cut -d/ -f3 | sort -nu | paste -sd, || true
+}
+
+# Two installations would hide one another's files.
+refuse_beside_package() {
+    local state
+    # There may be no dpkg here, or it may not know the package.
+    state=$(dpkg-query -W -f '${db:Status-Status}' bluegreen 2>/dev/null) || state=
+    case $state in
+        '' | not-installed | config-files) ;;
+        *)
+            fail "bluegreen is there as a Debian package ($state)" \
+                'upgrade or remove it with apt: ./deploy/deb makes a package'
+            ;;
+    esac
 }
 
 # What activates version NAME, or removes the one that counts; arguments go to it.
@@ -89,11 +120,19 @@ run_installation() {
 
 # Removes the program, by what it says itself; what remains of a removal that was killed too.
 remove_program() {
-    local current=/opt/bluegreen/current
-    if [[ -x $current/bin/python ]]; then
+    local current=/opt/bluegreen/current left
+    if [[ -e $current/complete ]]; then
         run_installation "$(basename -- "$(readlink -- "$current")")" remove "$@"
-    elif [[ -e $versions || -L $current ]]; then
-        rm -rf -- "$versions" /opt/bluegreen/{bin,current,previous,enabled}
+        return
+    fi
+    mapfile -d '' left < <(
+        find /opt/bluegreen -maxdepth 1 -regextype posix-extended \
+            -regex '.*/(versions|bin|current|previous|enabled|going-back|\..*\.tmp)' \
+            -print0 2>/dev/null
+    )
+    if ((${#left[@]})); then
+        rm -rf -- "${left[@]}"
+        rmdir --ignore-fail-on-non-empty /opt/bluegreen
         say 'removed what was left of the program'
     else
         say 'bluegreen is not installed'

@@ -71,7 +71,7 @@ async def test_it_is_installed_upgraded_and_removed_with_apt(
     assert "/usr/lib/systemd/system/bluegreen.service" in owned
     assert await installed.unit("bluegreen.service", "UnitFileState") == "enabled"
     both = await installed.run_installer(check=False)
-    assert (both.status, "as a Debian package" in both.output) == (1, True)
+    assert (both.status, "as a Debian package (installed)" in both.output) == (1, True)
 
     await installed.serve_the_sample_app()
     await host.run("mv", f"{MADE}/{prepared.newer}", "/opt/bluegreen/versions/")
@@ -111,3 +111,5 @@ async def test_a_package_whose_daemon_does_not_come_up_goes_back(
     assert f"version {__version__}, the previous one, serves again" in said
     assert "No module named 'bluegreen.daemon'" in said
     assert await installed.answering() == __version__
+    beside = await installed.run_installer(check=False)
+    assert (beside.status, "a Debian package (half-configured)" in beside.output) == (1, True)
