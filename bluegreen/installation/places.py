@@ -38,6 +38,14 @@ class Program:
         """There once the daemon has been enabled; then that is the administrator's to decide."""
         return self.base / "enabled"
 
+    @property
+    def going_back(self) -> Path:
+        """There while an upgrade is taken back: a daemon that is down is not meant to be.
+
+        Its content is what is to be started ahead of the daemon, if anything.
+        """
+        return self.base / "going-back"
+
     def tree(self, name: str) -> Path:
         return self.versions / name
 

@@ -24,9 +24,8 @@ def remove(places: SystemPlaces, *, packaged: bool, say: Say) -> None:
     """
     program = Program()
     if (places.units / SERVICE).exists():
-        # Both at once, lest a command start the daemon again in between.
         if service.is_booted():
-            service.run("systemctl", "stop", SOCKET, SERVICE, timeout=service.RESTART)
+            service.stop()
         service.run("systemctl", "disable", SOCKET, SERVICE)
     mine = [] if packaged else list(system_files.system_files(places))
     for path in system_files.write(dict.fromkeys([*mine, places.notify_reload])):
@@ -38,13 +37,25 @@ def remove(places: SystemPlaces, *, packaged: bool, say: Say) -> None:
     units = sorted(path.name for path in HostFiles(Path("/")).units.glob(f"{PREFIX}*@*.service"))
     if units:
         say(f"left as they are: {', '.join(units)}; {program.libexec}, which they are run with")
-    else:
-        shutil.rmtree(program.libexec)
-    # The program that does this is in there; it is the last that goes but for its name.
-    shutil.rmtree(program.versions)
-    for link in ("bin", "current", "previous", "enabled"):
-        (program.base / link).unlink(missing_ok=True)
-    if not units:
-        program.base.rmdir()
+    remove_program(program, libexec=not units)
     say(f"removed {program.versions}")
     say(LEFT)
+
+
+def remove_program(program: Program, *, libexec: bool) -> None:
+    """What is left of it, if anything; of ``libexec`` all or nothing. Raises OSError."""
+    if libexec and program.libexec.exists():
+        shutil.rmtree(program.libexec)
+    # The program that does this is in there; it is the last that goes but for its name. What says
+    # that a version is whole goes first: killed from then on, the shell part does the rest.
+    if program.versions.exists():
+        for complete in program.versions.glob("*/complete"):
+            complete.unlink()
+        shutil.rmtree(program.versions)
+    # A run that was killed while it replaced one of them has left a file under a name of its own.
+    unfinished = program.base.glob(".*.tmp")
+    links = ("bin", "current", "previous", "enabled", program.going_back.name)
+    for path in (*unfinished, *(program.base / link for link in links)):
+        path.unlink(missing_ok=True)
+    if libexec:
+        program.base.rmdir()

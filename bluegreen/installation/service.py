@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bluegreen.cli.client import Client
 from bluegreen.errors import BluegreenError, SupervisorError
-from bluegreen.installation.places import SERVICE
+from bluegreen.installation.places import SERVICE, SOCKET
 
 QUICK = 60.0  # seconds for what only changes what systemd knows
 # Seconds for the daemon to end and to be ready: its unit bounds both, and it may ask for more while
@@ -71,6 +71,11 @@ def runs_from(tree: Path) -> bool:
     except FileNotFoundError:
         return False
     return Path(interpreter.decode(errors="replace")).is_relative_to(tree)
+
+
+def stop() -> None:
+    """End the daemon, and its socket: a command would start it again at once."""
+    run("systemctl", "stop", SOCKET, SERVICE, timeout=RESTART)
 
 
 def make_ready(verb: str, version: str) -> None:

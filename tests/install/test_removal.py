@@ -42,6 +42,14 @@ async def test_nothing_of_the_program_is_left_where_no_app_needs_it(installed: I
     assert left.output == ""
     assert installed.path("/etc/bluegreen/apps").is_dir()
 
+    # What a run has left that was killed among the last steps.
+    installed.path("/opt/bluegreen/versions/1/bin").mkdir(parents=True)
+    installed.path("/opt/bluegreen/.current.0a1b2c3d.tmp").symlink_to("versions/1")
+    installed.path("/opt/bluegreen/enabled").touch()
+    again = await installed.run_installer("--uninstall")
+    assert "removed what was left of the program" in again.output
+    assert not installed.path("/opt/bluegreen").exists()
+
 
 async def eventually_served(installed: Installed) -> None:
     async def serves() -> bool:
