@@ -1,40 +1,60 @@
 """What a restart of the daemon interrupts is asked for again.
 
-Before its switch a release is undone when the daemon ends. An upgrade of bluegreen is nobody's
-decision against that release, so it goes out all the same, by the newer daemon.
+Before its switch a release is undone when the daemon ends, or by the next one once that is ready.
+An upgrade of bluegreen is nobody's decision against that release, so it goes out all the same, by
+the newer daemon.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from bluegreen.cli.client import Client
 from bluegreen.errors import BluegreenError
 
 ANSWER = 10.0  # seconds
-# How an operation is asked for, by its kind. Others are carried on by the next daemon itself.
+UNDONE = 120.0  # seconds until what was interrupted has been undone, all of it together
+POLL = 0.2
+HOST = Path("/")
+# How an operation is asked for, by its kind.
 _ASKED = {"deploy": "deployments", "rollback": "rollback", "restart": "restart"}
+# These are carried on by the next daemon, as are others whose switch has happened.
+_CARRIED_ON = ("start", "stop")
+_AFTER_SWITCH = ("watch", "settle")
 
 
-def running() -> Sequence[dict[str, Any]]:
+def running(root: Path = HOST) -> Sequence[dict[str, Any]]:
     """The operations that run, each with its app; none where no daemon answers."""
     try:
-        apps = Client("/", answer_limit=ANSWER).get("/v1/apps")["apps"]
+        apps = Client(root, answer_limit=ANSWER).get("/v1/apps")["apps"]
     except BluegreenError:
         return ()  # what keeps it from answering is said when it is to be ready
     return [{**app["operation"], "app": app["app"]} for app in apps if app["operation"] is not None]
 
 
-def resume(operations: Sequence[dict[str, Any]]) -> Iterator[str]:
+def resume(operations: Sequence[dict[str, Any]], root: Path = HOST) -> Iterator[str]:
     """Ask again for those of ``operations`` that the restart interrupted; yields what is done."""
-    client = Client("/", answer_limit=ANSWER)
+    client = Client(root, answer_limit=ANSWER)
+    until = time.monotonic() + UNDONE
     for before in operations:
         app, kind, version = before["app"], before["kind"], before["version"]
+        if kind in _CARRIED_ON:
+            continue
         what = f"the {kind} of {app}" + (f" {version}" if version else "")
         try:
-            ended = client.get(f"/v1/operations/{before['id']}")
-            if ended["state"] != "interrupted" or kind not in _ASKED:
+            state = _state_in_the_end(client, before["id"], until)
+            if state == "running":
+                yield (
+                    f"{what} is not undone yet, and is not resumed: once bluegreen history {app} "
+                    "says that it is, ask for it again"
+                )
+            if state != "interrupted":
+                continue
+            if kind not in _ASKED:
+                yield f"{what} was interrupted, and is not resumed: ask for it again"
                 continue
             body = {} if kind == "restart" else {"version": version}
             again = client.post(f"/v1/apps/{app}/{_ASKED[kind]}", body)
@@ -42,3 +62,18 @@ def resume(operations: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"{what} was interrupted, and is not resumed: {error.message}"
         else:
             yield f"{what} was interrupted, and is resumed as operation {again['id']}"
+
+
+def _state_in_the_end(client: Client, number: int, until: float) -> str:
+    """``running`` where that is not yet; ``carried on`` where it goes on after its switch."""
+    while True:
+        operation = client.get(f"/v1/operations/{number}")
+        state, phases = str(operation["state"]), operation.get("phases", [])
+        if state not in ("queued", "running"):
+            return state
+        is_well = all(phase["state"] in ("intent", "done") for phase in phases)
+        if is_well and phases and phases[-1]["phase"] in _AFTER_SWITCH:
+            return "carried on"
+        if time.monotonic() > until:
+            return "running"
+        time.sleep(POLL)

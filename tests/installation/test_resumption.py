@@ -1,0 +1,88 @@
+"""What a daemon was doing when it was killed, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bluegreen.installation import resumption
+from tests.stack import Stack, stack
+from tests.visits import served_version
+from tests.waiting import eventually
+
+STOP_SECONDS = 3
+
+
+@pytest.fixture
+async def deployed() -> AsyncIterator[Stack]:
+    """The sample app with v1 serving; a gate that takes long, and a service that stops late."""
+    async with stack() as built:
+        built.write_app(
+            services=("api",), healthy_for="0.1s", watch="0.1s", stop_timeout=f"{STOP_SECONDS}s"
+        )
+        await built.serve()
+        await built.deploy("v1")
+        yield built
+
+
+async def in_phase(stack: Stack, phase: str) -> bool:
+    operation = (await stack.status())["operation"]
+    return operation is not None and operation["phase"] == phase
+
+
+async def resumed(stack: Stack) -> list[str]:
+    """What is said once the daemon was killed and started again."""
+    before = await asyncio.to_thread(resumption.running, stack.root)
+    assert len(before) == 1
+    await stack.kill()
+    await stack.serve()
+    return await asyncio.to_thread(lambda: list(resumption.resume(before, stack.root)))
+
+
+async def test_a_release_that_is_undone_only_by_the_next_daemon_is_resumed(
+    deployed: Stack,
+) -> None:
+    deployed.write_app(
+        services=("api",), healthy_for="8s", watch="0.1s", stop_timeout=f"{STOP_SECONDS}s"
+    )
+    assert (await deployed.cli("reload")).status == 0
+    # It is undone STOP_SECONDS after the next daemon is ready.
+    await deployed.cli("deploy", "monitor", "v3-ignores-sigterm", "--detach")
+    await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
+    (said,) = await resumed(deployed)
+
+    newest, before, *_ = await deployed.operations()
+    assert before["state"] == "interrupted"
+    assert before["finished_at"] - before["created_at"] > STOP_SECONDS
+    assert said == (
+        "the deploy of monitor v3-ignores-sigterm was interrupted, and is resumed as operation "
+        f"{newest['id']}"
+    )
+    assert newest["state"] == "running"
+
+
+async def test_a_watch_that_goes_on_is_not_waited_for(deployed: Stack) -> None:
+    deployed.write_app(services=("api",), healthy_for="0.1s", watch="60s")
+    assert (await deployed.cli("reload")).status == 0
+    await deployed.cli("deploy", "monitor", "v2", "--detach")
+    await eventually(lambda: in_phase(deployed, "watch"), "it is watched")
+    assert await resumed(deployed) == []
+    assert await in_phase(deployed, "watch")
+    assert await served_version(deployed) == "v2"
+
+
+async def test_what_is_not_undone_in_time_is_said(
+    deployed: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumption, "UNDONE", 0.0)
+    deployed.write_app(
+        services=("api",), healthy_for="8s", watch="0.1s", stop_timeout=f"{STOP_SECONDS}s"
+    )
+    assert (await deployed.cli("reload")).status == 0
+    await deployed.cli("deploy", "monitor", "v3-ignores-sigterm", "--detach")
+    await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
+    (said,) = await resumed(deployed)
+    assert said.startswith("the deploy of monitor v3-ignores-sigterm is not undone yet")
+    assert "bluegreen history monitor" in said
