@@ -20,6 +20,12 @@ Next: describe an app: bluegreen init writes a draft for /etc/bluegreen/apps/APP
       (members of the group bluegreen need no sudo for commands but apply)"""
 
 
+class InstallationError(BluegreenError):
+    """The system did not let a file be written or removed."""
+
+    kind = "installation"
+
+
 def main() -> int:
     options = _parsed()
     os.umask(0o022)
@@ -40,10 +46,22 @@ def main() -> int:
         else:
             remove(places, packaged=options.packaged, say=_say)
     except BluegreenError as error:
-        for line in error.lines():
-            print(f"install: {line}", file=sys.stderr)
-        return error.exit_status
+        return _refuse(error)
+    except OSError as error:
+        return _refuse(
+            InstallationError(
+                f"{error.filename or 'the disk'}: {error.strerror or error}",
+                remedy="see to that file and to the disk (df -h), then do the same again: it "
+                "carries on where this ended",
+            )
+        )
     return 0
+
+
+def _refuse(error: BluegreenError) -> int:
+    for line in error.lines():
+        print(f"install: {line}", file=sys.stderr)
+    return error.exit_status
 
 
 def _parsed() -> argparse.Namespace:
