@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 
 from bluegreen.errors import BluegreenError, RefusedError, SupervisorError
 from bluegreen.files import link_atomically, write_atomically
@@ -119,50 +122,98 @@ class Activation:
             self._tell(f"{SERVICE} is ready")
             self._enable()
             return
+        note = self._program.going_back
+        state, unfinished = service.state(), note.exists()
         # Stopped by an administrator, it stays so.
-        if service.state() in ("inactive", "failed") or service.runs_from(tree):
+        if state in ("inactive", "failed") and not unfinished:
             return
+        if state == "active" and not unfinished:
+            # It serves with the store as it is: a copy that was left is older than that.
+            store_copy.discard(tree)
+            if service.runs_from(tree):
+                return
         previous = self._program.named("previous")
         store_copy.keep(tree)
         interrupted = resumption.running()
         try:
-            service.make_ready("restart", version)
-        except SupervisorError as error:
-            if previous is None:
-                raise
-            self._go_back(previous, error)
-        finally:
+            if unfinished:
+                self._finish_going_back(tree, previous)
+            try:
+                service.make_ready("start" if unfinished else "restart", version)
+            except SupervisorError as error:
+                if previous in (None, self._name):
+                    raise
+                self._go_back(previous, error)
             store_copy.discard(tree)
+            note.unlink(missing_ok=True)
+        finally:
             for said in resumption.resume(interrupted):
                 self._say(said)
         self._tell(f"{SERVICE} was restarted, and is ready")
 
-    def _go_back(self, previous: str, error: SupervisorError) -> None:
-        self._say(f"the new version does not come up; going back to {previous}")
-        tree, broken = self._program.tree(previous), self._program.tree(self._name)
-        self._program.name("current", previous)
-        # What it has brought along itself; of a package, the files are the package manager's.
-        words = ["--packaged"] if self._packaged else []
-        service.run(
-            str(tree / "bin/python"), "-I", "-m", "bluegreen.installation", "files",
-            "--prefix", str(self._places.prefix), *words,
-        )  # fmt: skip
-        service.run("systemctl", "stop", SERVICE, timeout=service.RESTART)
-        store_copy.put_back(broken)
-        version = self._version(previous)
+    def _finish_going_back(self, tree: Path, previous: str | None) -> None:
+        """What a run that was killed as it went back has stopped and not started again."""
+        listener = self._program.going_back.read_text()
         try:
-            service.make_ready("start", version)
-        except SupervisorError as again:
+            service.stop()
+            if previous == self._name:
+                store_copy.put_back(tree)
+        finally:
+            if listener:
+                service.run("systemctl", "start", listener)
+            service.run("systemctl", "start", "--no-block", SERVICE)
+
+    def _go_back(self, previous: str, error: SupervisorError) -> NoReturn:
+        self._say(f"the new version does not come up; going back to {previous}")
+        version, broken = self._version(previous), self._program.tree(self._name)
+        listener = SOCKET if service.state(SOCKET) == "active" else ""
+        self._program.name("current", previous)
+        # What fails keeps none of the others from being tried: above all the daemon shall run.
+        failures: list[BluegreenError | OSError] = []
+        for step in (
+            partial(self._write_files_of, previous),
+            partial(self._put_back_store, broken, listener),
+            partial(self._start, listener, version),
+        ):
+            try:
+                step()
+            except (BluegreenError, OSError) as failure:
+                failures.append(failure)
+        if failures:
+            details = [one.detail for one in failures if isinstance(one, BluegreenError)]
             raise SupervisorError(
-                f"{error.message}; nor did the previous version: {again.message}",
-                detail=[*error.detail, *again.detail],
-                remedy="the apps serve on; see journalctl -u bluegreen.service",
+                f"{error.message}; going back to version {version} failed too: "
+                + "; ".join(str(failure) for failure in failures),
+                detail=[*error.detail, *chain.from_iterable(details)],
+                remedy="the apps serve on; see journalctl -u bluegreen.service, mend what is "
+                "named here, then install again",
             ) from error
+        store_copy.discard(broken)
+        self._program.going_back.unlink()
         raise NotTakenUpError(
             f"{error.message}; version {version}, the previous one, serves again",
             detail=error.detail,
             remedy="the apps were not touched; see its log: journalctl -u bluegreen.service",
         ) from error
+
+    def _write_files_of(self, previous: str) -> None:
+        """What it has brought along itself; of a package, files are the package manager's."""
+        words = ["--packaged"] if self._packaged else []
+        service.run(
+            str(self._program.tree(previous) / "bin/python"), "-I", "-m", "bluegreen.installation",
+            "files", "--prefix", str(self._places.prefix), *words,
+        )  # fmt: skip
+
+    def _put_back_store(self, tree: Path, listener: str) -> None:
+        write_atomically(self._program.going_back, listener)
+        service.stop()
+        store_copy.put_back(tree)
+
+    def _start(self, listener: str, version: str) -> None:
+        # First, as it cannot be started beside a daemon that runs without it.
+        if listener:
+            service.run("systemctl", "start", listener)
+        service.make_ready("start", version)
 
     def _discard_old(self) -> None:
         kept = {self._program.named("current"), self._program.named("previous")}

@@ -8,28 +8,32 @@ could have made.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 from bluegreen.errors import StoreError
-from bluegreen.files import rename_durably
+from bluegreen.files import rename_durably, sync_file
 from bluegreen.host.places import DAEMON_USER, HostLayout
 
 LIMIT = 300.0  # seconds
 _STORE = HostLayout(Path("/")).database
-_COPY = _STORE.with_name(f"{_STORE.name}.before-upgrade")
 
 
 def keep(tree: Path) -> None:
-    """Make the copy. Raises StoreError when it cannot be made."""
+    """Make the copy; one of an older schema than the store's stays: it is from before.
+
+    Raises StoreError when it cannot be made.
+    """
     _as_the_daemon(tree, "keep")
 
 
 def put_back(tree: Path) -> None:
-    """Where the schema is another one now, the copy becomes the store. The daemon must be down."""
+    """Where the schema is another one now, the copy becomes the store. The daemon must be down.
+
+    Raises StoreError; the copy is there still then.
+    """
     _as_the_daemon(tree, "put_back")
 
 
@@ -54,29 +58,50 @@ def _as_the_daemon(tree: Path, what: str) -> None:
         ) from error
 
 
-def _keep() -> None:
-    if not _STORE.exists():
+def make_copy(store: Path) -> None:
+    """What ``keep`` does, as the daemon's user."""
+    copied = _copy_of(store)
+    if not store.exists() or (copied.exists() and _schema(copied) < _schema(store)):
         return
-    _discard()
+    # A copy is whole, or it is not there.
+    made = copied.with_name(f"{copied.name}.new")
+    for left in (made, made.with_name(f"{made.name}-journal")):
+        left.unlink(missing_ok=True)
     with (
-        contextlib.closing(_opened(_STORE)) as store,
-        contextlib.closing(sqlite3.connect(_COPY)) as copy,
+        contextlib.closing(_opened(store)) as connection,
+        contextlib.closing(sqlite3.connect(made)) as copy,
     ):
-        store.backup(copy)
-    with _COPY.open("rb") as file:
-        os.fsync(file.fileno())
+        connection.backup(copy)
+    sync_file(made)
+    rename_durably(made, copied)
 
 
-def _put_back() -> None:
-    if not _COPY.exists() or _schema(_STORE) == _schema(_COPY):
+def restore(store: Path) -> None:
+    """What ``put_back`` does, as the daemon's user."""
+    copied = _copy_of(store)
+    if not copied.exists() or (store.exists() and _may_stay(store, _schema(copied))):
         return
     for suffix in ("-wal", "-shm"):
-        _STORE.with_name(_STORE.name + suffix).unlink(missing_ok=True)
-    rename_durably(_COPY, _STORE)
+        store.with_name(store.name + suffix).unlink(missing_ok=True)
+    rename_durably(copied, store)
 
 
-def _discard() -> None:
-    _COPY.unlink(missing_ok=True)
+def _may_stay(store: Path, schema: int) -> bool:
+    try:
+        return _schema(store) == schema
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        return False  # there is nothing in it to be lost
+
+
+def remove_copy(store: Path) -> None:
+    """What ``discard`` does, as the daemon's user."""
+    _copy_of(store).unlink(missing_ok=True)
+
+
+def _copy_of(store: Path) -> Path:
+    return store.with_name(f"{store.name}.before-upgrade")
 
 
 def _schema(store: Path) -> int:
@@ -92,4 +117,4 @@ def _opened(store: Path) -> sqlite3.Connection:
 
 
 if __name__ == "__main__":
-    {"keep": _keep, "put_back": _put_back, "discard": _discard}[sys.argv[1]]()
+    {"keep": make_copy, "put_back": restore, "discard": remove_copy}[sys.argv[1]](_STORE)

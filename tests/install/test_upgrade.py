@@ -19,6 +19,12 @@ WAITING_BUILD = f"""
 name = "wait"
 run = "[ $(cat VERSION) = v1 ] || until [ -e {GO} ]; do sleep 0.05; done"
 """
+STORE = "/var/lib/bluegreen/bluegreen.db"
+# What a newer version may do to the store, as it starts.
+MIGRATE = f"import sqlite3; sqlite3.connect('{STORE}').execute('PRAGMA user_version = 99')"
+REMOVE = f"import pathlib; pathlib.Path('{STORE}').unlink(missing_ok=True)"
+# There while an upgrade is taken back.
+GOING_BACK = "/opt/bluegreen/going-back"
 DROP_IN = "/etc/systemd/system/bluegreen.service.d/test.conf"
 
 
@@ -90,15 +96,12 @@ async def test_one_that_is_never_ready_is_taken_back(
     assert await upgradable.answering() == __version__
 
 
+@pytest.mark.parametrize("code", [MIGRATE, REMOVE], ids=["migrated", "removed"])
 async def test_the_store_too_goes_back_when_the_newer_version_has_changed_it(
-    upgradable: Installed, prepared: Prepared
+    upgradable: Installed, prepared: Prepared, code: str
 ) -> None:
     await upgradable.serve_the_sample_app()
-    store = "/var/lib/bluegreen/bluegreen.db"
-    break_daemon(
-        upgradable, prepared,
-        f"import sqlite3; sqlite3.connect('{store}').execute('PRAGMA user_version = 99'); exit(1)",
-    )  # fmt: skip
+    break_daemon(upgradable, prepared, f"{code}; exit(1)")
     said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE, check=False)
 
     assert said.status == 5, said.output
@@ -106,7 +109,49 @@ async def test_the_store_too_goes_back_when_the_newer_version_has_changed_it(
     assert (await upgradable.app())["slots"]["blue"]["version"] == "v1"
     assert "v1" in (await upgradable.command("history")).output
     kept = [path.name for path in upgradable.path("/var/lib/bluegreen").iterdir()]
-    assert f"{Path(store).name}.before-upgrade" not in kept
+    assert f"{Path(STORE).name}.before-upgrade" not in kept
+    assert not upgradable.path(GOING_BACK).exists()
+    assert await upgradable.unit("bluegreen.socket", "ActiveState") == "active"
+
+
+async def test_a_kill_while_it_goes_back_is_no_wish_to_have_it_stopped(
+    upgradable: Installed, prepared: Prepared
+) -> None:
+    """Killed with the daemon stopped, and done again: with the version that was gone back to."""
+    await upgradable.serve_the_sample_app()
+    break_daemon(upgradable, prepared, f"{MIGRATE}; exit(1)")
+    await upgradable.host.run(
+        "systemd-run", "--unit=upgrade", "--collect", f"{NEWER_SOURCE}/deploy/install", "--upgrade"
+    )
+    await upgradable.host.run(
+        "sh", "-c", f"until [ -e {GOING_BACK} ]; do sleep 0.02; done", timeout=100.0
+    )
+    await upgradable.host.run("systemctl", "kill", "--signal=KILL", "upgrade.service")
+    await upgradable.host.run("systemctl", "stop", "bluegreen.socket", "bluegreen.service")
+
+    said = await upgradable.run_installer()
+    assert "was restarted, and is ready" in said.output
+    assert await upgradable.answering() == __version__
+    assert "v1" in (await upgradable.command("history")).output
+    assert await upgradable.unit("bluegreen.socket", "ActiveState") == "active"
+    assert not upgradable.path(GOING_BACK).exists()
+
+
+async def test_a_store_that_cannot_be_put_back_at_first_is_not_lost(
+    upgradable: Installed, prepared: Prepared
+) -> None:
+    await upgradable.serve_the_sample_app()
+    break_daemon(upgradable, prepared, f"{REMOVE}; pathlib.Path('{STORE}').mkdir(); exit(1)")
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE, check=False)
+    assert said.status == 1
+    assert f"going back to version {__version__} failed too: the copy of the store" in said.output
+    await eventually(lambda: _is_tried_again(upgradable), "it is not left stopped")
+
+    upgradable.path(STORE).rmdir()
+    said = await upgradable.run_installer()
+    assert "was restarted, and is ready" in said.output
+    assert await upgradable.answering() == __version__
+    assert "v1" in (await upgradable.command("history")).output
 
 
 async def test_one_that_an_administrator_has_stopped_stays_so(upgradable: Installed) -> None:
@@ -153,6 +198,10 @@ async def test_a_watch_goes_on_in_the_newer_version(upgradable: Installed) -> No
 
     await eventually(over, "the watch ended well")
     assert await upgradable.served() == "v2"
+
+
+async def _is_tried_again(installed: Installed) -> bool:
+    return await installed.unit("bluegreen.service", "ActiveState") == "activating"
 
 
 async def _is_served(installed: Installed, version: str) -> bool:
