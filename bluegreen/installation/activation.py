@@ -185,8 +185,9 @@ class Activation:
                 f"{error.message}; going back to version {version} failed too: "
                 + "; ".join(str(failure) for failure in failures),
                 detail=[*error.detail, *chain.from_iterable(details)],
-                remedy="the apps serve on; see journalctl -u bluegreen.service, mend what is "
-                "named here, then install again",
+                # A daemon that is tried again would make a new store where there is none.
+                remedy=f"the apps serve on; systemctl stop {SOCKET} {SERVICE}, mend what is "
+                f"named here (see journalctl -u {SERVICE}), then install again",
             ) from error
         store_copy.discard(broken)
         self._program.going_back.unlink()

@@ -147,6 +147,10 @@ async def test_a_store_that_cannot_be_put_back_at_first_is_not_lost(
     assert f"going back to version {__version__} failed too: the copy of the store" in said.output
     await eventually(lambda: _is_tried_again(upgradable), "it is not left stopped")
 
+    assert "Next: the apps serve on; systemctl stop bluegreen.socket bluegreen.service" in (
+        said.output
+    )
+    await upgradable.host.run("systemctl", "stop", "bluegreen.socket", "bluegreen.service")
     upgradable.path(STORE).rmdir()
     said = await upgradable.run_installer()
     assert "was restarted, and is ready" in said.output
