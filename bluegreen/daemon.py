@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ class Daemon:
             await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
-            api = Api(desk, self._bus, lambda: self._reload(desk), self._now_in_force)
+            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force)
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
@@ -253,6 +253,9 @@ class Daemon:
             await asyncio.to_thread(make_directories, runtime)
             desk.apps[name] = runtime
 
+    def _reloader(self, desk: Desk) -> Callable[[bool], Awaitable[dict[str, Any]]]:
+        return lambda check: self._examine(desk) if check else self._reload(desk)
+
     async def _reload(self, desk: Desk) -> dict[str, Any]:
         """Take up changed files; on any problem everything stays as it was, and status says so."""
         self._refused = ()
@@ -264,30 +267,34 @@ class Daemon:
             self._refused = (f"not reloaded: {error.message}; {error.remedy}",)
             raise
 
+    async def _examine(self, desk: Desk) -> dict[str, Any]:
+        """What a reload would change now. Raises as a reload would, and changes nothing."""
+        old = self._in_force.configuration
+        new = await self._judged(desk)
+        _refuse_busy(desk, _changed(old, new))
+        return _difference(old, new)
+
+    async def _judged(self, desk: Desk) -> Configuration:
+        """The files as they are now. Raises InvalidConfiguration for what may not be taken up."""
+        new = await asyncio.to_thread(load_all, self._layout)
+        old = self._in_force.configuration.apps
+        if problems := acceptance.refusals(old, new, self._layout, desk.runs_in):
+            raise InvalidConfiguration(problems)
+        return new
+
     async def _take_up(self, desk: Desk) -> dict[str, Any]:
         async with self._reloading, contextlib.AsyncExitStack() as held:
             held.enter_context(self._vitals.reloading())
             old = self._in_force.configuration
             try:
-                new = await asyncio.to_thread(load_all, self._layout)
-                problems = acceptance.refusals(old.apps, new, self._layout, desk.runs_in)
-                if problems:
-                    raise InvalidConfiguration(problems)
+                new = await self._judged(desk)
             except InvalidConfiguration as error:
                 self._in_force = replace(self._in_force, problems=error.problems)
                 raise
-            changed = [
-                name for name, settings in old.apps.items() if new.apps.get(name) != settings
-            ]
+            changed = _changed(old, new)
             for name in changed:  # no operation begins on them until this is over
                 await held.enter_async_context(desk.apps[name].admission)
-            busy = [found for name in changed if (found := desk.busy(name)) is not None]
-            if busy:
-                raise BusyError(
-                    f"the file of an app has changed, and {busy[0].message}",
-                    detail=[other.message for other in busy[1:]],
-                    remedy="reload again when it has ended; the running configuration stays",
-                )
+            _refuse_busy(desk, changed)
             await desk.parts.traffic.publish(list(new.apps.values()))
             await self._put_in_force(desk, new)
             await recover(desk, new.apps.keys() - old.apps.keys())
@@ -317,6 +324,21 @@ class Daemon:
     def _say_problems(self) -> None:
         for problem in self._in_force.problems:
             log.error("not taken up, the last accepted configuration is used: %s", problem)
+
+
+def _changed(old: Configuration, new: Configuration) -> list[str]:
+    """The apps whose files say something else, or are gone."""
+    return [name for name, settings in old.apps.items() if new.apps.get(name) != settings]
+
+
+def _refuse_busy(desk: Desk, apps: Sequence[str]) -> None:
+    busy = [found for name in apps if (found := desk.busy(name)) is not None]
+    if busy:
+        raise BusyError(
+            f"the file of an app has changed, and {busy[0].message}",
+            detail=[other.message for other in busy[1:]],
+            remedy="try again when it has ended; the running configuration stays",
+        )
 
 
 def _difference(old: Configuration, new: Configuration) -> dict[str, Any]:

@@ -54,6 +54,10 @@ class SwitchBody(Body):
     to: Literal["back", "blue", "green"]
 
 
+class ReloadBody(Body):
+    check: bool = False  # only say what it would take up, or why it would not
+
+
 class LockBody(Body):
     reason: Text
 

@@ -19,6 +19,7 @@ from bluegreen.api.bodies import (
     DeployBody,
     Empty,
     LockBody,
+    ReloadBody,
     RollbackBody,
     SwitchBody,
     read_body,
@@ -50,11 +51,15 @@ Begin = Callable[[web.Request, str, str | None], Awaitable[Operation]]
 
 @dataclass(frozen=True)
 class Api:
-    """The handlers. ``reload`` takes up changed files; ``in_force`` says what is in use."""
+    """The handlers.
+
+    ``reload`` takes up changed files or, told to check, only says whether it would; ``in_force``
+    says what is in use.
+    """
 
     desk: Desk
     bus: Bus
-    reload: Callable[[], Awaitable[dict[str, Any]]]
+    reload: Callable[[bool], Awaitable[dict[str, Any]]]
     in_force: Callable[[], InForce]
     checkups: Checkups = field(default_factory=Checkups)
 
@@ -93,8 +98,8 @@ class Api:
         return web.json_response({"status": "ok", "version": __version__})
 
     async def reload_files(self, request: web.Request) -> web.Response:
-        await read_body(request, Empty)
-        return web.json_response(await self.reload())
+        body = await read_body(request, ReloadBody)
+        return web.json_response(await self.reload(body.check))
 
     # -- looking ----------------------------------------------------------------------------
 

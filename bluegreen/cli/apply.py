@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -29,7 +30,10 @@ def apply(options: argparse.Namespace) -> int:
         raise UsageError("apply writes what root reads", remedy="sudo bluegreen apply")
     os.umask(0o022)  # the daemon, polkit and nginx read what is written
     host = Host(HostLayout(options.root))
-    plan = asyncio.run(_work(host, dry_run=options.dry_run))
+    plan = asyncio.run(host.plan())
+    _ask_first(options)
+    if not options.dry_run:
+        asyncio.run(host.carry_out(plan))
     if not options.json:
         _show(plan, dry_run=options.dry_run)
     daemon = None if options.dry_run else _have_taken_up(options)
@@ -49,11 +53,13 @@ def _have_taken_up(options: argparse.Namespace) -> str:
     return said
 
 
-async def _work(host: Host, *, dry_run: bool) -> Plan:
-    plan = await host.plan()
-    if not dry_run:
-        await host.carry_out(plan)
-    return plan
+def _ask_first(options: argparse.Namespace) -> None:
+    """Raises RefusalError where the daemon would not go by the app files: nothing is changed then.
+
+    It knows what runs, which root's files must not be taken from.
+    """
+    with contextlib.suppress(DaemonUnreachableError):
+        Client(options.root).post("/v1/reload", {"check": True})
 
 
 def masked(line: str) -> str:

@@ -58,6 +58,8 @@ def refusals(
                     )
                 )
             continue
+        if running and layout.app(name).has_own_user:
+            problems += _gone_services(settings, new.apps[name], file)
         moved = [
             problem
             for slot in running
@@ -67,6 +69,21 @@ def refusals(
             lines = lines_of_keys(new.texts[name])
             problems += [replace(problem, line=line_at(lines, place)) for place, problem in moved]
     return problems
+
+
+def _gone_services(old: AppSettings, new: AppSettings, file: Path) -> list[Problem]:
+    """Under systemd each has units, which are stopped and removed once nothing names them."""
+    return [
+        Problem(
+            file=file,
+            line=None,
+            key=f"services.{service}",
+            wrong=f"{service} of {old.name} runs, and is gone: its units would be stopped",
+            right=f"put it back, or first take the app out of service: bluegreen stop {old.name}",
+        )
+        for service in old.services
+        if service not in new.services
+    ]
 
 
 def _moved_addresses(

@@ -1,0 +1,82 @@
+"""What would take something that runs out of service, ``apply`` does not begin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.host import lab
+from tests.production.production import APP, Production
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+FILE = f"/etc/bluegreen/apps/{APP}.toml"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def production(program: Path) -> AsyncIterator[Production]:
+    """v2 serves, and v1 is hot."""
+    if (why := lab.obstacle()) is not None:
+        pytest.skip(why)
+    async with lab.host(extra=program) as built:
+        made = Production(built)
+        await made.set_up(services=("api",), watch="0.3s")
+        await made.deploy("v1")
+        await made.deploy("v2")
+        yield made
+
+
+def _renamed(text: str) -> str:
+    return re.sub(r'(?<=services\.)api|(?<=ports\.)api|(?<=")api(?=")', "main", text)
+
+
+@pytest.mark.parametrize("dry", [True, False])
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda _: "", f"{APP} runs, and is gone"),
+        (lambda text: text.replace("9002", "9300"), "listens on 127.0.0.1:9002, not on"),
+        (lambda text: text.replace("9001", "9300"), "listens on 127.0.0.1:9001, not on"),
+        (_renamed, f"api of {APP} runs, and is gone"),
+    ],
+)
+async def test_what_runs_is_left_alone(
+    production: Production, change: Callable[[str], str], wrong: str, dry: bool
+) -> None:
+    file = production.path(FILE)
+    text, before = file.read_text(), await _everything(production)
+    try:
+        if changed := change(text):
+            file.write_text(changed)
+        else:
+            file.unlink()
+        said = await production.bluegreen("apply", *["--dry-run"] * dry, check=False)
+        assert said.status == 2, said.output
+        assert wrong in said.output
+        assert await _everything(production) == before
+        assert await production.served() == "v2"
+    finally:
+        file.write_text(text)
+    assert (await production.bluegreen("apply")).output.splitlines()[0] == "nothing to do"
+
+
+async def test_an_app_that_was_stopped_may_go(production: Production) -> None:
+    await production.bluegreen("stop", APP)
+    production.path(FILE).unlink()
+    said = await production.bluegreen("apply")
+    assert f"removed {APP}" in said.output
+    found = await production.host.run("sh", "-c", "ls /etc/systemd/system/bluegreen-*", check=False)
+    assert "bluegreen-monitor" not in found.output
+
+
+async def _everything(production: Production) -> str:
+    """Root's files, and which units run."""
+    said = await production.host.run(
+        "sh", "-c",
+        "cat /etc/systemd/system/bluegreen-* /etc/nginx/bluegreen/*/*.conf;"
+        "systemctl list-units --plain --no-legend 'bluegreen-*'",
+    )  # fmt: skip
+    return said.output
