@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
 
 _LOWEST = 10_000
+# ``1/2`` is the second of two parts of all ports: for tests that run at the same time.
+_PART, _PARTS = map(int, os.environ.get("BLUEGREEN_TEST_PORTS", "0/1").split("/"))
 _given: set[int] = set()  # by this process, so that no two apps of a test get one port
 
 
@@ -20,6 +23,8 @@ def kernel_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(_LOWEST, int(limits[0]))
+        if port % _PARTS != _PART:
+            continue
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))
