@@ -24,6 +24,7 @@ RENAMES = "?rename,renameat,?renameat2"
 STEPS = f"fdatasync,{RENAMES},?unlink,unlinkat"
 
 LATE = 0.3  # seconds after which a thread that still runs has missed the signal
+IDLE = 5.0  # seconds without a step, after which one that should run may have been stopped late
 
 _PATH = re.compile(r'"([^"]*)"|<(/[^>]*)>')
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)\) += 0")
@@ -63,14 +64,18 @@ class Standstill:
                         return steps
 
     async def _line(self, *, stopping: bool) -> str:
-        """What strace says next. A thread that was born as the others stopped is told again."""
+        """What strace says next. A thread that was born as the others stopped is told again.
+
+        And so is one that a stop has met after it was told to go on.
+        """
         assert self._strace.stdout is not None
         reading = asyncio.ensure_future(self._strace.stdout.readline())
         try:
-            while not (await asyncio.wait([reading], timeout=LATE if stopping else None))[0]:
-                self._daemon.send_signal(signal.SIGSTOP)
+            while not (await asyncio.wait([reading], timeout=LATE if stopping else IDLE))[0]:
+                self._daemon.send_signal(signal.SIGSTOP if stopping else signal.SIGCONT)
         finally:
             reading.cancel()
+            await asyncio.wait([reading])  # until then nobody else may read
         line = reading.result().decode(errors="replace")
         assert line, "the daemon or strace has ended"
         return line

@@ -170,7 +170,7 @@ async def test_a_full_disk_does_not_hinder_a_switch_back(
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
 
-    def full(path: Path, text: str, *, sync_parent: bool) -> None:
+    def full(path: Path, text: str, *, durable: bool, sync_parent: bool) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr(published, "write_atomically", full)
