@@ -10,16 +10,16 @@ from pathlib import Path
 
 def sync_directory(directory: Path) -> None:
     """Make renames, creations and removals in ``directory`` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(directory, os.O_DIRECTORY)
 
 
 def sync_file(file: Path) -> None:
     """Make what is in ``file`` survive a power cut."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    _sync(file, 0)
+
+
+def _sync(path: Path, kind: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | kind)
     try:
         os.fsync(descriptor)
     finally:

@@ -17,7 +17,7 @@ from bluegreen.traffic.disk import disk_error
 from bluegreen.traffic.loading import Loading
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
-from bluegreen.traffic.publishing import HostPublisher, OwnPublisher, Publisher
+from bluegreen.traffic.publishing import HostPublisher, Move, OwnPublisher, Publisher
 
 log = logging.getLogger(__name__)
 
@@ -183,12 +183,9 @@ class TrafficControl:
 
     async def _load_traffic(self, settings: AppSettings, before: Traffic, wanted: Traffic) -> None:
         """Let nginx load files that say ``wanted``, the marker with them."""
-        markers = self._planner.markers(settings.name)
         await self._publisher.change(
             {**self._apps, settings.name: settings},
-            {settings.name: wanted},
-            commit=None if wanted == before else lambda: markers.restore(wanted),
-            revert=lambda: markers.restore(before),
+            Move(app=settings.name, before=before, wanted=wanted),
         )
         self._apps[settings.name] = settings
 

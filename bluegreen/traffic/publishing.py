@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from bluegreen.config.settings import AppSettings
@@ -19,21 +20,22 @@ from bluegreen.traffic.published import Change
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """Traffic of ``app`` that is moved by the files: the markers follow once nginx accepts them."""
+
+    app: str
+    before: Traffic
+    wanted: Traffic
+
+
 class Publisher(Protocol):
     """How nginx comes by its files."""
 
-    async def change(
-        self,
-        apps: Mapping[str, AppSettings],
-        overrides: Mapping[str, Traffic] | None = None,
-        *,
-        commit: Callable[[], None] | None = None,
-        revert: Callable[[], None] | None = None,
-    ) -> None:
-        """Have nginx serve ``apps`` and no others, as the markers or ``overrides`` say.
+    async def change(self, apps: Mapping[str, AppSettings], move: Move | None = None) -> None:
+        """Have nginx serve ``apps`` and no others, as the markers or ``move`` say.
 
-        ``commit`` is called when nginx has accepted the files, ``revert`` when it then does not
-        serve them. Raises TrafficError with everything as it was.
+        Raises TrafficError with everything as it was.
         """
         ...
 
@@ -53,39 +55,34 @@ class OwnPublisher:
         self._planner = planner
         self._loading = loading
 
-    async def change(
-        self,
-        apps: Mapping[str, AppSettings],
-        overrides: Mapping[str, Traffic] | None = None,
-        *,
-        commit: Callable[[], None] | None = None,
-        revert: Callable[[], None] | None = None,
-    ) -> None:
+    async def change(self, apps: Mapping[str, AppSettings], move: Move | None = None) -> None:
         """See `Publisher.change`."""
         changes: list[Change] = []
         committed = False
         try:
+            overrides = {} if move is None else {move.app: move.wanted}
             plan = await asyncio.to_thread(self._planner.plan, apps, overrides)
             await asyncio.to_thread(self._planner.write, plan, changes)
-            if commit is None and await self._loading.has(plan.generation):
+            moves = move is not None and move.wanted != move.before
+            if not moves and await self._loading.has(plan.generation):
                 return
             await self._loading.test(plan.listens)
             committed = True
-            if commit is not None:
-                await asyncio.to_thread(commit)
+            if move is not None and moves:
+                await asyncio.to_thread(self._planner.markers(move.app).restore, move.wanted)
             await self._loading.load(plan.generation)
         except BaseException as error:
-            await self._undo(changes, revert if committed else None)
+            await self._undo(changes, move if committed else None)
             if changes:
                 await self._loading.load_previous(attempted=committed)
             if isinstance(error, OSError):
                 raise disk_error("nginx's files were not written", error) from error
             raise
 
-    async def _undo(self, changes: list[Change], revert: Callable[[], None] | None) -> None:
-        if revert is not None:
+    async def _undo(self, changes: list[Change], move: Move | None) -> None:
+        if move is not None:
             try:
-                await asyncio.to_thread(revert)
+                await asyncio.to_thread(self._planner.markers(move.app).restore, move.before)
             except OSError as error:
                 log.error("the marker was not put back: %s", error)
         await asyncio.to_thread(self._planner.put_back, changes)
@@ -109,16 +106,9 @@ class HostPublisher:
         self._planner = planner
         self._confirmation = confirmation
 
-    async def change(
-        self,
-        apps: Mapping[str, AppSettings],
-        overrides: Mapping[str, Traffic] | None = None,
-        *,
-        commit: Callable[[], None] | None = None,
-        revert: Callable[[], None] | None = None,
-    ) -> None:
+    async def change(self, apps: Mapping[str, AppSettings], move: Move | None = None) -> None:
         """See `Publisher.change`. The files hold for all that a marker may say."""
-        del overrides, commit, revert
+        del move
         plan = await asyncio.to_thread(self._planner.plan, apps)
         if not await is_loaded(self._confirmation, plan.generation):
             raise TrafficError(
