@@ -123,8 +123,9 @@ async def test_a_neighbour_s_broken_site_stops_no_deploy_and_is_named_by_apply(
         async with Hold(released, at("gate")).at_its_point():
             site.write_text(BROKEN_SITE)
             assert (await released.host.run("nginx", "-t", check=False)).status != 0
-            refused = await _apply_of_another_port(released)
-            assert refused.status == 1
+            # Another app's, as the daemon lets nobody touch one that is being deployed.
+            refused = await _apply_with_another_app(released)
+            assert refused.status == 1, refused.output
             assert 'unknown directive "no_such_directive"' in refused.output
             assert "neighbour.conf" in refused.output
         status = await agreement(released)
@@ -134,21 +135,38 @@ async def test_a_neighbour_s_broken_site_stops_no_deploy_and_is_named_by_apply(
     assert status["active"] == "green"
     assert (await latest_operation(released))["state"] == "succeeded"
     site.unlink()
-    assert (await _apply_of_another_port(released)).status == 0
+    assert (await _apply_with_another_app(released)).status == 0
 
 
-async def _apply_of_another_port(production: Production) -> Said:
-    """``apply`` with something to do for nginx: the app is served on one port more."""
-    file = production.path(f"/etc/bluegreen/apps/{APP}.toml")
-    text = file.read_text()
-    file.write_text(text.replace('listen = ["127.0.0.1:8080"]', _TWO_PORTS))
+async def _apply_with_another_app(production: Production) -> Said:
+    """``apply`` with something to do for nginx: a second app, which has no release yet."""
+    file = production.path("/etc/bluegreen/apps/other.toml")
+    file.write_text(_OTHER_APP)
     try:
         return await production.bluegreen("apply", check=False)
     finally:
-        file.write_text(text)
+        file.unlink()
 
 
-_TWO_PORTS = 'listen = ["127.0.0.1:8080", "127.0.0.1:8081"]'
+_OTHER_APP = f"""
+[app]
+name = "other"
+user = "{APP}"
+
+[source]
+directory = "/srv/other/{{version}}"
+
+[services.web]
+command = "python3 -m http.server"
+ports   = {{ blue = 9101, green = 9201 }}
+
+[[routes]]
+path    = "/"
+service = "web"
+
+[nginx]
+listen = ["127.0.0.1:8081"]
+"""
 
 
 def _pids(status: Any) -> Any:
