@@ -34,7 +34,9 @@ Work = Callable[[sqlite3.Connection], Result]
 LOCK_WAIT = 5.0  # seconds to wait for another process that holds the file
 ANSWER_WITHIN = 30.0  # seconds; a disk that takes longer is given up on
 QUICK_CHECK_UP_TO = 64 * 2**20  # bytes; a larger file would delay the start of the daemon
-CHECKPOINT_EVERY = 100  # transactions, of some ten pages each
+CHECKPOINT_AFTER = 100  # transactions, of some ten pages each, once nobody writes …
+QUIET = 0.5  # … for so many seconds: what is written beside a checkpoint takes twice as long
+CHECKPOINT_AT = 1000  # transactions, whoever writes: some 40 MB
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"  # waits for nobody, and nobody waits for it
 
 _PRAGMAS = (
@@ -92,6 +94,7 @@ class Database:
         self._checkpointer = checkpointer
         self._checkpoint: asyncio.Task[None] | None = None
         self._since_checkpoint = 0
+        self._quiet: asyncio.TimerHandle | None = None
         self._staged = staged
         self._writing: set[asyncio.Task[Any]] = set()
         self._open = True
@@ -184,6 +187,8 @@ class Database:
             if pending:
                 raise self._silent()
         self._open = False
+        if self._quiet is not None:
+            self._quiet.cancel()
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint], timeout=ANSWER_WITHIN)
         try:
@@ -206,10 +211,21 @@ class Database:
         if committed is not None:
             committed(result)
         self._since_checkpoint += 1
-        if self._since_checkpoint >= CHECKPOINT_EVERY and self._checkpoint is None:
+        if self._since_checkpoint >= CHECKPOINT_AT:
+            self._begin_checkpoint()
+        elif self._since_checkpoint >= CHECKPOINT_AFTER:
+            self._wait_for_quiet()
+        return result
+
+    def _wait_for_quiet(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+        self._quiet = asyncio.get_running_loop().call_later(QUIET, self._begin_checkpoint)
+
+    def _begin_checkpoint(self) -> None:
+        if self._open and self._checkpoint is None:
             self._since_checkpoint = 0
             self._checkpoint = asyncio.create_task(self._empty_wal(), name="store checkpoint")
-        return result
 
     async def _empty_wal(self) -> None:
         """Without it the WAL would grow. What fails now is tried again after more transactions."""

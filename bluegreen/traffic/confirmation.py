@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import os
+import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,9 @@ class Answer:
     slot: Slot | None
     closed: bool
     generation: str
+
+    def serves(self, app: str, slot: Slot) -> bool:
+        return self.app == app and self.slot is slot
 
     def __str__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -55,14 +60,17 @@ class Confirmation:
     socket: Path
 
     async def ask(self, app: str | None) -> Answer:
-        """What nginx serves for ``app``; None asks for the generation of the whole.
+        """See `ask_now`."""
+        return await asyncio.to_thread(self.ask_now, app)
+
+    def ask_now(self, app: str | None) -> Answer:
+        """What nginx serves for ``app``; None asks for the generation of the whole. Blocking.
 
         An app that nginx does not know is answered for the whole. Raises TrafficError when
         nginx does not answer within 2 s.
         """
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                return parse_answer(await self._exchange(app or "_"))
+            return parse_answer(self._exchange(app or "_"))
         except (OSError, ValueError) as error:
             raise TrafficError(
                 "nginx does not answer" if isinstance(error, OSError) else "nginx answers oddly",
@@ -100,19 +108,19 @@ class Confirmation:
                 )
             await asyncio.sleep(POLL)
 
-    async def _exchange(self, host: str) -> str:
-        reader, writer = await asyncio.open_unix_connection(self.socket)
-        try:
-            writer.write(f"GET /slot HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-            answer = b""
-            while chunk := await reader.read(ANSWER_BYTES):
+    def _exchange(self, host: str) -> str:
+        deadline = time.monotonic() + ANSWER_TIMEOUT
+        answer = b""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(ANSWER_TIMEOUT)
+            connection.connect(os.fspath(self.socket))
+            connection.sendall(f"GET /slot HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            while chunk := connection.recv(ANSWER_BYTES):
                 answer += chunk
                 if len(answer) > ANSWER_BYTES:
                     raise ValueError("more than an answer")
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+                # Too late is no time at all: a timeout of 0 would mean not to wait, another thing.
+                connection.settimeout(max(1e-6, deadline - time.monotonic()))
         head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
         status = head.partition("\r\n")[0]
         if status.split()[1:2] != ["200"]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
@@ -21,6 +24,10 @@ from bluegreen.traffic.publishing import HostPublisher, Move, OwnPublisher, Publ
 
 log = logging.getLogger(__name__)
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+SWITCHES_AT_ONCE = 8  # more wait for their turn, of a millisecond each
 MARKER_TIMEOUT = 5.0  # seconds until nginx says what a marker says
 
 
@@ -39,6 +46,7 @@ class TrafficControl:
         # Whoever changes what nginx loads; a switch by marker does not.
         self._loading_lock = asyncio.Lock()
         self._opened: tuple[Planner, Publisher] | None = None
+        self._threads = ThreadPoolExecutor(SWITCHES_AT_ONCE, "switch")
         # What nginx is to serve, and whether it was ever brought to.
         self._wanted: Mapping[str, AppSettings] = {}
         self._published = False
@@ -129,6 +137,7 @@ class TrafficControl:
         """Let go. An nginx of our own goes on serving, unless it is to be stopped."""
         if stop_nginx and self._opened is not None:
             await uninterrupted(self._publisher.stop(), name="stop nginx")
+        self._threads.shutdown(wait=False)
 
     @property
     def _parts(self) -> tuple[Planner, Publisher]:
@@ -153,19 +162,19 @@ class TrafficControl:
             self._published = True
 
     async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
-        await self._expect_served(settings.name)
         before = self._planner.traffic(settings.name)
         try:
-            warnings = await asyncio.to_thread(self._planner.move_marker, settings, to)
+            confirmed, warnings = await self._soon(self._move_marker, settings, to)
         except OSError as error:
             raise disk_error(f"the traffic of {settings.name} was not moved", error) from error
         try:
-            await self._confirmation.until(
-                settings.name,
-                lambda answer: answer.app == settings.name and answer.slot is to,
-                what=f"{settings.name} is served by {to}",
-                timeout=MARKER_TIMEOUT,
-            )
+            if not confirmed:
+                await self._confirmation.until(
+                    settings.name,
+                    lambda answer: answer.serves(settings.name, to),
+                    what=f"{settings.name} is served by {to}",
+                    timeout=MARKER_TIMEOUT,
+                )
         except TrafficError:
             await self._restore(settings, before)
             raise
@@ -173,9 +182,27 @@ class TrafficControl:
             log.warning("%s: %s", settings.name, warning, extra={"app": settings.name})
         return warnings
 
+    def _move_marker(self, settings: AppSettings, to: Slot) -> tuple[bool, tuple[str, ...]]:
+        """Whether nginx has confirmed it at once, and warnings; in one visit to a thread.
+
+        Raises OSError or TrafficError with the marker where it was.
+        """
+        self._expect_served(settings.name)
+        self._planner.markers(settings.name).switch(to)
+        try:
+            confirmed = self._confirmation.ask_now(settings.name).serves(settings.name, to)
+        except TrafficError:
+            confirmed = False  # it is asked again, and an error then
+        return confirmed, self._planner.remember(settings)
+
+    async def _soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """``work`` in a thread of our own: a switch waits for nothing that others do in threads."""
+        call = functools.partial(work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
     async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
         async with self._loading_lock:
-            await self._expect_served(settings.name)
+            await asyncio.to_thread(self._expect_served, settings.name)
             before = self._planner.traffic(settings.name)
             wanted = Traffic(active=to, closed=before.closed and before.active is not None)
             await self._load_traffic(settings, before, wanted)
@@ -191,7 +218,7 @@ class TrafficControl:
 
     async def _set_closed(self, settings: AppSettings, closed: bool) -> None:
         name = settings.name
-        await self._expect_served(name)
+        await asyncio.to_thread(self._expect_served, name)
         before = self._planner.traffic(name)
         if before.active is None and not closed:
             raise TrafficError(
@@ -221,7 +248,7 @@ class TrafficControl:
 
     async def _hand_back(self, settings: AppSettings) -> None:
         name = settings.name
-        await self._expect_served(name)
+        await asyncio.to_thread(self._expect_served, name)
         before = self._planner.traffic(name)
         first = Traffic(active=None, closed=True)
         try:
@@ -273,8 +300,9 @@ class TrafficControl:
             return None
         return answer if answer.app == app else None
 
-    async def _expect_served(self, app: str) -> None:
-        answer = await self._confirmation.ask(app)
+    def _expect_served(self, app: str) -> None:
+        """Raises TrafficError unless nginx answers and has loaded ``app``. Blocking."""
+        answer = self._confirmation.ask_now(app)
         if answer.app != app:
             raise TrafficError(
                 f"nginx has not loaded {app}",

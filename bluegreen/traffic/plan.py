@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.settings import AppSettings
+from bluegreen.errors import TrafficError
 from bluegreen.files import sync_directory
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SwitchMode, Traffic
@@ -173,30 +174,23 @@ class Planner:
         with self._slot_files:
             put_back(changes)
 
-    def move_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
-        """Rewrite the slot file and rename the marker; returns warnings.
+    def remember(self, settings: AppSettings) -> tuple[str, ...]:
+        """Have the slot file say what the marker says; returns warnings.
 
-        A full disk does not hinder it: the file only matters should the marker get lost. Raises
-        OSError when the marker cannot be renamed, with the file as it was.
+        A full disk does not hinder a switch: the file only matters should the marker get lost.
         """
+        path = self._memory(settings.name)
         with self._slot_files:
-            changes: list[Change] = []
-            warnings: tuple[str, ...] = ()
-            path = self._memory(settings.name)
+            text = self._remembered(settings, self.traffic(settings.name).active)
             try:
                 # Not flushed: a marker is not lost in the same power cut, and whatever starts
                 # nginx next writes it anew.
-                changes = write(path, self._remembered(settings, to), durable=False)
+                write(path, text, durable=False)
             except OSError as error:
-                warnings = (
-                    f"{path} could not be rewritten ({error.strerror}); the marker decides",
-                )
-            try:
-                self.markers(settings.name).switch(to)
-            except BaseException:
-                put_back(changes)
-                raise
-        return warnings
+                return (f"{path} could not be rewritten ({error.strerror}); the marker decides",)
+            except TrafficError as error:
+                return (f"{error.message}; the marker decides",)
+        return ()
 
     def restore_marker(self, settings: AppSettings, traffic: Traffic) -> None:
         """Back to ``traffic``. Raises OSError when a marker cannot be changed."""

@@ -27,7 +27,7 @@ from tests.stack import Stack, stack
 BLOCKS = 10
 ROUNDS = 40  # of the floor and of both switches, in each block
 RELOADS = 6  # after them, in each block
-WARM_UP = 20  # switches of each kind that are not counted
+WARM_UP = 100  # switches of each kind that are not counted: two deploys have just ended
 APPS = 200
 
 

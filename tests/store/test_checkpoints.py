@@ -1,4 +1,4 @@
-"""The WAL is emptied beside the commits, so that it does not grow and no commit waits for it."""
+"""The WAL is emptied when nobody writes, or beside the commits, so that it does not grow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.store import Store, database
+from tests.waiting import eventually
 
 ROUNDS = 20
 
@@ -29,8 +30,22 @@ async def write(store: Store, count: int) -> None:
         )
 
 
+async def test_the_wal_is_emptied_once_it_is_quiet_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKPOINT_AFTER", 10)
+    monkeypatch.setattr(database, "QUIET", 0.0)
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        empty = path.stat().st_size
+        await write(store, 9)
+        assert path.stat().st_size == empty
+        await write(store, 1)
+        await eventually(lambda: path.stat().st_size > empty + 10 * 4000 / 2, "it is in the file")
+
+
 async def test_the_wal_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "CHECKPOINT_EVERY", 10)
+    monkeypatch.setattr(database, "CHECKPOINT_AT", 10)
     path = tmp_path / "store.db"
     wal = tmp_path / "store.db-wal"
     async with opened(path) as store:
@@ -44,7 +59,7 @@ async def test_the_wal_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyP
 async def test_a_failed_checkpoint_is_said_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database, "CHECKPOINT_EVERY", 10)
+    monkeypatch.setattr(database, "CHECKPOINT_AT", 10)
     monkeypatch.setattr(database, "CHECKPOINT", "SELECT no_such_thing")
     path = tmp_path / "store.db"
     async with opened(path) as store:
