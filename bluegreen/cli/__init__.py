@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = sys.argv[1:] if arguments is None else list(arguments)
     say_what_can_be_said(sys.stdout)
     say_what_can_be_said(sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # In a pipe, too, an error stands below what was said before it.
+        sys.stdout.reconfigure(line_buffering=True)
     as_json = "--json" in typed  # for what is refused before it is understood
     try:
         options = plain_switch(typed) or _parse(typed)

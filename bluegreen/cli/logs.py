@@ -38,10 +38,10 @@ def logs(options: argparse.Namespace) -> int:
     for line in client.lines(f"{app_path(app)}/logs?{query}"):
         printed = True
         if options.json:
-            print(line, flush=options.follow)
+            print(line)
         else:
             entry = json.loads(line)
-            print(f"{entry['source']} | {shown(entry['line'])}", flush=options.follow)
+            print(f"{entry['source']} | {shown(entry['line'])}")
     if not printed:
         print("there is no such output", file=sys.stderr)
     return 0

@@ -33,7 +33,7 @@ def _repeat(client: Client, options: argparse.Namespace) -> int:
         found = _look(client, options.app)
         text = json.dumps(found) if options.json else "\n".join(_lines(found))
         if text != shown:
-            print(text, flush=True)
+            print(text)
             shown = text
         time.sleep(WATCH_INTERVAL)
 
