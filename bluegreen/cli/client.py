@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 
 from bluegreen.errors import BluegreenError, DaemonUnreachableError, UsageError
+from bluegreen.remedies import remedies_of
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Client:
     def __init__(self, root: Path | str, *, answer_limit: float = ANSWER_LIMIT) -> None:
         """``answer_limit`` is in seconds, for each part of an answer."""
         self._root = root
+        self.remedies = remedies_of(root)
         self._answer_limit = answer_limit
         self._path = os.path.join(root, "run/bluegreen/control.sock")
 
@@ -124,8 +126,7 @@ class Client:
         why = f" ({error.strerror or error})" if error is not None else ""
         return DaemonUnreachableError(
             f"the daemon ended before it had answered{why}",
-            remedy=f"see whether it runs, and what became of it: bluegreen --root {self._root} "
-            "history",
+            remedy=f"see whether it runs, and what became of it: {self.remedies.bluegreen} history",
         )
 
     def _unreachable(self, error: OSError) -> DaemonUnreachableError:
@@ -139,28 +140,13 @@ class Client:
                 f"a daemon (pid {daemon}) runs, and nothing answers on {self._path} "
                 f"({error.strerror or error}): it is starting or ending, or its socket was removed",
                 remedy="ask again; if that does not help, restart the daemon, which makes its "
-                f"socket again: {self._restart} (the apps stay up)",
+                f"socket again: {self.remedies.restart} (the apps stay up)",
             )
         return DaemonUnreachableError(
             f"no daemon answers on {self._path} ({error.strerror or error})",
-            remedy=f"start it: {self._start}; another root is named by --root or BLUEGREEN_ROOT",
+            remedy=f"start it: {self.remedies.start}; another root is named by --root or "
+            "BLUEGREEN_ROOT",
         )
-
-    @property
-    def _is_host(self) -> bool:
-        return str(self._root) == "/"
-
-    @property
-    def _start(self) -> str:
-        if self._is_host:
-            return "sudo systemctl start bluegreen"
-        return f"bluegreen serve --root {self._root}"
-
-    @property
-    def _restart(self) -> str:
-        if self._is_host:
-            return "sudo systemctl restart bluegreen"
-        return f"end it by SIGTERM, then: {self._start}"
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

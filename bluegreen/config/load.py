@@ -117,7 +117,7 @@ def check_files(files: Sequence[Path], layout: Layout) -> list[Problem]:
     _find_conflicts([*_read_apps(others, unasked), *asked], layout)
     for app in asked:
         if app.settings is not None and app.document.file.absolute() in installed:
-            app.document.wrong.extend(file_findings(app.settings))
+            app.document.wrong.extend(file_findings(app.settings, layout.remedies))
         problems += app.document.problems()
     return problems
 
