@@ -96,6 +96,11 @@ class Layout:
     root: Path
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole host's, and not a directory of its own."""
+        return self.root == self.root.parent
+
+    @property
     def remedies(self) -> Remedies:
         """What an operator is told to do next, here."""
         return remedies_of(self.root)

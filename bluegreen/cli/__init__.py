@@ -89,11 +89,7 @@ def _say(error: BluegreenError, *, as_json: bool) -> None:
     if as_json:
         import json
 
-        document = {
-            "error": error.kind, "message": error.message,
-            "detail": list(error.detail), "remedy": error.remedy,
-        }  # fmt: skip
-        print(json.dumps(document))
+        print(json.dumps(error.document()))
         return
     first, *rest = error.lines()
     print(f"bluegreen: {first}", file=sys.stderr)

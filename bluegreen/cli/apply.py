@@ -31,7 +31,7 @@ def apply(options: argparse.Namespace) -> int:
     os.umask(0o022)  # the daemon, polkit and nginx read what is written
     host = Host(HostLayout(options.root))
     plan = asyncio.run(host.plan())
-    _ask_first(options)
+    ask_daemon(options.root)
     if not options.dry_run:
         asyncio.run(host.carry_out(plan))
     if not options.json:
@@ -53,13 +53,13 @@ def _have_taken_up(options: argparse.Namespace) -> str:
     return said
 
 
-def _ask_first(options: argparse.Namespace) -> None:
+def ask_daemon(root: Path) -> None:
     """Raises RefusalError where the daemon would not go by the app files: nothing is changed then.
 
     It knows what runs, which root's files must not be taken from.
     """
     with contextlib.suppress(DaemonUnreachableError):
-        Client(options.root).post("/v1/reload", {"check": True})
+        Client(root).post("/v1/reload", {"check": True})
 
 
 def masked(line: str) -> str:

@@ -134,7 +134,7 @@ class Host:
         return (
             wanted,
             directories.missing(state, self._layout),
-            refusals.warnings(apps),
+            refusals.warnings(apps, self._layout),
         )
 
     async def _gone(self, wanted: Desired, changes: Sequence[Change]) -> list[str]:
