@@ -339,7 +339,7 @@ async def the_command_shows_them_as_it_shows_files(shop: Workshop) -> None:
         assert await bluegreen("logs", "--lines", "1", "--json") == (
             '{"source": "blue api", "line": "api-3"}\n{"source": "blue web", "line": "web-3"}\n'
         )
-        assert await bluegreen("logs", "--lines", "0") == "there is no such output\n"
+        assert await bluegreen("logs", "--lines", "0") == "no lines were asked for: --lines 0\n"
         following = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bluegreen", "logs", "--service", "web", "--lines", "1",
             "--follow", "--root", "/", stdout=asyncio.subprocess.PIPE,
