@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from bluegreen.cli.client import Client
+from bluegreen.cli.client import Client, SilentDaemonError
 from bluegreen.cli.reload import taken_up
 from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.host.apply import Host, Plan
@@ -46,6 +46,8 @@ def _have_taken_up(options: argparse.Namespace) -> str:
     """Have the daemon go by the same app files. Raises RefusalError when it does not."""
     try:
         said = taken_up(Client(options.root).post("/v1/reload"))
+    except SilentDaemonError as error:
+        said = f"{error.message}; {error.remedy}"
     except DaemonUnreachableError:
         said = "the daemon does not run; start it: sudo systemctl enable --now bluegreen"
     if not options.json:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CONNECT_LIMIT = 5.0  # seconds
-ANSWER_LIMIT = 3600.0  # seconds; a switch to a cold slot answers when traffic has moved
+LOOK_LIMIT = 30.0  # seconds in which whatever is only looked at is answered
+LIFE_LIMIT = 10.0  # seconds in which a daemon that is busy with a request still answers another
 
 
 class RefusalError(BluegreenError):
@@ -37,35 +38,56 @@ class RefusalError(BluegreenError):
         self.__dict__["exit_status"] = int(body.get("exit_status", 1))
 
 
-class Client:
-    """Requests to the daemon of one root. Raises DaemonUnreachableError, RefusalError."""
+class SilentDaemonError(DaemonUnreachableError):
+    """What is asked is taken, by the daemon or for it by systemd, and nothing is answered."""
 
-    def __init__(self, root: Path | str, *, answer_limit: float = ANSWER_LIMIT) -> None:
-        """``answer_limit`` is in seconds, for each part of an answer."""
+
+class Client:
+    """Requests to the daemon of one root. Raises DaemonUnreachableError, RefusalError.
+
+    A socket that systemd listens on takes requests while the daemon does not run, and one that
+    never comes up would let them wait for ever.
+    """
+
+    def __init__(self, root: Path | str, *, patience: float = LOOK_LIMIT) -> None:
+        """``patience`` is in seconds, for an answer or at least for a sign of life."""
         self._root = root
         self.remedies = remedies_of(root)
-        self._answer_limit = answer_limit
+        self._patience = patience
         self._path = os.path.join(root, "run/bluegreen/control.sock")
 
     def get(self, path: str) -> Any:
         return self._ask("GET", path, None)
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Waits for as long as the daemon shows that it lives.
+
+        A switch to a cold slot, for one, is answered when traffic has moved.
+        """
         return self._ask("POST", path, body or {})
 
-    def lines(self, path: str, headers: str = "") -> Iterator[str]:
-        """The lines of a streamed answer as they come."""
-        with self._send("GET", path, None, headers) as connection:
-            connection.settimeout(None)  # it may be quiet for as long as it likes
-            file = connection.makefile("rb")
+    def lines(
+        self, path: str, headers: str = "", *, quiet_limit: float | None = None
+    ) -> Iterator[str]:
+        """The lines of a streamed answer as they come, at most ``quiet_limit`` seconds apart.
+
+        None: it may be quiet for as long as it likes, once it has begun.
+        """
+        with (
+            self._send("GET", path, None, headers) as connection,
+            connection.makefile("rb") as file,
+        ):
             try:
                 status = self._status(file.readline())
                 while file.readline() not in (b"\r\n", b""):
                     pass
                 if status >= 400:
                     raise RefusalError(self._document(file.read()))
+                connection.settimeout(quiet_limit)
                 for line in file:
                     yield line.decode().rstrip("\n")
+            except TimeoutError as error:
+                raise self._silent() from error
             except OSError as error:
                 raise self._hung_up(error) from error
 
@@ -73,7 +95,7 @@ class Client:
         with self._send(method, path, body) as connection:
             answer = bytearray()
             try:
-                while part := connection.recv(65536):
+                while part := self._part(connection, waits=method == "POST"):
                     answer += part
             except OSError as error:
                 raise self._hung_up(error) from error
@@ -83,6 +105,26 @@ class Client:
             raise RefusalError(document)
         return document
 
+    def _part(self, connection: socket.socket, *, waits: bool) -> bytes:
+        """What comes next; it is waited for while the daemon lives, or for one time of patience."""
+        while True:
+            try:
+                return connection.recv(65536)
+            except TimeoutError as error:
+                if not waits:
+                    raise self._silent() from error
+                if not self._lives():
+                    raise self._silent("what was asked for may yet be done") from error
+
+    def _lives(self) -> bool:
+        try:
+            Client(self._root, patience=min(LIFE_LIMIT, self._patience)).get("/healthz")
+        except DaemonUnreachableError:
+            return False
+        except RefusalError:
+            pass  # it has trouble, and says so
+        return True
+
     def _send(
         self, method: str, path: str, body: dict[str, Any] | None, headers: str = ""
     ) -> socket.socket:
@@ -91,7 +133,7 @@ class Client:
         connection.settimeout(CONNECT_LIMIT)
         try:
             connection.connect(self._path)
-            connection.settimeout(self._answer_limit)
+            connection.settimeout(self._patience)
             kind = "Content-Type: application/json\r\n" if content else ""
             head = (
                 f"{method} {path} HTTP/1.0\r\nHost: bluegreen\r\n{kind}{headers}"
@@ -127,6 +169,16 @@ class Client:
         return DaemonUnreachableError(
             f"the daemon ended before it had answered{why}",
             remedy=f"see whether it runs, and what became of it: {self.remedies.bluegreen} history",
+        )
+
+    def _silent(self, besides: str = "") -> SilentDaemonError:
+        remedy = f"{self.remedies.see_why}; then ask again"
+        if besides:
+            remedy += f": {besides}, see {self.remedies.bluegreen} history"
+        return SilentDaemonError(
+            f"the daemon does not answer: {self._path} takes what is asked, and nothing came back "
+            f"within {self._patience:g} s",
+            remedy=remedy,
         )
 
     def _unreachable(self, error: OSError) -> DaemonUnreachableError:
