@@ -31,6 +31,13 @@ class BluegreenError(Exception):
         """The whole error as lines of text: message, evidence, what to do next."""
         return [self.message, *(f"  {line}" for line in self.detail), f"Next: {self.remedy}"]
 
+    def document(self) -> dict[str, object]:
+        """The whole error as the command line prints it in JSON."""
+        return {
+            "error": self.kind, "message": self.message,
+            "detail": list(self.detail), "remedy": self.remedy,
+        }  # fmt: skip
+
 
 class ConfigError(BluegreenError):
     """A configuration file cannot be used; nothing was changed."""

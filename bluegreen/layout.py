@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.model import Slot
+from bluegreen.remedies import Remedies, remedies_of
 
 LONGEST_SOCKET_PATH = 107  # bytes that fit into sockaddr_un (unix(7)), with a final zero
 
@@ -93,6 +94,16 @@ class Layout:
     """The directories of one root."""
 
     root: Path
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole host's, and not a directory of its own."""
+        return self.root == self.root.parent
+
+    @property
+    def remedies(self) -> Remedies:
+        """What an operator is told to do next, here."""
+        return remedies_of(self.root)
 
     @property
     def config(self) -> Path:

@@ -8,11 +8,24 @@ from contextlib import aclosing
 from pathlib import Path
 
 from bluegreen.errors import NotFoundError, UsageError
+from bluegreen.layout import AppLayout
 from bluegreen.model import Operation, Slot, UnitKey
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.supervisors.tails import Tail, stream
+
+
+def kept_output(layout: AppLayout, number: int) -> list[str]:
+    """What of an operation has written anything: ``build-STEP``, ``gate-SERVICE-NAME``. Blocking.
+
+    The name begins with its phase.
+    """
+    return [path.stem for path in _logs(layout, number) if path.stat().st_size]
+
+
+def _logs(layout: AppLayout, number: int) -> list[Path]:
+    return sorted(layout.operation_logs(number).glob("*.log"))
 
 
 async def operation_logs(
@@ -29,7 +42,7 @@ async def operation_logs(
     tails: dict[Path, Tail[str]] = {}
 
     def find() -> Sequence[Tail[str]]:
-        for path in sorted(app.layout.operation_logs(number).glob("*.log")):
+        for path in _logs(app.layout, number):
             if phase is None or path.stem == phase or path.stem.startswith(f"{phase}-"):
                 tails.setdefault(path, Tail(path.stem, path))
         return list(tails.values())

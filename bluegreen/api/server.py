@@ -27,7 +27,7 @@ from bluegreen.api.bodies import (
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.control_socket import ControlSocket
-from bluegreen.api.logs import operation_logs, service_logs
+from bluegreen.api.logs import kept_output, operation_logs, service_logs
 from bluegreen.api.peer import requester
 from bluegreen.api.problems import as_problems
 from bluegreen.api.status import app_status, daemon_status
@@ -130,7 +130,9 @@ class Api:
 
     async def _operation_view(self, number: int) -> dict[str, Any]:
         operation = await self.desk.parts.store.operation(number)
-        return operation_view(operation, await self.desk.parts.store.phases(number))
+        view = operation_view(operation, await self.desk.parts.store.phases(number))
+        layout = self.desk.parts.layout.app(operation.app)
+        return view | {"output": await asyncio.to_thread(kept_output, layout, number)}
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = sys.argv[1:] if arguments is None else list(arguments)
     say_what_can_be_said(sys.stdout)
     say_what_can_be_said(sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # In a pipe, too, an error stands below what was said before it.
+        sys.stdout.reconfigure(line_buffering=True)
     as_json = "--json" in typed  # for what is refused before it is understood
     try:
         options = plain_switch(typed) or _parse(typed)
@@ -85,11 +89,7 @@ def _say(error: BluegreenError, *, as_json: bool) -> None:
     if as_json:
         import json
 
-        document = {
-            "error": error.kind, "message": error.message,
-            "detail": list(error.detail), "remedy": error.remedy,
-        }  # fmt: skip
-        print(json.dumps(document))
+        print(json.dumps(error.document()))
         return
     first, *rest = error.lines()
     print(f"bluegreen: {first}", file=sys.stderr)

@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from bluegreen.cli.client import Client
+from bluegreen.cli.client import Client, SilentDaemonError
 from bluegreen.cli.reload import taken_up
 from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.host.apply import Host, Plan
@@ -31,7 +31,7 @@ def apply(options: argparse.Namespace) -> int:
     os.umask(0o022)  # the daemon, polkit and nginx read what is written
     host = Host(HostLayout(options.root))
     plan = asyncio.run(host.plan())
-    _ask_first(options)
+    ask_daemon(options.root)
     if not options.dry_run:
         asyncio.run(host.carry_out(plan))
     if not options.json:
@@ -46,6 +46,8 @@ def _have_taken_up(options: argparse.Namespace) -> str:
     """Have the daemon go by the same app files. Raises RefusalError when it does not."""
     try:
         said = taken_up(Client(options.root).post("/v1/reload"))
+    except SilentDaemonError as error:
+        said = f"{error.message}; {error.remedy}"
     except DaemonUnreachableError:
         said = "the daemon does not run; start it: sudo systemctl enable --now bluegreen"
     if not options.json:
@@ -53,13 +55,13 @@ def _have_taken_up(options: argparse.Namespace) -> str:
     return said
 
 
-def _ask_first(options: argparse.Namespace) -> None:
+def ask_daemon(root: Path) -> None:
     """Raises RefusalError where the daemon would not go by the app files: nothing is changed then.
 
     It knows what runs, which root's files must not be taken from.
     """
     with contextlib.suppress(DaemonUnreachableError):
-        Client(options.root).post("/v1/reload", {"check": True})
+        Client(root).post("/v1/reload", {"check": True})
 
 
 def masked(line: str) -> str:

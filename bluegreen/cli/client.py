@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 
 from bluegreen.errors import BluegreenError, DaemonUnreachableError, UsageError
+from bluegreen.remedies import remedies_of
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CONNECT_LIMIT = 5.0  # seconds
-ANSWER_LIMIT = 3600.0  # seconds; a switch to a cold slot answers when traffic has moved
+LOOK_LIMIT = 30.0  # seconds in which whatever is only looked at is answered
+LIFE_LIMIT = 10.0  # seconds in which a daemon that is busy with a request still answers another
 
 
 class RefusalError(BluegreenError):
@@ -36,34 +38,56 @@ class RefusalError(BluegreenError):
         self.__dict__["exit_status"] = int(body.get("exit_status", 1))
 
 
-class Client:
-    """Requests to the daemon of one root. Raises DaemonUnreachableError, RefusalError."""
+class SilentDaemonError(DaemonUnreachableError):
+    """What is asked is taken, by the daemon or for it by systemd, and nothing is answered."""
 
-    def __init__(self, root: Path | str, *, answer_limit: float = ANSWER_LIMIT) -> None:
-        """``answer_limit`` is in seconds, for each part of an answer."""
+
+class Client:
+    """Requests to the daemon of one root. Raises DaemonUnreachableError, RefusalError.
+
+    A socket that systemd listens on takes requests while the daemon does not run, and one that
+    never comes up would let them wait for ever.
+    """
+
+    def __init__(self, root: Path | str, *, patience: float = LOOK_LIMIT) -> None:
+        """``patience`` is in seconds, for an answer or at least for a sign of life."""
         self._root = root
-        self._answer_limit = answer_limit
+        self.remedies = remedies_of(root)
+        self._patience = patience
         self._path = os.path.join(root, "run/bluegreen/control.sock")
 
     def get(self, path: str) -> Any:
         return self._ask("GET", path, None)
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Waits for as long as the daemon shows that it lives.
+
+        A switch to a cold slot, for one, is answered when traffic has moved.
+        """
         return self._ask("POST", path, body or {})
 
-    def lines(self, path: str, headers: str = "") -> Iterator[str]:
-        """The lines of a streamed answer as they come."""
-        with self._send("GET", path, None, headers) as connection:
-            connection.settimeout(None)  # it may be quiet for as long as it likes
-            file = connection.makefile("rb")
+    def lines(
+        self, path: str, headers: str = "", *, quiet_limit: float | None = None
+    ) -> Iterator[str]:
+        """The lines of a streamed answer as they come, at most ``quiet_limit`` seconds apart.
+
+        None: it may be quiet for as long as it likes, once it has begun.
+        """
+        with (
+            self._send("GET", path, None, headers) as connection,
+            connection.makefile("rb") as file,
+        ):
             try:
                 status = self._status(file.readline())
                 while file.readline() not in (b"\r\n", b""):
                     pass
                 if status >= 400:
                     raise RefusalError(self._document(file.read()))
+                connection.settimeout(quiet_limit)
                 for line in file:
                     yield line.decode().rstrip("\n")
+            except TimeoutError as error:
+                raise self._silent() from error
             except OSError as error:
                 raise self._hung_up(error) from error
 
@@ -71,7 +95,7 @@ class Client:
         with self._send(method, path, body) as connection:
             answer = bytearray()
             try:
-                while part := connection.recv(65536):
+                while part := self._part(connection, waits=method == "POST"):
                     answer += part
             except OSError as error:
                 raise self._hung_up(error) from error
@@ -81,6 +105,26 @@ class Client:
             raise RefusalError(document)
         return document
 
+    def _part(self, connection: socket.socket, *, waits: bool) -> bytes:
+        """What comes next; it is waited for while the daemon lives, or for one time of patience."""
+        while True:
+            try:
+                return connection.recv(65536)
+            except TimeoutError as error:
+                if not waits:
+                    raise self._silent() from error
+                if not self._lives():
+                    raise self._silent("what was asked for may yet be done") from error
+
+    def _lives(self) -> bool:
+        try:
+            Client(self._root, patience=min(LIFE_LIMIT, self._patience)).get("/healthz")
+        except DaemonUnreachableError:
+            return False
+        except RefusalError:
+            pass  # it has trouble, and says so
+        return True
+
     def _send(
         self, method: str, path: str, body: dict[str, Any] | None, headers: str = ""
     ) -> socket.socket:
@@ -89,7 +133,7 @@ class Client:
         connection.settimeout(CONNECT_LIMIT)
         try:
             connection.connect(self._path)
-            connection.settimeout(self._answer_limit)
+            connection.settimeout(self._patience)
             kind = "Content-Type: application/json\r\n" if content else ""
             head = (
                 f"{method} {path} HTTP/1.0\r\nHost: bluegreen\r\n{kind}{headers}"
@@ -124,8 +168,17 @@ class Client:
         why = f" ({error.strerror or error})" if error is not None else ""
         return DaemonUnreachableError(
             f"the daemon ended before it had answered{why}",
-            remedy=f"see whether it runs, and what became of it: bluegreen --root {self._root} "
-            "history",
+            remedy=f"see whether it runs, and what became of it: {self.remedies.bluegreen} history",
+        )
+
+    def _silent(self, besides: str = "") -> SilentDaemonError:
+        remedy = f"{self.remedies.see_why}; then ask again"
+        if besides:
+            remedy += f": {besides}, see {self.remedies.bluegreen} history"
+        return SilentDaemonError(
+            f"the daemon does not answer: {self._path} takes what is asked, and nothing came back "
+            f"within {self._patience:g} s",
+            remedy=remedy,
         )
 
     def _unreachable(self, error: OSError) -> DaemonUnreachableError:
@@ -139,28 +192,13 @@ class Client:
                 f"a daemon (pid {daemon}) runs, and nothing answers on {self._path} "
                 f"({error.strerror or error}): it is starting or ending, or its socket was removed",
                 remedy="ask again; if that does not help, restart the daemon, which makes its "
-                f"socket again: {self._restart} (the apps stay up)",
+                f"socket again: {self.remedies.restart} (the apps stay up)",
             )
         return DaemonUnreachableError(
             f"no daemon answers on {self._path} ({error.strerror or error})",
-            remedy=f"start it: {self._start}; another root is named by --root or BLUEGREEN_ROOT",
+            remedy=f"start it: {self.remedies.start}; another root is named by --root or "
+            "BLUEGREEN_ROOT",
         )
-
-    @property
-    def _is_host(self) -> bool:
-        return str(self._root) == "/"
-
-    @property
-    def _start(self) -> str:
-        if self._is_host:
-            return "sudo systemctl start bluegreen"
-        return f"bluegreen serve --root {self._root}"
-
-    @property
-    def _restart(self) -> str:
-        if self._is_host:
-            return "sudo systemctl restart bluegreen"
-        return f"end it by SIGTERM, then: {self._start}"
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

@@ -39,7 +39,7 @@ def init(options: argparse.Namespace) -> int:
     host = Host(
         app_files=layout.app_files,
         shared=layout.app(name).shared,
-        is_whole=options.root == Path(options.root.anchor),
+        is_whole=layout.is_whole,
         ports=HostPorts(claimed_by_others(layout.app_files, name, unread)),
     )
     text = compose(name, directory, survey, host)

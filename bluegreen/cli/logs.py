@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 from urllib.parse import urlencode
 
 from bluegreen.cli.client import Client, app_path
@@ -38,10 +39,40 @@ def logs(options: argparse.Namespace) -> int:
     for line in client.lines(f"{app_path(app)}/logs?{query}"):
         printed = True
         if options.json:
-            print(line, flush=options.follow)
+            print(line)
         else:
             entry = json.loads(line)
-            print(f"{entry['source']} | {shown(entry['line'])}", flush=options.follow)
+            print(f"{entry['source']} | {shown(entry['line'])}")
     if not printed:
-        print("there is no such output", file=sys.stderr)
+        why = _no_services(client, app, options) if operation is None else _no_output(
+            client.get(f"/v1/operations/{operation}"), options.phase
+        )  # fmt: skip
+        print(why, file=sys.stderr)
     return 0
+
+
+def _no_output(operation: dict[str, Any], phase: str | None) -> str:
+    """Why nothing of an operation is shown, and what there is."""
+    named = f"operation {operation['id']} ({operation['kind']}, {operation['state']})"
+    begun = [each["phase"] for each in operation.get("phases", ())]
+    there = ", ".join(operation["output"])
+    if phase is None:
+        return f"{named} has no output: no build step and no command probe of it wrote anything"
+    if phase not in begun:
+        why = f"{named} did not come to its {phase} phase, but to: {', '.join(begun) or 'none'}"
+    else:
+        why = f"the {phase} phase of {named} has no output"
+    return f"{why}; there is output of: {there}" if there else f"{why}; no phase has written any"
+
+
+def _no_services(client: Client, app: str | None, options: argparse.Namespace) -> str:
+    """Why nothing of services is shown."""
+    if options.lines == 0:
+        return "no lines were asked for: --lines 0"
+    seen = client.get(app_path(app))
+    if options.service is not None:
+        return f"service {options.service} of {seen['app']} has written nothing in either slot"
+    if seen["active"] is None:
+        return f"{seen['app']} was never deployed: its services have written nothing"
+    names = ", ".join(seen["slots"][seen["active"]]["services"])
+    return f"the services of {seen['app']} have written nothing in {seen['active']}: {names}"

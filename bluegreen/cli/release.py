@@ -75,7 +75,7 @@ def _follow(client: Client, operation: dict[str, Any], options: argparse.Namespa
     ended = operation
     if options.json:
         for name, event in events_of(client, operation["id"]):
-            print(json.dumps(event), flush=True)
+            print(json.dumps(event))
             ended = event if name == "end" else ended
     elif sys.stdout.isatty():
         from bluegreen.cli.progress import show_progress
@@ -89,7 +89,7 @@ def _follow(client: Client, operation: dict[str, Any], options: argparse.Namespa
             if name == "end":
                 ended = event
             elif line := lines.line(event):
-                print(line, flush=True)
+                print(line)
     return ended
 
 

@@ -50,7 +50,7 @@ def serve(options: argparse.Namespace) -> int:
 
 def _is_on_host(root: Path, supervisor: str | None) -> bool:
     """Whether this is the daemon of the whole host. Raises UsageError."""
-    is_whole = root.parent == root
+    is_whole = Layout(root).is_whole
     if supervisor not in (None, "systemd" if is_whole else "embedded"):
         raise UsageError(
             f"the {supervisor} supervisor does not go with the root {root}",

@@ -11,6 +11,7 @@ from typing import Any
 from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.words import ago, seconds
 from bluegreen.errors import DaemonUnreachableError
+from bluegreen.remedies import Remedies
 
 WATCH_INTERVAL = 1.0  # seconds
 
@@ -18,8 +19,7 @@ WATCH_INTERVAL = 1.0  # seconds
 def status(options: argparse.Namespace) -> int:
     client = Client(options.root)
     if not options.watch:
-        found = _look(client, options.app)
-        print(json.dumps(found) if options.json else "\n".join(_lines(found)))
+        print(_picture(client, options))
         return 0
     if options.json or not sys.stdout.isatty():
         return _repeat(client, options)
@@ -30,10 +30,9 @@ def _repeat(client: Client, options: argparse.Namespace) -> int:
     """For a pipe: the whole picture again whenever it has changed."""
     shown = None
     while True:
-        found = _look(client, options.app)
-        text = json.dumps(found) if options.json else "\n".join(_lines(found))
+        text = _picture(client, options)
         if text != shown:
-            print(text, flush=True)
+            print(text)
             shown = text
         time.sleep(WATCH_INTERVAL)
 
@@ -45,11 +44,16 @@ def _live(client: Client, options: argparse.Namespace) -> int:
     with Live(Text(""), auto_refresh=False) as live:
         while True:
             try:
-                text = "\n".join(_lines(_look(client, options.app)))
+                text = _picture(client, options)
             except DaemonUnreachableError as error:
                 text = "\n".join(error.lines())
             live.update(Text(text), refresh=True)
             time.sleep(WATCH_INTERVAL)
+
+
+def _picture(client: Client, options: argparse.Namespace) -> str:
+    found = _look(client, options.app)
+    return json.dumps(found) if options.json else "\n".join(status_lines(found, client.remedies))
 
 
 def _look(client: Client, app: str | None) -> dict[str, Any]:
@@ -61,11 +65,13 @@ def _look(client: Client, app: str | None) -> dict[str, Any]:
     return {**client.get("/v1/apps"), "apps": [seen]}
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def status_lines(found: dict[str, Any], remedies: Remedies) -> list[str]:
+    """What ``GET /v1/apps`` answers, in words; ``remedies`` are of the root that was asked."""
     lines = [f"not taken up: {problem}" for problem in found["problems"]]
     if found["problems"]:
-        lines.append("the last accepted configuration is in force; mend the file, then: "
-                     "bluegreen reload")  # fmt: skip
+        lines.append(
+            f"the last accepted configuration is in force; mend the file, then: {remedies.take_up}"
+        )
     lines += [f"warning: {warning}" for warning in found["warnings"]]
     for app in found["apps"]:
         lines += _app_lines(app)

@@ -21,8 +21,7 @@ def strangers(settings: AppSettings, layout: Layout) -> list[str]:
 
     Only where that can be told: of a root of its own, by its user or by root.
     """
-    whole_host = layout.root.parent == layout.root
-    if whole_host or not _may_tell(layout):
+    if layout.is_whole or not _may_tell(layout):
         return []
     ports = {
         f"127.0.0.1:{address.port}"

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from bluegreen.errors import ConfigError
+from bluegreen.remedies import Remedies
 
 LARGEST = 128 * 1024  # bytes; the kernel takes no longer variable (MAX_ARG_STRLEN)
 
@@ -31,6 +32,17 @@ _LINE = re.compile(
 )
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+class UnusableFileError(ConfigError):
+    """A file that variables come from is missing, or none that they could come from.
+
+    On a host the daemon reads none of them, so the remedy is that of a root of its own.
+    """
+
+    def __init__(self, file: Path, wrong: str) -> None:
+        super().__init__(wrong, remedy=f"{Remedies.usable(file)}.")
+        self.file = file
 
 
 def read_env_file(file: Path) -> dict[str, str]:
@@ -63,23 +75,22 @@ def _value(match: re.Match[str]) -> str:
 def read_small_file(file: Path, *, what: str) -> str:
     """The text of an ordinary file of at most ``LARGEST`` bytes.
 
-    Raises ConfigError that names ``what`` and the file. A pipe or device is refused unopened: it
-    could keep the reader waiting for ever.
+    Raises UnusableFileError that names ``what`` and the file. A pipe or device is refused
+    unopened: it could keep the reader waiting for ever.
     """
-    remedy = f"Make {file} a readable text file for the user that runs the daemon."
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            raise ConfigError(f"the {what} {file} is not an ordinary file", remedy=remedy)
+            raise UnusableFileError(file, f"the {what} {file} is not an ordinary file")
         with file.open("rb") as opened:
             data = opened.read(LARGEST + 1)
     except OSError as error:
-        raise ConfigError(
-            f"the {what} {file} cannot be read: {error.strerror}", remedy=remedy
+        raise UnusableFileError(
+            file, f"the {what} {file} cannot be read: {error.strerror}"
         ) from error
     if len(data) > LARGEST:
-        raise ConfigError(f"the {what} {file} is larger than {LARGEST // 1024} KiB", remedy=remedy)
+        raise UnusableFileError(file, f"the {what} {file} is larger than {LARGEST // 1024} KiB")
     try:
         return data.decode()
     except UnicodeDecodeError:
         # Without the cause: its text would quote the content.
-        raise ConfigError(f"the {what} {file} is not UTF-8 text", remedy=remedy) from None
+        raise UnusableFileError(file, f"the {what} {file} is not UTF-8 text") from None

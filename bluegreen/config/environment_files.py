@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bluegreen.config.env_file import UnusableFileError
 from bluegreen.config.environment import resolve
 from bluegreen.config.layers import Layer
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.config.settings import AppSettings, BuildStep, Environment, SecretFile, Service
 from bluegreen.errors import ConfigError
+from bluegreen.remedies import Remedies
 
 
 def unusable_files(settings: AppSettings) -> list[str]:
@@ -17,11 +19,14 @@ def unusable_files(settings: AppSettings) -> list[str]:
     return [f"{dotted(place)}: {error.message}" for place, error in _errors(settings)]
 
 
-def file_findings(settings: AppSettings) -> Iterator[Finding]:
+def file_findings(settings: AppSettings, remedies: Remedies) -> Iterator[Finding]:
     """Each that cannot be used, as far as whoever asks may look. Blocking."""
     for place, error in _errors(settings):
         if not isinstance(error.__cause__, PermissionError):  # another user's, as secrets are
-            yield Finding(place=place, wrong=error.message, right=error.remedy.removesuffix("."))
+            right = error.remedy.removesuffix(".")
+            if isinstance(error, UnusableFileError):
+                right = remedies.usable(error.file)
+            yield Finding(place=place, wrong=error.message, right=right)
 
 
 def _errors(settings: AppSettings) -> Iterator[tuple[Place, ConfigError]]:

@@ -16,6 +16,9 @@ from bluegreen.config.placeholders import expand
 from bluegreen.config.settings import AppSettings, BuildStep, SecretFile, Service
 from bluegreen.config.settings import Environment as Table
 
+_APP = "app"  # the label of what is for all of an app
+_ENV_FILE = "env-file"  # ends the name of an env file's credential; no variable is called so
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -28,7 +31,7 @@ class Layer:
     @property
     def credentials(self) -> dict[str, Path]:
         """The operator's files that it needs, by the name of the credential."""
-        files = {} if self.env_file is None else {f"{self.label}.env-file": Path(self.env_file)}
+        files = {} if self.env_file is None else {f"{self.label}.{_ENV_FILE}": Path(self.env_file)}
         return files | {
             f"{self.label}.{name}": Path(value.file)
             for name, value in self.table.items()
@@ -38,7 +41,7 @@ class Layer:
     def words(self, values: dict[str, str]) -> Iterator[str]:
         """Its variables for the launcher ``bluegreen-env``, the weakest first."""
         if self.env_file is not None:
-            yield f"file={self.label}.env-file"
+            yield f"file={self.label}.{_ENV_FILE}"
         for name, value in self.table.items():
             if isinstance(value, str):
                 yield f"text={name}={expand(value, values)}"
@@ -46,8 +49,20 @@ class Layer:
                 yield f"secret={name}={self.label}.{name}"
 
 
+def key_of(credential: str) -> str:
+    """The app file's key that a credential of this name is for: ``services.api.env.TOKEN``.
+
+    A build step stands under its name.
+    """
+    label, _, name = credential.rpartition(".")
+    is_file = name == _ENV_FILE
+    if label == _APP:
+        return "env.env_file" if is_file else f"env.{name}"
+    return f"{label}.env_file" if is_file else f"{label}.env.{name}"
+
+
 def app_layer(settings: AppSettings) -> Layer:
-    return Layer(label="app", table=settings.env, env_file=settings.env_file)
+    return Layer(label=_APP, table=settings.env, env_file=settings.env_file)
 
 
 def service_layer(name: str, service: Service) -> Layer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +53,9 @@ class _AppFile:
     settings: AppSettings | None
 
 
+Judge = Callable[[Sequence[tuple[Document, AppSettings]]], None]
+
+
 def load_app(path: Path) -> AppSettings:
     """The settings of one app file, checked by itself.
 
@@ -89,12 +92,15 @@ def load_all(layout: Layout) -> Configuration:
     )
 
 
-def check_files(files: Sequence[Path], layout: Layout) -> list[Problem]:
+def check_files(
+    files: Sequence[Path], layout: Layout, *, judge: Judge | None = None
+) -> list[Problem]:
     """What is wrong with ``files``, were they installed; without any, with what is installed.
 
     A file stands for the installed one of its app. The other installed files count in what apps
     claim, but their own problems are not reported. Of an installed file, the files that variables
     come from are looked at too: they keep no configuration from being used, but the next release.
+    ``judge`` adds what the rules of the host find wrong with those that can be understood.
     """
     problems: list[Problem] = []
     if not files:
@@ -115,10 +121,13 @@ def check_files(files: Sequence[Path], layout: Layout) -> list[Problem]:
     found = _installed(layout, unasked)
     installed = {file.absolute() for file in found}
     others = [file for file in found if file.stem not in replaced]
-    _find_conflicts([*_read_apps(others, unasked), *asked], layout)
+    everything = [*_read_apps(others, unasked), *asked]
+    _find_conflicts(everything, layout)
+    if judge is not None:
+        judge([(app.document, app.settings) for app in everything if app.settings is not None])
     for app in asked:
         if app.settings is not None and app.document.file.absolute() in installed:
-            app.document.wrong.extend(file_findings(app.settings))
+            app.document.wrong.extend(file_findings(app.settings, layout.remedies))
         problems += app.document.problems()
     return problems
 

@@ -72,7 +72,7 @@ class Host:
         runs = await asyncio.to_thread(nginx.master) is not None
         if not runs:
             warnings = [*warnings, "nginx does not run; start it: systemctl start nginx"]
-        loading = Loading(nginx, Confirmation(self._layout.nginx_socket))
+        loading = Loading(nginx, Confirmation(self._layout.nginx_socket, self._layout.remedies))
         return Plan(
             changes=changes,
             directories=plan_directories,
@@ -95,7 +95,7 @@ class Host:
         if plan.close_store:
             await asyncio.to_thread(directories.close_store, self._layout)
         nginx = HostNginx(await installed_build(), self._layout)
-        loading = Loading(nginx, Confirmation(self._layout.nginx_socket))
+        loading = Loading(nginx, Confirmation(self._layout.nginx_socket, self._layout.remedies))
         first = [change for change in plan.changes if self._is_for_nginx(change.path)]
         then = [change for change in plan.changes if change not in first]
         done: list[Change] = []
@@ -134,7 +134,7 @@ class Host:
         return (
             wanted,
             directories.missing(state, self._layout),
-            refusals.warnings(apps),
+            refusals.warnings(apps, self._layout),
         )
 
     async def _gone(self, wanted: Desired, changes: Sequence[Change]) -> list[str]:

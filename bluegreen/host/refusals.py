@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bluegreen.config.document import Document, read_document
+from bluegreen.config.environment_files import file_findings
 from bluegreen.config.placeholders import unknown_placeholders
 from bluegreen.config.places import Place
 from bluegreen.config.problems import Finding, Problem
@@ -24,23 +27,49 @@ _SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL
 
 def problems(apps: Mapping[str, AppSettings], layout: Layout) -> list[Problem]:
     """Everything in ``apps`` that cannot be done under systemd. Reads the files again: blocking."""
-    found: list[Problem] = []
+    files = [(_document(layout, name), settings) for name, settings in apps.items()]
+    judge(files)
+    return [problem for document, _ in files for problem in document.problems()]
+
+
+def judge(files: Sequence[tuple[Document, AppSettings]]) -> None:
+    """Add to each app file what of it cannot be done under systemd. Blocking.
+
+    What whoever asks may not look at is left out: see `unseen`.
+    """
     claims: dict[str, str] = {}
-    for name, settings in apps.items():
-        document = _document(layout, name)
+    for document, settings in files:
         document.wrong.extend(_user(settings))
         document.wrong.extend(_unit_names(settings, claims))
         document.wrong.extend(_texts(settings))
         document.wrong.extend(_paths(settings))
         document.wrong.extend(_others_files(settings))
         document.wrong.extend(_switch(settings))
-        found += document.problems()
-    return found
 
 
-def warnings(apps: Mapping[str, AppSettings]) -> list[str]:
-    """What is done as it was asked for, and an operator may not have meant."""
+def unseen(settings: AppSettings) -> list[str]:
+    """The files that variables come from and that whoever asks may not look at. Blocking."""
+    return [file for _, file in _files(settings) if not _may_look(Path(file))]
+
+
+def _may_look(file: Path) -> bool:
+    try:
+        changeable_by_others(file)
+    except PermissionError:
+        return False
+    return os.access(file, os.R_OK) or not os.path.lexists(file)
+
+
+def warnings(apps: Mapping[str, AppSettings], layout: Layout) -> list[str]:
+    """What is done as it was asked for, and an operator may not have meant.
+
+    Reads the files again, and those that variables come from: blocking.
+    """
     said = []
+    for name, settings in apps.items():
+        document = _document(layout, name)
+        document.wrong.extend(file_findings(settings, layout.remedies))
+        said += [str(problem) for problem in document.problems()]
     users: dict[str | None, str] = {}
     for name, settings in apps.items():
         other = users.setdefault(settings.app.user, name)
@@ -172,7 +201,10 @@ def _paths(settings: AppSettings) -> Iterator[Finding]:
 def _others_files(settings: AppSettings) -> Iterator[Finding]:
     """systemd reads these as root: whoever can put a link there would have it read any file."""
     for place, file in _files(settings):
-        if (changeable := changeable_by_others(Path(file))) is not None:
+        changeable = None
+        with contextlib.suppress(PermissionError):
+            changeable = changeable_by_others(Path(file))
+        if changeable is not None:
             yield Finding(
                 place=place,
                 wrong=f"systemd reads it as root, and {changeable} is not only root's to change",

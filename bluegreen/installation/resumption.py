@@ -29,7 +29,7 @@ _AFTER_SWITCH = ("watch", "settle")
 def running(root: Path = HOST) -> Sequence[dict[str, Any]]:
     """The operations that run, each with its app; none where no daemon answers."""
     try:
-        apps = Client(root, answer_limit=ANSWER).get("/v1/apps")["apps"]
+        apps = Client(root, patience=ANSWER).get("/v1/apps")["apps"]
     except BluegreenError:
         return ()  # what keeps it from answering is said when it is to be ready
     return [{**app["operation"], "app": app["app"]} for app in apps if app["operation"] is not None]
@@ -37,7 +37,7 @@ def running(root: Path = HOST) -> Sequence[dict[str, Any]]:
 
 def resume(operations: Sequence[dict[str, Any]], root: Path = HOST) -> Iterator[str]:
     """Ask again for those of ``operations`` that the restart interrupted; yields what is done."""
-    client = Client(root, answer_limit=ANSWER)
+    client = Client(root, patience=ANSWER)
     until = time.monotonic() + UNDONE
     for before in operations:
         app, kind, version = before["app"], before["kind"], before["version"]

@@ -99,7 +99,7 @@ def _answers(version: str) -> None:
     until = time.monotonic() + ANSWER
     while True:
         try:
-            found = Client("/", answer_limit=ANSWER).get("/healthz")["version"]
+            found = Client("/", patience=ANSWER).get("/healthz")["version"]
         except BluegreenError:
             if time.monotonic() > until:
                 raise

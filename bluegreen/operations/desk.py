@@ -52,18 +52,19 @@ class Desk:
         parts.supervisor.on_change = self._on_change
 
     def app(self, name: str) -> AppRuntime:
-        return find(self.apps.values(), name)
+        return find(self.apps.values(), name, self.parts.layout)
 
     def only_app(self) -> str:
         """The name of the host's only app. Raises UsageError where there are more, or none."""
         names = sorted(self.apps)
         if len(names) == 1:
             return names[0]
+        layout = self.parts.layout
         raise UsageError(
             "which app? " + (f"this host has {', '.join(names)}" if names else "there is none"),
             remedy="name one, as in: bluegreen status APP"
             if names
-            else "describe one in etc/bluegreen/apps/APP.toml, then: bluegreen reload",
+            else f"describe one in {layout.app_files}/APP.toml, then: {layout.remedies.take_up}",
         )
 
     def running(self, app: str) -> Run | None:

@@ -46,7 +46,7 @@ def warnings(layout: Layout) -> tuple[str, ...]:
         return ()
     except OSError as error:
         text = f"the history was lost: {error}"
-    return (f"{text}; bluegreen reload ends this warning",)
+    return (f"{text}; this ends the warning: {layout.remedies.take_up}",)
 
 
 def confirm(layout: Layout) -> None:

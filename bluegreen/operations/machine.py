@@ -152,15 +152,26 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
                 went_back = await phase.undo(run)
             ended = PhaseState.UNDONE if went_back else PhaseState.FAILED
         except Exception as error:
-            log.exception(
-                "undoing %s of operation %d", phase.name, run.operation.id, extra=run.named
-            )
-            await run.note("warning", message=f"undoing the {phase.name} phase failed: {error}")
+            await _say_not_undone(run, phase.name, error)
             went_back, ended = phase.name is not PhaseName.SWITCH, PhaseState.FAILED
         await _record_if_possible(run, phase.name, ended)
         if not went_back:
             return False
     return True
+
+
+async def _say_not_undone(run: Run, phase: PhaseName, error: Exception) -> None:
+    """In the operation's events and in the log; with its trace if it is a defect."""
+    trace: Exception | None = None
+    if isinstance(error, BluegreenError):
+        said = f"{error.message}; {error.remedy}"
+    else:
+        said, trace = f"unexpected {type(error).__name__}: {error}", error
+    log.error(
+        "operation %d: undoing the %s phase failed: %s", run.operation.id, phase, said,
+        exc_info=trace, extra=run.named,
+    )  # fmt: skip
+    await run.note("warning", message=f"undoing the {phase} phase failed: {said}")
 
 
 async def _record_if_possible(run: Run, phase: PhaseName, state: PhaseState) -> None:

@@ -318,13 +318,13 @@ def cold(record: SlotRecord) -> SlotRecord:
     return replace(record, state=SlotState.COLD, gated_by=None, hot_until=None)
 
 
-def find(apps: Iterable[AppRuntime], name: str) -> AppRuntime:
+def find(apps: Iterable[AppRuntime], name: str, layout: Layout) -> AppRuntime:
     """The app of that name; NotFoundError names those that exist."""
     known = {app.name: app for app in apps}
     if name not in known:
         raise NotFoundError(
             f"there is no app named {name}",
             remedy=f"known apps: {', '.join(sorted(known)) or 'none'}; describe a new one in "
-            "etc/bluegreen/apps and run: bluegreen reload",
+            f"{layout.app_files}, then: {layout.remedies.take_up}",
         )
     return known[name]

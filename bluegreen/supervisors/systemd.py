@@ -18,6 +18,7 @@ from bluegreen.layout import Layout
 from bluegreen.model import Job, JobResult, ServiceUnit, Slot, UnitKey, UnitState, UnitStatus
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import cgroups, journal, wanted
+from bluegreen.supervisors.exec_failures import NO_GROUP
 from bluegreen.supervisors.systemd_bus import (
     LOST,
     MANAGER,
@@ -37,7 +38,6 @@ from bluegreen.supervisors.systemd_errors import (
 from bluegreen.supervisors.systemd_jobs import end_leftovers, run_job
 from bluegreen.supervisors.systemd_unit import (
     AT_REST,
-    NO_GROUP,
     WatchedUnit,
     exit_status,
     is_older,

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bluegreen.errors import SupervisorError
-from bluegreen.supervisors.systemd_unit import WatchedUnit
+from bluegreen.supervisors.exec_failures import explain
+from bluegreen.supervisors.systemd_unit import WatchedUnit, exit_status
 
 # What systemd says became of a start (org.freedesktop.systemd1(5), JobRemoved).
 _RESULTS = {
@@ -46,11 +47,11 @@ def not_started(
         why = _not_up(properties)
     else:
         why = watched.status.last_exit or _RESULTS.get(result, result)
-    return SupervisorError(
-        f"{name} did not start: {why}",
-        detail=[f"log | {line}" for line in log],
-        remedy=f"`systemctl status {name}` shows what systemd knows of it",
-    )
+    said = [f"log | {line}" for line in log]
+    remedy = f"`systemctl status {name}` shows what systemd knows of it"
+    if (more := explain(properties, exit_status(properties))) is not None:
+        why, said, remedy = why + more.more, [*more.detail, *said], more.remedy
+    return SupervisorError(f"{name} did not start: {why}", detail=said, remedy=remedy)
 
 
 def _not_up(properties: Mapping[str, Any]) -> str:
@@ -64,8 +65,8 @@ def _unmet(properties: Mapping[str, Any]) -> list[str]:
     # Of a unit that systemd has unloaded since, it does not know which it was.
     return [
         f"{kind}={'!' if negated else ''}{parameter}"
-        for kind, _, negated, parameter, state in properties.get("Conditions", ())
-        if state <= 0
+        for kind, is_trigger, negated, parameter, state in properties.get("Conditions", ())
+        if state <= 0 and not is_trigger
     ]
 
 

@@ -17,6 +17,7 @@ from bluegreen.layout import Layout
 from bluegreen.model import Job, JobResult
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import journal
+from bluegreen.supervisors.exec_failures import explain
 from bluegreen.supervisors.systemd_bus import LOST, RefusedBySystemdError, Systemd
 from bluegreen.supervisors.systemd_output import JobOutput
 from bluegreen.supervisors.systemd_unit import AT_REST, ending, exit_status
@@ -86,6 +87,7 @@ class _Run:
         self._output = JobOutput(directory / f"{identity}.out", job.log_file)
         self._systemd = systemd
         self._properties: dict[str, Any] = {}
+        self._refusal: dict[str, Any] = {}
         self._changed = asyncio.Event()
         self._asked = False
         self._is_lost = False
@@ -128,7 +130,7 @@ class _Run:
             return JobResult(exit_status=None, ending=out_of_time, took=took)
         if not opened and not self._is_lost:
             raise await self._not_started(refused)
-        words = ending(self._properties)
+        words = ending(self._properties, executed=opened)
         if self._is_lost or words is None:
             words = "ended while systemd could not be heard (exit status unknown)"
             return JobResult(exit_status=None, ending=words, took=took)
@@ -163,7 +165,11 @@ class _Run:
                 )
             await self._changed.wait()
             self._changed.clear()
-        return "" if result in ("done", LOST) else result
+        if result in ("done", LOST):
+            return ""
+        # All of them, before it is forgotten: what it was refused for is not told in signals.
+        self._refusal = await self._systemd.properties(self._unit)
+        return result
 
     async def _end(self) -> bool:
         """Leave nothing of the unit running; whether its command was ever reached."""
@@ -196,9 +202,12 @@ class _Run:
             lines = await journal.tail(self._unit, SHOWN_LINES)
         except BluegreenError as error:
             lines = [error.message]
+        remedy = (
+            f"does the app's user have its directory {self._job.cwd}? Units and directories "
+            "are made by `bluegreen apply` as root"
+        )
+        if (more := explain(self._refusal, exit_status(self._refusal))) is not None:
+            why, lines, remedy = why + more.more, [*more.detail, *lines], more.remedy
         return SupervisorError(
-            f"{self._job.name} was not started: {why}",
-            detail=lines,
-            remedy=f"does the app's user have its directory {self._job.cwd}? Units and directories "
-            "are made by `bluegreen apply` as root",
+            f"{self._job.name} was not started: {why}", detail=lines, remedy=remedy
         )

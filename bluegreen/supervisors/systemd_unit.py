@@ -10,6 +10,7 @@ from typing import Any
 
 from bluegreen.model import UnitKey, UnitState, UnitStatus
 from bluegreen.processes import Ending
+from bluegreen.supervisors.exec_failures import in_words
 from bluegreen.supervisors.unit_names import service_unit
 
 _RUNNING = ("active", "reloading", "refreshing")
@@ -20,18 +21,6 @@ _KEPT = (
 )  # fmt: skip
 _EXITED = 1  # CLD_EXITED; CLD_KILLED and CLD_DUMPED are the others (waitid(2))
 
-NO_GROUP = 219  # exit status of a service that systemd could not put in its control group
-# What a service ends with when systemd itself could not execute it (systemd.exec(5)).
-_NOT_EXECUTED = {
-    200: "its directory cannot be entered",
-    203: "its command cannot be executed",
-    205: "its limits cannot be set",
-    216: "its group does not exist",
-    217: "its user does not exist",
-    NO_GROUP: "its control group cannot be entered",
-    226: "its sandbox cannot be set up",
-    243: "its credentials cannot be read",
-}
 _RESULTS = {
     "oom-kill": "out of memory (OOM kill)",
     "watchdog": "its watchdog was not fed",
@@ -42,18 +31,19 @@ _RESULTS = {
 START_LIMIT = "start limit hit: systemd no longer restarts it"
 
 
-def ending(properties: Mapping[str, Any]) -> str | None:
+def ending(properties: Mapping[str, Any], *, executed: bool = False) -> str | None:
     """How the main process ended; None while it has not.
 
     ``exit status 3``, ``killed by SIGKILL``, ``out of memory (OOM kill)``,
-    ``start limit hit: systemd no longer restarts it (exit status 3)``.
+    ``start limit hit: systemd no longer restarts it (exit status 3)``. If it is not known to have
+    been ``executed``, a status that systemd uses is systemd's: ``its user does not exist
+    (217/USER)``.
     """
     code, status = properties.get("ExecMainCode", 0), properties.get("ExecMainStatus", 0)
     words = None
     if code == _EXITED:
-        words = str(Ending(exit_status=status))
-        if status in _NOT_EXECUTED:
-            words += f" ({_NOT_EXECUTED[status]})"
+        unexecuted = None if executed else in_words(status)
+        words = unexecuted or str(Ending(exit_status=status))
     elif code:
         words = str(Ending(signal=status))
     result = properties.get("Result", "success")
@@ -106,6 +96,7 @@ class WatchedUnit:
         self._before_rest = ""  # the substate in which it last did something
         self._last_exit: str | None = None
         self._has_begun = True
+        self._has_run = False  # its command was executed, in the present invocation
         self._told: tuple[object, ...] = ()
         # Restarts since the request = _base + NRestarts, which systemd sets back now and then.
         self._base = 0
@@ -175,9 +166,10 @@ class WatchedUnit:
         if self._properties.get("ActiveState", "inactive") not in AT_REST:
             self._before_rest = str(self._properties.get("SubState", ""))
         self._count_foreign_starts()
+        self._has_run |= self._properties.get("SubState") == "running"
         # What is said of it before it has begun is about its life before.
         if self._has_begun and self._properties.get("ActiveState") not in _RUNNING:
-            words = ending(self._properties)
+            words = ending(self._properties, executed=self._has_run)
             if "auto-restart" in self._before_rest and self.result != "start-limit-hit":
                 # The limit that a restart hits does not change what systemd calls the result.
                 words = _start_limit(words) if self._is("failed") else words
@@ -194,7 +186,7 @@ class WatchedUnit:
         if not invocation or invocation == self._invocation:
             return
         known, self._invocation = self._invocation, invocation
-        self._has_begun = True
+        self._has_begun, self._has_run = True, False
         now = self._restarts_now
         if self.changing:
             self._base = -now

@@ -10,14 +10,12 @@ from bluegreen.survey.nouns import Survey
 
 def next_steps(name: str, file: Path, survey: Survey, layout: Layout) -> list[str]:
     """A line each; from the file to its first deploy and, where units were found, past them."""
-    is_whole = layout.root == Path(layout.root.anchor)
-    bluegreen = "bluegreen" if is_whole else f"bluegreen --root {layout.root}"
+    bluegreen = layout.remedies.bluegreen
     steps = [f"read and edit {file}"]
     if file.parent != layout.app_files:
         steps.append(f"move it to {layout.app_files / f'{name}.toml'}")
     steps.append(f"{bluegreen} check")
-    # On a whole host apply has the daemon take the file up.
-    steps.append("sudo bluegreen apply" if is_whole else f"{bluegreen} reload")
+    steps.append(layout.remedies.take_up)
     if survey.shared:
         shared = layout.app(name).shared
         what = ", ".join(survey.shared)

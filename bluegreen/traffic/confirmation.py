@@ -14,6 +14,7 @@ from typing import Any
 
 from bluegreen.errors import TrafficError
 from bluegreen.model import Slot
+from bluegreen.remedies import Remedies
 
 ANSWER_TIMEOUT = 2.0  # seconds for one question
 ANSWER_BYTES = 4096
@@ -58,6 +59,7 @@ class Confirmation:
     """Asks on ``socket``."""
 
     socket: Path
+    remedies: Remedies
 
     async def ask(self, app: str | None) -> Answer:
         """See `ask_now`."""
@@ -75,7 +77,8 @@ class Confirmation:
             raise TrafficError(
                 "nginx does not answer" if isinstance(error, OSError) else "nginx answers oddly",
                 detail=[f"{self.socket}: {error or 'no answer in time'}"],
-                remedy="see that nginx runs and includes bluegreen's files, then: bluegreen reload",
+                remedy="see that nginx runs and includes bluegreen's files, then: "
+                f"{self.remedies.take_up}",
             ) from error
 
     async def until(
@@ -104,7 +107,7 @@ class Confirmation:
                 raise TrafficError(
                     f"nginx did not confirm within {timeout:g} s: {what}",
                     detail=last,
-                    remedy="look at nginx's error log, then: bluegreen reload",
+                    remedy=f"look at nginx's error log, then: {self.remedies.take_up}",
                 )
             await asyncio.sleep(POLL)
 

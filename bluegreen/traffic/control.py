@@ -41,7 +41,7 @@ class TrafficControl:
     def __init__(self, layout: Layout, *, own_nginx: bool) -> None:
         self._layout = layout
         self._own_nginx = own_nginx
-        self._confirmation = Confirmation(layout.nginx_socket)
+        self._confirmation = Confirmation(layout.nginx_socket, layout.remedies)
         self._apps: dict[str, AppSettings] = {}
         # Whoever changes what nginx loads; a switch by marker does not.
         self._loading_lock = asyncio.Lock()
@@ -307,7 +307,8 @@ class TrafficControl:
             raise TrafficError(
                 f"nginx has not loaded {app}",
                 detail=[f"nginx says: {answer}"],
-                remedy="see that nginx includes bluegreen's files, then: bluegreen reload",
+                remedy="see that nginx includes bluegreen's files, then: "
+                f"{self._layout.remedies.take_up}",
             )
 
     async def _restore(self, settings: AppSettings, traffic: Traffic) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import psutil
 
 from bluegreen.errors import TrafficError
+from bluegreen.remedies import Remedies
 from bluegreen.traffic.confirmation import POLL, Confirmation
 from bluegreen.traffic.nginx import HostNginx, accepts
 from bluegreen.traffic.own_nginx import OwnNginx
@@ -59,7 +60,7 @@ class Loading:
         while not (await self.has(generation) and not await asyncio.to_thread(_any_accepts, old)):
             refused = await asyncio.to_thread(self._nginx.refusal, position)
             if refused or asyncio.get_running_loop().time() >= deadline:
-                raise _not_loaded(refused)
+                raise _not_loaded(refused, self._confirmation.remedies)
             await asyncio.sleep(POLL)
 
     async def load_previous(self, *, attempted: bool) -> None:
@@ -95,15 +96,15 @@ def _any_accepts(workers: Sequence[psutil.Process]) -> bool:
     return any(accepts(worker) for worker in workers)
 
 
-def _not_loaded(refused: Sequence[str]) -> TrafficError:
+def _not_loaded(refused: Sequence[str], remedies: Remedies) -> TrafficError:
     if refused:
         return TrafficError(
             "nginx refused the new configuration and keeps the one it had",
             detail=refused,
-            remedy="mend what nginx names, then: bluegreen reload",
+            remedy=f"mend what nginx names, then: {remedies.take_up}",
         )
     return TrafficError(
         f"nginx did not take up its new configuration within {LOAD_TIMEOUT:g} s",
         remedy="see that nginx includes bluegreen's files, and its error log; "
-        "then: bluegreen reload",
+        f"then: {remedies.take_up}",
     )

@@ -68,7 +68,9 @@ class OwnNginx(HostNginx):
             if master is not None:
                 master.send_signal(signal.SIGHUP)
                 return
-        raise TrafficError("nginx does not run", remedy="start it again with: bluegreen reload")
+        raise TrafficError(
+            "nginx does not run", remedy=f"start it again with: {self._layout.remedies.take_up}"
+        )
 
     async def stop(self) -> None:
         """End it: gracefully, then at once, then by force; each within 5 s."""

@@ -60,11 +60,14 @@ class Installed:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    async def apply(self, *options: str, check: bool = True) -> Said:
+    async def bluegreen(self, *arguments: str, check: bool = True) -> Said:
         return await self.host.run(
-            sys.executable, "-m", "bluegreen", "apply", *options, check=check,
+            sys.executable, "-m", "bluegreen", *arguments, check=check,
             env={"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
+
+    async def apply(self, *options: str, check: bool = True) -> Said:
+        return await self.bluegreen("apply", *options, check=check)
 
     async def apply_json(self, *options: str) -> Any:
         return json.loads((await self.apply("--json", *options)).output)

@@ -104,7 +104,7 @@ def test_an_operator_is_warned_of_secrets_that_are_text_and_of_shared_users(tmp_
         (layout.app_files / f"{name}.toml").write_text(
             _app(name, more='env = { API_TOKEN = "hunter2", MODE = "x" }\n')
         )
-    said = refusals.warnings(load_all(layout).apps)
+    said = refusals.warnings(load_all(layout).apps, layout)
     assert len(said) == 3
     assert "hunter2" not in "".join(said)
     assert any("a and b run as one user, nobody" in line for line in said)

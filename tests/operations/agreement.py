@@ -65,7 +65,7 @@ async def disagreements(stack: Stack, app: str, *, closed: bool) -> list[str]:
 async def _nginx(stack: Stack, app: str, status: Any, *, closed: bool) -> list[str]:
     active = status["active"]
     try:
-        said = await Confirmation(stack.layout.nginx_socket).ask(app)
+        said = await Confirmation(stack.layout.nginx_socket, stack.layout.remedies).ask(app)
     except TrafficError as error:
         return [error.message]
     found = []

@@ -123,7 +123,7 @@ async def test_a_lost_history_is_said_until_a_reload_and_the_idle_slot_runs_on(
         for arguments in (["status"], ["status", "monitor"]):
             assert f"{what} " in (await empty.cli(*arguments)).out.splitlines()[0]
         (warning,) = (await empty.cli("status", "--json")).document["warnings"]
-        assert "bluegreen reload" in warning
+        assert f"bluegreen --root {empty.root} reload" in warning
         assert await api_pid(empty, idle) == pid
 
         async def ready() -> bool:

@@ -328,6 +328,29 @@ async def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone(run
     assert ("start", "failed") in await states(run)
 
 
+@pytest.mark.parametrize(
+    ("raised", "said", "traced"),
+    [(BROKEN, "it broke; mend it", False), (KeyError("x"), "unexpected KeyError: 'x'", True)],
+)
+async def test_an_undo_that_is_refused_leaves_no_trace_in_the_log_and_a_defect_does(
+    run: Run, caplog: pytest.LogCaptureFixture, raised: Exception, said: str, traced: bool
+) -> None:
+    async def fail() -> None:
+        raise raised
+
+    phases = [
+        Told(PhaseName.START, [], undo_as=fail),
+        Told(PhaseName.GATE, [], act_as=raise_broken),
+    ]
+    await perform(run, phases)
+    (record,) = caplog.records
+    message = f"undoing the start phase failed: {said}"
+    assert record.getMessage() == f"operation 1: {message}"
+    assert ("Traceback" in caplog.text) is traced
+    events = await run.app.parts.store.events(operation=1)
+    assert [event.data for event in events if event.kind == "warning"] == [{"message": message}]
+
+
 async def test_what_is_logged_of_an_operation_names_it_for_the_journal(
     run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,7 +369,7 @@ async def test_what_is_logged_of_an_operation_names_it_for_the_journal(
     records = [record for record in caplog.records if record.name.startswith("bluegreen.")]
     assert [record.getMessage() for record in records] == [
         "operation 1 of a failed",
-        "undoing start of operation 1",
+        "operation 1: undoing the start phase failed: it broke; mend it",
         "event of a not recorded: full",
     ]
     assert [(vars(record)["app"], vars(record)["operation"]) for record in records] == [

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from bluegreen.errors import TrafficError
+from bluegreen.remedies import HostRemedies
 from bluegreen.slots.stamp import read_stamp
 from bluegreen.traffic.confirmation import Confirmation
 from tests.production.asking import latest_operation, run_file, status_of
@@ -72,7 +73,9 @@ async def disagreements(production: Production) -> list[str]:
 
 async def _nginx(production: Production, active: str) -> list[str]:
     try:
-        said = await Confirmation(run_file(production, "bluegreen-nginx/nginx.sock")).ask(APP)
+        said = await Confirmation(
+            run_file(production, "bluegreen-nginx/nginx.sock"), HostRemedies("/")
+        ).ask(APP)
     except TrafficError as error:
         return [f"{error.message}: {error.detail}"]
     served = (said.app, said.slot, said.closed) == (APP, active, False)

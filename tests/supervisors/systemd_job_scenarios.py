@@ -148,7 +148,13 @@ async def a_job_that_cannot_be_started_says_why(shop: Workshop) -> None:
     await shop.write_job_template("Type=oneshot")
     await not_run(shop, full, "No space left", "df -h")
     await shop.write_job_template("Type=exec\nWorkingDirectory=/nowhere")
-    await not_run(shop, job, "its directory cannot be entered", "bluegreen apply")
+    await not_run(shop, job, "cannot be entered by its user (200/CHDIR)", "bluegreen apply")
+    there = shop.work / "launcher.py"
+    secrets = f"LoadCredential=app.KEY:{there}\nLoadCredential=build.b.env-file:/nowhere/else\n"
+    conditions = "".join(f"ConditionPathExists=|{path}\n" for path in ("/", there, "/nowhere/else"))
+    await shop.write_job_template(f"Type=exec\n{secrets}[Unit]\n{conditions}")
+    missing = "given to it (243/CREDENTIALS): build.b.env_file (/nowhere/else is not there)"
+    await not_run(shop, job, missing, "put the secret into /nowhere/else, for root alone")
     await shop.no_job_is_left()
 
 

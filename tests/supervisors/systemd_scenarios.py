@@ -219,9 +219,13 @@ async def a_unit_that_cannot_be_started_says_why(shop: Workshop) -> None:
     await refused(shop, unit, "ConditionPathExists=/nowhere",
                   "systemctl status")  # fmt: skip
     await shop.write(RUN_ON, more="ExecStart=\nExecStart=/no/such/program")
-    await refused(shop, unit, "(its command cannot be executed)", "systemctl status")
+    await refused(shop, unit, "its command cannot be executed (203/EXEC)", "ExecStart=")
     await shop.write(RUN_ON, more="WorkingDirectory=/nowhere")
-    await refused(shop, unit, "(its directory cannot be entered)", "systemctl status")
+    await refused(shop, unit, "cannot be entered by its user (200/CHDIR)", "bluegreen apply")
+    await shop.write(RUN_ON, more="User=nobody-of-that-name")
+    await refused(shop, unit, "its user does not exist (217/USER)", "useradd")
+    await shop.write(RUN_ON, more="ReadWritePaths=/nowhere")
+    await refused(shop, unit, "its sandbox cannot be set up (226/NAMESPACE)", "directory")
     await shop.write(RUN_ON, more="ExecStart=/bin/true")
     await refused(shop, unit, "cannot be used (bad-setting)", "bluegreen apply")
     os.unlink(path)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bluegreen.errors import TrafficError
+from bluegreen.remedies import Remedies
 from bluegreen.traffic.confirmation import Confirmation
 
 
 async def test_nobody_listening_is_an_error_that_names_the_socket(root: Path) -> None:
     with pytest.raises(TrafficError, match="does not answer") as caught:
-        await Confirmation(root / "nginx.sock").ask("shop")
+        await Confirmation(root / "nginx.sock", Remedies(root)).ask("shop")
     assert str(root) in caught.value.detail[0]
 
 
@@ -30,7 +31,7 @@ async def test_an_odd_answer_is_an_error(root: Path, answer: bytes) -> None:
     server = await asyncio.start_unix_server(converse, root / "nginx.sock")
     async with server:
         with pytest.raises(TrafficError, match="answers oddly"):
-            await Confirmation(root / "nginx.sock").ask("shop")
+            await Confirmation(root / "nginx.sock", Remedies(root)).ask("shop")
 
 
 async def test_silence_is_an_error_after_a_while(
@@ -45,7 +46,7 @@ async def test_silence_is_an_error_after_a_while(
     server = await asyncio.start_unix_server(converse, root / "nginx.sock")
     async with server:
         with pytest.raises(TrafficError, match="does not answer"):
-            await Confirmation(root / "nginx.sock").ask("shop")
+            await Confirmation(root / "nginx.sock", Remedies(root)).ask("shop")
 
 
 async def test_waiting_for_an_answer_ends_with_the_last_one(root: Path) -> None:
@@ -57,7 +58,7 @@ async def test_waiting_for_an_answer_ends_with_the_last_one(root: Path) -> None:
     server = await asyncio.start_unix_server(converse, root / "nginx.sock")
     async with server:
         with pytest.raises(TrafficError, match=r"within 0\.05 s: shop is green") as caught:
-            await Confirmation(root / "nginx.sock").until(
+            await Confirmation(root / "nginx.sock", Remedies(root)).until(
                 "shop", lambda answer: False, what="shop is green", timeout=0.05
             )
     assert "shop: blue, open, generation 1" in caught.value.detail[0]

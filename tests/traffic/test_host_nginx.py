@@ -78,7 +78,10 @@ async def apply(world: World, build: NginxBuild, *apps: AppSettings) -> None:
         world.layout.app(name).traffic.mkdir(parents=True, exist_ok=True)
         world.layout.app(name).run.mkdir(parents=True, exist_ok=True)
         world.layout.app(name).nginx_sockets.mkdir(parents=True, exist_ok=True)
-    loading = Loading(HostNginx(build, world.layout), Confirmation(world.layout.nginx_socket))
+    loading = Loading(
+        HostNginx(build, world.layout),
+        Confirmation(world.layout.nginx_socket, world.layout.remedies),
+    )
     await loading.load(sites.generation)
 
 

@@ -27,6 +27,9 @@ def serve(release: Release, host: str, port: int) -> None:
 
         def _answer(self, status: int, body: Mapping[str, object]) -> None:
             content = json.dumps({**body, **release.stamp}).encode()
+            left = "closed" if self.close_connection else "kept"
+            host = self.headers.get("Host", "nobody")
+            print(f"{release.service}: answers {host}, connection {left}", flush=True)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
