@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bluegreen.config.places import Place
-from bluegreen.config.settings import App, BuildStep, Gate, Nginx, Probe, Section, Service
+from bluegreen.config.section import Section
+from bluegreen.config.settings import App, BuildStep, Gate, Nginx, Probe, Service
 
 S = TypeVar("S", bound=Section)
 
@@ -43,6 +44,7 @@ class Draft:
     route_services: tuple[tuple[int, str], ...]
     probes: tuple[tuple[Place, Probe], ...]
     gate: Gate | None  # its times only
+    defaults: tuple[tuple[int, Mapping[str, str]], ...]  # the texts of env, by upgrade rule
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
 
 
@@ -55,7 +57,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         name=named.name if named else "",
         shared=_texts(_list(app.get("shared"))),
         directory=directory if isinstance(directory, str) else None,
-        env={k: v for k, v in _table(data.get("env")).items() if isinstance(v, str)},
+        env=_texts_in(data.get("env")),
         steps=_steps(data.get("build")),
         services={
             name: ServiceDraft(
@@ -69,12 +71,20 @@ def draft(data: Mapping[str, Any]) -> Draft:
         route_services=_texts_of("service", data.get("routes")),
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
         gate=_exactly(Gate, gate, "deadline", "healthy_for"),
+        defaults=tuple(
+            (index, _texts_in(_table(rule).get("env")))
+            for index, rule in enumerate(_list(data.get("upgrade")))
+        ),
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
     )
 
 
 def _table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _texts_in(table: Any) -> Mapping[str, str]:
+    return {key: value for key, value in _table(table).items() if isinstance(value, str)}
 
 
 def _list(value: Any) -> list[Any]:

@@ -9,17 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.release_rules import Requirements, UpgradeRule
+from bluegreen.config.section import Section
 from bluegreen.config.values import (
     AbsolutePath,
     Command,
@@ -56,15 +50,6 @@ def _env_kind(value: Any) -> str:
 
 def _status_kind(value: Any) -> str:
     return "<several>" if isinstance(value, list | tuple) else "<one>"
-
-
-class Section(BaseModel):
-    """A table of a file: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
-
-    # Keys that a later version will know: refused as "not supported yet".
-    later: ClassVar[frozenset[str]] = frozenset()
 
 
 class SecretFile(Section):
@@ -121,7 +106,7 @@ class BuildStep(Section):
     name: Name
     run: Script
     timeout: PositiveDuration = 600.0
-    env: Environment = {}
+    env: Environment = Field(default={})
     env_file: AbsolutePath | None = None
 
 
@@ -172,7 +157,7 @@ class Service(Section):
     command: Command
     ports: SlotPorts | None = None
     sockets: SlotSockets | None = None
-    env: Environment = {}
+    env: Environment = Field(default={})
     env_file: AbsolutePath | None = None
     # Where what ran before bluegreen serves this until the first release is active.
     replaces: Endpoint | None = None
@@ -231,8 +216,8 @@ class HttpProbe(Section):
         Annotated[Status, Tag("<one>")] | Annotated[tuple[Status, ...], Tag("<several>")],
         Discriminator(_status_kind),
     ] = 200
-    headers: dict[str, Line] = {}  # of the answer; compared without case of the name
-    request_headers: dict[str, Line] = {}
+    headers: dict[str, Line] = Field(default={})  # of the answer; compared without case of the name
+    request_headers: dict[str, Line] = Field(default={})
     body: str | None = None  # a text that the answer's body contains
     json_fields: dict[str, JsonValue] = Field(default={}, alias="json")  # dotted path = value
 
@@ -247,7 +232,7 @@ class WebSocketProbe(Section):
     path: RequestPath
     send: str | None = None
     expect: str
-    headers: dict[str, Line] = {}  # of the request
+    headers: dict[str, Line] = Field(default={})  # of the request
 
 
 class CommandProbe(Section):
@@ -330,12 +315,13 @@ class AppSettings(Section):
     """One app file."""
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"requires", "backup", "migrations", "promote", "webhook", "queue", "upgrade", "release"}
+        {"backup", "migrations", "promote", "webhook", "queue", "release"}
     )
 
     app: App
     source: Source
-    env: Environment = {}
+    requires: Requirements = Requirements()
+    env: Environment = Field(default={})
     env_file: AbsolutePath | None = None  # ``env_file`` of the ``[env]`` table
     build: tuple[BuildStep, ...] = ()
     services: Annotated[dict[Name, Service], Field(min_length=1)]
@@ -344,6 +330,7 @@ class AppSettings(Section):
     gate: Gate = Gate()
     watch: Watch = Watch()
     keep: Keep = Keep()
+    upgrade: tuple[UpgradeRule, ...] = ()
 
     @property
     def name(self) -> str:

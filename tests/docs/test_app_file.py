@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from bluegreen.config.load import check_files, load_app
-from bluegreen.config.settings import AppSettings, DaemonSettings, Section
+from bluegreen.config.section import Section
+from bluegreen.config.settings import AppSettings, DaemonSettings
 from bluegreen.layout import Layout
 from tests.docs.pages import Block, blocks, read, rows, sections
 
