@@ -69,14 +69,14 @@ async def _ask(program: str, *arguments: str) -> Answer:
         )  # fmt: skip
     except OSError as error:
         return Answer(path=path, status=126, said=error.strerror or str(error))
-    texts = ["", ""]
+    out, errors = bytearray(), bytearray()
     status: int | None = None
     try:
         async with asyncio.timeout(LIMIT):
-            outputs = (process.stdout, process.stderr)
-            texts = await asyncio.gather(*(_beginning(output) for output in outputs))
-            if len(max(texts, key=len)) < MOST:  # else it is not waited for: it may never end
-                status = await process.wait()
+            await asyncio.gather(
+                _read(process, process.stdout, out), _read(process, process.stderr, errors)
+            )
+            status = await process.wait()
     except TimeoutError:
         pass
     finally:
@@ -85,18 +85,17 @@ async def _ask(program: str, *arguments: str) -> Answer:
         with contextlib.suppress(TimeoutError):  # its children may keep its pipes open
             async with asyncio.timeout(KILLED):
                 await process.wait()
-    said = next((text for text in texts if text.strip()), "")
-    return Answer(path=path, status=status, said=said.strip()[:SHOWN])
+    said = next((text for text in (out, errors) if text.strip()), b"")
+    return Answer(path=path, status=status, said=said.decode(errors="replace").strip()[:SHOWN])
 
 
-async def _beginning(output: asyncio.StreamReader | None) -> str:
-    if output is None:
-        return ""
-    try:
-        data = await output.readexactly(MOST)
-    except asyncio.IncompleteReadError as error:
-        data = error.partial
-    return data.decode(errors="replace")
+async def _read(
+    process: asyncio.subprocess.Process, output: asyncio.StreamReader | None, into: bytearray
+) -> None:
+    while output is not None and (chunk := await output.read(MOST)):
+        into += chunk[: MOST - len(into)]
+        if len(into) == MOST and process.returncode is None:
+            process.kill()  # it may never end
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from packaging.version import Version
 from bluegreen.config.environment import tool_environment
 from bluegreen.config.version_numbers import fits, version_number
 from bluegreen.errors import BluegreenError, PreflightError
-from bluegreen.log_tail import tail
+from bluegreen.log_tail import printable, tail
 from bluegreen.model import Job
 from bluegreen.requirements.asking import Answer, parse
 from bluegreen.requirements.candidate import Candidate
@@ -112,7 +112,7 @@ def _command(
         return PreflightError(
             f"{candidate.app}: {name} {specifiers} is required, and what {answer.path} is cannot "
             f"be told: {_ending(answer)}",
-            detail=answer.said.splitlines()[:1],
+            detail=[printable(line) for line in answer.said.splitlines()[:1]],
             remedy=f"see what it says: {answer.path} --version; it has to print its version",
         )
     if fits(specifiers, version):
