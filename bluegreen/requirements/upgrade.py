@@ -82,7 +82,7 @@ class Upgrade:
     @property
     def _to_acknowledge(self) -> list[str]:
         texts = [rule.breaking for rule in self.crossed if rule.breaking is not None]
-        if any(_weighs(rule) for rule in self.perhaps_crossed):
+        if self._starts_unversioned or any(_weighs(rule) for rule in self.perhaps_crossed):
             texts.append(UNVERSIONED)
         return list(dict.fromkeys(texts))
 
@@ -90,32 +90,38 @@ class Upgrade:
         words = ["bluegreen", "deploy", self.settings.name, version]
         return shlex.join([*words, *(word for text in acknowledging for word in ("--ack", text))])
 
+    @property
+    def _starts_unversioned(self) -> bool:
+        """Whether ``upgrade_from`` cannot be told, as what serves has no version."""
+        has_to_fit = self.active is not None and self.settings.requires.upgrade_from is not None
+        return has_to_fit and self._numbers[0] is None
+
     def _starting_point(self) -> list[PreflightError]:
         wanted, start = self.settings.requires.upgrade_from, self._numbers[0]
-        if wanted is None or self.active is None:
+        if wanted is None or start is None or fits_release(wanted, start):
             return []
-        if start is not None and fits_release(wanted, start):
-            return []
-        serving = "which has no version" if start is None else "which is not"
         return [
             PreflightError(
                 f"{self.settings.name}: an upgrade is from {wanted}, and {self.active} serves, "
-                + serving,
-                remedy=f"deploy a release of {wanted} first, then: {self._deploy(self.version)}; "
-                "or correct requires.upgrade_from in the app file",
+                "which is not",
+                # It is asked of every deploy, so also of the one in between.
+                remedy="take requires.upgrade_from out of the app file while you deploy a release "
+                f"of {wanted}; put it back, then: {self._deploy(self.version)}",
             )
         ]
 
     def _unversioned(self) -> list[PreflightError]:
-        rules = [rule for rule in self.perhaps_crossed if _weighs(rule)]
-        if not rules or UNVERSIONED in self.acknowledged:
+        if UNVERSIONED not in self._to_acknowledge or UNVERSIONED in self.acknowledged:
             return []
+        unknown = [_described(rule) for rule in self.perhaps_crossed if _weighs(rule)]
+        if self._starts_unversioned:
+            unknown.append(f"an upgrade is from {self.settings.requires.upgrade_from}")
         return [
             PreflightError(
                 f"{self.settings.name}: {self._unversioned_name} has no version, so that it cannot "
-                "be told which rules of [[upgrade]] are crossed",
-                detail=[_described(rule) for rule in rules],
-                remedy="name a tag with a version instead; or, where these are seen to: "
+                "be told whether this deploy may be made",
+                detail=unknown,
+                remedy="name a tag with a version where there is one; or, where these are seen to: "
                 + self._deploy(self.version, [*self.acknowledged, UNVERSIONED]),
             )
         ]

@@ -113,10 +113,13 @@ def test_the_release_that_serves_has_to_be_one_of_upgrade_from() -> None:
     assert upgrade("2.1", "2.2", requires=wanted).unmet() == []
     assert upgrade("v2.1.0-rc.2", "2.2", requires=wanted).unmet() == []
     assert upgrade(None, "2.2", requires=wanted).unmet() == []
-    for active in ("2.0.9", "main"):
-        (error,) = upgrade(active, "2.2", requires=wanted).unmet()
-        assert f"from >=2.1, and {active} serves" in error.message
-        assert "deploy a release of >=2.1 first" in error.remedy
+    (error,) = upgrade("2.0.9", "2.2", requires=wanted).unmet()
+    assert "from >=2.1, and 2.0.9 serves" in error.message
+    assert "while you deploy a release of >=2.1" in error.remedy
+    (error,) = upgrade("main", "2.2", requires=wanted).unmet()
+    assert "main has no version" in error.message
+    assert error.detail == ("an upgrade is from >=2.1",)
+    assert upgrade("main", "2.2", requires=wanted, ack=(UNVERSIONED,)).unmet() == []
 
 
 @pytest.mark.parametrize(("active", "version"), [("2.1", "main"), ("0a1b2c3", "2.2")])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bluegreen.config.environment_files import unusable_files
@@ -17,7 +16,7 @@ from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime, SlotView
 from bluegreen.requirements.candidate import Candidate
 from bluegreen.requirements.commands import unmet_commands
-from bluegreen.requirements.resources import unmet_memory
+from bluegreen.requirements.resources import unmet_memory, unmet_room
 from bluegreen.requirements.upgrade import Upgrade
 from bluegreen.requirements.variables import new_defaults, unmet_variables
 
@@ -55,20 +54,29 @@ class Preflight:
     async def act(self, run: Run) -> dict[str, Any]:
         app, candidate = run.app, _candidate(run)
         upgrade = _upgrade(run)
-        room = await _room(app)
+        free = (await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)).free
+        needed = await app.trees.bytes_needed()
         looks = await asyncio.gather(
             self._ports(run),
             self._files(app),
             unmet_commands(candidate),
             asyncio.to_thread(unmet_variables, candidate),
             asyncio.to_thread(unmet_memory, app.name, app.settings.requires.memory),
+            return_exceptions=True,  # all have come to their end before any of them counts
         )
-        found = [error for look in looks for error in look] + room.unmet(app)
+        found = unmet_room(
+            app.name, app.parts.layout.state,
+            free=free, needed=needed, kept=app.settings.requires.free_disk or 0,
+        )  # fmt: skip
+        for look in looks:
+            if isinstance(look, BaseException):
+                raise look
+            found += look
         if upgrade is not None:
             found += upgrade.unmet()
         if found:
             raise _all_of(found, run)
-        data = {"free_bytes": room.free, "needed_bytes": room.needed}
+        data = {"free_bytes": free, "needed_bytes": needed}
         return data if upgrade is None else data | await _announce(run, candidate, upgrade)
 
     async def _ports(self, run: Run) -> list[PreflightError]:
@@ -101,36 +109,6 @@ class Preflight:
 
     async def undo(self, run: Run) -> bool:
         return True
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Room:
-    """On the disk, in bytes."""
-
-    free: int
-    needed: int  # by the release
-    kept: int  # that are to be free besides
-
-    def unmet(self, app: AppRuntime) -> list[PreflightError]:
-        if self.free >= self.needed + self.kept:
-            return []
-        besides = f", {self.kept // 2**20} MiB are to stay free" if self.kept else ""
-        return [
-            PreflightError(
-                f"{app.name}: a release needs about {self.needed // 2**20} MiB{besides}, and "
-                f"{self.free // 2**20} MiB are free on {app.parts.layout.state}",
-                remedy="free some space there; nothing was changed",
-            )
-        ]
-
-
-async def _room(app: AppRuntime) -> _Room:
-    usage = await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)
-    return _Room(
-        free=usage.free,
-        needed=await app.trees.bytes_needed(),
-        kept=app.settings.requires.free_disk or 0,
-    )
 
 
 def _candidate(run: Run) -> Candidate:
