@@ -72,7 +72,7 @@ class AppLayout:
     def wanted(self) -> Path:
         """Holds ``blue`` and ``green`` while that slot's services are to run, at boot too.
 
-        Each says which version it is about, in one line.
+        Each says which version it is about, and which defaults its variables have.
         """
         return self.base / "wanted"
 

@@ -142,6 +142,7 @@ class Operation:
     created_at: float
     finished_at: float | None = None
     error: OperationError | None = None
+    acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +242,8 @@ class ServiceUnit:
     stop_timeout: float
     log_file: Path
     ready_within: float | None = None  # until it says READY=1 (sd_notify); None: it never says it
+    # Of ``env``, what only stands where nothing else is set: units of systemd know the rest of it.
+    defaults: dict[str, str] = field(default_factory=dict)
     log_bytes: int = 10 * 1024 * 1024
     log_files: int = 5
 

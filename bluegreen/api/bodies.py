@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bluegreen.errors import UsageError
@@ -42,8 +42,15 @@ class Empty(Body):
     """No fields."""
 
 
+def _several(value: object) -> tuple[object, ...]:
+    if isinstance(value, str | list):
+        return (value,) if isinstance(value, str) else tuple(value)
+    raise PydanticCustomError("texts", "write a text, or a list of texts")
+
+
 class DeployBody(Body):
     version: str  # what a version may be is said by check_version
+    ack: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()  # or one text by itself
 
 
 class RollbackBody(Body):

@@ -197,8 +197,9 @@ class Api:
     async def deploy(self, request: web.Request) -> web.Response:
         body = await read_body(request, DeployBody)
         operation = await self.desk.deploy(
-            self._name(request), body.version, requester(request), key=_key(request)
-        )
+            self._name(request), body.version, requester(request),
+            acknowledged=body.ack, key=_key(request),
+        )  # fmt: skip
         return web.json_response(operation_view(operation), status=202)
 
     async def rollback(self, request: web.Request) -> web.Response:

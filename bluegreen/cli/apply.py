@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bluegreen.cli.client import Client, SilentDaemonError
 from bluegreen.cli.reload import taken_up
+from bluegreen.config.secrets import looks_secret
 from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.host.apply import Host, Plan
 from bluegreen.host.places import HostLayout
-from bluegreen.host.refusals import looks_secret
 
 _VARIABLE = re.compile(r'(^[+ -]Environment="|"text=)([A-Za-z_][A-Za-z0-9_]*)=((?:[^"\\]|\\.)*)"')
 

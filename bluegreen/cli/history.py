@@ -45,6 +45,8 @@ def history_line(operation: dict[str, Any]) -> str:
         f"{operation['kind']:<8} {version}  {operation['slot'] or ''}  {operation['state']}  "
         f"{seconds(max(0.0, took))}  {operation['requested_by']}"
     )
+    for text in operation.get("acknowledged", ()):  # an older daemon has none
+        line += f"\n       acknowledged: {text}"
     if operation["error"]:
         line += f"\n       {_short(operation['error']['message'])}"
     return line

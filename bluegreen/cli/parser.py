@@ -116,6 +116,10 @@ class _Commands:
         )  # fmt: skip
         _app(deploy)
         deploy.add_argument("version", metavar="VERSION", help="a tag, a branch or a commit")
+        deploy.add_argument(
+            "--ack", metavar="BREAKING", action="append", default=[],
+            help="what this upgrade breaks, as it says when it refuses; may be repeated",
+        )  # fmt: skip
         rollback = self._add(
             "rollback", ("release", "rollback"), "an older release through the same gates"
         )

@@ -20,7 +20,7 @@ EXIT_STATUS = {
 
 def deploy(options: argparse.Namespace) -> int:
     # `deploy VERSION`, where there is one app, reaches us as its version alone.
-    body = {"version": options.version}
+    body = {"version": options.version} | ({"ack": options.ack} if options.ack else {})
     return _begin(options, "deployments", body)
 
 

@@ -46,6 +46,7 @@ class Draft:
     probes: tuple[tuple[Place, Probe], ...]
     smoke: tuple[tuple[Place, SmokeStep], ...]
     gate: Gate | None  # its times only
+    defaults: tuple[tuple[int, Mapping[str, str]], ...]  # the texts of env, by upgrade rule
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
 
 
@@ -58,7 +59,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         name=named.name if named else "",
         shared=_texts(_list(app.get("shared"))),
         directory=directory if isinstance(directory, str) else None,
-        env={k: v for k, v in _table(data.get("env")).items() if isinstance(v, str)},
+        env=_texts_in(data.get("env")),
         steps=_steps(data.get("build")),
         services={
             name: ServiceDraft(
@@ -73,12 +74,20 @@ def draft(data: Mapping[str, Any]) -> Draft:
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
         smoke=tuple(_smoke(gate)),
         gate=_exactly(Gate, gate, "deadline", "healthy_for"),
+        defaults=tuple(
+            (index, _texts_in(_table(rule).get("env")))
+            for index, rule in enumerate(_list(data.get("upgrade")))
+        ),
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
     )
 
 
 def _table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _texts_in(table: Any) -> Mapping[str, str]:
+    return {key: value for key, value in _table(table).items() if isinstance(value, str)}
 
 
 def _list(value: Any) -> list[Any]:

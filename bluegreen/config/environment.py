@@ -11,8 +11,10 @@ from pathlib import Path
 from bluegreen.config.env_file import read_env_file, read_small_file
 from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, slot_values
+from bluegreen.config.release_rules import variable_defaults
 from bluegreen.config.secrets import of_env_file, of_secret_file
 from bluegreen.config.settings import AppSettings, BuildStep
+from bluegreen.config.settings import Environment as Table
 from bluegreen.errors import ConfigError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Slot
@@ -71,6 +73,25 @@ def _laid_out(
     return ProcessEnvironment(variables=base, launcher=(str(layout.env_launcher), *words, "--"))
 
 
+def default_variables(
+    settings: AppSettings, layout: AppLayout, slot: Slot, *, version: str, tree: Path
+) -> dict[str, str]:
+    """What the release gets by ``[[upgrade]]`` rules where nothing else sets it: the weakest."""
+    values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
+    defaults = variable_defaults(settings.upgrade, version)
+    return {name: expand(text, values) for name, text in defaults.items()}
+
+
+def tool_environment(
+    settings: AppSettings, layout: AppLayout, slot: Slot, *, version: str, tree: Path
+) -> dict[str, str]:
+    """What decides which commands builds and services find: without anything from a file."""
+    values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
+    texts: Table = {name: text for name, text in settings.env.items() if isinstance(text, str)}
+    base = _base(settings, layout, slot, _FROM_HOST, version=version, tree=tree)
+    return resolve(Layer(label="app", table=texts, env_file=None), values=values, base=base)
+
+
 def service_environment(
     settings: AppSettings,
     layout: AppLayout,
@@ -83,7 +104,7 @@ def service_environment(
     """What the service's process gets. Blocking; raises as ``resolve`` does."""
     values = slot_values(settings, layout, slot, version=version, tree=tree, service=service)
     own = settings.services[service]
-    base = _host(_FROM_HOST) | _identity(settings, slot, version)
+    base = _base(settings, layout, slot, _FROM_HOST, version=version, tree=tree)
     if "port" in values:
         base["PORT"] = values["port"]
     layers = app_layer(settings), service_layer(service, own)
@@ -106,13 +127,28 @@ def build_environment(
     """
     values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
     cache = build_cache(layout)
-    base = _host(_FROM_HOST + _FOR_DOWNLOADS) | _identity(settings, slot, version)
+    inherited = _FROM_HOST + _FOR_DOWNLOADS
+    base = _base(settings, layout, slot, inherited, version=version, tree=tree)
     base |= {
         "PIP_CACHE_DIR": str(cache / "pip"),
         "npm_config_cache": str(cache / "npm"),
         "XDG_CACHE_HOME": str(cache / "xdg"),
     }
     return _laid_out(layout, app_layer(settings), build_layer(step), values=values, base=base)
+
+
+def _base(
+    settings: AppSettings,
+    layout: AppLayout,
+    slot: Slot,
+    inherited: tuple[str, ...],
+    *,
+    version: str,
+    tree: Path,
+) -> dict[str, str]:
+    """What is below all that the operator sets."""
+    defaults = default_variables(settings, layout, slot, version=version, tree=tree)
+    return defaults | _host(inherited) | _identity(settings, slot, version)
 
 
 def _host(names: tuple[str, ...]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 
 from bluegreen.config.draft import Draft
 from bluegreen.config.explain import nearest
@@ -17,7 +18,7 @@ _Texts = Iterator[tuple[Place, str]]
 def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     """What ``placeholders.expand`` would refuse once the app is deployed."""
     everywhere = _everywhere(draft)
-    for where, text in _of_builds(draft):
+    for where, text in chain(_of_builds(draft), _of_defaults(draft)):
         yield from _check(where, text, everywhere, draft)
     for name, service in draft.services.items():
         known = _of_service(draft, name)
@@ -92,6 +93,11 @@ def _of_builds(draft: Draft) -> _Texts:
     for index, step in draft.steps:
         yield ("build", index, "run"), step.run
         yield from _of_environment(("build", index, "env"), step.env)
+
+
+def _of_defaults(draft: Draft) -> _Texts:
+    for index, table in draft.defaults:
+        yield from _of_environment(("upgrade", index, "env"), table)
 
 
 def _of_question(

@@ -32,8 +32,8 @@ class HttpQuestion(Section):
         Annotated[Status, Tag("<one>")] | Annotated[tuple[Status, ...], Tag("<several>")],
         Discriminator(_status_kind),
     ] = 200
-    headers: dict[str, Line] = {}  # of the answer; compared without case of the name
-    request_headers: dict[str, Line] = {}
+    headers: dict[str, Line] = Field(default={})  # of the answer; compared without case of the name
+    request_headers: dict[str, Line] = Field(default={})
     body: str | None = None  # a text that the answer's body contains
     json_fields: dict[str, JsonValue] = Field(default={}, alias="json")  # dotted path = value
 
@@ -54,7 +54,7 @@ class WebSocketProbe(Section):
     path: RequestPath
     send: str | None = None
     expect: str
-    headers: dict[str, Line] = {}  # of the request
+    headers: dict[str, Line] = Field(default={})  # of the request
 
 
 class CommandProbe(Section):
@@ -109,7 +109,9 @@ class SmokeRequest(HttpQuestion):
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     send: str | None = None
     send_json: dict[str, JsonValue] | None = None
-    capture: dict[Name, Line] = {}  # name = dotted path of a field; then ``{captured.NAME}``
+    capture: dict[Name, Line] = Field(
+        default={}
+    )  # name = dotted path of a field; then ``{captured.NAME}``
 
     @model_validator(mode="after")
     def _one_body(self) -> SmokeRequest:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 SHORTEST = 4  # characters; shorter ones would blacken half of what is shown
 SHORTEST_IN_ENV_FILE = 8  # such files hold harmless words too, as "true" and "info"
 MASK = "***"
+_SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY")
 
 
 class Secret(str):
@@ -46,3 +47,8 @@ def redact(lines: Iterable[str], environment: Mapping[str, str]) -> list[str]:
     for secret in sorted(secrets, key=len, reverse=True):
         lines = [line.replace(secret, MASK) for line in lines]
     return list(lines)
+
+
+def looks_secret(variable: str) -> bool:
+    """Whether a variable's name says that its value is nobody's business."""
+    return any(word in variable.upper() for word in _SECRET_NAMES)

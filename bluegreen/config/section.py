@@ -1,4 +1,4 @@
-"""What every table of a file is."""
+"""What every table of a file has in common."""
 
 from __future__ import annotations
 

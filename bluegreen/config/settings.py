@@ -9,16 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.release_rules import Requirements, UpgradeRule
 from bluegreen.config.section import Section
 from bluegreen.config.values import (
     AbsolutePath,
@@ -104,7 +99,7 @@ class BuildStep(Section):
     name: Name
     run: Script
     timeout: PositiveDuration = 600.0
-    env: Environment = {}
+    env: Environment = Field(default={})
     env_file: AbsolutePath | None = None
 
 
@@ -155,7 +150,7 @@ class Service(Section):
     command: Command
     ports: SlotPorts | None = None
     sockets: SlotSockets | None = None
-    env: Environment = {}
+    env: Environment = Field(default={})
     env_file: AbsolutePath | None = None
     # Where what ran before bluegreen serves this until the first release is active.
     replaces: Endpoint | None = None
@@ -243,12 +238,13 @@ class AppSettings(Section):
     """One app file."""
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"requires", "backup", "migrations", "promote", "webhook", "queue", "upgrade", "release"}
+        {"backup", "migrations", "promote", "webhook", "queue", "release"}
     )
 
     app: App
     source: Source
-    env: Environment = {}
+    requires: Requirements = Requirements()
+    env: Environment = Field(default={})
     env_file: AbsolutePath | None = None  # ``env_file`` of the ``[env]`` table
     build: tuple[BuildStep, ...] = ()
     services: Annotated[dict[Name, Service], Field(min_length=1)]
@@ -257,6 +253,7 @@ class AppSettings(Section):
     gate: Gate = Gate()
     watch: Watch = Watch()
     keep: Keep = Keep()
+    upgrade: tuple[UpgradeRule, ...] = ()
 
     @property
     def name(self) -> str:

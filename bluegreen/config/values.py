@@ -16,10 +16,14 @@ import shlex
 from datetime import date, datetime, time
 from typing import Annotated, Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from bluegreen.config.git_url import check_git_url
 from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.version_numbers import version_number
+from bluegreen.config.versions import check_version
+from bluegreen.errors import UsageError
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -191,6 +195,36 @@ def _command(value: str) -> str:
     return value
 
 
+def _specifiers(value: str) -> str:
+    wanted = 'versions to compare with, such as ">=3.8" or ">=2.2,<3"'
+    try:
+        empty = not SpecifierSet(value)
+    except InvalidSpecifier as error:
+        raise ValueError(wanted) from error
+    if empty:
+        raise ValueError(wanted)
+    return value
+
+
+def _release_version(value: str) -> str:
+    with contextlib.suppress(UsageError):
+        if version_number(check_version(value)) is not None:
+            return value
+    raise ValueError('a version as it is deployed, such as "2.2" or "v2.2.0"')
+
+
+def _command_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}", value):
+        raise ValueError('the name of a command on the PATH, such as "python3"')
+    return value
+
+
+def _sentence(value: str) -> str:
+    if not value.isprintable() or value != value.strip() or not 0 < len(value) <= 200:
+        raise ValueError("one line of text, at most 200 characters, without blanks around it")
+    return value
+
+
 def _json_value(value: Any) -> Any:
     if isinstance(value, date | datetime | time):
         raise ValueError("a value that JSON has: text, a number, true, false, a list or a table")
@@ -220,4 +254,9 @@ VariableName = Annotated[str, AfterValidator(_variable)]
 Status = Annotated[int, Field(ge=100, le=599, strict=True)]
 GitUrl = Annotated[Line, AfterValidator(check_git_url)]
 EnvText = Annotated[str, BeforeValidator(_text), AfterValidator(_without_nul)]
+DefaultText = Annotated[str, AfterValidator(_one_line)]
+Specifiers = Annotated[str, AfterValidator(_specifiers)]
+ReleaseVersion = Annotated[str, AfterValidator(_release_version)]
+CommandName = Annotated[str, AfterValidator(_command_name)]
+Sentence = Annotated[str, AfterValidator(_sentence)]
 JsonValue = Annotated[Any, AfterValidator(_json_value)]

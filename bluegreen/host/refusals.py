@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from bluegreen.config.document import Document, read_document
@@ -12,6 +13,7 @@ from bluegreen.config.environment_files import file_findings
 from bluegreen.config.placeholders import unknown_placeholders
 from bluegreen.config.places import Place
 from bluegreen.config.problems import Finding, Problem
+from bluegreen.config.secrets import looks_secret
 from bluegreen.config.settings import AppSettings, Environment, SecretFile
 from bluegreen.errors import ConfigError
 from bluegreen.host.accounts import Account, find
@@ -21,8 +23,6 @@ from bluegreen.host.quoting import is_path, is_writable
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SwitchMode, UnitKey
 from bluegreen.supervisors.unit_names import job_template, service_unit
-
-_SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY")
 
 
 def problems(apps: Mapping[str, AppSettings], layout: Layout) -> list[Problem]:
@@ -78,19 +78,14 @@ def warnings(apps: Mapping[str, AppSettings], layout: Layout) -> list[str]:
                 f"{other} and {name} run as one user, {settings.app.user}: "
                 "each can read the other's secrets"
             )
-        for place, table in _tables(settings):
+        for place, table in chain(_tables(settings), _defaults(settings)):
             said += [
-                f"{name}: {place}.{variable} is text, which every user of this host can read in "
-                'the unit; keep a secret in a file: { file = "/path" }'
+                f"{name}: {place}.{variable} is text, which every user of this host can read; "
+                'keep a secret in a file: { file = "/path" }'
                 for variable, value in table.items()
                 if isinstance(value, str) and looks_secret(variable)
             ]
     return said
-
-
-def looks_secret(variable: str) -> bool:
-    """Whether a variable's name says that its value is nobody's business."""
-    return any(word in variable.upper() for word in _SECRET_NAMES)
 
 
 def account_of(settings: AppSettings) -> Account:
@@ -234,6 +229,11 @@ def _tables(settings: AppSettings) -> Iterable[tuple[str, Environment]]:
     yield "env", settings.env
     for name, service in settings.services.items():
         yield f"services.{name}.env", service.env
+
+
+def _defaults(settings: AppSettings) -> Iterable[tuple[str, Mapping[str, str]]]:
+    """The tables whose texts are beside the units, for all to read."""
+    return ((f"upgrade[{number}].env", rule.env) for number, rule in enumerate(settings.upgrade))
 
 
 def _asks_for_version(text: str) -> bool:

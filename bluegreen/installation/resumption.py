@@ -56,12 +56,21 @@ def resume(operations: Sequence[dict[str, Any]], root: Path = HOST) -> Iterator[
             if kind not in _ASKED:
                 yield f"{what} was interrupted, and is not resumed: ask for it again"
                 continue
-            body = {} if kind == "restart" else {"version": version}
-            again = client.post(f"/v1/apps/{app}/{_ASKED[kind]}", body)
+            again = client.post(f"/v1/apps/{app}/{_ASKED[kind]}", _body(client, before))
         except BluegreenError as error:
             yield f"{what} was interrupted, and is not resumed: {error.message}"
         else:
             yield f"{what} was interrupted, and is resumed as operation {again['id']}"
+
+
+def _body(client: Client, before: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, with what was acknowledged then."""
+    if before["kind"] == "restart":
+        return {}
+    body = {"version": before["version"]}
+    acknowledged = client.get(f"/v1/operations/{before['id']}").get("acknowledged")
+    # A daemon that was gone back to may be too old to know of it.
+    return body | {"ack": acknowledged} if acknowledged else body
 
 
 def _state_in_the_end(client: Client, number: int, until: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from bluegreen.config.versions import check_version
-from bluegreen.errors import BusyError, LockedError, RefusedError, UsageError
+from bluegreen.errors import BusyError, RefusedError, UsageError
 from bluegreen.model import (
     AppLock,
     Lane,
@@ -23,6 +23,7 @@ from bluegreen.model import (
     UnitStatus,
 )
 from bluegreen.operations.keys import begun_with
+from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of
@@ -31,7 +32,7 @@ from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switching import Switched, record_late, switch_now
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
-from bluegreen.store.operations import busy_error, clock_time
+from bluegreen.store.operations import busy_error
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +86,20 @@ class Desk:
     # -- releases ---------------------------------------------------------------------------
 
     async def deploy(
-        self, app: str, version: str, by: Requester, *, key: str | None = None
+        self,
+        app: str,
+        version: str,
+        by: Requester,
+        *,
+        acknowledged: tuple[str, ...] = (),
+        key: str | None = None,
     ) -> Operation:
-        """Begin the upgrade of the idle slot to ``version``."""
+        """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks."""
         check_version(version)
-        runtime = self.app(app)
-        return await self._begin(runtime, OperationKind.DEPLOY, by, version=version, key=key)
+        return await self._begin(
+            self.app(app), OperationKind.DEPLOY, by,
+            version=version, acknowledged=acknowledged, key=key,
+        )  # fmt: skip
 
     async def rollback(
         self, app: str, version: str | None, by: Requester, *, key: str | None = None
@@ -243,14 +252,6 @@ class Desk:
         if not await self.parts.store.clear_lock(self.app(app).name):
             raise RefusedError(f"{app} is not locked", remedy="there is nothing to do")
 
-    async def _refuse_if_locked(self, app: str) -> None:
-        lock = await self.parts.store.lock(app)
-        if lock is not None:
-            raise LockedError(
-                f"{app} is locked by {lock.by}, since {clock_time(lock.at)}: {lock.reason}",
-                remedy=f"when it may be released again: bluegreen unlock {app}",
-            )
-
     # -- running operations -----------------------------------------------------------------
 
     async def outcome(self, operation: Operation) -> Operation:
@@ -269,6 +270,7 @@ class Desk:
         version: str | None = None,
         target: Slot | None = None,
         pinned_commit: str | None = None,
+        acknowledged: tuple[str, ...] = (),
         key: str | None = None,
     ) -> Operation:
         async with app.admission:
@@ -276,11 +278,12 @@ class Desk:
                 key, app, kind,
                 version=version if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK) else None,
                 slot=target if kind is OperationKind.SWITCH else None,
+                acknowledged=acknowledged,
             )  # fmt: skip
             if known is not None:
                 return known
             if kind.is_release:
-                await self._refuse_if_locked(app.name)
+                await refuse_if_locked(app)
             if (busy := self.busy(app.name)) is not None:
                 raise busy
             origin = app.active
@@ -289,6 +292,7 @@ class Desk:
                 app=app.name, kind=kind, lane=Lane.RELEASE,
                 version=version, slot=slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
+                data={"acknowledged": acknowledged} if acknowledged else {},
             )  # fmt: skip
             run = Run(
                 app=app, operation=operation, target=slot, origin=origin,

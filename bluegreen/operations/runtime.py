@@ -10,7 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bluegreen.config.environment import ProcessEnvironment, service_environment
+from bluegreen.config.environment import (
+    ProcessEnvironment,
+    default_variables,
+    service_environment,
+)
 from bluegreen.config.placeholders import expand_argv, slot_values
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import NotFoundError, StoreError
@@ -176,6 +180,9 @@ class AppRuntime:
             stop_timeout=settings.stop_timeout,
             log_file=self.layout.service_log(slot, service),
             ready_within=self.settings.ready_within(service),
+            defaults=default_variables(
+                self.settings, self.layout, slot, version=record.version, tree=record.tree
+            ),
         )  # fmt: skip
 
     def _environment(

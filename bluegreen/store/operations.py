@@ -109,6 +109,7 @@ def to_operation(row: Row) -> Operation:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         error=error,
+        acknowledged=tuple(json.loads(row["data"]).get("acknowledged", ())),
     )
 
 

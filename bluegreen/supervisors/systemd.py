@@ -245,11 +245,13 @@ class SystemdSupervisor:
 
     async def _mark(self, unit: ServiceUnit) -> bool:
         """Whether the slot was not marked so before."""
-        key, version = unit.key, unit.env["BLUEGREEN_VERSION"]
+        key, version, defaults = unit.key, unit.env["BLUEGREEN_VERSION"], unit.defaults
         try:
             async with self._marks:  # the services of a slot share one
                 return await uninterrupted(
-                    asyncio.to_thread(wanted.write, self._layout, key.app, key.slot, version),
+                    asyncio.to_thread(
+                        wanted.write, self._layout, key.app, key.slot, version, defaults
+                    ),
                     name=f"mark {key.slot} of {key.app}",
                 )
         except OSError as error:

@@ -1,12 +1,13 @@
 """The marks of the slots whose services are to run: what a host that boots starts.
 
-Each says which version it is about. All of it blocks on the disk and raises OSError.
+Each says in its first line which version it is about, and in those after it, ``NAME=VALUE``, which
+variables that version has a default for. All of it blocks on the disk and raises OSError.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bluegreen.files import sync_directory, sync_file, write_atomically
@@ -18,21 +19,18 @@ def path(layout: Layout, app: str, slot: Slot) -> Path:
     return layout.app(app).wanted / slot.value
 
 
-def read(layout: Layout, app: str, slot: Slot) -> str | None:
-    """The version; None where the slot is not to run."""
-    with contextlib.suppress(FileNotFoundError):
-        return path(layout, app, slot).read_text().rstrip("\n")
-    return None
-
-
-def write(layout: Layout, app: str, slot: Slot, version: str) -> bool:
+def write(layout: Layout, app: str, slot: Slot, version: str, defaults: Mapping[str, str]) -> bool:
     """Say that the slot is to run, for its services too; whether it did not say so before.
 
     One that says so keeps its time. It survives a power cut once it is ``keep``-t.
     """
-    if read(layout, app, slot) == version:
-        return False
-    write_atomically(path(layout, app, slot), f"{version}\n", durable=False, for_all=True)
+    mark = path(layout, app, slot)
+    lines = [version, *(f"{name}={value}" for name, value in defaults.items())]
+    text = "".join(f"{line}\n" for line in lines)
+    with contextlib.suppress(FileNotFoundError):
+        if mark.read_text() == text:
+            return False
+    write_atomically(mark, text, durable=False, for_all=True)
     return True
 
 

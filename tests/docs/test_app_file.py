@@ -22,6 +22,7 @@ from tests.docs.pages import Block, blocks, read, rows, sections
 _HEADINGS = {
     "app": "[app]",
     "source": "[source]",
+    "requires": "[requires]",
     "build": "[[build]]",
     "services": "[services.NAME]",
     "services.limits": "Limits of a service",
@@ -39,6 +40,7 @@ _HEADINGS = {
     "gate.smoke.command": "command",
     "watch": "[watch]",
     "keep": "[keep]",
+    "upgrade": "[[upgrade]]",
     "limits": "[limits]",
 }
 # Small tables that are described in the row of the key that holds them.

@@ -33,6 +33,16 @@ def test_exec_says_which_version_runs(tmp_path: Path, content: str) -> None:
     assert json.loads(said.stdout)["BLUEGREEN_VERSION"] == "v1.2"
 
 
+def test_exec_gives_the_defaults_of_a_version_where_nothing_is_set(tmp_path: Path) -> None:
+    lines = ("v1.2", "A=1", "B=2", "C=3", 'D=$(x) "y" \\ =z ', "E=")
+    (tmp_path / "blue").write_text("".join(f"{line}\n" for line in lines))
+    said = _run("bluegreen-exec", str(tmp_path / "blue"), *SHOW, B="own", C="")
+    environment = json.loads(said.stdout)
+    assert {name: environment[name] for name in "ABCDE"} == {
+        "A": "1", "B": "own", "C": "", "D": 'D=$(x) "y" \\ =z '.removeprefix("D="), "E": "",
+    }  # fmt: skip
+
+
 def test_exec_runs_nothing_without_a_version(tmp_path: Path) -> None:
     for file in (tmp_path / "none", tmp_path / "empty"):
         if file.name == "empty":

@@ -63,6 +63,19 @@ async def test_a_release_that_is_undone_only_by_the_next_daemon_is_resumed(
     assert newest["state"] == "running"
 
 
+async def test_what_was_acknowledged_is_acknowledged_when_it_is_resumed(deployed: Stack) -> None:
+    rule = '[[upgrade]]\nto = ">=2"\nbreaking = "tokens end"\n'
+    deployed.write_app(services=("api",), healthy_for="8s", watch="0.1s", extra=rule)
+    assert (await deployed.cli("reload")).status == 0
+    await deployed.cli("deploy", "monitor", "v2", "--ack", "tokens end", "--detach")
+    await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
+    (said,) = await resumed(deployed)
+    assert "is resumed as operation" in said
+    await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate again")
+    newest, *_ = await deployed.operations()
+    assert newest["acknowledged"] == ["tokens end"]
+
+
 async def test_a_watch_that_goes_on_is_not_waited_for(deployed: Stack) -> None:
     deployed.write_app(services=("api",), healthy_for="0.1s", watch="60s")
     assert (await deployed.cli("reload")).status == 0
