@@ -378,6 +378,7 @@ def make_directories(app: AppRuntime) -> None:
     if not layout.has_own_user:
         directories += [
             layout.slots, layout.trees, layout.shared, layout.cache, layout.traffic, layout.run,
+            layout.backups,
         ]  # fmt: skip
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,12 @@ class OperationKind(StrEnum):
     RESTART = "restart"
     STOP = "stop"
     START = "start"
+    BACKUP = "backup"
+    RESTORE = "restore"  # its version is the number of the backup
+
+
+OF_DATA = frozenset({OperationKind.BACKUP, OperationKind.RESTORE})
+"""What is done to an app's data: no slot is the subject of it."""
 
 
 class Lane(StrEnum):
@@ -77,6 +83,10 @@ class PhaseName(StrEnum):
     OPEN = "open"  # let nginx pass requests to a stopped app again
     CLOSE = "close"  # take the app out of service: nginx answers 503
     STOP = "stop"  # stop the processes of an app's slots
+    VERIFY = "verify"  # read a backup and compare it with its manifest
+    BACKUP = "backup"  # of the app's data, or of what a restore is about to replace
+    STAGE = "stage"  # put a backup's data beside those that it will replace
+    RESTORE = "restore"  # put it in their place
 
 
 class PhaseState(StrEnum):

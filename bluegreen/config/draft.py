@@ -9,7 +9,16 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bluegreen.config.places import Place
-from bluegreen.config.settings import App, BuildStep, Gate, Nginx, Probe, Section, Service
+from bluegreen.config.settings import (
+    App,
+    Backup,
+    BuildStep,
+    Gate,
+    Nginx,
+    Probe,
+    Section,
+    Service,
+)
 
 S = TypeVar("S", bound=Section)
 
@@ -44,6 +53,7 @@ class Draft:
     probes: tuple[tuple[Place, Probe], ...]
     gate: Gate | None  # its times only
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
+    backup: Backup | None
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -70,6 +80,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
         gate=_exactly(Gate, gate, "deadline", "healthy_for"),
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
+        backup=_salvage(Backup, data.get("backup"), command="true"),
     )
 
 

@@ -115,6 +115,18 @@ def build_environment(
     return _laid_out(layout, app_layer(settings), build_layer(step), values=values, base=base)
 
 
+def backup_environment(
+    settings: AppSettings, layout: AppLayout, slot: Slot, *, version: str, tree: Path
+) -> ProcessEnvironment:
+    """What the commands of ``[backup]`` get: the app's environment, and nothing of a service's.
+
+    Blocking; raises as ``resolve`` does.
+    """
+    values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
+    base = _host(_FROM_HOST) | _identity(settings, slot, version)
+    return _laid_out(layout, app_layer(settings), values=values, base=base)
+
+
 def _host(names: tuple[str, ...]) -> dict[str, str]:
     chosen = {name: os.environ[name] for name in names if name in os.environ}
     chosen |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}

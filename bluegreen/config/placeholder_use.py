@@ -17,7 +17,7 @@ _Texts = Iterator[tuple[Place, str]]
 def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     """What ``placeholders.expand`` would refuse once the app is deployed."""
     everywhere = _everywhere(draft)
-    for where, text in _of_builds(draft):
+    for where, text in (*_of_builds(draft), *_of_backup(draft)):
         yield from _check(where, text, everywhere, draft)
     for name, service in draft.services.items():
         known = _of_service(draft, name)
@@ -56,6 +56,13 @@ def _of_builds(draft: Draft) -> _Texts:
     for index, step in draft.steps:
         yield ("build", index, "run"), step.run
         yield from _of_environment(("build", index, "env"), step.env)
+
+
+def _of_backup(draft: Draft) -> _Texts:
+    if draft.backup is not None:
+        for key in ("command", "restore_command"):
+            if (script := getattr(draft.backup, key)) is not None:
+                yield ("backup", key), script
 
 
 def _of_probe(place: Place, probe: Probe) -> _Texts:

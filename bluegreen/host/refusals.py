@@ -34,6 +34,7 @@ def problems(apps: Mapping[str, AppSettings], layout: Layout) -> list[Problem]:
         document.wrong.extend(_paths(settings))
         document.wrong.extend(_others_files(settings))
         document.wrong.extend(_switch(settings))
+        document.wrong.extend(_backup(settings))
         found += document.problems()
     return found
 
@@ -156,6 +157,15 @@ def _switch(settings: AppSettings) -> Iterator[Finding]:
             place=("nginx", "switch"),
             wrong="nginx's files are root's on a host, so that the daemon cannot rewrite them",
             right='Leave it out: with "marker" nothing is rewritten, and nothing reloaded',
+        )
+
+
+def _backup(settings: AppSettings) -> Iterator[Finding]:
+    if settings.backup is not None:
+        yield Finding(
+            place=("backup",),
+            wrong="not supported yet on a systemd host",
+            right="Remove it, and back the data up by other means, as the app's user",
         )
 
 
