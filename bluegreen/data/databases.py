@@ -40,21 +40,18 @@ def copy_database(source: Path, target: Path, progress: Progress) -> None:
     writes have made the copy begin anew too often. Raises DataError.
     """
     try:
-        with closing(_open(source, "rw")) as reading, closing(_open(target, "rwc")) as writing:
-            # A copy that fails is thrown away, so nothing needs to be taken back in it.
-            writing.execute("PRAGMA journal_mode = OFF")
-            writing.execute("PRAGMA synchronous = OFF")
-            size = int(reading.execute("PRAGMA page_size").fetchone()[0])
+        with closing(_open(source, "rw")) as reading:
             (mode,) = reading.execute("PRAGMA journal_mode").fetchone()
+            size = int(reading.execute("PRAGMA page_size").fetchone()[0])
             if mode != "wal":
                 try:
-                    _copy(reading, writing, _Watch(progress, size, RESTARTS))
+                    _copy(reading, target, _Watch(progress, size, RESTARTS))
                     return
                 except _BegunAnewError:
-                    pass
+                    target.unlink()
             reading.execute("BEGIN")
             reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            _copy(reading, writing, _Watch(progress, size, None))
+            _copy(reading, target, _Watch(progress, size, None))
     except sqlite3.Error as error:
         raise _failure(source, error) from error
 
@@ -129,8 +126,12 @@ class _Watch:
         self._progress((total - remaining) * self._page_size, total * self._page_size)
 
 
-def _copy(reading: sqlite3.Connection, writing: sqlite3.Connection, watch: _Watch) -> None:
-    reading.backup(writing, pages=STEP_PAGES, progress=watch, sleep=0.05)
+def _copy(reading: sqlite3.Connection, target: Path, watch: _Watch) -> None:
+    with closing(_open(target, "rwc")) as writing:
+        # A copy that fails is thrown away, so nothing needs to be taken back in it.
+        writing.execute("PRAGMA journal_mode = OFF")
+        writing.execute("PRAGMA synchronous = OFF")
+        reading.backup(writing, pages=STEP_PAGES, progress=watch, sleep=0.05)
 
 
 def _damaged(path: Path, found: list[str]) -> DamagedError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -131,6 +132,8 @@ def _tree(top: Path) -> Mapping[str, Any]:
         try:
             status = os.lstat(path)
         except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
             continue
         files, size = files + 1, size + status.st_size
         changed = max(changed or 0.0, status.st_mtime)
