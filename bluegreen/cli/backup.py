@@ -120,8 +120,8 @@ def backup_lines(backup: dict[str, Any]) -> list[str]:
     rows = sum(sum(tables.values()) for tables in backup["sqlite"].values())
     files = sum(found["files"] for found in backup["files"].values())
     holds = [
-        f"{rows} rows in {', '.join(backup['sqlite'])}" if backup["sqlite"] else "",
-        f"{files} files in {', '.join(backup['files'])}" if backup["files"] else "",
+        f"{_counted(rows, 'row')} in {', '.join(backup['sqlite'])}" if backup["sqlite"] else "",
+        f"{_counted(files, 'file')} in {', '.join(backup['files'])}" if backup["files"] else "",
         *backup["postgres"],
         "what its command printed" if backup["command"] else "",
         f"DAMAGED {', '.join(backup['damaged'])}" if backup["damaged"] else "",
@@ -148,7 +148,8 @@ def loss_lines(loss: dict[str, Any]) -> list[str]:
                 lines.append(f"    {table}: {_count(now)} now, {_count(was)} then")
     for path, found in loss["files"].items():
         lines.append(
-            f"  {path}: {found['files']} files now, {found['then']['files']} then; "
+            f"  {path}: {_counted(found['files'], 'file')} now, "
+            f"{found['then']['files']:,} then; "
             f"{_changed(found, then)}"
         )
     lines += [f"  {url}: replaced as a whole" for url in loss["postgres"]]
@@ -159,7 +160,11 @@ def loss_lines(loss: dict[str, Any]) -> list[str]:
 
 
 def _count(rows: int | None) -> str:
-    return "no such table" if rows is None else f"{rows} rows"
+    return "no such table" if rows is None else _counted(rows, "row")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _changed(found: dict[str, Any], then: float) -> str:
