@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from bluegreen.data.manifest import (
 from bluegreen.data.verification import verify
 from bluegreen.errors import DataError
 from tests.data.test_databases import make
+from tests.mounts import mounted_tmpfs
 
 
 def said(_: str) -> None:
@@ -127,13 +127,10 @@ def test_a_damaged_database_fails_a_backup_but_is_kept_before_a_restore(what: Ga
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
     directory = tmp_path / "small"
     directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", directory], check=True)
-    yield directory
-    subprocess.run(["umount", directory], check=True)
+    with mounted_tmpfs(directory, size="2m"):
+        yield directory
 
 
 def test_a_database_that_will_not_fit_is_refused_before_anything_is_written(

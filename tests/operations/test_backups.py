@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sqlite3
-import subprocess
 from contextlib import closing
 
 import pytest
 
 from tests.data.test_databases import written_to
+from tests.mounts import mounted_tmpfs
 from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, status_of
 from tests.operations.data import (
@@ -217,12 +216,9 @@ async def test_a_request_that_comes_again_begins_nothing(shop: Stack) -> None:
 
 
 async def test_a_disk_that_is_full_fails_it_with_the_bytes_needed(shop: Stack) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
     good = await back_up(shop)
     add_servers(shop, *["x" * 1000] * 3000)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", backups(shop)], check=True)
-    try:
+    with mounted_tmpfs(backups(shop), size="1m"):
         answer = await shop.cli("backup", "create")
         assert answer.status == 1
         assert "the disk has no room for the backup" in answer.err
@@ -231,8 +227,6 @@ async def test_a_disk_that_is_full_fails_it_with_the_bytes_needed(shop: Stack) -
         assert "Next: free some space there" in answer.err
         assert not list(backups(shop).iterdir())
         await agreement(shop)
-    finally:
-        subprocess.run(["umount", backups(shop)], check=True)
     assert [backup["id"] for backup in await listed(shop)] == [good]
     await back_up(shop)
 
