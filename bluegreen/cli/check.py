@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -10,7 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bluegreen.cli.strangers import strangers
-from bluegreen.config.load import Problem, check_files, is_daemon_file, load_app
+from bluegreen.config.document import read_document
+from bluegreen.config.load import (
+    InvalidConfiguration,
+    Problem,
+    check_files,
+    is_daemon_file,
+    load_app,
+)
+from bluegreen.host.refusals import unsupported
 from bluegreen.layout import Layout
 
 
@@ -24,6 +33,8 @@ def check(options: argparse.Namespace) -> int:
     layout = Layout(options.root)
     files = options.files or installed(layout)
     problems = check_files(options.files, layout)
+    if layout.root == Path("/"):
+        problems += _of_a_host(files, layout)
     warnings = [] if problems else _warnings(files, layout)
     try:
         _show(layout, files, problems, warnings, as_json=options.json)
@@ -41,6 +52,18 @@ def _warnings(files: Sequence[Path], layout: Layout) -> list[str]:
         if not is_daemon_file(file, layout)
         for line in strangers(load_app(file), layout)
     ]
+
+
+def _of_a_host(files: Sequence[Path], layout: Layout) -> list[Problem]:
+    """What `apply` would refuse as not supported yet, of files that can be used elsewhere."""
+    found: list[Problem] = []
+    for file in files:
+        if not is_daemon_file(file, layout):
+            with contextlib.suppress(InvalidConfiguration):
+                document = read_document(file)
+                document.wrong.extend(unsupported(load_app(file)))
+                found += document.problems()
+    return found
 
 
 def _show(

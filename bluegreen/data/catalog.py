@@ -72,6 +72,7 @@ class Catalog:
 
     def begin(self, number: int) -> Path:
         """A new draft, after what was left of others is gone."""
+        self.directory.mkdir(mode=0o700, exist_ok=True)
         for name in os.listdir(self.directory):
             if name.startswith("."):
                 remove_tree(self.directory / name)

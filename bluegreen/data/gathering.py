@@ -23,7 +23,7 @@ from bluegreen.data.digests import CHUNK, digest, sync_and_forget
 from bluegreen.data.manifest import ARCHIVE, LISTING, NAME, Manifest, sqlite_copy, write_manifest
 from bluegreen.data.verification import verify
 from bluegreen.errors import DataError
-from bluegreen.files import sync_directory
+from bluegreen.files import sync_directory, sync_file
 from bluegreen.sources.disk_space import allocated, free_bytes, is_full, mebibytes, shortage
 
 PROGRESS_EVERY = 2.0  # seconds
@@ -172,8 +172,7 @@ def _copy(
     began = time.monotonic()
     try:
         copy_database(source, target, reporter(path, say))
-        with target.open("rb") as copied:
-            sync_and_forget(copied)
+        sync_file(target)
         took = max(time.monotonic() - began, 1e-6)
         found.sqlite[path] = rows = check_database(target)
     except DamagedError:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from bluegreen.errors import DataError
 from bluegreen.layout import AppLayout
-from bluegreen.log_tail import tail
+from bluegreen.log_tail import printable, tail
 from bluegreen.model import Job, JobResult
 from bluegreen.sources.removal import remove_tree
 from bluegreen.supervisors.interface import JobRunner
@@ -52,8 +52,8 @@ class Work:
         ``on_line`` is told what it says, as it says it. Raises DataError, also out of time.
         """
         name = f"{self.app}-{what}-{secrets.token_hex(4)}"
-        scratch = self.layout.run / f"data-{name}"
-        await asyncio.to_thread(scratch.mkdir, mode=0o700)
+        scratch = self.layout.work / name
+        await asyncio.to_thread(scratch.mkdir, mode=0o700, parents=True)
         try:
             report = scratch / "report.json"
             # The daemon's own Python, told to import nothing from where the data are.
@@ -81,7 +81,9 @@ class Work:
             error = document["error"]
             kind = DiskFullError if error["full"] else DataError
             raise kind(
-                f"{self.app}: {error['message']}", detail=error["detail"], remedy=error["remedy"]
+                printable(f"{self.app}: {error['message']}"),
+                detail=[printable(line) for line in error["detail"]],
+                remedy=error["remedy"],
             )
         raise DataError(
             f"{self.app}: the work on its data ({what}) has not come to its end: {result.ending}",
@@ -101,7 +103,7 @@ async def _told(log: Path, on_line: OnLine) -> AsyncIterator[None]:
     async def tell() -> None:
         async with aclosing(stream(lambda: [file], goes_on=lambda: not ended)) as lines:
             async for _, line in lines:
-                await on_line(line)
+                await on_line(printable(line))
 
     telling = asyncio.create_task(tell(), name=f"what {log.name} says")
     try:

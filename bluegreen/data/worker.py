@@ -63,13 +63,18 @@ def main(what: str, report: str) -> int:
     task = json.loads(what)
     try:
         document: dict[str, Any] = {"result": _TASKS[task.pop("do")](task)}
-    except (DataError, OSError) as error:
+    except Exception as error:
         document = {"error": _error(error)}
     write_atomically(Path(report), json.dumps(document), mode=0o600, durable=False)
     return 1 if "error" in document else 0
 
 
-def _error(error: DataError | OSError) -> dict[str, Any]:
+def _error(error: Exception) -> dict[str, Any]:
+    if isinstance(error, DataError):
+        return {
+            "message": error.message, "detail": list(error.detail), "remedy": error.remedy,
+            "full": isinstance(error, NoRoomError),
+        }  # fmt: skip
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return {
@@ -77,8 +82,8 @@ def _error(error: DataError | OSError) -> dict[str, Any]:
             "remedy": "see that the app's user may read it and write there, and look at the disk",
         }  # fmt: skip
     return {
-        "message": error.message, "detail": list(error.detail), "remedy": error.remedy,
-        "full": isinstance(error, NoRoomError),
+        "message": f"unexpected {type(error).__name__}: {error}", "detail": [], "full": False,
+        "remedy": "this is a defect of bluegreen: please report it, with what the backup is of",
     }  # fmt: skip
 
 

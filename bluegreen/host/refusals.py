@@ -34,7 +34,7 @@ def problems(apps: Mapping[str, AppSettings], layout: Layout) -> list[Problem]:
         document.wrong.extend(_paths(settings))
         document.wrong.extend(_others_files(settings))
         document.wrong.extend(_switch(settings))
-        document.wrong.extend(_backup(settings))
+        document.wrong.extend(unsupported(settings))
         found += document.problems()
     return found
 
@@ -160,7 +160,8 @@ def _switch(settings: AppSettings) -> Iterator[Finding]:
         )
 
 
-def _backup(settings: AppSettings) -> Iterator[Finding]:
+def unsupported(settings: AppSettings) -> Iterator[Finding]:
+    """What bluegreen does elsewhere and not yet on a systemd host."""
     if settings.backup is not None:
         yield Finding(
             place=("backup",),
