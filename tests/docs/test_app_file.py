@@ -34,6 +34,7 @@ _HEADINGS = {
     "gate.probes.command": "command",
     "watch": "[watch]",
     "keep": "[keep]",
+    "backup": "[backup]",
     "limits": "[limits]",
 }
 # Small tables that are described in the row of the key that holds them.
