@@ -31,6 +31,7 @@ from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep
+from bluegreen.sources.removal import remove_tree
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.supervisors.interface import Supervisor
@@ -378,6 +379,9 @@ def make_directories(app: AppRuntime) -> None:
     if not layout.has_own_user:
         directories += [
             layout.slots, layout.trees, layout.shared, layout.cache, layout.traffic, layout.run,
+            layout.backups,
         ]  # fmt: skip
+        # Of work that ended with an earlier daemon.
+        remove_tree(layout.work)
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)

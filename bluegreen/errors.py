@@ -114,6 +114,12 @@ class BuildError(BluegreenError):
     kind = "build"
 
 
+class DataError(BluegreenError):
+    """An app's data could not be backed up, verified or restored."""
+
+    kind = "data"
+
+
 class SlotError(BluegreenError):
     """A slot's tree or link could not be changed."""
 

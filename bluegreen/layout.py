@@ -81,6 +81,11 @@ class AppLayout:
         """Holds what each running job is to do, for the unit that does it."""
         return self.run / "jobs"
 
+    @property
+    def work(self) -> Path:
+        """Holds a directory for each piece of work on the app's data, while it is done."""
+        return self.run / "work"
+
     def operation_logs(self, operation: int) -> Path:
         """Holds ``PHASE-STEP.log`` files: the output of an operation's build steps."""
         return self.logs / "operations" / str(operation)

@@ -37,11 +37,18 @@ class OperationKind(StrEnum):
     RESTART = "restart"
     STOP = "stop"
     START = "start"
+    BACKUP = "backup"
+    RESTORE = "restore"  # its version is the number of the backup
 
     @property
     def is_release(self) -> bool:
         """Whether it brings a release into the idle slot, which is to prove itself there."""
         return self in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART)
+
+    @property
+    def is_of_data(self) -> bool:
+        """Whether it is done to the app's data: no slot is the subject of it."""
+        return self in (OperationKind.BACKUP, OperationKind.RESTORE)
 
 
 class Lane(StrEnum):
@@ -82,6 +89,10 @@ class PhaseName(StrEnum):
     OPEN = "open"  # let nginx pass requests to a stopped app again
     CLOSE = "close"  # take the app out of service: nginx answers 503
     STOP = "stop"  # stop the processes of an app's slots
+    VERIFY = "verify"  # read a backup and compare it with its manifest
+    BACKUP = "backup"  # of the app's data, or of what a restore is about to replace
+    STAGE = "stage"  # put a backup's data beside those that it will replace
+    RESTORE = "restore"  # put it in their place
 
 
 class PhaseState(StrEnum):

@@ -31,6 +31,8 @@ _DOING = {
     OperationKind.RESTART: "restarting",
     OperationKind.STOP: "stopping",
     OperationKind.START: "starting",
+    OperationKind.BACKUP: "backing up",
+    OperationKind.RESTORE: "restoring",
 }
 
 

@@ -32,11 +32,12 @@ from bluegreen.api.peer import requester
 from bluegreen.api.problems import as_problems
 from bluegreen.api.status import app_status, daemon_status
 from bluegreen.api.streaming import streaming
-from bluegreen.api.views import event_view, operation_view
+from bluegreen.api.views import entry_view, event_view, operation_view
 from bluegreen.errors import UsageError
 from bluegreen.model import AppLock, Operation, Slot
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.restoring import loss, require_own_data
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,11 @@ class Api:
         add("POST", "/v1/apps/{app}/start", self.start)
         add("POST", "/v1/apps/{app}/switch", self.switch)
         add("POST", "/v1/apps/{app}/cancel", self.cancel)
+        add("GET", "/v1/apps/{app}/backups", self.backups)
+        add("POST", "/v1/apps/{app}/backups", self.back_up)
+        add("GET", "/v1/apps/{app}/backups/{id}/loss", self.loss)
+        add("POST", "/v1/apps/{app}/backups/{id}/verify", self.verify)
+        add("POST", "/v1/apps/{app}/backups/{id}/restore", self.restore)
         add("POST", "/v1/apps/{app}/lock", self.lock)
         add("POST", "/v1/apps/{app}/unlock", self.unlock)
         add("GET", "/v1/operations/{id}", self.operation)
@@ -192,6 +198,23 @@ class Api:
                 await response.write(line)
         return response
 
+    async def backups(self, request: web.Request) -> web.Response:
+        app = self.desk.app(self._name(request))
+        found = [entry_view(entry) for entry in await app.backups.entries()]
+        return web.json_response({"app": app.name, "backups": found})
+
+    async def loss(self, request: web.Request) -> web.Response:
+        app = self.desk.app(self._name(request))
+        return web.json_response(await loss(app, _backup(request)))
+
+    async def verify(self, request: web.Request) -> web.Response:
+        await read_body(request, Empty)
+        app, number = self.desk.app(self._name(request)), _backup(request)
+        require_own_data(app)
+        damaged = await app.backups.verify(number)
+        found = {"app": app.name, "id": number, "verified": not damaged, "damaged": damaged}
+        return web.json_response(found)
+
     # -- changing ---------------------------------------------------------------------------
 
     async def deploy(self, request: web.Request) -> web.Response:
@@ -217,6 +240,16 @@ class Api:
 
     async def start(self, request: web.Request) -> web.Response:
         return await self._begin(request, self.desk.start)
+
+    async def back_up(self, request: web.Request) -> web.Response:
+        return await self._begin(request, self.desk.back_up)
+
+    async def restore(self, request: web.Request) -> web.Response:
+        await read_body(request, Empty)
+        operation = await self.desk.restore(
+            self._name(request), _backup(request), requester(request), key=_key(request)
+        )
+        return web.json_response(operation_view(operation), status=202)
 
     async def _begin(
         self, request: web.Request, begin: Callable[..., Awaitable[Operation]]
@@ -267,6 +300,13 @@ def _id(request: web.Request) -> int:
     text = request.match_info["id"]
     if not text.isdecimal() or len(text) > 18:
         raise UsageError(f"{text} is no operation's number", remedy="bluegreen history lists them")
+    return int(text)
+
+
+def _backup(request: web.Request) -> int:
+    text = request.match_info["id"]
+    if not text.isdecimal() or len(text) > 18:
+        raise UsageError(f"{text} is no backup's number", remedy="bluegreen backup list names them")
     return int(text)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bluegreen.data.catalog import Entry
 from bluegreen.model import Event, Operation, PhaseRecord, PhaseState
 
 
@@ -36,6 +37,25 @@ def phase_views(records: Sequence[PhaseRecord]) -> list[dict[str, Any]]:
             view["seconds"] = record.at - view["began"]
         view["data"] = {**view["data"], **record.data}
     return list(views.values())
+
+
+def entry_view(entry: Entry) -> dict[str, Any]:
+    """A backup; of one whose manifest cannot be used, only its number and the problem."""
+    manifest = entry.manifest
+    view: dict[str, Any] = {"id": entry.id, "good": entry.is_good, "problem": entry.problem}
+    if manifest is None:
+        return view
+    return view | {
+        "created_at": manifest.created_at,
+        "reason": manifest.reason,
+        "version": manifest.version,
+        "bytes": manifest.bytes,
+        "sqlite": manifest.sqlite,
+        "files": manifest.files,
+        "postgres": manifest.postgres,
+        "command": manifest.command,
+        "damaged": manifest.damaged,
+    }
 
 
 def event_view(event: Event) -> dict[str, Any]:

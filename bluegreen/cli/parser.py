@@ -62,6 +62,7 @@ class _Commands:
         self._host()
         self._releases()
         self._switches()
+        self._data()
         self._looks()
 
     def _add(
@@ -153,6 +154,29 @@ class _Commands:
         to.set_defaults(run=("switch", "switch"))
         to.add_argument("slot", choices=["blue", "green"])
         _app(to)
+
+    def _data(self) -> None:
+        backup = self._commands.add_parser(
+            "backup", help="verified backups of an app's data", parents=[self._common]
+        )
+        ways = backup.add_subparsers(metavar="create|list|verify|restore", required=True)
+        texts = {
+            "create": "back the data up, while the app serves",
+            "list": "the backups that there are, the newest first",
+            "verify": "read backups and compare them with their manifests",
+            "restore": "put a backup's data in the place of those of a stopped app",
+        }
+        for name, text in texts.items():
+            way = ways.add_parser(name, help=text, parents=[self._common])
+            way.set_defaults(run=("backup", "listing" if name == "list" else name))
+            _app(way)
+            if name in ("verify", "restore"):
+                default = "all" if name == "verify" else "the newest good one"
+                way.add_argument("id", metavar="ID", nargs="?", help=f"default: {default}")
+            if name in ("create", "restore"):
+                way.add_argument("--detach", action="store_true", help="return once it has begun")
+            if name == "restore":
+                way.add_argument("--yes", action="store_true", help="ask nothing")
 
     def _looks(self) -> None:
         status = self._add("status", ("status", "status"), "slots, health, the way back")

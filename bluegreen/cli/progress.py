@@ -28,8 +28,9 @@ class Progress:
 
     def __init__(self, operation: dict[str, Any]) -> None:
         self._title = (
-            f"{operation['kind']} {operation['version'] or ''} of {operation['app']} into "
-            f"{operation['slot']} (operation {operation['id']})"
+            f"{operation['kind']} {operation['version'] or ''} of {operation['app']}"
+            + (f" into {operation['slot']}" if operation["slot"] else "")
+            + f" (operation {operation['id']})"
         )
         self._phases: dict[str, dict[str, Any]] = {}
         self._lines: deque[str] = deque(maxlen=SHOWN_LINES)

@@ -21,23 +21,23 @@ EXIT_STATUS = {
 def deploy(options: argparse.Namespace) -> int:
     # `deploy VERSION`, where there is one app, reaches us as its version alone.
     body = {"version": options.version} | ({"ack": options.ack} if options.ack else {})
-    return _begin(options, "deployments", body)
+    return begin(options, "deployments", body)
 
 
 def rollback(options: argparse.Namespace) -> int:
-    return _begin(options, "rollback", {"version": options.version})
+    return begin(options, "rollback", {"version": options.version})
 
 
 def restart(options: argparse.Namespace) -> int:
-    return _begin(options, "restart", {})
+    return begin(options, "restart", {})
 
 
 def stop(options: argparse.Namespace) -> int:
-    return _begin(options, "stop", {})
+    return begin(options, "stop", {})
 
 
 def start(options: argparse.Namespace) -> int:
-    return _begin(options, "start", {})
+    return begin(options, "start", {})
 
 
 def cancel(options: argparse.Namespace) -> int:
@@ -52,7 +52,8 @@ def cancel(options: argparse.Namespace) -> int:
     return 0
 
 
-def _begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:
+def begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:
+    """Begin what POST ``what`` of the app begins, and follow it to its end; its exit status."""
     if options.app is not None and options.app.startswith("-"):
         raise UsageError("an app's name begins with a letter", remedy="bluegreen status lists them")
     client = Client(options.root)

@@ -23,13 +23,37 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         _replaced(draft),
         _probes(draft),
         _gate(draft),
+        _backup(draft),
         placeholder_findings(draft),
     )
 
 
 def _shared(draft: Draft) -> Iterator[Finding]:
+    paths = (((("app", "shared", index)), path) for index, path in draft.shared)
+    return _nested(paths, "Keep the outer one only")
+
+
+def _backup(draft: Draft) -> Iterator[Finding]:
+    if draft.backup is None:
+        return
+    kinds = {"sqlite": draft.backup.sqlite, "files": draft.backup.files}
+    paths: list[tuple[Place, str]] = [
+        (("backup", kind, index), path)
+        for kind, named in kinds.items()
+        for index, path in enumerate(named)
+    ]
+    yield from _nested(
+        paths, "Name each once: a database under sqlite, and under files what is beside it"
+    )
+    yield from _repeated(
+        ((("backup", "postgres", index), url) for index, url in enumerate(draft.backup.postgres)),
+        "Keep one of them",
+    )
+
+
+def _nested(paths: Iterable[tuple[Place, str]], right: str) -> Iterator[Finding]:
     earlier: list[str] = []
-    for index, path in draft.shared:
+    for place, path in paths:
         for other in earlier:
             if path == other:
                 wrong = f'"{path}" is listed twice'
@@ -37,9 +61,7 @@ def _shared(draft: Draft) -> Iterator[Finding]:
                 wrong = f'"{path}" and "{other}" lie in each other'
             else:
                 continue
-            yield Finding(
-                place=("app", "shared", index), wrong=wrong, right="Keep the outer one only"
-            )
+            yield Finding(place=place, wrong=wrong, right=right)
             break
         earlier.append(path)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bluegreen.config.places import Place
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
-from bluegreen.config.settings import App, BuildStep, Gate, Nginx, Service
+from bluegreen.config.settings import App, Backup, BuildStep, Gate, Nginx, Service
 
 S = TypeVar("S", bound=Section)
 
@@ -48,6 +48,7 @@ class Draft:
     gate: Gate | None  # its times only
     defaults: tuple[tuple[int, Mapping[str, str]], ...]  # the texts of env, by upgrade rule
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
+    backup: Backup | None
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -79,6 +80,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
             for index, rule in enumerate(_list(data.get("upgrade")))
         ),
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
+        backup=_salvage(Backup, data.get("backup"), command="true"),
     )
 
 

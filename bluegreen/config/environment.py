@@ -137,6 +137,18 @@ def build_environment(
     return _laid_out(layout, app_layer(settings), build_layer(step), values=values, base=base)
 
 
+def backup_environment(
+    settings: AppSettings, layout: AppLayout, slot: Slot, *, version: str, tree: Path
+) -> ProcessEnvironment:
+    """What the commands of ``[backup]`` get: the app's environment, and nothing of a service's.
+
+    Blocking; raises as ``resolve`` does.
+    """
+    values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
+    base = _base(settings, layout, slot, _FROM_HOST, version=version, tree=tree)
+    return _laid_out(layout, app_layer(settings), values=values, base=base)
+
+
 def _base(
     settings: AppSettings,
     layout: AppLayout,

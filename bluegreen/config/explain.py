@@ -18,7 +18,18 @@ from bluegreen.config.section import Section
 from bluegreen.config.settings import AppSettings
 
 # Below these keys a value may be a secret, or hold one: it is never repeated.
-_NEVER_SHOWN = {"env", "git", "headers", "request_headers", "run", "command", "send", "body"}
+_NEVER_SHOWN = {
+    "env",
+    "git",
+    "headers",
+    "request_headers",
+    "run",
+    "command",
+    "send",
+    "body",
+    "restore_command",
+    "postgres",
+}
 
 # What would be right, by pydantic's type of error; {…} is filled from the error's context.
 _RIGHT = {

@@ -18,7 +18,8 @@ _Texts = Iterator[tuple[Place, str]]
 def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     """What ``placeholders.expand`` would refuse once the app is deployed."""
     everywhere = _everywhere(draft)
-    for where, text in chain(_of_builds(draft), _of_defaults(draft)):
+    texts = chain(_of_builds(draft), _of_defaults(draft), _of_backup(draft))
+    for where, text in texts:
         yield from _check(where, text, everywhere, draft)
     for name, service in draft.services.items():
         known = _of_service(draft, name)
@@ -98,6 +99,13 @@ def _of_builds(draft: Draft) -> _Texts:
 def _of_defaults(draft: Draft) -> _Texts:
     for index, table in draft.defaults:
         yield from _of_environment(("upgrade", index, "env"), table)
+
+
+def _of_backup(draft: Draft) -> _Texts:
+    if draft.backup is not None:
+        for key in ("command", "restore_command"):
+            if (script := getattr(draft.backup, key)) is not None:
+                yield ("backup", key), script
 
 
 def _of_question(

@@ -29,8 +29,10 @@ from bluegreen.config.values import (
     Percent,
     Port,
     PositiveDuration,
+    PostgresUrl,
     Script,
     ServerName,
+    SharedPath,
     Size,
     SocketPath,
     Switch,
@@ -234,11 +236,41 @@ class Keep(Section):
     hot: Annotated[float | None, BeforeValidator(_forever)] = 86400.0
 
 
+class Backup(Section):
+    """``[backup]``: which data are backed up. Paths are inside the app's shared directory.
+
+    ``command`` and ``restore_command`` are run by ``/bin/sh -c``, as build steps are: the one
+    prints a backup, the other reads it from its standard input.
+    """
+
+    sqlite: tuple[SharedPath, ...] = ()
+    files: tuple[SharedPath, ...] = ()
+    postgres: tuple[PostgresUrl, ...] = ()
+    command: Script | None = None
+    restore_command: Script | None = None
+    keep: Annotated[int, Field(ge=1, strict=True)] = 10
+    timeout: PositiveDuration = 3600.0
+
+    @model_validator(mode="after")
+    def _something(self) -> Backup:
+        if not (self.sqlite or self.files or self.postgres or self.command):
+            raise ValueRefusedError(
+                "it names nothing that is to be backed up",
+                'Name something, such as sqlite = ["data/app.db"] or files = ["uploads"]',
+            )
+        if self.restore_command is not None and self.command is None:
+            raise ValueRefusedError(
+                "it has a restore_command, and no command that makes what this would read",
+                "Add the command, or remove restore_command",
+            )
+        return self
+
+
 class AppSettings(Section):
     """One app file."""
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"backup", "migrations", "promote", "webhook", "queue", "release"}
+        {"migrations", "promote", "webhook", "queue", "release"}
     )
 
     app: App
@@ -254,6 +286,7 @@ class AppSettings(Section):
     watch: Watch = Watch()
     keep: Keep = Keep()
     upgrade: tuple[UpgradeRule, ...] = ()
+    backup: Backup | None = None
 
     @property
     def name(self) -> str:

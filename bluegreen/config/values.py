@@ -15,6 +15,7 @@ import re
 import shlex
 from datetime import date, datetime, time
 from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -94,6 +95,36 @@ def _inside(value: str) -> str:
         raise ValueError(
             'a path inside the release, such as "data" or "backend/.env": '
             "relative, without '..' and without empty parts"
+        )
+    return value
+
+
+def _shared(value: str) -> str:
+    try:
+        return _inside(value)
+    except ValueError:
+        raise ValueError(
+            'a path inside the app\'s shared directory, such as "data/app.db": relative, without '
+            "'..' and without empty parts"
+        ) from None
+
+
+def _postgres(value: str) -> str:
+    try:
+        url = urlsplit(_one_line(value))
+        secret = url.password is not None or "password" in parse_qs(url.query)
+    except ValueError:
+        url, secret = urlsplit(""), False
+    if secret:
+        raise ValueRefusedError(
+            "there is a password in it, which every user of this host could see",
+            "Leave it out, and set PGPASSWORD or PGPASSFILE in [env]: "
+            'PGPASSWORD = { file = "/path" }',
+        )
+    if url.scheme not in ("postgresql", "postgres") or " " in value:
+        raise ValueError(
+            'the address of a PostgreSQL database, without a password: "postgresql:///app" or '
+            '"postgresql://user@127.0.0.1:5432/app"'
         )
     return value
 
@@ -240,6 +271,8 @@ UserName = Annotated[str, AfterValidator(_user)]
 Switch = Annotated[bool, Field(strict=True)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 InsidePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
+SharedPath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_shared)]
+PostgresUrl = Annotated[str, AfterValidator(_postgres)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 SocketPath = Annotated[str, AfterValidator(_socket)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]

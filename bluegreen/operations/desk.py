@@ -27,6 +27,7 @@ from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of
+from bluegreen.operations.restoring import require_backups, require_restorable
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switching import Switched, record_late, switch_now
@@ -36,6 +37,7 @@ from bluegreen.store.operations import busy_error
 
 log = logging.getLogger(__name__)
 
+_NAMED_BY_VERSION = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTORE)
 SHUTDOWN_LIMIT = 60.0  # seconds for running operations to undo what they did
 
 
@@ -144,6 +146,26 @@ class Desk:
             )
         return await self._begin(runtime, OperationKind.START, by, target=active, key=key)
 
+    # -- data -------------------------------------------------------------------------------
+
+    async def back_up(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
+        """Begin a backup of the app's data, whether it serves or not."""
+        runtime = self.app(app)
+        require_backups(runtime)
+        return await self._begin(runtime, OperationKind.BACKUP, by, key=key)
+
+    async def restore(
+        self, app: str, backup: int, by: Requester, *, key: str | None = None
+    ) -> Operation:
+        """Begin to put the data of a backup in the place of those that a stopped app has."""
+        runtime, kind, version = self.app(app), OperationKind.RESTORE, str(backup)
+        if known := await begun_with(key, runtime, kind, version=version):
+            return known
+        if (busy := self.busy(app)) is not None:
+            raise busy
+        await require_restorable(runtime, backup)
+        return await self._begin(runtime, kind, by, version=version, key=key)
+
     async def cancel(self, app: str) -> Operation:
         """End the operation in progress; returns it once all it did is undone."""
         run = self.running(self.app(app).name)
@@ -175,7 +197,8 @@ class Desk:
                 if runtime.is_ready(target):
                     switched = await self._switch_now(runtime, target, by, key)
                     # It could not switch meanwhile: that takes the lock which is held here.
-                    if (run := self.running(app)) is not None:
+                    run = self.running(app)
+                    if run is not None and not run.operation.kind.is_of_data:
                         run.interrupt(Interruption.SWITCH_BACK)
                     return switched
         if known is not None:
@@ -276,7 +299,7 @@ class Desk:
         async with app.admission:
             known = await begun_with(
                 key, app, kind,
-                version=version if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK) else None,
+                version=version if kind in _NAMED_BY_VERSION else None,
                 slot=target if kind is OperationKind.SWITCH else None,
                 acknowledged=acknowledged,
             )  # fmt: skip
@@ -290,7 +313,7 @@ class Desk:
             slot = target if target is not None else app.idle
             operation = await self.parts.store.create_operation(
                 app=app.name, kind=kind, lane=Lane.RELEASE,
-                version=version, slot=slot, from_slot=origin,
+                version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
                 data={"acknowledged": acknowledged} if acknowledged else {},
             )  # fmt: skip

@@ -55,7 +55,8 @@ def _recorded_slots(app: AppRuntime) -> set[Slot]:
 
 
 def first_free_operation(layout: Layout) -> int:
-    """One more than the highest operation that trees and logs still bear the number of."""
+    """One more than the highest operation that trees, logs and backups still bear the number of."""
     names = [tree.name.split("-", 1)[0] for tree in layout.state.glob("apps/*/trees/*-*")]
     names += [logs.name for logs in layout.logs.glob("apps/*/operations/*")]
+    names += [backup.name for backup in layout.state.glob("apps/*/backups/*")]
     return max((int(name) for name in names if name.isdecimal()), default=0) + 1

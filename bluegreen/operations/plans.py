@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bluegreen.model import OperationKind
+from bluegreen.operations.phases.backup import Backup, Retain
 from bluegreen.operations.phases.build import Build
 from bluegreen.operations.phases.fetch import Fetch
 from bluegreen.operations.phases.gate import Gate
 from bluegreen.operations.phases.preflight import Preflight
+from bluegreen.operations.phases.restore import (
+    BackupBefore,
+    Restore,
+    SettleRestore,
+    Stage,
+    Verify,
+)
 from bluegreen.operations.phases.service import Close, Open, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.start import Start
@@ -25,4 +33,8 @@ def phases_of(kind: OperationKind) -> Sequence[Phase]:
         return (Close(), StopSlots())
     if kind is OperationKind.START:
         return (Start(), Gate(), Open())
+    if kind is OperationKind.BACKUP:
+        return (Backup(), Retain())
+    if kind is OperationKind.RESTORE:
+        return (Verify(), BackupBefore(), Stage(), Restore(), SettleRestore())
     return (Preflight(), Fetch(), Build(), Start(), Gate(), Switch(), Watch(), Settle())

@@ -193,6 +193,9 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
         run.repeats = True  # what was started and gated may have ended since
         desk.carry_on(run, undo=_failed(run))
         return
+    if operation.kind.is_of_data:
+        desk.carry_on(run, undo=not await _goes_on(run))
+        return
     undoing = PhaseState.UNDOING in run.recorded.values()
     moved = app.active is run.target and run.target is not run.origin
     if moved and not undoing and PhaseName.SWITCH in run.recorded:
@@ -206,6 +209,16 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
             desk.carry_on(run)
             return
     desk.carry_on(run, undo=True)
+
+
+async def _goes_on(run: Run) -> bool:
+    """Whether an operation on data is finished: a backup that is whole, a restore that began to
+    replace what was there. Each of their steps may be repeated."""
+    if _failed(run):
+        return False
+    if run.operation.kind is OperationKind.RESTORE:
+        return PhaseName.RESTORE in run.recorded
+    return await asyncio.to_thread(run.app.backups.catalog.has, run.operation.id)
 
 
 def _failed(run: Run) -> bool:

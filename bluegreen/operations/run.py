@@ -70,6 +70,10 @@ class Run:
     async def note(self, kind: str, **data: object) -> None:
         await self.app.parts.note(self.app.name, self.operation.id, kind, **data)
 
+    async def say(self, line: str) -> None:
+        """Note a line of what long work says of its progress."""
+        await self.note("output", message=line)
+
     def on_probe(self, result: ProbeResult) -> None:
         """Note a probe's first answer and every change of mind, not each of its many answers."""
         name = (result.service, result.probe)

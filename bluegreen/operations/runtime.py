@@ -17,6 +17,8 @@ from bluegreen.config.environment import (
 )
 from bluegreen.config.placeholders import expand_argv, slot_values
 from bluegreen.config.settings import AppSettings
+from bluegreen.data.backups import Backups
+from bluegreen.data.programs import Programs
 from bluegreen.errors import NotFoundError, StoreError
 from bluegreen.health.target import Target
 from bluegreen.layout import AppLayout, Layout
@@ -95,6 +97,17 @@ class AppRuntime:
     @property
     def trees(self) -> Trees:
         return Trees(self.settings, self.layout, self.parts.supervisor)
+
+    @property
+    def backups(self) -> Backups:
+        """Its data; commands run as the active release would, or in the shared directory."""
+        slot = self.active or self.idle
+        held = self.slots[slot]
+        programs = Programs(
+            settings=self.settings, layout=self.layout, jobs=self.parts.supervisor, slot=slot,
+            version=held.version or "", tree=held.tree or self.layout.shared,
+        )  # fmt: skip
+        return Backups(programs=programs, version=held.version)
 
     @property
     def source(self) -> Source:

@@ -18,7 +18,7 @@ class Terminal:
     """Our side of a terminal on which ``process`` runs."""
 
     def __init__(self, descriptor: int, process: asyncio.subprocess.Process) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor  # what is written there is typed
         self.process = process
         self.shown = b""
 
@@ -27,7 +27,7 @@ class Terminal:
         async with asyncio.timeout(PATIENCE):
             while not seen(self.shown):
                 try:
-                    self.shown += await asyncio.to_thread(os.read, self._descriptor, READ)
+                    self.shown += await asyncio.to_thread(os.read, self.descriptor, READ)
                 except OSError:  # EIO: nobody has the other side open
                     return
 

@@ -41,6 +41,7 @@ _HEADINGS = {
     "watch": "[watch]",
     "keep": "[keep]",
     "upgrade": "[[upgrade]]",
+    "backup": "[backup]",
     "limits": "[limits]",
 }
 # Small tables that are described in the row of the key that holds them.

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +11,7 @@ import pytest_asyncio
 
 from tests.host import lab
 from tests.install.prepared import Installed, Prepared, download, prepare
+from tests.mounts import mounted_tmpfs
 
 
 @pytest.fixture(scope="session")
@@ -46,15 +46,6 @@ async def _prepare(directory: Path, wheels: Path, disk: Path) -> Prepared:
     copy = ["cp", "--archive", f"{host.changed}/.", str(disk)]
     await asyncio.to_thread(subprocess.run, copy, check=True, timeout=120)
     return Prepared(disk=disk, said=said, newer=newer)
-
-
-@contextlib.contextmanager
-def mounted_tmpfs(directory: str) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], check=True, timeout=30)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", directory], check=True, timeout=30)
 
 
 @pytest_asyncio.fixture

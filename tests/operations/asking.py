@@ -11,14 +11,19 @@ from tests.waiting import PATIENCE
 
 
 async def ask(
-    stack: Stack, method: str, path: str, body: dict[str, Any] | None = None
+    stack: Stack,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    headers: dict[str, str] | None = None,
 ) -> tuple[int, Any]:
     """Status and JSON document of one request. aiohttp.ClientError when the daemon goes away."""
     connector = aiohttp.UnixConnector(path=str(stack.layout.control_socket))
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with (
         aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-        session.request(method, f"http://bluegreen{path}", json=body) as response,
+        session.request(method, f"http://bluegreen{path}", json=body, headers=headers) as response,
     ):
         return response.status, await response.json()
 

@@ -1,0 +1,182 @@
+"""``bluegreen backup``: create, list, verify, restore."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.release import begin
+from bluegreen.cli.words import ago
+from bluegreen.errors import NotFoundError, UsageError
+
+
+def create(options: argparse.Namespace) -> int:
+    return begin(options, "backups", {})
+
+
+def listing(options: argparse.Namespace) -> int:
+    found = _list(Client(options.root), options)
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    for backup in found["backups"]:
+        for line in backup_lines(backup):
+            print(line)
+    if not found["backups"]:
+        print(f"{found['app']} has no backups; make one: bluegreen backup create {found['app']}")
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Exit status 1 if one of them is damaged."""
+    _understand(options)
+    client = Client(options.root)
+    found = _list(client, options)
+    numbers = [backup["id"] for backup in found["backups"]] if options.id is None else [options.id]
+    if not numbers:
+        raise _no_backups(found["app"])
+    answers = []
+    for number in numbers:
+        answer = client.post(f"{app_path(options.app)}/backups/{number}/verify")
+        answers.append(answer)
+        if not options.json:
+            print(f"backup {number} of {answer['app']}: "
+                  + ("verified" if answer["verified"] else "DAMAGED"), flush=True)  # fmt: skip
+            for line in answer["damaged"]:
+                print(f"  {line}")
+    if options.json:
+        print(json.dumps({"backups": answers}))
+    if all(answer["verified"] for answer in answers):
+        return 0
+    if not options.json:
+        print(f"Next: look at the disk; make another: bluegreen backup create {found['app']}")
+    return 1
+
+
+def restore(options: argparse.Namespace) -> int:
+    _understand(options)
+    if not options.yes and (options.json or not sys.stdin.isatty()):
+        raise UsageError(
+            "a restore replaces data, and nobody can be asked here",
+            remedy="add --yes, when you know what is lost: bluegreen backup restore APP ID --yes",
+        )
+    client = Client(options.root)
+    number = options.id
+    if number is None:
+        number = _newest(_list(client, options))
+    loss = client.get(f"{app_path(options.app)}/backups/{number}/loss")
+    if not options.json:
+        for line in loss_lines(loss):
+            print(line)
+    if not options.yes and not _agrees(number):
+        print("nothing was changed")
+        return 1
+    return begin(options, f"backups/{number}/restore", {})
+
+
+def _understand(options: argparse.Namespace) -> None:
+    """A number alone is that of a backup: no app has such a name. Raises UsageError."""
+    if options.id is None and options.app is not None and options.app.isdecimal():
+        options.app, options.id = None, options.app
+    if options.id is not None and not options.id.isdecimal():
+        raise UsageError(
+            f"{options.id!r} is no backup's number", remedy="bluegreen backup list names them"
+        )
+
+
+def _list(client: Client, options: argparse.Namespace) -> Any:
+    return client.get(f"{app_path(options.app)}/backups")
+
+
+def _newest(found: Any) -> int:
+    for backup in found["backups"]:
+        if backup["good"]:
+            return int(backup["id"])
+    raise _no_backups(found["app"])
+
+
+def _no_backups(app: str) -> NotFoundError:
+    return NotFoundError(
+        f"{app} has no backup that is good", remedy=f"make one: bluegreen backup create {app}"
+    )
+
+
+def _agrees(number: int) -> bool:
+    try:
+        return input(f"Restore backup {number}? Type yes: ").strip() == "yes"
+    except EOFError:
+        print()
+        return False
+
+
+def backup_lines(backup: dict[str, Any]) -> list[str]:
+    """A backup in words."""
+    if backup["problem"] is not None:
+        return [f"{backup['id']:>5}  CANNOT BE USED: {backup['problem']}"]
+    rows = sum(sum(tables.values()) for tables in backup["sqlite"].values())
+    files = sum(found["files"] for found in backup["files"].values())
+    holds = [
+        f"{_counted(rows, 'row')} in {', '.join(backup['sqlite'])}" if backup["sqlite"] else "",
+        f"{_counted(files, 'file')} in {', '.join(backup['files'])}" if backup["files"] else "",
+        *backup["postgres"],
+        "what its command printed" if backup["command"] else "",
+        f"DAMAGED {', '.join(backup['damaged'])}" if backup["damaged"] else "",
+    ]
+    return [
+        f"{backup['id']:>5}  {ago(backup['created_at']):<12} {_size(backup['bytes'])}  "
+        f"{backup['version'] or '-'}  {backup['reason']}",
+        f"       {'; '.join(filter(None, holds)) or 'nothing'}",
+    ]
+
+
+def loss_lines(loss: dict[str, Any]) -> list[str]:
+    """What a restore would lose, in words."""
+    then = loss["created_at"]
+    lines = [
+        f"backup {loss['backup']} of {loss['app']}, made {_clock(then)} ({ago(then)}), "
+        f"by {loss['version'] or 'no release'}; all that was written since is replaced:"
+    ]
+    for path, found in loss["sqlite"].items():
+        lines.append(f"  {path}: {found['problem'] or _changed(found, then)}")
+        for table in sorted({*found["rows"], *found["then"]}):
+            now, was = found["rows"].get(table), found["then"].get(table)
+            if now != was and found["problem"] is None:
+                lines.append(f"    {table}: {_count(now)} now, {_count(was)} then")
+    for path, found in loss["files"].items():
+        lines.append(
+            f"  {path}: {_counted(found['files'], 'file')} now, "
+            f"{found['then']['files']:,} then; "
+            f"{_changed(found, then)}"
+        )
+    lines += [f"  {url}: replaced as a whole" for url in loss["postgres"]]
+    if loss["command"]:
+        lines.append("  what restore_command writes: replaced as it does it")
+    lines.append("What is there now is backed up first.")
+    return lines
+
+
+def _count(rows: int | None) -> str:
+    return "no such table" if rows is None else _counted(rows, "row")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _changed(found: dict[str, Any], then: float) -> str:
+    at = found["changed_at"]
+    if at is None or at <= then:
+        return "not changed since"
+    return f"last changed {_clock(at)} ({ago(at)})"
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"

@@ -1,0 +1,1 @@
+"""An app's data: backups that are verified, and the way back from one."""

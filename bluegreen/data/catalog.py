@@ -1,0 +1,107 @@
+"""The backups of one app on disk: a directory each, named by its number.
+
+What begins with a dot is not a backup yet, or no more: killed at any instant, nothing half is ever
+listed, and the next backup reclaims what was left. All of this blocks on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.data.manifest import Manifest, read_manifest
+from bluegreen.errors import DataError, NotFoundError
+from bluegreen.files import rename_durably, sync_directory
+from bluegreen.sources.removal import remove_tree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A backup as it is listed. ``manifest`` is None where it cannot be used: ``problem``."""
+
+    id: int
+    manifest: Manifest | None
+    problem: str | None = None
+
+    @property
+    def is_good(self) -> bool:
+        return self.manifest is not None and self.manifest.is_good
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The directory ``backups`` of an app. Methods raise OSError."""
+
+    app: str
+    directory: Path
+
+    def path(self, number: int) -> Path:
+        return self.directory / str(number)
+
+    def draft(self, number: int) -> Path:
+        """Where a backup is made."""
+        return self.directory / f".{number}.draft"
+
+    def has(self, number: int) -> bool:
+        return self.path(number).is_dir()
+
+    def entries(self) -> list[Entry]:
+        """All backups, the newest first: numbers grow, whatever a clock does."""
+        try:
+            names = [name for name in os.listdir(self.directory) if name.isdecimal()]
+        except FileNotFoundError:
+            return []
+        return [self._entry(number) for number in sorted(map(int, names), reverse=True)]
+
+    def _entry(self, number: int) -> Entry:
+        try:
+            return Entry(id=number, manifest=read_manifest(self.path(number)))
+        except DataError as error:
+            return Entry(id=number, manifest=None, problem=error.message)
+
+    def manifest(self, number: int) -> Manifest:
+        """Raises NotFoundError where there is no such backup, and DataError."""
+        if not self.has(number):
+            known = ", ".join(str(entry.id) for entry in self.entries()) or "none"
+            raise NotFoundError(
+                f"{self.app} has no backup {number}",
+                remedy=f"name one of those that it has ({known}): bluegreen backup list {self.app}",
+            )
+        return read_manifest(self.path(number))
+
+    def begin(self, number: int) -> Path:
+        """A new draft, after what was left of others is gone."""
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        for name in os.listdir(self.directory):
+            if name.startswith("."):
+                remove_tree(self.directory / name)
+        self.draft(number).mkdir(mode=0o700)
+        return self.draft(number)
+
+    def publish(self, number: int) -> None:
+        """A draft that was verified becomes a backup."""
+        rename_durably(self.draft(number), self.path(number))
+
+    def discard(self, number: int) -> None:
+        """Remove a draft, if there is one."""
+        if self.draft(number).exists():
+            remove_tree(self.draft(number))
+            sync_directory(self.directory)
+
+    def prune(self, keep: int) -> list[int]:
+        """Remove what is older than the ``keep`` newest that are good; returns their numbers.
+
+        To be called when the newest has just been verified, so that a good one always stays.
+        """
+        entries = self.entries()
+        good = [entry.id for entry in entries if entry.is_good]
+        if len(good) <= keep:
+            return []
+        oldest = good[keep - 1]
+        gone = [entry.id for entry in entries if entry.id < oldest]
+        for number in reversed(gone):
+            aside = self.directory / f".{number}.gone"
+            rename_durably(self.path(number), aside)
+            remove_tree(aside)
+        return gone

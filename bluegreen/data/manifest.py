@@ -1,0 +1,105 @@
+"""What a backup holds, in a file beside it: with its SHA-256, everything that is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bluegreen.errors import DataError
+from bluegreen.files import write_atomically
+
+FORMAT = 1
+NAME = "manifest.json"
+ARCHIVE = "files.tar.gz"
+LISTING = "files.jsonl"
+"""A line for each member of the archive, in its order: path, kind, SHA-256, bytes."""
+OUTPUT = "command.out"
+LARGEST = 64 * 2**20  # bytes of a manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One file of a backup."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One backup. ``id`` is the number of the operation that made it.
+
+    ``created_at`` is in Unix seconds. Paths are inside the app's shared directory.
+    """
+
+    id: int
+    app: str
+    created_at: float
+    reason: str  # "asked for", "before the restore of backup 12"
+    version: str | None  # of the release that was active
+    sqlite: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # rows by table
+    damaged: tuple[str, ...] = ()  # databases that were damaged by then: copied as they were
+    files: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # {"files", "bytes"}
+    postgres: tuple[str, ...] = ()  # the databases, in the order of their dumps
+    command: bool = False
+    members: Mapping[str, Member] = field(default_factory=dict)  # by name in the backup
+
+    @property
+    def bytes(self) -> int:
+        return sum(member.bytes for member in self.members.values())
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it could be restored, should it verify."""
+        return not self.damaged
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+
+def sqlite_copy(path: str) -> str:
+    """Where in a backup the copy of a database is."""
+    return f"sqlite/{path}"
+
+
+def dump(number: int) -> str:
+    """Where the dump of the ``number``-th PostgreSQL database is, from 1."""
+    return f"postgres/{number}.dump"
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Raises OSError."""
+    document = manifest.to_json()
+    document["sha256"] = _digest(document)
+    write_atomically(directory / NAME, json.dumps(document, indent=1) + "\n", mode=0o600)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Raises DataError that names the file where it is not what was written."""
+    path = directory / NAME
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is too large")
+        document = json.loads(path.read_bytes())
+        if document.pop("sha256") != _digest(document):
+            raise ValueError("its checksum is not right")
+        if document.pop("format") != FORMAT:
+            raise ValueError("another version of bluegreen has written it")
+        document["members"] = {n: Member(**member) for n, member in document["members"].items()}
+        for name in ("damaged", "postgres"):
+            document[name] = tuple(document[name])
+        return Manifest(**document)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise DataError(
+            f"the manifest {path} cannot be used: {why}",
+            remedy="use another backup (bluegreen backup list), and look at the disk",
+        ) from error
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,53 @@
+"""A backup of the app's data, and what is kept of the older ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluegreen.model import PhaseName
+from bluegreen.operations.run import Run
+
+PIECES = 4  # of the work, each of which has the app's own time limit
+SLACK = 120.0  # seconds
+
+
+class Backup:
+    """Copy, check, archive, verify; only then is it a backup."""
+
+    name = PhaseName.BACKUP
+    leaves_nothing = False
+
+    def limit(self, run: Run) -> float:
+        backup = run.app.settings.backup
+        programs = 0 if backup is None else 2 * len(backup.postgres) + 1
+        return SLACK + (PIECES + programs) * run.app.backups.timeout
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {"backup": run.operation.id}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        made = await run.app.backups.create(run.operation.id, run.logs, run.say)
+        return {"backup": made.id, "bytes": made.bytes}
+
+    async def undo(self, run: Run) -> bool:
+        await run.app.backups.discard(run.operation.id)
+        return True
+
+
+class Retain:
+    """Remove what is older than the newest that are to be kept."""
+
+    name = PhaseName.SETTLE
+    leaves_nothing = True
+
+    def limit(self, run: Run) -> float:
+        return 600.0
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        return {"removed": await run.app.backups.prune()}
+
+    async def undo(self, run: Run) -> bool:
+        return True

@@ -1,0 +1,58 @@
+"""Whether data may be backed up or restored now, and what a restore would lose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluegreen.data.manifest import Manifest
+from bluegreen.errors import RefusedError
+from bluegreen.model import Slot, UnitState
+from bluegreen.operations.runtime import AppRuntime
+
+
+def require_backups(app: AppRuntime) -> None:
+    """Raises RefusedError where the app's file names no data, or its data are another user's."""
+    require_own_data(app)
+    if app.settings.backup is None:
+        raise RefusedError(
+            f"{app.name}: its app file does not say what is to be backed up",
+            remedy=f"add [backup] to {app.parts.layout.app_files / app.name}.toml, with "
+            'sqlite = ["data/app.db"] for instance, then: bluegreen reload',
+        )
+
+
+def require_own_data(app: AppRuntime) -> None:
+    """Raises RefusedError on a systemd host, where the data are the app's user's."""
+    if app.layout.has_own_user:
+        raise RefusedError(
+            f"{app.name}: backups are not supported yet on a systemd host",
+            remedy="back its data up by other means for now, as its own user",
+        )
+
+
+async def require_restorable(app: AppRuntime, number: int) -> Manifest:
+    """The backup's manifest, if it may be restored now. Raises RefusedError and NotFoundError."""
+    require_own_data(app)
+    manifest = await app.backups.require_restorable(number)
+    traffic = app.parts.traffic.read(app.name)
+    running = [
+        f"{key.service} of {key.slot}"
+        for slot in Slot
+        for key in app.keys(slot)
+        if app.parts.supervisor.status(key).state is not UnitState.STOPPED
+    ]
+    if running or (traffic.active is not None and not traffic.closed):
+        serving = "serves" if traffic.active is not None and not traffic.closed else "runs"
+        raise RefusedError(
+            f"{app.name} {serving}, and a restore would take its data from under it",
+            detail=[f"running: {', '.join(running)}"] if running else [],
+            remedy=f"take it out of service first: bluegreen stop {app.name}; afterwards: "
+            f"bluegreen start {app.name}",
+        )
+    return manifest
+
+
+async def loss(app: AppRuntime, number: int) -> dict[str, Any]:
+    """What a restore would lose. Raises as `require_restorable` does: it changes until then."""
+    await require_restorable(app, number)
+    return {"app": app.name, **await app.backups.loss(number)}

@@ -1,0 +1,104 @@
+"""Backups of a PostgreSQL database, by the real programs and from a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.data.postgres import PASSWORD, Postgres, postgres
+from tests.operations.data import OPTIONS, back_up, backups, listed
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture
+async def shop(empty: Stack, server: Postgres) -> Stack:
+    """The sample app, whose file names the server's database and its password's file."""
+    server.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    server.sql("CREATE TABLE orders (id serial PRIMARY KEY, item text)")
+    server.sql("INSERT INTO orders (item) SELECT 'tea' FROM generate_series(1, 1000)")
+    write_app(empty, server.url)
+    await empty.serve()
+    await empty.deploy("v1")
+    return empty
+
+
+def write_app(stack: Stack, url: str) -> None:
+    secret = stack.root / "password"
+    secret.write_text(PASSWORD)
+    file: Path = stack.write_app(extra=f'[backup]\npostgres = ["{url}"]\n', **OPTIONS)
+    text = file.read_text()
+    file.write_text(text.replace("[env]\n", f'[env]\nPGPASSWORD = {{ file = "{secret}" }}\n'))
+
+
+async def test_a_database_is_dumped_while_it_serves_and_brought_back(
+    shop: Stack, server: Postgres
+) -> None:
+    number = await back_up(shop)
+    dump = backups(shop) / str(number) / "postgres/1.dump"
+    assert dump.read_bytes()[:5] == b"PGDMP"
+    assert (await shop.cli("backup", "verify", str(number))).status == 0
+    server.sql("DELETE FROM orders WHERE id > 10; UPDATE orders SET item = 'coffee'")
+    assert (await shop.cli("stop")).status == 0
+    answer = await shop.cli("backup", "restore", str(number), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert f"{server.url}: replaced as a whole" in answer.out
+    assert server.sql("SELECT count(*), max(item) FROM orders") == ["1000|tea"]
+    newest, _ = await listed(shop)
+    answer = await shop.cli("backup", "restore", str(newest["id"]), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert server.sql("SELECT count(*), max(item) FROM orders") == ["10|coffee"]
+
+
+async def test_a_restore_that_the_server_refuses_changes_nothing(
+    shop: Stack, server: Postgres
+) -> None:
+    number = await back_up(shop)
+    # A view that the backup does not know keeps the table from being dropped.
+    server.sql("CREATE VIEW items AS SELECT DISTINCT item FROM orders; DELETE FROM orders")
+    assert (await shop.cli("stop")).status == 0
+    answer = await shop.cli("backup", "restore", str(number), "--yes")
+    assert answer.status == 1
+    assert "postgres-1 (pg_restore) failed: exit status 1" in answer.err
+    assert "other objects depend on it" in answer.err
+    assert server.sql("SELECT count(*) FROM orders") == ["0"]
+    assert server.sql("SELECT count(*) FROM items") == ["0"]
+
+
+async def test_a_server_that_does_not_answer_fails_the_backup(
+    shop: Stack, server: Postgres
+) -> None:
+    write_app(shop, "postgresql://shop@/shop?host=/nowhere")
+    assert (await shop.cli("reload")).status == 0
+    answer = await shop.cli("backup", "create")
+    assert answer.status == 1
+    assert "postgres-1 (pg_dump) failed: exit status 1" in answer.err
+    assert "/nowhere" in answer.err
+    assert not list(backups(shop).iterdir())
+
+
+async def test_a_backup_of_other_databases_than_the_file_names_is_not_restored(
+    shop: Stack, server: Postgres
+) -> None:
+    number = await back_up(shop)
+    write_app(shop, server.url.replace("/shop", "/other"))
+    assert (await shop.cli("reload")).status == 0
+    assert (await shop.cli("stop")).status == 0
+    answer = await shop.cli("backup", "restore", str(number), "--yes")
+    assert answer.status == 1
+    assert "is of other PostgreSQL databases than the app file names" in answer.err
+
+
+async def test_the_password_is_nowhere(shop: Stack) -> None:
+    await back_up(shop)
+    held = [path for path in shop.layout.state.rglob("*") if path.is_file()]
+    held += [path for path in shop.layout.logs.rglob("*") if path.is_file()]
+    found = [path for path in held if PASSWORD.encode() in path.read_bytes()]
+    assert found == []
