@@ -38,6 +38,11 @@ class OperationKind(StrEnum):
     STOP = "stop"
     START = "start"
 
+    @property
+    def is_release(self) -> bool:
+        """Whether it brings a release into the idle slot, which is to prove itself there."""
+        return self in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART)
+
 
 class Lane(StrEnum):
     """One operation at a time runs in a lane of an app; a switch never queues behind a deploy."""

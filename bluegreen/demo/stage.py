@@ -160,6 +160,7 @@ def _write_app_file(stage: Stage, repository: Path) -> None:
         listen=stage.port,
         deadline=f"{DEADLINE_SECONDS}s",
         watch=f"{WATCH_SECONDS}s",
+        smoke=True,
         stop_timeout=f"{STOP_SECONDS}s",
         env={
             "MONITOR_CRASH_AFTER": str(CRASH_SECONDS),

@@ -279,7 +279,7 @@ class Desk:
             )  # fmt: skip
             if known is not None:
                 return known
-            if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART):
+            if kind.is_release:
                 await self._refuse_if_locked(app.name)
             if (busy := self.busy(app.name)) is not None:
                 raise busy
