@@ -79,7 +79,7 @@ def _on_host(named: Sequence[Path], layout: HostLayout) -> Checked:
     if problems or rules is None or not files:
         return Checked(files=files, problems=problems)
     apps = [load_app(file) for file in files if not is_daemon_file(file, layout)]
-    hidden = [file for settings in apps for file in unseen(settings)]
+    hidden = list(dict.fromkeys(file for settings in apps for file in unseen(settings)))
     if named:
         return Checked(files=files, problems=(), unseen=hidden)
     refusal = asyncio.run(foresee(layout))
