@@ -40,9 +40,15 @@ class OperationKind(StrEnum):
     BACKUP = "backup"
     RESTORE = "restore"  # its version is the number of the backup
 
+    @property
+    def is_release(self) -> bool:
+        """Whether it brings a release into the idle slot, which is to prove itself there."""
+        return self in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART)
 
-OF_DATA = frozenset({OperationKind.BACKUP, OperationKind.RESTORE})
-"""What is done to an app's data: no slot is the subject of it."""
+    @property
+    def is_of_data(self) -> bool:
+        """Whether it is about the app's data: no slot is the subject of it."""
+        return self in (OperationKind.BACKUP, OperationKind.RESTORE)
 
 
 class Lane(StrEnum):

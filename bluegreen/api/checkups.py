@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bluegreen.config.settings import Probe
+from bluegreen.config.questions import Probe
 from bluegreen.errors import BluegreenError
 from bluegreen.health.attempt import probe_once
 from bluegreen.model import Slot, UnitKey

@@ -10,7 +10,7 @@ from bluegreen.config.explain import nearest
 from bluegreen.config.placeholder_use import placeholder_findings
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
-from bluegreen.config.settings import Probe
+from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.model import SwitchMode
 
 
@@ -85,6 +85,10 @@ def _repeated_names(draft: Draft) -> Iterator[Finding]:
             ),
             "Give each probe a name of its own, or none",
         ),
+        _repeated(
+            (((*place, "name"), step.name) for place, step in draft.smoke if step.name is not None),
+            "Give each step a name of its own, or none",
+        ),
         _repeated_items(("nginx", "listen"), nginx.listen if nginx else ()),
         _repeated_items(("nginx", "server_name"), nginx.server_name if nginx else ()),
     )
@@ -136,7 +140,8 @@ def _replaced(draft: Draft) -> Iterator[Finding]:
 
 
 def _probes(draft: Draft) -> Iterator[Finding]:
-    for place, probe in draft.probes:
+    asked: tuple[tuple[Place, Probe | SmokeStep], ...] = (*draft.probes, *draft.smoke)
+    for place, probe in asked:
         service = draft.services.get(probe.service)
         if service is None:
             yield _no_such_service((*place, "service"), probe.service, draft.services)

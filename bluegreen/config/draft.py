@@ -9,16 +9,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bluegreen.config.places import Place
-from bluegreen.config.settings import (
-    App,
-    Backup,
-    BuildStep,
-    Gate,
-    Nginx,
-    Probe,
-    Section,
-    Service,
-)
+from bluegreen.config.questions import Probe, SmokeStep
+from bluegreen.config.section import Section
+from bluegreen.config.settings import App, Backup, BuildStep, Gate, Nginx, Service
 
 S = TypeVar("S", bound=Section)
 
@@ -51,6 +44,7 @@ class Draft:
     route_paths: tuple[tuple[int, str], ...]
     route_services: tuple[tuple[int, str], ...]
     probes: tuple[tuple[Place, Probe], ...]
+    smoke: tuple[tuple[Place, SmokeStep], ...]
     gate: Gate | None  # its times only
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
     backup: Backup | None
@@ -78,6 +72,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         route_paths=_texts_of("path", data.get("routes")),
         route_services=_texts_of("service", data.get("routes")),
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
+        smoke=tuple(_smoke(gate)),
         gate=_exactly(Gate, gate, "deadline", "healthy_for"),
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
         backup=_salvage(Backup, data.get("backup"), command="true"),
@@ -116,6 +111,12 @@ def _probes(section: str, table: Mapping[str, Any]) -> Iterator[tuple[Place, Pro
         for kind in kinds or [{"command": {"run": "true"}}]:
             if salvaged := _salvage(Probe, common | kind, command={"run": "true"}):
                 yield (section, "probes", index), salvaged
+
+
+def _smoke(gate: Mapping[str, Any]) -> Iterator[tuple[Place, SmokeStep]]:
+    for index, step in enumerate(_list(gate.get("smoke"))):
+        if salvaged := _salvage(SmokeStep, step, command={"run": "true"}):
+            yield ("gate", "smoke", index), salvaged
 
 
 def _exactly(model: type[S], table: Mapping[str, Any], *keys: str) -> S | None:

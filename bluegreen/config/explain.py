@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.config.refusal import ValueRefusedError
-from bluegreen.config.settings import AppSettings, Section
+from bluegreen.config.section import Section
+from bluegreen.config.settings import AppSettings
 
 # Below these keys a value may be a secret, or hold one: it is never repeated.
 _NEVER_SHOWN = {

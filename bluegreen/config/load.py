@@ -17,7 +17,8 @@ from bluegreen.config.draft import draft
 from bluegreen.config.environment_files import file_findings
 from bluegreen.config.explain import findings
 from bluegreen.config.problems import Finding, InvalidConfiguration, Problem
-from bluegreen.config.settings import AppSettings, DaemonSettings, Section
+from bluegreen.config.section import Section
+from bluegreen.config.settings import AppSettings, DaemonSettings
 from bluegreen.layout import Layout
 
 __all__ = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bluegreen.config.draft import Draft
 from bluegreen.config.explain import nearest
 from bluegreen.config.placeholders import EVERYWHERE, listing, unknown_placeholders
 from bluegreen.config.places import Place
 from bluegreen.config.problems import Finding
-from bluegreen.config.settings import Probe
+from bluegreen.config.questions import CommandProbe, HttpQuestion, SmokeRequest, WebSocketProbe
 
 _Texts = Iterator[tuple[Place, str]]
 
@@ -28,9 +28,45 @@ def placeholder_findings(draft: Draft) -> Iterator[Finding]:
                 yield from _check(where, text, known, draft)
     for place, probe in draft.probes:
         if probe.service in draft.services:
-            for where, text in _of_probe(place, probe):
+            for where, text in _of_question(place, probe.http, probe.websocket, probe.command):
                 yield from _check(where, text, _of_service(draft, probe.service), draft)
+    yield from _of_smoke(draft)
     yield from _directory(draft)
+
+
+def _of_smoke(draft: Draft) -> Iterator[Finding]:
+    """A step knows what the steps before it have captured."""
+    captured: set[str] = set()
+    for place, step in draft.smoke:
+        if step.service in draft.services:
+            known = _of_service(draft, step.service) | captured
+            for where, text in _of_question(place, step.http, step.websocket, step.command):
+                yield from _check(where, text, known, draft)
+            for where, text in _of_body((*place, "http"), step.http):
+                yield from _check(where, text, known, draft)
+        if step.http is not None:
+            captured |= {f"captured.{name}" for name in step.http.capture}
+
+
+def _of_body(place: Place, request: SmokeRequest | None) -> _Texts:
+    if request is None:
+        return
+    if request.send is not None:
+        yield (*place, "send"), request.send
+    yield from _of_value((*place, "send_json"), request.send_json)
+
+
+def _of_value(place: Place, value: object) -> _Texts:
+    """The texts within a JSON value."""
+    if isinstance(value, str):
+        yield place, value
+    inner: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for key, part in inner:
+        yield from _of_value((*place, key), part)
 
 
 def _everywhere(draft: Draft) -> frozenset[str]:
@@ -65,24 +101,29 @@ def _of_backup(draft: Draft) -> _Texts:
                 yield ("backup", key), script
 
 
-def _of_probe(place: Place, probe: Probe) -> _Texts:
-    if http := probe.http:
-        place = (*place, "http")
-        yield (*place, "path"), http.path
-        yield from _of_environment((*place, "headers"), http.headers)
-        yield from _of_environment((*place, "request_headers"), http.request_headers)
-        yield from _of_environment((*place, "json"), http.json_fields)
+def _of_question(
+    place: Place,
+    http: HttpQuestion | None,
+    websocket: WebSocketProbe | None,
+    command: CommandProbe | None,
+) -> _Texts:
+    if http is not None:
+        within = (*place, "http")
+        yield (*within, "path"), http.path
+        yield from _of_environment((*within, "headers"), http.headers)
+        yield from _of_environment((*within, "request_headers"), http.request_headers)
+        yield from _of_environment((*within, "json"), http.json_fields)
         if http.body is not None:
-            yield (*place, "body"), http.body
-    if websocket := probe.websocket:
-        place = (*place, "websocket")
-        yield (*place, "path"), websocket.path
-        yield (*place, "expect"), websocket.expect
-        yield from _of_environment((*place, "headers"), websocket.headers)
+            yield (*within, "body"), http.body
+    if websocket is not None:
+        within = (*place, "websocket")
+        yield (*within, "path"), websocket.path
+        yield (*within, "expect"), websocket.expect
+        yield from _of_environment((*within, "headers"), websocket.headers)
         if websocket.send is not None:
-            yield (*place, "send"), websocket.send
-    if probe.command:
-        yield (*place, "command", "run"), probe.command.run
+            yield (*within, "send"), websocket.send
+    if command is not None:
+        yield (*place, "command", "run"), command.run
 
 
 def _directory(draft: Draft) -> Iterator[Finding]:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     model_validator,
 )
 
+from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.section import Section
 from bluegreen.config.values import (
     AbsolutePath,
     Command,
@@ -28,8 +28,6 @@ from bluegreen.config.values import (
     EnvText,
     GitUrl,
     InsidePath,
-    JsonValue,
-    Line,
     Listen,
     Location,
     Name,
@@ -37,13 +35,11 @@ from bluegreen.config.values import (
     Port,
     PositiveDuration,
     PostgresUrl,
-    RequestPath,
     Script,
     ServerName,
     SharedPath,
     Size,
     SocketPath,
-    Status,
     Switch,
     UserName,
     VariableName,
@@ -54,19 +50,6 @@ from bluegreen.model import Address, Slot, SwitchMode
 
 def _env_kind(value: Any) -> str:
     return "<secret>" if isinstance(value, dict | SecretFile) else "<text>"
-
-
-def _status_kind(value: Any) -> str:
-    return "<several>" if isinstance(value, list | tuple) else "<one>"
-
-
-class Section(BaseModel):
-    """A table of a file: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
-
-    # Keys that a later version will know: refused as "not supported yet".
-    later: ClassVar[frozenset[str]] = frozenset()
 
 
 class SecretFile(Section):
@@ -224,85 +207,15 @@ class Nginx(Section):
     max_body: Size = 16 * 2**20
 
 
-class HttpProbe(Section):
-    """Passes on an answer of that status with those fields. Placeholders are expanded."""
-
-    path: RequestPath
-    method: Literal["GET", "HEAD", "POST"] = "GET"
-    status: Annotated[
-        Annotated[Status, Tag("<one>")] | Annotated[tuple[Status, ...], Tag("<several>")],
-        Discriminator(_status_kind),
-    ] = 200
-    headers: dict[str, Line] = {}  # of the answer; compared without case of the name
-    request_headers: dict[str, Line] = {}
-    body: str | None = None  # a text that the answer's body contains
-    json_fields: dict[str, JsonValue] = Field(default={}, alias="json")  # dotted path = value
-
-
-class TcpProbe(Section):
-    """Passes when the port accepts a connection."""
-
-
-class WebSocketProbe(Section):
-    """Passes when ``send`` is answered by a message that contains ``expect``."""
-
-    path: RequestPath
-    send: str | None = None
-    expect: str
-    headers: dict[str, Line] = {}  # of the request
-
-
-class CommandProbe(Section):
-    """Passes when the command, run in the slot's tree, exits 0."""
-
-    run: Command
-
-
-class Probe(Section):
-    """``[[gate.probes]]``: exactly one of http, tcp, websocket, command."""
-
-    service: Name
-    name: Name | None = None
-    http: HttpProbe | None = None
-    tcp: TcpProbe | None = None
-    websocket: WebSocketProbe | None = None
-    command: CommandProbe | None = None
-    interval: PositiveDuration = 1.0
-    timeout: PositiveDuration = 5.0
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Probe:
-        if sum(kind is not None for kind in self._kinds) != 1:
-            raise ValueRefusedError(
-                "a probe is exactly one of http, tcp, websocket, command",
-                "Give it one of them, such as tcp = {}; a second one is a second [[gate.probes]]",
-            )
-        return self
-
-    @property
-    def _kinds(self) -> tuple[Section | None, ...]:
-        return (self.http, self.tcp, self.websocket, self.command)
-
-    @property
-    def label(self) -> str:
-        """``http /api/health``: which probe, for people."""
-        if self.name is not None:
-            return self.name
-        if self.http is not None:
-            return f"{'http' if self.http.method == 'GET' else self.http.method} {self.http.path}"
-        if self.websocket is not None:
-            return f"websocket {self.websocket.path}"
-        return "command" if self.command is not None else "tcp"
-
-
 class Gate(Section):
     """``[gate]``: what a release must pass before it gets traffic."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"smoke", "unchanged"})
+    later: ClassVar[frozenset[str]] = frozenset({"unchanged"})
 
     deadline: PositiveDuration = 120.0
     healthy_for: Duration = 10.0
     probes: tuple[Probe, ...] = ()
+    smoke: tuple[SmokeStep, ...] = ()  # in this order, once the probes have passed
 
 
 class Watch(Section):

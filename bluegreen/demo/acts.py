@@ -162,6 +162,51 @@ class Acts:
             await self.served("v1", BLUE),
         )
 
+    async def port_is_held(self) -> None:
+        """While green is empty, as an app's own port cannot be taken from it."""
+        self._say.act(
+            "A stranger sits on the port that the API is to have in green: v3-port-held, whose API "
+            "would",
+            "go on without its port while the stranger answers for it, is not even begun.",
+        )
+        async with self._stage.stranger(Slot.GREEN) as port:
+            ran = await self.release("deploy", APP, "v3-port-held")
+        failed = failed_phase(ran.documents)
+        named = str(port) in str(ran.result.get("error"))
+        self.expect(
+            exit_status(ran, 1),
+            check(failed == "preflight", "refused in its preflight", found=str(failed)),
+            check(named, "the port is named"),
+            await self.served("v1", BLUE),
+        )
+
+    async def ignores_sigterm(self) -> None:
+        self._say.act(
+            "Two releases with bad manners that no visitor can see. The first: the api never ends "
+            "on SIGTERM.",
+            "It may serve; whoever needs its slot next ends it after its stop_timeout.",
+        )
+        ran = await self.release("deploy", APP, "v3-ignores-sigterm")
+        self.expect(exit_status(ran, 0), await self.served("v3-ignores-sigterm", GREEN))
+        await self.switch("back", APP, served=("v1", BLUE))
+
+    async def own_port(self) -> None:
+        self._say.act(
+            "The second takes its slot: /login redirects to http://localhost:PORT/ of its own "
+            "process.",
+            "nginx makes it an address of the site.",
+        )
+        ran = await self.release("deploy", APP, "v3-own-port")
+        location = await self._stage.redirect("/login?next=/")
+        leaked = any(str(port) in location for port in self._stage.ports)
+        self.expect(
+            exit_status(ran, 0),
+            await self.served("v3-own-port", GREEN),
+            check(location.startswith(("/", self._stage.url)) and not leaked,
+                  "/login redirects within the site", found=location),
+        )  # fmt: skip
+        await self.switch("back", APP, served=("v1", BLUE))
+
     async def crashes(self) -> None:
         await self.idle_slot_ready()
         self._say.act(

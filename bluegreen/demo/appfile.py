@@ -27,6 +27,24 @@ _SERVICES: Mapping[str, _Service] = {
 SERVICES = tuple(_SERVICES)
 
 
+_SMOKE = """
+[[gate.smoke]]
+name = "login"
+service = "api"
+http = { path = "/api/login", method = "POST", send_json = { user = "admin", password = "monitor" }, capture = { token = "token" } }
+
+[[gate.smoke]]
+name = "servers"
+service = "api"
+http = { path = "/api/servers", request_headers = { Authorization = "Bearer {captured.token}" }, json = { version = "{version}" } }
+
+[[gate.smoke]]
+name = "terminal"
+service = "terminal"
+websocket = { path = "/ws/terminal", send = "df -h", expect = "df -h" }
+"""  # noqa: E501 - as one writes it
+
+
 def _text(value: str) -> str:
     """A TOML basic string."""
     return json.dumps(value, ensure_ascii=False)
@@ -108,6 +126,7 @@ def monitor_app_file(
     stop_timeout: str = "10s",
     switch: str = "marker",
     expect_version: bool = True,
+    smoke: bool = False,
 ) -> str:
     """The app's file as TOML.
 
@@ -115,7 +134,8 @@ def monitor_app_file(
     two a service, blue and green, for ``services`` in their order; more are left unused. nginx
     listens on port ``listen`` of 127.0.0.1. Durations are as in the file (``"0.3s"``).
     ``expect_version`` makes the probes demand the version that is deployed, which works where that
-    is a tag of ``make_repository`` and not a branch or a commit. ``extra`` is TOML of other
+    is a tag of ``make_repository``, no branch and no commit. With ``smoke`` a release has to pass
+    the sample app's scenario, which needs the services api and terminal. ``extra`` is TOML of other
     sections, put at the end. Raises ValueError on an unknown service or too few ports.
     """
     unknown = sorted(set(services) - set(SERVICES))
@@ -165,6 +185,7 @@ healthy_for = {_text(healthy_for)}
             *(_route(service) for service in services),
             tail,
             *(_probes(service, interval, expect_version) for service in services),
+            _SMOKE if smoke else "",
             f"\n{extra}" if extra else "",
         ]
     )

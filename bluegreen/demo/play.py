@@ -104,6 +104,7 @@ async def _acts(stage: Stage, narrator: Narrator, account: Account) -> Report:
 
 
 async def _under_load(acts: Acts) -> None:
+    await acts.port_is_held()
     await acts.upgrade("An upgrade: v2 goes into the idle slot, through its gate, then traffic "
                        "goes there.")  # fmt: skip
     await acts.back_and_forth()
@@ -129,6 +130,8 @@ async def _under_load(acts: Acts) -> None:
     await acts.switch_in_a_deploy()
     await acts.back_to_blue("To v1 in blue again, for the same reason as before.")
     await acts.killed_in_a_deploy()
+    await acts.ignores_sigterm()
+    await acts.own_port()
     await acts.restart()
     await acts.back_to_blue("To blue once more, whose processes have served since the beginning.")
     await acts.upgrade("And v2 again, this time for good.")

@@ -11,7 +11,9 @@ import contextlib
 import http.client
 import json
 import shutil
+import sys
 import tempfile
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from bluegreen.demo.daemon_process import DaemonProcess
 from bluegreen.demo.ports import HOST, claimed_ports
 from bluegreen.demo.versions import make_repository
 from bluegreen.layout import Layout
+from bluegreen.model import Slot
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.own_nginx import OwnNginx
@@ -38,6 +41,8 @@ WATCH_SECONDS = 6
 # use, as no switch saves a request that is inside a process that crashes.
 CRASH_SECONDS, CRASHING_SERVICE = 5, "stream"
 BUILD_SECONDS = 2
+STOP_SECONDS = 6  # more than a download takes
+STRANGER_SECONDS = 10.0  # until it listens
 _PAUSE = f"""
 # Builds take their time, and are interrupted in the middle.
 [[build]]
@@ -63,13 +68,15 @@ class Answer:
 class Stage:
     """One root and what runs in it."""
 
-    def __init__(self, root: Path, port: int) -> None:
+    def __init__(self, root: Path, port: int, ports: Sequence[int]) -> None:
+        """``port`` is nginx's; ``ports`` are the app's, as in ``monitor_app_file``."""
         self.layout = Layout(root)
         self.client = Client(root)
         self.commands = Commands(root)
         self.daemon = DaemonProcess(self.layout)
         self.left = False
         self.port = port
+        self.ports = ports
 
     @property
     def root(self) -> Path:
@@ -87,6 +94,27 @@ class Stage:
     async def visit(self) -> Answer:
         """One request through nginx, on a connection of its own. OSError, HTTPException."""
         return await asyncio.to_thread(_visit, self.port)
+
+    async def redirect(self, path: str) -> str:
+        """Where a visitor of ``path`` is sent, through nginx. OSError, HTTPException."""
+        return await asyncio.to_thread(_redirect, self.port, path)
+
+    @contextlib.asynccontextmanager
+    async def stranger(self, slot: Slot) -> AsyncIterator[int]:
+        """Some other program listens on the port of that slot's API; its port."""
+        port = self.ports[2 * SERVICES.index("api") + list(Slot).index(slot)]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-u", "-m", "http.server", str(port), "--bind", HOST,
+            cwd=self.layout.app_files,
+            stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL,
+        )  # fmt: skip
+        try:
+            if process.stdout is not None:  # it says when it listens
+                await asyncio.wait_for(process.stdout.readline(), STRANGER_SECONDS)
+            yield port
+        finally:
+            process.kill()
+            await process.wait()
 
     def leave(self) -> None:
         """Let everything run on without us."""
@@ -112,11 +140,11 @@ async def staged() -> AsyncIterator[Stage]:
     await installed_build()
     with claimed_ports(1 + 2 * len(SERVICES)) as (listen, *ports):
         root = Path(tempfile.mkdtemp(prefix="bg-demo-", dir=TEMPORARY))
-        stage = Stage(root, listen)
+        stage = Stage(root, listen, ports)
         try:
             repository = root / f"{APP}.git"
             await asyncio.to_thread(make_repository, repository)
-            await asyncio.to_thread(_write_app_file, stage, repository, ports)
+            await asyncio.to_thread(_write_app_file, stage, repository)
             yield stage
         finally:
             if not stage.left:
@@ -124,14 +152,16 @@ async def staged() -> AsyncIterator[Stage]:
                 await asyncio.to_thread(shutil.rmtree, root)
 
 
-def _write_app_file(stage: Stage, repository: Path, ports: Sequence[int]) -> None:
+def _write_app_file(stage: Stage, repository: Path) -> None:
     text = monitor_app_file(
         name=APP,
         source=str(repository),
-        ports=ports,
+        ports=stage.ports,
         listen=stage.port,
         deadline=f"{DEADLINE_SECONDS}s",
         watch=f"{WATCH_SECONDS}s",
+        smoke=True,
+        stop_timeout=f"{STOP_SECONDS}s",
         env={
             "MONITOR_CRASH_AFTER": str(CRASH_SECONDS),
             "MONITOR_CRASH_SERVICE": CRASHING_SERVICE,
@@ -140,6 +170,17 @@ def _write_app_file(stage: Stage, repository: Path, ports: Sequence[int]) -> Non
     )
     stage.layout.app_files.mkdir(parents=True)
     (stage.layout.app_files / f"{APP}.toml").write_text(text)
+
+
+def _redirect(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection(HOST, port, timeout=VISIT_SECONDS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+    finally:
+        connection.close()
+    return response.headers.get("Location", f"status {response.status}")
 
 
 def _visit(port: int) -> Answer:

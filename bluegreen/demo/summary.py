@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -69,7 +70,7 @@ def chart_lines(
         *rows,
         Text(" " * _GUTTER + _numbers(report, marks, line)),
         Text(" " * _GUTTER + "0 s" + end.rjust(max(0, line.columns - 3))),
-        _key(line, blocks=blocks),
+        *_keys(line, blocks=blocks),
     ]
 
 
@@ -108,12 +109,17 @@ def _numbers(report: Report, marks: Sequence[Mark], line: Timeline) -> str:
     return "".join(cells).rstrip()
 
 
-def _key(line: Timeline, *, blocks: bool) -> Text:
-    key = Text(" " * _GUTTER)
+def _keys(line: Timeline, *, blocks: bool) -> Iterator[Text]:
+    """What the bands are, in as many lines as they need."""
+    row = Text()
     for band in line.bands:
-        key.append(_cell(band.slot, blocks=blocks) * 2, _style(band.slot, band.shade))
-        key.append(f" {band.slot}: {band.version}   ")
-    return key
+        key = Text(_cell(band.slot, blocks=blocks) * 2, _style(band.slot, band.shade))
+        key.append(f" {band.slot}: {band.version}   ", Style.null())
+        if row and len(row) + len(key) > line.columns:
+            yield Text(" " * _GUTTER) + row
+            row = Text()
+        row += key
+    yield Text(" " * _GUTTER) + row
 
 
 def _table(*, framed: bool) -> Table:

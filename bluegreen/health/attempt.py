@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
+from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.secrets import redact
-from bluegreen.config.settings import Probe
 from bluegreen.errors import BluegreenError, UsageError
-from bluegreen.health.answer import Answer, refused, seconds
+from bluegreen.health.answer import Answer, Mask, refused, seconds
 from bluegreen.health.command_probe import ask_command
-from bluegreen.health.http_probe import ask_http
+from bluegreen.health.http_probe import Take, ask_http
 from bluegreen.health.ownership import LOOK_TIMEOUT, examine, listening, still
 from bluegreen.health.target import Target
 from bluegreen.health.tcp_probe import ask_tcp
@@ -17,8 +18,18 @@ from bluegreen.health.websocket_probe import ask_websocket
 from bluegreen.model import Address, ProbeResult
 
 
-async def probe_once(target: Target, probe: Probe, *, hasty: bool = False) -> ProbeResult:
+async def probe_once(
+    target: Target,
+    probe: Probe | SmokeStep,
+    *,
+    hasty: bool = False,
+    mask: Mask | None = None,
+    take: Take | None = None,
+) -> ProbeResult:
     """Ask once, bounded by ``probe.timeout``, and say what was answered.
+
+    What is quoted goes through ``mask``, and is without the secrets of the service's environment
+    in any case. ``take`` is given the body of an HTTP answer.
 
     ``hasty``: where nobody listens, it is not looked into where else the service may listen. That
     costs more than all the rest, while the service that is starting needs the processor itself.
@@ -29,7 +40,7 @@ async def probe_once(target: Target, probe: Probe, *, hasty: bool = False) -> Pr
     """
     began = time.monotonic()
     try:
-        answer = await _ask(target, probe, hasty=hasty)
+        answer = await _ask(target, _Asking(probe, mask or str, take), hasty=hasty)
     except UsageError:
         raise
     except BluegreenError as error:
@@ -47,7 +58,15 @@ async def probe_once(target: Target, probe: Probe, *, hasty: bool = False) -> Pr
     )
 
 
-async def _ask(target: Target, probe: Probe, *, hasty: bool) -> Answer:
+@dataclass(frozen=True)
+class _Asking:
+    probe: Probe | SmokeStep
+    mask: Mask
+    take: Take | None
+
+
+async def _ask(target: Target, asking: _Asking, *, hasty: bool) -> Answer:
+    probe = asking.probe
     address = target.view.address(probe.service)
     if address is None:
         if probe.command is not None:
@@ -60,23 +79,24 @@ async def _ask(target: Target, probe: Probe, *, hasty: bool) -> Answer:
     before = await examine(target.view, probe.service, address)
     if before.problem is not None:
         return refused(before.problem)
-    answer = await _ask_at(target, probe, address)
+    answer = await _ask_at(target, asking, address)
     if not answer.passed or await still(before, address):
         return answer
     after = await examine(target.view, probe.service, address)
     return answer if after.problem is None else refused(after.problem)
 
 
-async def _ask_at(target: Target, probe: Probe, address: Address) -> Answer:
+async def _ask_at(target: Target, asking: _Asking, address: Address) -> Answer:
+    probe = asking.probe
     values = target.values[probe.service]
     variables = target.environment[probe.service].variables
 
     def mask(text: str) -> str:
-        [masked] = redact([text], variables)
+        [masked] = redact([asking.mask(text)], variables)
         return masked
 
     if probe.http is not None:
-        return await ask_http(probe.http, address, values, probe.timeout, mask)
+        return await ask_http(probe.http, address, values, probe.timeout, mask, asking.take)
     if probe.websocket is not None:
         return await ask_websocket(probe.websocket, address, values, probe.timeout, mask)
     if probe.command is not None:

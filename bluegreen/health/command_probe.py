@@ -8,8 +8,8 @@ import shlex
 from pathlib import Path
 
 from bluegreen.config.placeholders import expand
+from bluegreen.config.questions import CommandProbe
 from bluegreen.config.secrets import redact
-from bluegreen.config.settings import CommandProbe
 from bluegreen.health.answer import Answer, refused, shorten
 from bluegreen.health.target import Target
 from bluegreen.log_tail import tail

@@ -9,12 +9,11 @@ from bluegreen.config.settings import Gate
 from bluegreen.errors import GateError
 from bluegreen.health.answer import seconds
 from bluegreen.health.probing import Probing, Track, with_implied
-from bluegreen.health.refusal import refusal
+from bluegreen.health.refusal import NOTHING_SWITCHED, refusal
 from bluegreen.health.restarts import Restarts
 from bluegreen.health.target import Target
 from bluegreen.model import ProbeResult
 
-NOTHING_SWITCHED = "Nothing was switched. "
 STATUS_POLL = 0.1  # seconds between looks at whether the services run
 FIRST_PAUSE = 0.05  # seconds after the first attempt
 PAUSE_GROWTH = 1.2  # so that an answer is noticed late by a sixth of the start, not by an interval

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
 
 from bluegreen.config.placeholders import expand
-from bluegreen.config.settings import HttpProbe
+from bluegreen.config.questions import HttpQuestion, SmokeRequest
 from bluegreen.health.answer import (
     Answer,
     Mask,
@@ -24,19 +24,32 @@ from bluegreen.health.client import LARGEST_ANSWER, open_session, url
 from bluegreen.model import Address
 
 TOO_MANY_REQUESTS = 429
-_MISSING = object()
+MISSING = object()
+"""What `field` gives where there is no such field."""
+
+Take = Callable[[bytes], str | None]
+"""Keeps what it wants of an answer's body; says in words what is not there."""
 
 
 async def ask_http(
-    probe: HttpProbe, address: Address, values: Mapping[str, str], timeout: float, mask: Mask
+    probe: HttpQuestion,
+    address: Address,
+    values: Mapping[str, str],
+    timeout: float,
+    mask: Mask,
+    take: Take | None = None,
 ) -> Answer:
     """One request, one complete answer, compared with what the probe wants.
 
     ``timeout`` (seconds) bounds the whole. An answer counts when its body has ended, or has
-    reached 64 KiB. What is quoted of it goes through ``mask``. Raises UsageError for an unknown
-    placeholder.
+    reached 64 KiB. What is quoted of it goes through ``mask``. ``take`` is given the body first,
+    and says what it misses there. Raises UsageError for an unknown placeholder.
     """
     headers = {"Connection": "close", "Accept-Encoding": "identity"}
+    data = None
+    if isinstance(probe, SmokeRequest):
+        headers |= {"Content-Type": "application/json"} if probe.send_json is not None else {}
+        data = _body(probe, values)
     headers |= {name: expand(text, values) for name, text in probe.request_headers.items()}
     target = url(address, expand(probe.path, values))
     status: int | None = None
@@ -45,7 +58,7 @@ async def ask_http(
             asyncio.timeout(timeout),
             open_session(address) as session,
             session.request(
-                probe.method, target, headers=headers, allow_redirects=False
+                probe.method, target, headers=headers, data=data, allow_redirects=False
             ) as response,
         ):
             status = response.status
@@ -56,7 +69,24 @@ async def ask_http(
         return no_answer(timeout)
     except (OSError, aiohttp.ClientError, ValueError) as error:
         return refused(mask(connection_failure(error)))
-    return _judge(probe, values, response, body, mask)
+    missed = take(body) if take is not None else None
+    answer = _judge(probe, values, response, body, mask)
+    return refused(f"{status}, but {missed}") if answer.passed and missed is not None else answer
+
+
+def _body(request: SmokeRequest, values: Mapping[str, str]) -> bytes | None:
+    if request.send_json is not None:
+        return json.dumps(_expanded(request.send_json, values)).encode()
+    return None if request.send is None else expand(request.send, values).encode()
+
+
+def _expanded(value: Any, values: Mapping[str, str]) -> Any:
+    """``value`` with the placeholders expanded in all of its texts, but not in its keys."""
+    if isinstance(value, dict):
+        return {key: _expanded(inner, values) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_expanded(inner, values) for inner in value]
+    return expand(value, values) if isinstance(value, str) else value
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -69,7 +99,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _judge(
-    probe: HttpProbe,
+    probe: HttpQuestion,
     values: Mapping[str, str],
     response: aiohttp.ClientResponse,
     body: bytes,
@@ -102,7 +132,7 @@ def _wrong_status(status: int, wanted: tuple[int, ...], seen: str) -> str:
 
 
 def _wrong_header(
-    probe: HttpProbe, values: Mapping[str, str], headers: Mapping[str, str]
+    probe: HttpQuestion, values: Mapping[str, str], headers: Mapping[str, str]
 ) -> str | None:
     for name, text in probe.headers.items():
         expected = expand(text, values)
@@ -114,7 +144,7 @@ def _wrong_header(
     return None
 
 
-def _wrong_text(probe: HttpProbe, values: Mapping[str, str], text: str) -> str | None:
+def _wrong_text(probe: HttpQuestion, values: Mapping[str, str], text: str) -> str | None:
     if probe.body is None:
         return None
     expected = expand(probe.body, values)
@@ -123,7 +153,9 @@ def _wrong_text(probe: HttpProbe, values: Mapping[str, str], text: str) -> str |
     return f"the body does not contain {json.dumps(shorten(expected, 60))}: {text}"
 
 
-def _wrong_json(probe: HttpProbe, values: Mapping[str, str], body: bytes, mask: Mask) -> str | None:
+def _wrong_json(
+    probe: HttpQuestion, values: Mapping[str, str], body: bytes, mask: Mask
+) -> str | None:
     if not probe.json_fields:
         return None
     text = body.decode(errors="replace")
@@ -136,8 +168,8 @@ def _wrong_json(probe: HttpProbe, values: Mapping[str, str], body: bytes, mask: 
     for path, value in probe.json_fields.items():
         # Texts only, as with the configuration check: a list is compared as it was written.
         expected = expand(value, values) if isinstance(value, str) else value
-        found = _field(document, path)
-        if found is _MISSING:
+        found = field(document, path)
+        if found is MISSING:
             return f"there is no field {path}: {text}"
         if not _equal(found, expected):
             seen = shorten(mask(json.dumps(found, ensure_ascii=False)), 80)
@@ -145,15 +177,16 @@ def _wrong_json(probe: HttpProbe, values: Mapping[str, str], body: bytes, mask: 
     return None
 
 
-def _field(document: Any, path: str) -> Any:
+def field(document: Any, path: str) -> Any:
+    """What a JSON document has at a dotted path (``servers.0.name``), or MISSING."""
     found = document
     for part in path.split("."):
         if isinstance(found, dict):
-            found = found.get(part, _MISSING)
+            found = found.get(part, MISSING)
         elif isinstance(found, list) and part.isdecimal() and int(part) < len(found):
             found = found[int(part)]
         else:
-            return _MISSING
+            return MISSING
     return found
 
 

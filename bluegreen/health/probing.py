@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from bluegreen.config.settings import Probe, TcpProbe
+from bluegreen.config.questions import Probe, TcpProbe
 from bluegreen.health.answer import seconds
 from bluegreen.health.attempt import probe_once
 from bluegreen.health.target import Target

@@ -9,6 +9,7 @@ from bluegreen.config.secrets import redact
 from bluegreen.errors import BluegreenError, GateError
 from bluegreen.health.target import Target
 
+NOTHING_SWITCHED = "Nothing was switched. "
 LOG_LINES = 15  # of each failing service
 STOPPED = "--- bluegreen: stopped"  # how a supervisor's line in the log begins
 LOG_TIMEOUT = 5.0  # seconds

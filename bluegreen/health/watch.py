@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bluegreen.config.settings import Probe, Watch
+from bluegreen.config.questions import Probe
+from bluegreen.config.settings import Watch
 from bluegreen.health.gate import STATUS_POLL
 from bluegreen.health.probing import Probing, with_implied
 from bluegreen.health.refusal import refusal

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from bluegreen.config.placeholders import expand
-from bluegreen.config.settings import WebSocketProbe
+from bluegreen.config.questions import WebSocketProbe
 from bluegreen.health.answer import (
     Answer,
     Mask,

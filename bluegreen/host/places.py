@@ -24,6 +24,10 @@ class HostLayout(Layout):
             super().app(name), env_launcher=ENV_LAUNCHER, nginx_sockets=self.nginx_run / name
         )
 
+    def nginx_markers(self, app: str) -> Path:
+        """In full, as the host's nginx works where it likes."""
+        return self.app(app).traffic
+
     @property
     def nginx(self) -> Path:
         return self.root / "etc/nginx/bluegreen"

@@ -10,7 +10,6 @@ from typing import Any
 from bluegreen.config.versions import check_version
 from bluegreen.errors import BusyError, LockedError, RefusedError, UsageError
 from bluegreen.model import (
-    OF_DATA,
     AppLock,
     Lane,
     Operation,
@@ -189,7 +188,7 @@ class Desk:
                     switched = await self._switch_now(runtime, target, by, key)
                     # It could not switch meanwhile: that takes the lock which is held here.
                     run = self.running(app)
-                    if run is not None and run.operation.kind not in OF_DATA:
+                    if run is not None and not run.operation.kind.is_of_data:
                         run.interrupt(Interruption.SWITCH_BACK)
                     return switched
         if known is not None:
@@ -302,7 +301,7 @@ class Desk:
             )  # fmt: skip
             if known is not None:
                 return known
-            if kind in (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTART):
+            if kind.is_release:
                 await self._refuse_if_locked(app.name)
             if (busy := self.busy(app.name)) is not None:
                 raise busy
@@ -310,7 +309,7 @@ class Desk:
             slot = target if target is not None else app.idle
             operation = await self.parts.store.create_operation(
                 app=app.name, kind=kind, lane=Lane.RELEASE,
-                version=version, slot=None if kind in OF_DATA else slot, from_slot=origin,
+                version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
             )  # fmt: skip
             run = Run(

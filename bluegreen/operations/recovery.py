@@ -14,7 +14,6 @@ from pathlib import Path
 
 from bluegreen.errors import BluegreenError, StoreError, TrafficError
 from bluegreen.model import (
-    OF_DATA,
     Lane,
     Operation,
     OperationError,
@@ -194,7 +193,7 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
         run.repeats = True  # what was started and gated may have ended since
         desk.carry_on(run, undo=_failed(run))
         return
-    if operation.kind in OF_DATA:
+    if operation.kind.is_of_data:
         desk.carry_on(run, undo=not await _goes_on(run))
         return
     undoing = PhaseState.UNDOING in run.recorded.values()

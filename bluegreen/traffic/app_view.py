@@ -10,6 +10,7 @@ from bluegreen.config.settings import AppSettings, Service
 from bluegreen.errors import ConfigError
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
+from bluegreen.traffic.markers import CLOSED
 from bluegreen.traffic.quoting import Directive, quoted
 
 WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
@@ -175,7 +176,7 @@ def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Pat
         for service in services.values():
             socket_path(service.hop_socket)
     ports = sorted({port for name in services for port in _ports(settings.services[name])})
-    directories = layout.app(settings.name)
+    directories, markers = layout.app(settings.name), layout.nginx_markers(settings.name)
     return AppView(
         name=settings.name,
         id=template_id(settings.name),
@@ -189,8 +190,8 @@ def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Pat
         ),
         closed=traffic.closed,
         slot_file=slot_file,
-        closed_marker=directories.traffic / "closed",
-        slot_markers=tuple(directories.traffic / slot.value for slot in Slot),
+        closed_marker=markers / CLOSED,
+        slot_markers=tuple(markers / slot.value for slot in Slot),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )

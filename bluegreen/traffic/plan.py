@@ -230,6 +230,7 @@ class Planner:
         for kind in ("sites", "snippets", "slots"):
             (self._layout.nginx / kind).mkdir(parents=True, exist_ok=True)
         (self._layout.nginx / "temporary").mkdir(exist_ok=True)
+        self._layout.apps.mkdir(exist_ok=True)
         (self._layout.config / "nginx").mkdir(parents=True, exist_ok=True)
         error_log(self._layout).parent.mkdir(parents=True, exist_ok=True)
 

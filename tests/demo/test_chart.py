@@ -175,3 +175,13 @@ def test_on_a_terminal_the_summary_has_coloured_blocks() -> None:
     assert "█" in text
     assert "\x1b[34m" in text
     assert "\x1b[32m" in text
+
+
+def test_every_version_is_named_under_the_chart_however_narrow_it_is() -> None:
+    versions = [f"v{number}-of-some-length" for number in range(8)]
+    seen = report(
+        series=tuple(Series(slot="green", version=each, counts=(9,) * 31) for each in versions)
+    )
+    lines = [line.plain for line in chart_lines(seen, width=60, blocks=False)]
+    assert all(f"gg green: {each}" in "\n".join(lines) for each in versions)
+    assert max(len(line.rstrip()) for line in lines) <= 60

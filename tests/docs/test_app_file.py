@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from bluegreen.config.load import check_files, load_app
-from bluegreen.config.settings import AppSettings, DaemonSettings, Section
+from bluegreen.config.section import Section
+from bluegreen.config.settings import AppSettings, DaemonSettings
 from bluegreen.layout import Layout
 from tests.docs.pages import Block, blocks, read, rows, sections
 
@@ -32,6 +33,10 @@ _HEADINGS = {
     "gate.probes.tcp": "tcp",
     "gate.probes.websocket": "websocket",
     "gate.probes.command": "command",
+    "gate.smoke": "[[gate.smoke]]",
+    "gate.smoke.http": "http of a smoke step",
+    "gate.smoke.websocket": "websocket",
+    "gate.smoke.command": "command",
     "watch": "[watch]",
     "keep": "[keep]",
     "backup": "[backup]",

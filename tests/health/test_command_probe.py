@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bluegreen.config.settings import CommandProbe, Probe
+from bluegreen.config.questions import CommandProbe, Probe
 from bluegreen.errors import SupervisorError
 from bluegreen.health import probe_once
 from bluegreen.model import Address, Job, JobResult

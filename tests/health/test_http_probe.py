@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bluegreen.config.settings import Probe
+from bluegreen.config.questions import Probe
 from bluegreen.errors import UsageError
 from bluegreen.health import probe_once
 from bluegreen.model import ProbeResult

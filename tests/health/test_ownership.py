@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.config.settings import HttpProbe, Probe
+from bluegreen.config.questions import HttpProbe, Probe
 from bluegreen.health import listening, probe_once, sock_diag
 from bluegreen.health.listener import Listener
 from bluegreen.health.ownership import examine

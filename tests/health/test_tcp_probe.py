@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from bluegreen.config.settings import Probe, TcpProbe
+from bluegreen.config.questions import Probe, TcpProbe
 from bluegreen.health import probe_once
 from bluegreen.model import Address
 from tests.health.conftest import Accept

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bluegreen.config.settings import Probe, Watch
+from bluegreen.config.questions import Probe
+from bluegreen.config.settings import Watch
 from bluegreen.errors import GateError
 from bluegreen.health import keep_watch
 from bluegreen.model import Address

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType, web
 
-from bluegreen.config.settings import Probe
+from bluegreen.config.questions import Probe
 from bluegreen.health import probe_once
 from bluegreen.model import ProbeResult
 from tests.health.conftest import Accept, Serve

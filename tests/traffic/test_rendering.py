@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import ConfigError, TrafficError
+from bluegreen.host.places import HostLayout
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, Traffic
 from bluegreen.traffic.app_view import template_id
@@ -78,8 +79,14 @@ def test_a_root_that_nginx_would_misread_is_refused(path: str) -> None:
 
 
 def test_a_root_with_a_space_is_quoted() -> None:
-    text = templates(Path("/my root")).slot(settings(), Slot.BLUE)
-    assert '-f "/my root/var/lib/bluegreen/apps/shop/traffic/green"' in text
+    _, text = templates(Path("/my root")).instance()
+    assert 'working_directory "/my root/var/lib/bluegreen/apps";' in text
+
+
+def test_markers_are_named_from_where_our_own_nginx_works_and_in_full_for_a_hosts() -> None:
+    assert "-f shop/traffic/green)" in templates().slot(settings(), Slot.BLUE)
+    hosts = Templates(HostLayout(Path("/r")), BUILD).slot(settings(), Slot.BLUE)
+    assert "-f /r/var/lib/bluegreen/apps/shop/traffic/green)" in hosts
 
 
 def test_a_path_too_long_for_a_socket_is_refused_with_its_length() -> None:

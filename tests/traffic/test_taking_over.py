@@ -136,6 +136,6 @@ async def test_nginx_looks_at_the_slots_before_it_looks_at_closed(world: World, 
     )
     (rendered,) = [text for text in texts.files.values() if "@bluegreen_replaced" in text]
     looks = rendered[rendered.index("location @bluegreen_replaced") :]
-    markers = world.layout.app("shop").traffic
+    markers = world.layout.nginx_markers("shop")
     places = [looks.index(f"-f {markers / name})") for name in ("blue", "green", "closed")]
     assert places == sorted(places)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bluegreen.health.gate import pass_gate
+from bluegreen.health.smoke import pass_smoke
 from bluegreen.model import PhaseName, SlotState
 from bluegreen.operations.run import Run
 
@@ -14,13 +15,14 @@ SLACK = 30.0  # seconds beyond the gate's own deadline
 
 
 class Gate:
-    """Pass every probe; then the slot is hot."""
+    """Pass every probe and the smoke scenario; then the slot is hot."""
 
     name = PhaseName.GATE
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        return run.app.settings.gate.deadline + SLACK
+        gate = run.app.settings.gate
+        return gate.deadline + sum(step.timeout for step in gate.smoke) + SLACK
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"deadline_seconds": run.app.settings.gate.deadline}
@@ -28,11 +30,12 @@ class Gate:
     async def act(self, run: Run) -> dict[str, Any]:
         app, slot = run.app, run.target
         target = await asyncio.to_thread(app.target, slot, run.logs)
-        await pass_gate(
-            target, app.settings.gate, healthy_for=run.gate_seconds, on_result=run.on_probe
-        )
+        gate = app.settings.gate
+        await pass_gate(target, gate, healthy_for=run.gate_seconds, on_result=run.on_probe)
+        if run.operation.kind.is_release:  # what has served before is not kept waiting by it
+            await pass_smoke(target, gate.smoke, on_result=run.on_probe)
         app.has_passed_gate(slot)
-        return {"probes": len(app.settings.gate.probes)}
+        return {"probes": len(gate.probes), "smoke": len(gate.smoke)}
 
     async def undo(self, run: Run) -> bool:
         record = run.app.slots[run.target]
