@@ -75,6 +75,7 @@ class Backups:
         draft = self.catalog.draft(number)
         parts = self._parts(draft, replaced_by)
         sqlite, files = self._paths(replaced_by)
+        began = time.time()  # what is written from now on may not be in it
         found = await self._work.do(
             "gather",
             {
@@ -91,7 +92,7 @@ class Backups:
         if replaced_by is not None:
             reason = f"before the restore of backup {replaced_by.id}"
         manifest = Manifest(
-            id=number, app=self.settings.name, created_at=time.time(), reason=reason,
+            id=number, app=self.settings.name, created_at=began, reason=reason,
             version=self.version, postgres=self._urls(replaced_by),
             command=any(part.file == OUTPUT for part in parts), **found,
         )  # fmt: skip

@@ -140,6 +140,12 @@ def _present(shared: Path, what: Gathering) -> tuple[list[str], list[str]]:
                     remedy="back up what is in the shared directory; for anything else use a "
                     "command in [backup]",
                 )
+            if there is found[1] and (shared / path).is_symlink():
+                raise DataError(
+                    f"{path} is a link, to {real}",
+                    remedy="name under files in [backup] what it leads to, or put that in its "
+                    "place",
+                )
             if real.exists() and is_right(real.stat().st_mode):
                 there.append(path)
             elif not what.leniently:

@@ -109,6 +109,12 @@ def test_a_link_out_of_the_shared_directory_is_refused(what: Gathering, tmp_path
         gather(replace(what, files=["out"]), said)
 
 
+def test_a_link_in_the_place_of_a_directory_is_refused(what: Gathering) -> None:
+    (Path(what.shared) / "pictures").symlink_to("uploads")
+    with pytest.raises(DataError, match=r"pictures is a link, to .*/shared/uploads"):
+        gather(replace(what, files=["pictures"]), said)
+
+
 def test_a_damaged_database_fails_a_backup_but_is_kept_before_a_restore(what: Gathering) -> None:
     database = Path(what.shared) / "data/app.db"
     database.write_text("no database, " * 1000)
