@@ -1,13 +1,12 @@
 """At the boot of a host the apps come first: the daemon waits until a processor has a rest.
 
-``python -m bluegreen.boot`` is what bluegreen.service runs before the daemon. Nobody's traffic
+``bluegreen-boot`` is what bluegreen.service runs before the daemon. Nobody's traffic
 needs the daemon, and its start takes as much of the processors as that of two services.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +63,3 @@ def main() -> int:
     if is_booting():
         wait_for_rest()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -30,7 +30,7 @@ from bluegreen.operations.desk import Desk
 from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
-from bluegreen.operations.upkeep import Upkeep
+from bluegreen.operations.upkeep import Upkeep, in_words
 from bluegreen.sources.removal import remove_tree
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
@@ -207,7 +207,7 @@ class Daemon:
             if not traffic.is_open:
                 raise
             log.error("nginx does not serve what it should: %s", "; ".join(error.lines()))
-            self._upkeep.trouble = error.message
+            self._upkeep.trouble = in_words(error)
 
     async def _answer(self, api: Api, control: ControlSocket) -> None:
         runner = await serve(api, control)
@@ -297,6 +297,7 @@ class Daemon:
                 await held.enter_async_context(desk.apps[name].admission)
             _refuse_busy(desk, changed)
             await desk.parts.traffic.publish(list(new.apps.values()))
+            self._upkeep.trouble = None
             await self._put_in_force(desk, new)
             await recover(desk, new.apps.keys() - old.apps.keys())
             self._in_force = InForce(configuration=new)

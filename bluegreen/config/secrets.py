@@ -8,7 +8,17 @@ from collections.abc import Iterable, Mapping
 SHORTEST = 4  # characters; shorter ones would blacken half of what is shown
 SHORTEST_IN_ENV_FILE = 8  # such files hold harmless words too, as "true" and "info"
 MASK = "***"
-_SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY")
+_SECRET_NAMES = (
+    "SECRET",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "PRIVATE",
+    "CREDENTIAL",
+    "API_KEY",
+    "APIKEY",
+)
+_SECRET_ENDS = ("_KEY", "_PASS", "_PWD")
 
 
 class Secret(str):
@@ -51,4 +61,5 @@ def redact(lines: Iterable[str], environment: Mapping[str, str]) -> list[str]:
 
 def looks_secret(variable: str) -> bool:
     """Whether a variable's name says that its value is nobody's business."""
-    return any(word in variable.upper() for word in _SECRET_NAMES)
+    name = variable.upper()
+    return any(word in name for word in _SECRET_NAMES) or name.endswith(_SECRET_ENDS)

@@ -14,6 +14,11 @@ log = logging.getLogger(__name__)
 INTERVAL = 2.0  # seconds between looks
 
 
+def in_words(error: Exception) -> str:
+    """For ``status``: what is wrong, and what to do."""
+    return f"{error.message}; {error.remedy}" if isinstance(error, BluegreenError) else str(error)
+
+
 class Upkeep:
     """Looks every two seconds. ``trouble`` is what it could not put right, for ``status``."""
 
@@ -29,10 +34,10 @@ class Upkeep:
             try:
                 await self._look()
             except Exception as error:
-                if str(error) != self.trouble:
-                    self.trouble = str(error)
+                if (said := in_words(error)) != self.trouble:
+                    self.trouble = said
                     unexpected = None if isinstance(error, BluegreenError) else error
-                    log.error("not put right: %s", error, exc_info=unexpected)
+                    log.error("not put right: %s", said, exc_info=unexpected)
             else:
                 self.trouble = None
 

@@ -64,7 +64,9 @@ class OwnPublisher:
             plan = await asyncio.to_thread(self._planner.plan, apps, overrides)
             await asyncio.to_thread(self._planner.write, plan, changes)
             moves = move is not None and move.wanted != move.before
-            if not moves and await self._loading.has(plan.generation):
+            # Workers that a killed master has left answer as it did.
+            is_up = not moves and not await self._loading.is_down()
+            if is_up and await self._loading.has(plan.generation):
                 return
             await self._loading.test(plan.listens)
             committed = True
@@ -111,10 +113,15 @@ class HostPublisher:
         del move
         plan = await asyncio.to_thread(self._planner.plan, apps)
         if not await is_loaded(self._confirmation, plan.generation):
+            if await self.is_down():
+                raise TrafficError(
+                    "the host's nginx does not answer",
+                    remedy="see why: systemctl status nginx; where bluegreen has not been set up "
+                    "yet: sudo bluegreen apply",
+                )
             raise TrafficError(
                 "the host's nginx does not serve what the app files ask for",
-                remedy="sudo bluegreen apply, which writes its files; see that it runs: "
-                "systemctl status nginx",
+                remedy="write its files: sudo bluegreen apply",
             )
         try:
             await asyncio.to_thread(self._planner.write, plan, [])
@@ -122,8 +129,12 @@ class HostPublisher:
             raise disk_error("the markers were not written", error) from error
 
     async def is_down(self) -> bool:
-        """See `Publisher.is_down`."""
-        return False  # others see to it
+        """See `Publisher.is_down`. Others start it again."""
+        try:
+            await self._confirmation.ask(None)
+        except TrafficError:
+            return True
+        return False
 
     async def stop(self) -> None:
         """See `Publisher.stop`."""

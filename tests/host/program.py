@@ -20,10 +20,11 @@ _FOR_TESTS = shutil.ignore_patterns(
     "__pycache__", "mypy*", "ruff*", "hypothesis*", "_hypothesis*", "pytest*", "_pytest", "pip*",
     "setuptools*", "pkg_resources", "_editable_impl_bluegreen.pth", "bluegreen*", "librt*",
 )  # fmt: skip
+_COMMANDS = {"bluegreen": "bluegreen.cli", "bluegreen-boot": "bluegreen.boot"}
 _COMMAND = f"""\
 #!{PROGRAM}/bin/python
 import sys
-from bluegreen.cli import main
+from {{module}} import main
 sys.exit(main())
 """
 
@@ -41,9 +42,10 @@ def lay_out(root: Path) -> None:
     _copy(CHECKOUT / "nginx", shipped / "nginx")
     _copy(CHECKOUT / "systemd", shipped / "systemd")
     _copy(CHECKOUT / "tests/apps/monitor", shipped / "demo/monitor")
-    command = program / "bin/bluegreen"
-    command.write_text(_COMMAND)
-    command.chmod(0o755)
+    for name, module in _COMMANDS.items():
+        command = program / "bin" / name
+        command.write_text(_COMMAND.format(module=module))
+        command.chmod(0o755)
     libexec, units = program / "libexec", root / "etc/systemd/system"
     for directory, names in ((libexec, LAUNCHERS), (units, UNITS)):
         directory.mkdir(parents=True)

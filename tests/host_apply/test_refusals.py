@@ -116,7 +116,9 @@ def test_an_operator_is_warned_of_secrets_that_are_text_and_of_shared_users(tmp_
         ('+Environment="API_TOKEN=hunter2"', '+Environment="API_TOKEN=…"'),
         ('-ExecStart=/x "text=DB_PASSWORD=a\\"b" "text=A=b"',
          '-ExecStart=/x "text=DB_PASSWORD=…" "text=A=b"'),
+        ('+Environment="SHOP_KEY=hunter2"', '+Environment="SHOP_KEY=…"'),
         (' Environment="MODE=fast"', ' Environment="MODE=fast"'),
+        (' Environment="KEYBOARD=de"', ' Environment="KEYBOARD=de"'),
     ],
 )  # fmt: skip
 def test_a_diff_leaves_out_what_looks_secret(line: str, shown: str) -> None:

@@ -60,6 +60,9 @@ async def test_the_daemon_runs_from_the_boot_on_as_its_own_user(installed: Insta
     said = await installed.command("--version")
     assert said.output == f"bluegreen {__version__}\n"
     assert (await installed.unit("bluegreen.service", "StatusText")) == "serving 0 apps"
+    before = await installed.unit("bluegreen.service", "ExecStartPreEx")
+    assert "bluegreen-boot" in before
+    assert "code=exited ; status=0" in before
 
 
 async def test_members_of_its_group_may_ask_it_and_others_may_not(installed: Installed) -> None:

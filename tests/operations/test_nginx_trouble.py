@@ -72,6 +72,29 @@ async def test_an_nginx_that_ends_is_started_again(deployed: Stack) -> None:
     assert await warnings_of(deployed) == []
 
 
+async def test_a_master_that_is_killed_is_replaced_though_its_workers_go_on(
+    deployed: Stack,
+) -> None:
+    """They answer as it did, and hold its ports."""
+    file = pid_file(deployed.layout)
+    old = int(file.read_text())
+    workers = psutil.Process(old).children()
+    os.kill(old, signal.SIGKILL)
+
+    def another() -> bool:
+        said = file.read_text().strip() if file.exists() else ""
+        return said.isdecimal() and int(said) != old and psutil.pid_exists(int(said))
+
+    await eventually(another, "another master runs")
+    await agreement(deployed)
+    assert await served_version(deployed) == "v1"
+    await eventually(
+        lambda: not any(each.is_running() and each.status() != "zombie" for each in workers),
+        "the workers of the old one end",
+    )
+    assert deployed.daemon_log.read_text().count("does again") == 1
+
+
 async def test_without_nginx_nothing_is_switched_until_it_is_back(deployed: Stack) -> None:
     await deployed.deploy("v2")
     serving = deployed.marker()

@@ -114,6 +114,23 @@ async def test_a_restart_of_nginx_in_a_deploy_costs_what_it_closes_and_the_deplo
     assert max(times) <= ended + RECONNECTS
 
 
+async def test_status_says_that_nginx_is_stopped_until_it_is_back(released: Production) -> None:
+    async def warnings() -> str:
+        return "\n".join((await released.document("status"))["warnings"])
+
+    async def warned() -> bool:
+        return "nginx does not answer; see why: systemctl status nginx" in await warnings()
+
+    async def silent() -> bool:
+        return await warnings() == ""
+
+    assert await silent()
+    await released.host.run("systemctl", "stop", "nginx.service")
+    await eventually(warned, "status warns")
+    await released.host.run("systemctl", "start", "nginx.service")
+    await eventually(silent, "status does not warn any more")
+
+
 async def test_a_neighbour_s_broken_site_stops_no_deploy_and_is_named_by_apply(
     released: Production,
 ) -> None:
