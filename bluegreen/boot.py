@@ -14,7 +14,7 @@ from pathlib import Path
 LIMIT = 3.0  # seconds that the daemon waits at most
 LOOK = 0.1  # seconds between two looks
 LOOKS = 3  # in a row in which there is rest
-REST = 0.4  # of the time of all processors
+REST = 0.7  # of the time of all processors
 ANSWER_WITHIN = 5.0  # seconds; systemd's own word
 BOOTING = ("initializing", "starting")  # of systemctl(1), is-system-running
 

@@ -26,7 +26,7 @@ def waits(idle: Iterator[int]) -> tuple[bool, int]:
 
 
 def test_it_waits_until_a_processor_has_had_a_rest_for_a_while() -> None:
-    assert waits(iter([0, 50, 0, 50, 50, 50])) == (True, 6)
+    assert waits(iter([0, 80, 50, 80, 80, 80])) == (True, 6)
 
 
 def test_a_host_at_rest_is_waited_for_no_longer_than_it_takes_to_see_it() -> None:

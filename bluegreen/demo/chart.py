@@ -14,7 +14,7 @@ WIDTH, PLOT_HEIGHT = 960, 260
 LEFT, RIGHT, TOP = 70, 20, 106
 LINE = 18  # between two lines of text
 COLUMNS = 400
-MARKS_LISTED = 24  # with more of them, they are summed up instead
+MARKS_LISTED = 30  # with more of them, they are summed up instead
 
 _SHADES = {
     "blue": ("#2563eb", "#60a5fa", "#1e3a8a", "#93c5fd"),

@@ -148,7 +148,7 @@ def test_the_svg_sums_up_many_switches() -> None:
         Mark(at=BEGAN + index / 40, label="switch", slot=Slot.BLUE, took=0.001 * (index + 1))
         for index in range(MARKS_LISTED + 1)
     ]
-    assert "25 switches: median 13 ms, slowest 25 ms" in words(
+    assert "31 switches: median 16 ms, slowest 31 ms" in words(
         requests_chart(report(), marks, title="t")
     )
 
