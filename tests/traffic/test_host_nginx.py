@@ -152,7 +152,7 @@ async def test_a_host_s_nginx_that_does_not_run_is_an_error_with_its_words(
 ) -> None:
     with pytest.raises(TrafficError, match="not reloaded"):
         await apply(world, host_nginx, world.settings())
-    with pytest.raises(TrafficError, match="does not serve what") as caught:
+    with pytest.raises(TrafficError, match="nginx does not answer") as caught:
         await world.control.open([world.settings()])
     assert "systemctl status nginx" in caught.value.remedy
 
