@@ -28,7 +28,7 @@ def test_app_files_are_taken_up_by_root_on_a_host_and_by_a_reload_elsewhere(
     remedies = remedies_of(root)
     assert Client(root).remedies.take_up == Layout(root).remedies.take_up == command
     with pytest.raises(NotFoundError) as unknown:
-        find([], "shop", Layout(root))
+        find({}, "shop", Layout(root))
     assert unknown.value.remedy.endswith(f"etc/bluegreen/apps, then: {command}")
     with pytest.raises(TrafficError) as silent:
         Confirmation(tmp_path / "nginx.sock", remedies).ask_now(None)

@@ -55,7 +55,7 @@ class Desk:
         parts.supervisor.on_change = self._on_change
 
     def app(self, name: str) -> AppRuntime:
-        return find(self.apps.values(), name, self.parts.layout)
+        return find(self.apps, name, self.parts.layout)
 
     def only_app(self) -> str:
         """The name of the host's only app. Raises UsageError where there are more, or none."""

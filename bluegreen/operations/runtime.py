@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,14 +221,13 @@ class AppRuntime:
         ]
         await together([self.parts.supervisor.start(unit) for unit in idle])
 
-    async def move_traffic(self, to: Slot) -> tuple[str, ...]:
-        """Traffic to ``to``; the caller holds ``commit``. Returns warnings, raises TrafficError."""
+    async def move_traffic(self, to: Slot) -> None:
+        """Traffic to ``to``; the caller holds ``commit``. Raises TrafficError."""
         if self.is_running(to.other):
             # It serves, whatever has restarted in it before: the way back to it is open.
             self.has_passed_gate(to.other)
-        warnings = await self.parts.traffic.switch(self.settings, to)
+        await self.parts.traffic.switch(self.settings, to)
         self._traffic_left[to.other] = time.monotonic()
-        return warnings
 
     async def set_closed(self, closed: bool) -> None:
         """Out of service, or into it; the caller holds ``commit``. Raises TrafficError."""
@@ -338,13 +337,12 @@ def cold(record: SlotRecord) -> SlotRecord:
     return replace(record, state=SlotState.COLD, gated_by=None, hot_until=None)
 
 
-def find(apps: Iterable[AppRuntime], name: str, layout: Layout) -> AppRuntime:
+def find(apps: Mapping[str, AppRuntime], name: str, layout: Layout) -> AppRuntime:
     """The app of that name; NotFoundError names those that exist."""
-    known = {app.name: app for app in apps}
-    if name not in known:
+    if name not in apps:
         raise NotFoundError(
             f"there is no app named {name}",
-            remedy=f"known apps: {', '.join(sorted(known)) or 'none'}; describe a new one in "
+            remedy=f"known apps: {', '.join(sorted(apps)) or 'none'}; describe a new one in "
             f"{layout.app_files}, then: {layout.remedies.take_up}",
         )
-    return known[name]
+    return apps[name]

@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 
 SWITCHES_AT_ONCE = 8  # more wait for their turn, of a millisecond each
 MARKER_TIMEOUT = 5.0  # seconds until nginx says what a marker says
+REMEMBERED_AFTER = 0.02  # seconds: whoever asked for a switch has the answer first
 
 
 class TrafficControl:
@@ -47,6 +48,7 @@ class TrafficControl:
         self._loading_lock = asyncio.Lock()
         self._opened: tuple[Planner, Publisher] | None = None
         self._threads = ThreadPoolExecutor(SWITCHES_AT_ONCE, "switch")
+        self._remembering: dict[str, asyncio.Task[None]] = {}
         # What nginx is to serve, and whether it was ever brought to.
         self._wanted: Mapping[str, AppSettings] = {}
         self._published = False
@@ -101,16 +103,16 @@ class TrafficControl:
         """Where the markers say that the app's traffic goes."""
         return self._planner.traffic(app)
 
-    async def switch(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
+    async def switch(self, settings: AppSettings, to: Slot) -> None:
         """Move the traffic to ``to`` and have nginx confirm it; the first switch opens the site.
 
-        Returns warnings. Raises TrafficError with everything as it was.
+        Raises TrafficError with everything as it was.
         """
         if settings.nginx.switch is SwitchMode.RELOAD:
             work = self._switch_by_reload(settings, to)
         else:
             work = self._switch_by_marker(settings, to)
-        return await uninterrupted(work, name=f"switch {settings.name}")
+        await uninterrupted(work, name=f"switch {settings.name}")
 
     async def set_closed(self, settings: AppSettings, closed: bool) -> None:
         """Take the app out of service (503) or into it again, confirmed by nginx.
@@ -137,6 +139,7 @@ class TrafficControl:
         """Let go. An nginx of our own goes on serving, unless it is to be stopped."""
         if stop_nginx and self._opened is not None:
             await uninterrupted(self._publisher.stop(), name="stop nginx")
+        await self._all_remembered([*self._remembering])
         self._threads.shutdown(wait=False)
 
     @property
@@ -161,10 +164,10 @@ class TrafficControl:
             self._apps, self._wanted = dict(by_name), by_name
             self._published = True
 
-    async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
+    async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> None:
         before = self._planner.traffic(settings.name)
         try:
-            confirmed, warnings = await self._soon(self._move_marker, settings, to)
+            confirmed = await self._soon(self._move_marker, settings, to)
         except OSError as error:
             raise disk_error(f"the traffic of {settings.name} was not moved", error) from error
         try:
@@ -178,35 +181,55 @@ class TrafficControl:
         except TrafficError:
             await self._restore(settings, before)
             raise
-        for warning in warnings:
-            log.warning("%s: %s", settings.name, warning, extra={"app": settings.name})
-        return warnings
+        if settings.name not in self._remembering:  # else what it will read is this
+            self._remembering[settings.name] = asyncio.create_task(
+                self._remember(settings), name=f"remember {settings.name}"
+            )
 
-    def _move_marker(self, settings: AppSettings, to: Slot) -> tuple[bool, tuple[str, ...]]:
-        """Whether nginx has confirmed it at once, and warnings; in one visit to a thread.
+    def _move_marker(self, settings: AppSettings, to: Slot) -> bool:
+        """Whether nginx has confirmed it at once; in one visit to a thread.
 
         Raises OSError or TrafficError with the marker where it was.
         """
         self._expect_served(settings.name)
         self._planner.markers(settings.name).switch(to)
         try:
-            confirmed = self._confirmation.ask_now(settings.name).serves(settings.name, to)
+            return self._confirmation.ask_now(settings.name).serves(settings.name, to)
         except TrafficError:
-            confirmed = False  # it is asked again, and an error then
-        return confirmed, self._planner.remember(settings)
+            return False  # it is asked again, and an error then
+
+    async def _remember(self, settings: AppSettings) -> None:
+        """Have the file that repeats the marker follow it.
+
+        A full disk does not hinder a switch: the file only matters should the marker get lost.
+        """
+        try:
+            await asyncio.sleep(REMEMBERED_AFTER)
+        finally:
+            del self._remembering[settings.name]
+        try:
+            await self._soon(self._planner.remember, settings)
+        except (OSError, TrafficError) as error:
+            log.warning(
+                "%s: what repeats the marker could not be rewritten (%s); the marker decides",
+                settings.name, error, extra={"app": settings.name},
+            )  # fmt: skip
+
+    async def _all_remembered(self, apps: Iterable[str]) -> None:
+        if under_way := [self._remembering[app] for app in apps if app in self._remembering]:
+            await asyncio.wait(under_way)
 
     async def _soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """``work`` in a thread of our own: a switch waits for nothing that others do in threads."""
         call = functools.partial(work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
+    async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> None:
         async with self._loading_lock:
             await asyncio.to_thread(self._expect_served, settings.name)
             before = self._planner.traffic(settings.name)
             wanted = Traffic(active=to, closed=before.closed and before.active is not None)
             await self._load_traffic(settings, before, wanted)
-        return ()
 
     async def _load_traffic(self, settings: AppSettings, before: Traffic, wanted: Traffic) -> None:
         """Let nginx load files that say ``wanted``, the marker with them."""
@@ -268,6 +291,7 @@ class TrafficControl:
 
     async def _agree(self, settings: AppSettings) -> None:
         name = settings.name
+        await self._all_remembered([name])
         async with self._loading_lock:
             traffic = self._planner.traffic(name)
             try:

@@ -26,11 +26,12 @@ class Markers:
 
     def present(self) -> list[Slot]:
         """The slots that are named: one, none before the first deploy, two after a meddling."""
-        return [slot for slot in Slot if (self.directory / slot.value).is_file()]
+        directory = os.fspath(self.directory)
+        return [slot for slot in Slot if os.path.isfile(f"{directory}/{slot.value}")]
 
     @property
     def closed(self) -> bool:
-        return (self.directory / CLOSED).is_file()
+        return os.path.isfile(f"{os.fspath(self.directory)}/{CLOSED}")
 
     def switch(self, to: Slot) -> None:
         """Name ``to`` and only ``to``. The first switch of all opens the site, too."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.settings import AppSettings
-from bluegreen.errors import TrafficError
 from bluegreen.files import sync_directory
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SwitchMode, Traffic
@@ -50,12 +49,16 @@ class Planner:
         self._layout = layout
         self._templates = Templates(layout, build)
         self._own_nginx = own_nginx
+        self._markers: dict[str, Markers] = {}  # a switch looks several times
         self._rendered: dict[str, tuple[AppSettings, Traffic, RenderedApp]] = {}
         # Between reading a marker and writing the slot file that repeats it, no switch may pass.
         self._slot_files = threading.Lock()
 
     def markers(self, app: str) -> Markers:
-        return Markers(self._layout.app(app).traffic)
+        found = self._markers.get(app)
+        if found is None:
+            found = self._markers[app] = Markers(self._layout.app(app).traffic)
+        return found
 
     def traffic(self, app: str) -> Traffic:
         """What the markers say.
@@ -174,23 +177,13 @@ class Planner:
         with self._slot_files:
             put_back(changes)
 
-    def remember(self, settings: AppSettings) -> tuple[str, ...]:
-        """Have the slot file say what the marker says; returns warnings.
-
-        A full disk does not hinder a switch: the file only matters should the marker get lost.
-        """
-        path = self._memory(settings.name)
+    def remember(self, settings: AppSettings) -> None:
+        """Have the slot file say what the marker says. Raises OSError, TrafficError."""
         with self._slot_files:
             text = self._remembered(settings, self.traffic(settings.name).active)
-            try:
-                # Not flushed: a marker is not lost in the same power cut, and whatever starts
-                # nginx next writes it anew.
-                write(path, text, durable=False)
-            except OSError as error:
-                return (f"{path} could not be rewritten ({error.strerror}); the marker decides",)
-            except TrafficError as error:
-                return (f"{error.message}; the marker decides",)
-        return ()
+            # Not flushed: a marker is not lost in the same power cut, and whatever starts nginx
+            # next writes it anew.
+            write(self._memory(settings.name), text, durable=False)
 
     def restore_marker(self, settings: AppSettings, traffic: Traffic) -> None:
         """Back to ``traffic``. Raises OSError when a marker cannot be changed."""

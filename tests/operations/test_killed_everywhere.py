@@ -64,7 +64,6 @@ IN_A_SWITCH = [
     ),
     *points(
         "after rename */traffic/green",
-        "after rename */nginx/slots/monitor.conf",
         "before switch done",
         "after operation succeeded",
         moved=True,
@@ -142,7 +141,6 @@ ON_THE_WAY_BACK = points(
     "around switch undoing",
     "before rename traffic/green",
     "after rename */traffic/blue",
-    "after rename */nginx/slots/monitor.conf",
     "around switch undone",
     "after start undone",
     "around operation rolled_back",

@@ -26,6 +26,7 @@ from bluegreen.traffic.rendering import pid_file
 from tests.traffic.backends import Backend
 from tests.traffic.client import ask
 from tests.traffic.conftest import World
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -126,7 +127,11 @@ async def test_a_lost_marker_is_the_one_of_the_slot_last_switched_to(
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
     await world.control.switch(settings, Slot.GREEN)
-    (world.layout.app("shop").traffic / "green").unlink()
+    app = world.layout.app("shop")
+    await eventually(
+        lambda: "# active: green" in app.last_active.read_text(), "the switch is remembered"
+    )
+    (app.traffic / "green").unlink()
     assert world.control.meddled_with(["shop"]) == ["shop"]
     await world.control.agree(settings)
     assert world.markers == {"green"}

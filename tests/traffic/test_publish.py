@@ -286,6 +286,8 @@ async def test_of_two_markers_the_one_last_switched_to_stays(
     settings = world.settings()
     await world.control.open([settings])
     await world.control.switch(settings, Slot.GREEN)
+    slot_file = world.layout.nginx / "slots" / "shop.conf"
+    await eventually(lambda: "# active: green" in slot_file.read_text(), "the switch is remembered")
     (world.layout.app("shop").traffic / "blue").touch()
     assert world.control.read("shop").active is Slot.GREEN
     assert "shop has two traffic markers; taking green" in caplog.messages

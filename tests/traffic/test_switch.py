@@ -51,7 +51,7 @@ async def test_traffic_opens_moves_closes_and_moves_back(
     assert (await ask(world.site)).status == 503
 
     for slot in (Slot.GREEN, Slot.BLUE, Slot.GREEN, Slot.GREEN):
-        assert await world.control.switch(settings, slot) == ()
+        await world.control.switch(settings, slot)
         assert world.control.read("shop") == Traffic(active=slot, closed=False)
         assert world.markers == {slot.value}
         assert (await ask(world.site)).body == f"{slot} 0"
@@ -145,6 +145,7 @@ async def test_an_unconfirmed_switch_puts_the_marker_back(
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
     slot_file = world.layout.nginx / "slots" / "shop.conf"
+    await eventually(lambda: "# active: blue" in slot_file.read_text(), "the switch is remembered")
     before = slot_file.read_text()
     # nginx goes on looking into the directory that it was told of, and it is not this one.
     elsewhere = TrafficControl(world.layout, own_nginx=True)
@@ -164,7 +165,10 @@ async def test_an_unconfirmed_switch_puts_the_marker_back(
 
 
 async def test_a_full_disk_does_not_hinder_a_switch_back(
-    world: World, slots: dict[str, Backend], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    slots: dict[str, Backend],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = world.settings()
     await world.control.open([settings])
@@ -174,11 +178,22 @@ async def test_a_full_disk_does_not_hinder_a_switch_back(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr(published, "write_atomically", full)
-    warnings = await world.control.switch(settings, Slot.GREEN)
-    assert len(warnings) == 1
-    assert "No space left" in warnings[0]
+    await world.control.switch(settings, Slot.GREEN)
     assert world.markers == {"green"}
     assert (await ask(world.site)).body == "green 0"
+    await eventually(lambda: "No space left" in caplog.text, "what was not written is told of")
+
+
+async def test_what_repeats_the_marker_follows_it(world: World, slots: dict[str, Backend]) -> None:
+    settings = world.settings()
+    await world.control.open([settings])
+    slot_file = world.layout.nginx / "slots" / "shop.conf"
+    for slot in (Slot.BLUE, Slot.GREEN, Slot.BLUE, Slot.GREEN):
+        await world.control.switch(settings, slot)
+    await eventually(lambda: "# active: green" in slot_file.read_text(), "the last switch is kept")
+    await world.control.switch(settings, Slot.BLUE)
+    await world.control.close(stop_nginx=False)
+    assert "# active: blue" in slot_file.read_text()
 
 
 async def test_a_cancelled_switch_is_done_or_undone_as_a_whole(

@@ -45,13 +45,13 @@ class Switch:
                     f"{app.name}: {run.target} has passed its gate and does not run any more",
                     remedy=f"see why: bluegreen status {app.name}",
                 )
-            warnings = await app.move_traffic(run.target)
+            await app.move_traffic(run.target)
             run.switched = True
+            data: dict[str, Any] = {"from": run.origin, "to": run.target}
             if app.parts.traffic.read(app.name).closed:
                 message = f"{app.name} was stopped and stays so: bluegreen start {app.name}"
-                warnings = (*warnings, message)
+                data["warnings"] = [message]
                 await run.note("warning", message=message)
-            data = {"from": run.origin, "to": run.target, "warnings": list(warnings)}
             await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
         return data
 
