@@ -10,7 +10,7 @@ from bluegreen.host.places import LIBEXEC, PROGRAM
 
 SERVICE = "bluegreen.service"
 SOCKET = "bluegreen.socket"
-LAUNCHERS = ("bluegreen-exec", "bluegreen-env", "bluegreen-job")
+LAUNCHERS = ("bluegreen-boot", "bluegreen-exec", "bluegreen-env", "bluegreen-job")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Program:
 
     @property
     def libexec(self) -> Path:
-        """Launchers, as units of apps name them. They stay when bluegreen goes."""
+        """Launchers, as units name them. They stay when bluegreen goes, as those of apps do."""
         return self.base / LIBEXEC.name
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = Path("/opt/bluegreen")
 PYTHON = "/usr/bin/python3"
-LAUNCHERS = ("bluegreen-exec", "bluegreen-env", "bluegreen-job")
+LAUNCHERS = ("bluegreen-boot", "bluegreen-exec", "bluegreen-env", "bluegreen-job")
 UNITS = ("bluegreen.service", "bluegreen.socket")
 # What only tests and checks of the program need.
 _COMPILED = shutil.ignore_patterns("__pycache__")
@@ -20,11 +20,10 @@ _FOR_TESTS = shutil.ignore_patterns(
     "__pycache__", "mypy*", "ruff*", "hypothesis*", "_hypothesis*", "pytest*", "_pytest", "pip*",
     "setuptools*", "pkg_resources", "_editable_impl_bluegreen.pth", "bluegreen*", "librt*",
 )  # fmt: skip
-_COMMANDS = {"bluegreen": "bluegreen.cli", "bluegreen-boot": "bluegreen.boot"}
 _COMMAND = f"""\
 #!{PROGRAM}/bin/python
 import sys
-from {{module}} import main
+from bluegreen.cli import main
 sys.exit(main())
 """
 
@@ -42,10 +41,9 @@ def lay_out(root: Path) -> None:
     _copy(CHECKOUT / "nginx", shipped / "nginx")
     _copy(CHECKOUT / "systemd", shipped / "systemd")
     _copy(CHECKOUT / "tests/apps/monitor", shipped / "demo/monitor")
-    for name, module in _COMMANDS.items():
-        command = program / "bin" / name
-        command.write_text(_COMMAND.format(module=module))
-        command.chmod(0o755)
+    command = program / "bin/bluegreen"
+    command.write_text(_COMMAND)
+    command.chmod(0o755)
     libexec, units = program / "libexec", root / "etc/systemd/system"
     for directory, names in ((libexec, LAUNCHERS), (units, UNITS)):
         directory.mkdir(parents=True)
