@@ -98,6 +98,11 @@ class Host:
 
     async def boot(self) -> None:
         """Switch it on; returns when systemd has started everything. Raises AssertionError."""
+        await self.switch_on()
+        await self.has_started()
+
+    async def switch_on(self) -> None:
+        """Begin its boot."""
         log = (self._directory / "console.log").open("ab")
         with log:
             self._nspawn = await asyncio.create_subprocess_exec(
@@ -107,6 +112,12 @@ class Host:
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )  # fmt: skip
+
+    async def has_started(self) -> None:
+        """Wait until systemd has started everything, by asking it: that takes a processor.
+
+        Raises AssertionError.
+        """
         try:
             await eventually(self._is_up, "systemd has started everything", within=BOOT_SECONDS)
         except AssertionError as error:
