@@ -134,16 +134,17 @@ class Daemon:
     async def _open_store(self) -> Store:
         """The store; a corrupt one is put aside, and a new one begun."""
         path = self._layout.database
+        # Also of a store that is there: an older one does not know of all that was done.
+        first = await asyncio.to_thread(first_free_operation, self._layout)
         if await asyncio.to_thread(lost_history.is_missing, self._layout):
             lost = f"the history {path} was gone"
         else:
             try:
-                return await Store.open(path, events=self._bus.publish)
+                return await Store.open(path, events=self._bus.publish, first_operation=first)
             except StoreCorruptError as error:
                 aside = await asyncio.to_thread(set_aside, path)
                 lost = f"{error.message} and was put aside as {aside}"
         await asyncio.to_thread(lost_history.remember, self._layout, lost)
-        first = await asyncio.to_thread(first_free_operation, self._layout)
         return await Store.open(path, events=self._bus.publish, first_operation=first)
 
     async def _serve(self, store: Store) -> None:

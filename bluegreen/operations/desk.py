@@ -30,7 +30,7 @@ from bluegreen.operations.plans import phases_of
 from bluegreen.operations.restoring import require_backups, require_restorable
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
-from bluegreen.operations.switching import Switched, record_late, switch_now
+from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
 from bluegreen.store.operations import busy_error
@@ -222,8 +222,10 @@ class Desk:
     async def _switch_now(
         self, app: AppRuntime, to: Slot, by: Requester, key: str | None
     ) -> Switched:
+        unsettled = [each.operation for each in self.unsettled.values()]
+        recordable = not any((o.app, o.lane) == (app.name, Lane.SWITCH) for o in unsettled)
         try:
-            switched = await switch_now(app, to, by, key)
+            switched = await switch_now(app, to, by, key, recordable=recordable)
         finally:
             if app.unrecorded and (app.name not in self._late or self._late[app.name].done()):
                 self._late[app.name] = asyncio.create_task(
@@ -377,6 +379,9 @@ class Desk:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for app in self.apps.values():
+            while app.unrecorded and await record_next(app):
+                pass
 
     # -- what happens by itself -------------------------------------------------------------
 
@@ -400,7 +405,12 @@ class Desk:
         """Do ``work`` beside everything else; it is ended with the desk."""
         task = asyncio.create_task(work, name=name)
         self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        task.add_done_callback(self._has_ended)
+
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
+        self._later.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s ended with an error", task.get_name(), exc_info=error)
 
     def _active(self, app: AppRuntime) -> Slot:
         return self._deployed(app, app.active)

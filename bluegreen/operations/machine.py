@@ -18,7 +18,7 @@ from bluegreen.operations.run import Interruption, Phase, Run
 
 log = logging.getLogger(__name__)
 
-UNDO_LIMIT = 300.0  # seconds that one phase's undo may take
+UNDO_SLACK = 60.0  # seconds for an undo, beside what its phase and a gate may take
 FULL_DISK_RETRY = 2.0  # seconds between attempts to record an outcome
 
 _BEFORE_TRAFFIC = "nothing that serves was touched"
@@ -147,8 +147,9 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
         if phase.leaves_nothing:
             continue
         await _record_if_possible(run, phase.name, PhaseState.UNDOING)
+        limit = UNDO_SLACK + phase.limit(run) + run.app.settings.gate.deadline
         try:
-            async with asyncio.timeout(UNDO_LIMIT):
+            async with asyncio.timeout(limit):
                 went_back = await phase.undo(run)
             ended = PhaseState.UNDONE if went_back else PhaseState.FAILED
         except Exception as error:

@@ -8,19 +8,22 @@ import time
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord, SlotState
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.supervisors import wanted
 from bluegreen.supervisors.records import ProcessRecords
 from bluegreen.traffic.markers import Markers
 
 
 async def observe_slots(app: AppRuntime) -> bool:
-    """Where traffic is on a slot that the store knows nothing of, see what the slots hold.
+    """Where the store says nothing of the slot that serves, or something else, see what both hold.
 
-    From their links, the stamps of their trees, and the marker: the slot that serves counts as
-    having passed its gate, as the marker was moved there for it. An idle one whose processes have
-    left records is to run on, and to be gated anew. Returns whether it was so.
+    It was lost, or is older than the world. From their links, the stamps of their trees, and the
+    marker: the slot that serves counts as having passed its gate, as the marker was moved there for
+    it. An idle one that is to run, by its processes' records or its mark, is to be gated anew.
+    Returns whether it was so.
     """
-    named = Markers(app.layout.traffic).present()
-    if not any(app.slots[slot].state is SlotState.EMPTY for slot in named):
+    markers = Markers(app.layout.traffic)
+    named = markers.present()
+    if not [slot for slot in named if await _is_news(app, slot, is_open=not markers.closed)]:
         return False
     running = await asyncio.to_thread(_recorded_slots, app)
     keep = app.settings.keep.hot
@@ -48,10 +51,22 @@ async def observe_slots(app: AppRuntime) -> bool:
     return True
 
 
+async def _is_news(app: AppRuntime, slot: Slot, *, is_open: bool) -> bool:
+    """Whether what traffic is on is not what the store knows of the slot."""
+    held = app.slots[slot]
+    if held.state is SlotState.EMPTY or not is_open:
+        return held.state is SlotState.EMPTY
+    tree = await app.trees.current(slot)
+    return held.state is SlotState.COLD or (tree is not None and tree != held.tree)
+
+
 def _recorded_slots(app: AppRuntime) -> set[Slot]:
-    """The slots of which a process has left its record. Blocking."""
-    records = ProcessRecords(app.parts.layout.process_records).load()
-    return {record.key.slot for record in records if record.key and record.key.app == app.name}
+    """The slots that a process has left its record of, or that a mark says are to run. Blocking."""
+    layout = app.parts.layout
+    records = ProcessRecords(layout.process_records).load()
+    marked = {slot for slot in Slot if wanted.path(layout, app.name, slot).exists()}
+    recorded = (record.key for record in records if record.key is not None)
+    return marked | {key.slot for key in recorded if key.app == app.name}
 
 
 def first_free_operation(layout: Layout) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bluegreen.errors import BluegreenError, StoreError, TrafficError
+from bluegreen.errors import BluegreenError, TrafficError
 from bluegreen.model import (
     Lane,
     Operation,
@@ -285,13 +285,7 @@ async def _start_services(app: AppRuntime, slot: Slot) -> None:
     record = app.slots[slot]
     if record.state is SlotState.HOT and not app.is_running(slot):
         # Written down first: killed right after the start, the next daemon finds it running.
-        try:
-            await app.save_slot(replace(record, state=SlotState.STARTING, gated_by=None))
-        except StoreError as error:
-            log.warning(
-                "%s: %s is not recorded as starting: %s", app.name, slot, error.message,
-                extra={"app": app.name},
-            )  # fmt: skip
+        await app.keep_slot(replace(record, state=SlotState.STARTING, gated_by=None))
     try:
         await app.start_services(slot)
     except BluegreenError as error:

@@ -173,6 +173,19 @@ class AppRuntime:
         self.slots[record.slot] = record
         await self.parts.store.save_slot(record)
 
+    async def keep_slot(self, record: SlotRecord) -> None:
+        """As `save_slot`, where a store that fails may not hinder what is being put right.
+
+        An operation's outcome records both slots once more.
+        """
+        try:
+            await self.save_slot(record)
+        except StoreError as error:
+            log.warning(
+                "%s: what %s holds is not recorded: %s", self.name, record.slot, error.message,
+                extra={"app": self.name},
+            )  # fmt: skip
+
     def unit(self, slot: Slot, service: str, record: SlotRecord) -> ServiceUnit:
         """The unit of a service of the release in ``record``. Reads secret files: blocking."""
         if record.tree is None or record.version is None:

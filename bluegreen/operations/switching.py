@@ -59,16 +59,19 @@ def slots_after(app: AppRuntime, to: Slot) -> list[SlotRecord]:
     ]
 
 
-async def switch_now(app: AppRuntime, to: Slot, by: Requester, key: str | None) -> Switched:
+async def switch_now(
+    app: AppRuntime, to: Slot, by: Requester, key: str | None, *, recordable: bool = True
+) -> Switched:
     """Move traffic to a ready slot; the caller holds ``app.commit``.
 
-    Where the store fails (a full disk), the marker itself is the durable record: the switch is
-    made all the same, and the history is written once the store can (``record_late``). Raises
+    Where the store fails (a full disk), or is not to be asked (not ``recordable``, while a switch
+    of an earlier daemon is unsettled), the marker itself is the durable record: the switch is made
+    all the same, and the history is written once the store can (``record_late``). Raises
     TrafficError with traffic where it was.
     """
     attempt = Attempt(app.active, to, by, key)
     warnings: tuple[str, ...] = ()
-    if not app.unrecorded:  # else the store is known to fail, and its turn comes later
+    if recordable and not app.unrecorded:  # else its turn in the history comes later
         try:
             attempt.operation = await _begin(app, attempt)
         except StoreError as failed:
@@ -131,18 +134,24 @@ async def record_late(app: AppRuntime) -> None:
     """Write the switches that the store could not take, in their order, once it can."""
     while app.unrecorded:
         await asyncio.sleep(RETRY)
-        attempt: Attempt = app.unrecorded[0]
-        try:
-            operation = attempt.operation or await _begin(app, attempt)
-            attempt.operation = operation
-            await _finish(app, attempt, operation)
-        except (StoreError, BusyError) as failed:
-            if isinstance(failed, DuplicateKeyError):
-                # An attempt that was given up has come through after all, and ended as cancelled.
-                attempt.key = None
-            log.warning(
-                "a switch of %s is not recorded yet: %s", app.name, failed.message,
-                extra={"app": app.name},
-            )  # fmt: skip
-        else:
-            del app.unrecorded[0]
+        await record_next(app)
+
+
+async def record_next(app: AppRuntime) -> bool:
+    """Whether the oldest of the switches that are not in the history is now."""
+    attempt: Attempt = app.unrecorded[0]
+    try:
+        operation = attempt.operation or await _begin(app, attempt)
+        attempt.operation = operation
+        await _finish(app, attempt, operation)
+    except (StoreError, BusyError) as failed:
+        if isinstance(failed, DuplicateKeyError):
+            # An attempt that was given up has come through after all, and ended as cancelled.
+            attempt.key = None
+        log.warning(
+            "a switch of %s is not recorded yet: %s", app.name, failed.message,
+            extra={"app": app.name},
+        )  # fmt: skip
+        return False
+    del app.unrecorded[0]
+    return True

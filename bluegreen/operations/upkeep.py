@@ -46,7 +46,7 @@ class Upkeep:
             return
         if await self._traffic.revive():
             log.warning("nginx did not serve what it should, and does again")
-            for name in self._desk.apps:
+            for name in list(self._desk.apps):
                 await self._note(name, "nginx did not serve, and does again")
         names = list(self._desk.apps)
         for name in await asyncio.to_thread(self._traffic.meddled_with, names):

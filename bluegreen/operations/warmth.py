@@ -7,7 +7,7 @@ import logging
 import time
 from dataclasses import replace
 
-from bluegreen.errors import BluegreenError, StoreError
+from bluegreen.errors import BluegreenError
 from bluegreen.health.gate import pass_gate
 from bluegreen.model import Slot, SlotRecord, SlotState
 from bluegreen.operations.phases.settle import keep_for_a_while
@@ -58,7 +58,7 @@ class Warmth:
         was = app.slots[slot]
         starting = replace(was, state=SlotState.STARTING, gated_by=None)
         try:
-            await app.save_slot(starting)
+            await app.keep_slot(starting)
             await app.start_services(slot)
             logs = app.layout.operation_logs(was.operation or 0)
             await pass_gate(
@@ -66,12 +66,6 @@ class Warmth:
                 app.settings.gate, healthy_for=0.0, on_result=lambda _: None,
             )  # fmt: skip
             await self._make_hot(app, starting)
-        except StoreError as error:
-            # The slot is what it is; only the record of it is missing.
-            log.warning(
-                "%s: %s is not recorded: %s", app.name, slot, error.message,
-                extra={"app": app.name},
-            )  # fmt: skip
         except BluegreenError as error:
             await self._give_up(app, starting, error)
         finally:
@@ -83,7 +77,7 @@ class Warmth:
             if app.slots[starting.slot] != starting:
                 return
             app.has_passed_gate(starting.slot)
-            await app.save_slot(replace(starting, state=SlotState.HOT, gated_by=starting.operation))
+            await app.keep_slot(replace(starting, state=SlotState.HOT, gated_by=starting.operation))
         await keep_for_a_while(app)
         await self.schedule_cooling(app)
 
@@ -92,7 +86,7 @@ class Warmth:
         async with app.commit:
             if app.active is slot or app.slots[slot] != starting:
                 return
-            await app.save_slot(cold(starting))
+            await app.keep_slot(cold(starting))
         log.warning(
             "%s: %s is not kept hot: %s", app.name, slot, error.message, extra={"app": app.name}
         )
@@ -112,7 +106,7 @@ class Warmth:
             given_up = record.state is SlotState.STARTING and app.warming is None
             if record.state is not SlotState.HOT and not given_up:
                 return
-            await app.save_slot(cold(record))
+            await app.keep_slot(cold(record))
         await app.stop_services(slot)
         await app.parts.note(
             app.name, None, "service", slot=slot, message=f"{slot} was kept hot for its time"

@@ -68,9 +68,9 @@ class Store:
         """Open the database at ``path``, creating it or bringing its schema up to date.
 
         ``events`` is called with every event, in order, after it is on disk. ``first_operation``
-        is the least number an operation gets: after a database was set aside, one more than the
-        highest that trees and logs still bear. Raises StoreCorruptError, StoreFullError or
-        StoreError.
+        is the least number an operation gets: one more than the highest that trees and logs bear,
+        of which a database that was set aside or put back says nothing. Raises StoreCorruptError,
+        StoreFullError or StoreError.
         """
         store = cls(await Database.open(path), events, first_operation)
         try:

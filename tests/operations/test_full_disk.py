@@ -71,6 +71,36 @@ async def test_what_a_full_store_kept_out_of_the_history_is_in_it_once_there_is_
     assert await served_version(twice) == "v2"
 
 
+async def test_a_refused_release_is_not_kept_hot_though_the_store_cannot_say_so(
+    twice: Stack,
+) -> None:
+    twice.write_app(watch="0s", healthy_for="20s", deadline="60s")
+    assert (await twice.cli("reload")).status == 0
+    wal = twice.layout.database.with_name("bluegreen.db-wal")
+    await ask(twice, "POST", f"{APP}/deployments", {"version": "v3-rewrites-title"})
+    await eventually(lambda: in_gate(twice), "the gate is asked")
+    await eventually(lambda: slot_runs(twice, "blue"), "the release is well, and would pass")
+    async with failing(twice, WRITES, "ENOSPC", wal):
+        cancelling = asyncio.create_task(ask(twice, "POST", f"{APP}/cancel", {}), name="cancel")
+        await eventually(
+            lambda: "is not recorded yet" in twice.daemon_log.read_text(), "all is undone"
+        )
+    assert (await cancelling)[0] == 200
+    status = await agreement(twice)
+    assert status["slots"]["blue"]["version"] == "v1"
+    await eventually(lambda: is_ready(twice, "blue"), "v1 is hot again")
+    assert (await status_of(twice))["slots"]["blue"]["version"] == "v1"
+
+
+async def slot_runs(stack: Stack, slot: str) -> bool:
+    services = (await status_of(stack))["slots"][slot]["services"]
+    return all(service["state"] == "running" for service in services.values())
+
+
+async def is_ready(stack: Stack, slot: str) -> bool:
+    return bool((await status_of(stack))["slots"][slot]["ready"])
+
+
 async def in_gate(stack: Stack) -> bool:
     operation = (await status_of(stack))["operation"]
     return operation is not None and operation["phase"] == "gate"

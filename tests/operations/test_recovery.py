@@ -53,6 +53,34 @@ async def test_after_a_reboot_the_right_slot_serves_and_the_other_is_hot_again(
     assert await served_version(deployed) == "v2"
 
 
+async def test_a_store_older_than_the_world_ends_nothing_that_serves(deployed: Stack) -> None:
+    await deployed.deploy("v2")
+    await deployed.terminate()
+    database = deployed.layout.database
+    older = database.with_name("older.db")
+    shutil.copyfile(database, older)
+    await deployed.serve()
+    await deployed.deploy("v3-rewrites-title")
+    await deployed.terminate()
+    os.replace(older, database)
+    before = {process.pid for process in deployed.live_processes()}
+    await deployed.serve()
+    await eventually(lambda: is_settled(deployed), "what serves is well")
+    status = await status_of(deployed)
+    assert status["slots"][status["active"]]["version"] == "v3-rewrites-title"
+    assert await served_version(deployed) == "v3-rewrites-title"
+    assert before <= {process.pid for process in deployed.live_processes()}
+    # The number of a deploy that the store does not know of is not given again.
+    await deployed.deploy("v1")
+    newest, *_ = await deployed.operations()
+    assert newest["id"] > 3
+
+
+async def is_settled(stack: Stack) -> bool:
+    status = await status_of(stack)
+    return bool(status["slots"][status["active"]]["ready"])
+
+
 async def rebooted_in_the_watch(stack: Stack, *, start: str) -> None:
     """v2 is watched for a minute, and both slots take a while to start again."""
     stack.write_app(services=("api",), watch="0.1s")

@@ -40,5 +40,5 @@ class Gate:
     async def undo(self, run: Run) -> bool:
         record = run.app.slots[run.target]
         if record.gated_by == run.operation.id:
-            await run.app.save_slot(replace(record, state=SlotState.STARTING, gated_by=None))
+            await run.app.keep_slot(replace(record, state=SlotState.STARTING, gated_by=None))
         return True

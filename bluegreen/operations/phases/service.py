@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
 from bluegreen.model import PhaseName, Slot, SlotState
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import cold
+from bluegreen.operations.runtime import cold, together
 
 LIMIT = 60.0  # seconds
 
@@ -59,7 +58,7 @@ class StopSlots:
             await run.app.stop_services(slot)
             await run.app.save_slot(cold(run.app.slots[slot]))
 
-        await asyncio.gather(*(stop(slot) for slot in Slot))
+        await together(stop(slot) for slot in Slot)
         return {}
 
     async def undo(self, run: Run) -> bool:

@@ -18,7 +18,7 @@ async def keep_for_a_while(app: AppRuntime) -> None:
     record = app.slots[app.idle]
     hot = app.settings.keep.hot
     if record.state is SlotState.HOT and record.hot_until is None and hot is not None:
-        await app.save_slot(replace(record, hot_until=time.time() + hot))
+        await app.keep_slot(replace(record, hot_until=time.time() + hot))
 
 
 class Settle:

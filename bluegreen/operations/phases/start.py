@@ -103,14 +103,19 @@ class Start:
                 previous.tree, previous.operation, previous.state,
             ):  # fmt: skip
                 if held.hot_until is None and previous.hot_until is not None:
-                    await app.save_slot(replace(held, hot_until=previous.hot_until))
+                    await app.keep_slot(replace(held, hot_until=previous.hot_until))
                 return True
             if held.version is not None:  # from now on nobody switches to it
-                await app.save_slot(replace(held, state=SlotState.STARTING, gated_by=None))
-        await app.stop_services(slot)
-        await app.trees.place(slot, previous.tree)
+                await app.keep_slot(replace(held, state=SlotState.STARTING, gated_by=None))
+        try:
+            await app.stop_services(slot)
+            await app.trees.place(slot, previous.tree)
+        except BaseException:
+            # What is left running was refused: nothing may warm it up. The next start ends it.
+            await app.keep_slot(cold(previous))
+            raise
         ran = previous.state in (SlotState.HOT, SlotState.STARTING)
-        await app.save_slot(
+        await app.keep_slot(
             replace(previous, state=SlotState.STARTING, gated_by=None) if ran else cold(previous)
         )
         return True

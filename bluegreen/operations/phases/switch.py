@@ -79,7 +79,7 @@ class Switch:
                     remedy=f"see why: bluegreen status {app.name}",
                 )
             await app.move_traffic(run.origin)
-            await app.save_slot(replace(app.slots[run.origin], hot_until=None))
+            await app.keep_slot(replace(app.slots[run.origin], hot_until=None))
         return True
 
 
