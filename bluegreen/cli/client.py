@@ -187,7 +187,9 @@ class Client:
                 f"you may not use {self._path}",
                 remedy="ask as root, or as a member of the socket's group",
             )
-        if (daemon := _holder(os.path.join(self._root, "run/bluegreen/daemon.lock"))) is not None:
+        from bluegreen.daemon_lock import holder
+
+        if (daemon := holder(self._root)) is not None:
             return DaemonUnreachableError(
                 f"a daemon (pid {daemon}) runs, and nothing answers on {self._path} "
                 f"({error.strerror or error}): it is starting or ending, or its socket was removed",
@@ -210,20 +212,6 @@ def _encoded(body: dict[str, Any]) -> bytes:
             f"what was typed is not UTF-8 text: the bytes {wrong.hex(' ')}",
             remedy="name it in UTF-8, as names of versions and reasons are kept",
         ) from error
-
-
-def _holder(lock_file: str) -> int | None:
-    """The process that holds the daemon's lock; looked up, as to try it would hold it too."""
-    try:
-        with open(lock_file) as file, open("/proc/locks") as locks:
-            pid, inode = file.read(32).strip(), str(os.fstat(file.fileno()).st_ino)
-            held = [line.split() for line in locks]
-    except (OSError, ValueError):
-        return None  # nobody's, or not ours to read: then nothing is known
-    for entry in held:  # "1: FLOCK ADVISORY WRITE 2117 08:01:1835 0 EOF", of proc_locks(5)
-        if entry[1] == "FLOCK" and entry[4] == pid and entry[5].rpartition(":")[2] == inode:
-            return int(pid)
-    return None
 
 
 def app_path(named: str | None) -> str:
