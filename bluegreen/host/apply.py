@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.load import InvalidConfiguration, load_all
-from bluegreen.errors import ConfigError
+from bluegreen.errors import ConfigError, TrafficError
 from bluegreen.host import directories, places, refusals, systemd
 from bluegreen.host.accounts import daemon_account
 from bluegreen.host.changes import Change, changes_to, put_back, write
@@ -120,6 +120,13 @@ class Host:
             await systemd.stop_units(plan.stop)
         if plan.reload_units:
             await systemd.reload_units()
+
+    async def nginx_warnings(self) -> list[str]:
+        """What nginx says of its files as they are now, others' too; each with what to do."""
+        try:
+            return await HostNginx(await installed_build(), self._layout).test()
+        except TrafficError as error:
+            return ["; ".join((error.message, *error.detail, error.remedy))]
 
     def _wanted(self, build: NginxBuild) -> tuple[Desired, list[Directory], list[str]]:
         """What the configuration asks for: files, directories that differ, warnings."""
