@@ -41,6 +41,9 @@ async def test_nginx_s_words_are_quoted_and_the_files_put_back_when_another_file
     settings = world.settings()
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
+    await eventually(
+        lambda: "# active: blue" in files(world)["slots/shop.conf"], "the switch is remembered"
+    )
     before = files(world)
     foreign = world.layout.nginx / "sites" / "zz-another.conf"
     foreign.write_text("server { lisstenn 80; }\n")
