@@ -44,6 +44,11 @@ class Remedies:
         """Where the daemon says what keeps it from its work."""
         return "read what the daemon has printed where it was started"
 
+    @property
+    def see_nginx(self) -> str:
+        """What to look at where nginx does not answer."""
+        return "see that nginx runs and includes bluegreen's files"
+
     @staticmethod
     def usable(file: Path | str) -> str:
         """What a file that variables come from has to be."""
@@ -58,6 +63,9 @@ class HostRemedies(Remedies):
     start = "sudo systemctl start bluegreen"
     restart = "sudo systemctl restart bluegreen"
     see_why = "read what the daemon says: journalctl -u bluegreen -e"
+    see_nginx = (
+        "see why: systemctl status nginx; if it runs, see that it includes bluegreen's files"
+    )
 
     @staticmethod
     def usable(file: Path | str) -> str:

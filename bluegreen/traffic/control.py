@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 
 SWITCHES_AT_ONCE = 8  # more wait for their turn, of a millisecond each
 MARKER_TIMEOUT = 5.0  # seconds until nginx says what a marker says
+AGAIN = 0.1  # seconds between looks at an nginx that does not answer
 REMEMBERED_AFTER = 0.02  # seconds: whoever asked for a switch has the answer first
 
 
@@ -98,6 +99,25 @@ class TrafficControl:
         """
         by_name = {settings.name: settings for settings in apps}
         await uninterrupted(self._publish(by_name), name="publish")
+
+    async def expect_nginx(self, app: str | None = None, *, within: float = 0.0) -> None:
+        """Raises TrafficError unless nginx answers ``within`` seconds, and has loaded ``app``.
+
+        Some seconds are for an nginx that is being started again.
+        """
+        deadline = asyncio.get_running_loop().time() + within
+        while True:
+            try:
+                if app is None:
+                    await self._confirmation.ask(None)
+                else:
+                    await asyncio.to_thread(self._expect_served, app)
+            except TrafficError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+            else:
+                return
+            await asyncio.sleep(AGAIN)
 
     def read(self, app: str) -> Traffic:
         """Where the markers say that the app's traffic goes."""
