@@ -86,21 +86,22 @@ class Host:
         )
 
     async def carry_out(self, plan: Plan) -> None:
-        """Do what ``plan`` says; when nginx refuses, its files and all others are put back.
+        """Do what ``plan`` says; when nginx refuses, all files and directories are as before.
 
         Raises TrafficError with nginx's words, SupervisorError, RefusedError, OSError.
         """
-        await asyncio.to_thread(directories.make, plan.directories, self._layout)
-        await asyncio.to_thread(directories.mark_closed, self._layout, plan.unmarked)
-        if plan.close_store:
-            await asyncio.to_thread(directories.close_store, self._layout)
         nginx = HostNginx(await installed_build(), self._layout)
         loading = Loading(nginx, Confirmation(self._layout.nginx_socket, self._layout.remedies))
         first = [change for change in plan.changes if self._is_for_nginx(change.path)]
         then = [change for change in plan.changes if change not in first]
         done: list[Change] = []
+        made: list[Directory] = []
         attempted = False
         try:
+            await asyncio.to_thread(directories.make, plan.directories, self._layout, made)
+            await asyncio.to_thread(directories.mark_closed, self._layout, plan.unmarked)
+            if plan.close_store:
+                await asyncio.to_thread(directories.close_store, self._layout)
             # Of systemd's files none has been touched yet should nginx refuse its own.
             await asyncio.to_thread(write, first, done)
             # nginx makes its sockets in them.
@@ -115,6 +116,7 @@ class Host:
             await asyncio.to_thread(put_back, done)
             if attempted:
                 await loading.load_previous(attempted=True)
+            await asyncio.to_thread(directories.unmake, made, plan.unmarked, self._layout)
             raise
         if plan.stop:
             await systemd.stop_units(plan.stop)

@@ -203,6 +203,22 @@ async def test_a_name_that_another_site_has_too_is_said_with_what_to_do(
     assert 'unknown directive "listne"' in (await installed.apply("--dry-run")).output
 
 
+async def test_of_a_new_app_that_nginx_refuses_nothing_is_left(installed: Installed) -> None:
+    installed.path("/etc/nginx/conf.d/other.conf").write_text("server { listne 81; }\n")
+    assert (await installed.apply(check=False)).status == 1
+    assert _written(installed) == {}
+    assert not installed.path("/var/lib/bluegreen").exists()
+    installed.path("/etc/nginx/conf.d/other.conf").unlink()
+    await installed.apply()
+    installed.path("/etc/nginx/conf.d/other.conf").write_text("server { listne 81; }\n")
+    other = SHOP.replace('name = "shop"', 'name = "other"').replace("90", "70")
+    installed.app_file(other.replace("91", "71").replace("8080", "8090"), "other")
+    assert (await installed.apply(check=False)).status == 1
+    apps = installed.path("/var/lib/bluegreen/apps")
+    assert [path.name for path in apps.iterdir()] == ["shop"]
+    assert await _owner(installed, f"{APP}/traffic/closed") == ["644 bluegreen:bluegreen"]
+
+
 async def test_a_port_that_nginx_does_not_get_puts_the_old_site_back(installed: Installed) -> None:
     await installed.apply()
     before = _written(installed)
