@@ -97,6 +97,13 @@ class Api:
         name = request.match_info["app"]
         return self.desk.only_app() if name == "-" else name
 
+    async def _past_name(self, request: web.Request) -> str:
+        """The same, of an app that was removed too: what was done to it is kept for ever."""
+        name = self._name(request)
+        if name in self.desk.apps or await self.desk.parts.store.operations(name, limit=1):
+            return name
+        return self.desk.app(name).name  # raises NotFoundError
+
     # -- the daemon -------------------------------------------------------------------------
 
     async def health(self, _: web.Request) -> web.Response:
@@ -123,7 +130,7 @@ class Api:
     async def operations(self, request: web.Request) -> web.Response:
         app = None
         if "app" in request.match_info:
-            app = self.desk.app(self._name(request)).name
+            app = await self._past_name(request)
         found = await self.desk.parts.store.operations(
             app,
             before=_number(request, "before", None, 2**62),
@@ -174,8 +181,6 @@ class Api:
                 await response.write(b": still running\n\n")
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
-        app = self.desk.app(self._name(request))
-
         def follow() -> bool:
             gone = request.transport is None or request.transport.is_closing()
             return request.query.get("follow") == "1" and not gone
@@ -189,10 +194,13 @@ class Api:
             )
         if operation is not None:
             phase = request.query.get("phase")
+            app = await self._past_name(request)
             output = await operation_logs(self.desk, app, operation, phase, follow=follow)
         else:
             service = request.query.get("service")
-            output = await service_logs(app, service, lines=lines, follow=follow)
+            output = await service_logs(
+                self.desk.app(self._name(request)), service, lines=lines, follow=follow
+            )
         async with streaming(request, "application/x-ndjson") as response, aclosing(output):
             async for line in output:
                 await response.write(line)
