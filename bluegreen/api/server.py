@@ -45,6 +45,7 @@ KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says
 EVENTS_AT_ONCE = 500
 LIST_LIMIT = 200  # operations in one answer
 SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
+LINE_LIMIT = 512 * 1024  # bytes of a request's first line; what is long is refused in words
 KEY_LENGTH = 200  # characters of an Idempotency-Key
 
 Begin = Callable[[web.Request, str, str | None], Awaitable[Operation]]
@@ -134,7 +135,7 @@ class Api:
         found = await self.desk.parts.store.operations(
             app,
             before=_number(request, "before", None, 2**62),
-            limit=_number(request, "limit", 20, LIST_LIMIT) or 20,
+            limit=_number(request, "limit", 20, LIST_LIMIT, least=1) or 20,
         )
         return web.json_response({"operations": [operation_view(o) for o in found]})
 
@@ -318,12 +319,16 @@ def _backup(request: web.Request) -> int:
     return int(text)
 
 
-def _number(request: web.Request, name: str, default: int | None, most: int) -> int | None:
+def _number(
+    request: web.Request, name: str, default: int | None, most: int, *, least: int = 0
+) -> int | None:
     text = request.query.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or len(text) > 18 or int(text) > most:
-        raise UsageError(f'{name}: "{text}" is not right', remedy=f"a whole number, at most {most}")
+    if not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
+        raise UsageError(
+            f'{name}: "{text[:60]}" is not right', remedy=f"a whole number, {least} to {most}"
+        )
     return int(text)
 
 
@@ -343,6 +348,7 @@ async def serve(api: Api, control: ControlSocket) -> web.AppRunner:
         access_log=None,
         auto_decompress=False,  # `as_problems` refuses what is encoded
         handle_signals=False,
+        max_line_size=LINE_LIMIT,
         shutdown_timeout=SHUTDOWN_LIMIT,
     )
     await runner.setup()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_LIMIT = 5.0  # seconds
 LOOK_LIMIT = 30.0  # seconds in which whatever is only looked at is answered
+LONGEST_NAME = 100  # characters: no app has a longer one
 LIFE_LIMIT = 10.0  # seconds in which a daemon that is busy with a request still answers another
 
 
@@ -221,6 +222,11 @@ def app_path(named: str | None) -> str:
     if not named:
         raise UsageError(
             "the name of the app is empty", remedy="name one that `bluegreen status` lists"
+        )
+    if len(named) > LONGEST_NAME:
+        raise UsageError(
+            f"{named[:LONGEST_NAME]}... cannot be the name of an app",
+            remedy="name one that `bluegreen status` lists",
         )
     if named.isascii() and named.replace("-", "").isalnum():
         return f"/v1/apps/{named}"  # as names are; importing what quotes others takes long
