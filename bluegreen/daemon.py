@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from bluegreen.api.control_socket import ControlSocket, control_socket
 from bluegreen.api.server import Api, serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
+from bluegreen.daemon_lock import only_one
 from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError, UsageError
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Slot, SlotState
@@ -53,26 +53,6 @@ class Options:
     stop_apps: bool = False  # at its end, stop the apps and nginx too
     notifier: Notifier  # the service manager that started it
     listener: socket.socket | None = None  # the control socket, where that was handed over
-
-
-@contextlib.contextmanager
-def only_one(layout: Layout) -> Iterator[None]:
-    """Hold the root's lock file; RefusedError when another daemon does."""
-    descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(descriptor, 32).decode().strip() or "unknown"
-            raise RefusedError(
-                f"a daemon already serves {layout.root} (pid {holder})",
-                remedy="use it, or end it first; another --root is another daemon",
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class Daemon:
@@ -365,10 +345,11 @@ def spare_the_collector() -> None:
 
 
 def make_root(layout: Layout) -> None:
-    """The directories of the daemon itself, and room for its pid in the lock file."""
+    """The directories of the daemon itself."""
     for directory in (layout.state, layout.logs, layout.process_records):
         directory.mkdir(parents=True, exist_ok=True)
-    layout.lock_file.touch(mode=0o600)
+    # Others find their way through it, to what they know of; a lock on it is not theirs to take.
+    layout.apps.mkdir(mode=0o751, exist_ok=True)
 
 
 def make_directories(app: AppRuntime) -> None:

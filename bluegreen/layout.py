@@ -147,8 +147,9 @@ class Layout:
         return self.run / "control.sock"
 
     @property
-    def lock_file(self) -> Path:
-        return self.run / "daemon.lock"
+    def daemon_pid(self) -> Path:
+        """Says who the daemon is; that there is one, its lock says (see ``daemon_lock``)."""
+        return self.run / "daemon.pid"
 
     @property
     def process_records(self) -> Path:
@@ -167,7 +168,7 @@ class Layout:
 
     @property
     def apps(self) -> Path:
-        """Where the workers of an nginx of our own work."""
+        """Where the workers of an nginx of our own work; held by the daemon."""
         return self.state / "apps"
 
     def nginx_markers(self, app: str) -> Path:

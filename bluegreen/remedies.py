@@ -1,7 +1,7 @@
 """What an operator does next, by the kind of root: a whole host, or a directory of its own.
 
 On a host root writes what apps run with, and alone reads secrets; under a directory one user does
-everything. Imported by the quickest command, so it imports nothing.
+everything. Imported by the quickest command, so it imports nothing at once.
 """
 
 from __future__ import annotations
@@ -20,9 +20,16 @@ class Remedies:
         self._root = root
 
     @property
+    def root(self) -> str:
+        """The directory, as a shell takes it."""
+        from shlex import quote
+
+        return quote(str(self._root))
+
+    @property
     def bluegreen(self) -> str:
         """The command, up to the name of what it is to do."""
-        return f"bluegreen --root {self._root}"
+        return f"bluegreen --root {self.root}"
 
     @property
     def take_up(self) -> str:
@@ -32,7 +39,7 @@ class Remedies:
     @property
     def start(self) -> str:
         """The command that starts the daemon."""
-        return f"bluegreen serve --root {self._root}"
+        return f"bluegreen serve --root {self.root}"
 
     @property
     def restart(self) -> str:
@@ -43,6 +50,11 @@ class Remedies:
     def see_why(self) -> str:
         """Where the daemon says what keeps it from its work."""
         return "read what the daemon has printed where it was started"
+
+    @property
+    def see_nginx(self) -> str:
+        """What to look at where nginx does not answer."""
+        return "see that nginx runs and includes bluegreen's files"
 
     @staticmethod
     def usable(file: Path | str) -> str:
@@ -58,6 +70,9 @@ class HostRemedies(Remedies):
     start = "sudo systemctl start bluegreen"
     restart = "sudo systemctl restart bluegreen"
     see_why = "read what the daemon says: journalctl -u bluegreen -e"
+    see_nginx = (
+        "see why: systemctl status nginx; if it runs, see that it includes bluegreen's files"
+    )
 
     @staticmethod
     def usable(file: Path | str) -> str:

@@ -49,6 +49,13 @@ def test_a_secret_is_for_whoever_reads_it(root: Path, who: str, tmp_path: Path) 
     assert who in finding.right
 
 
+def test_a_shell_takes_what_is_said_whatever_the_root_is_called() -> None:
+    remedies = remedies_of("/srv/my root; ls")
+    assert remedies.take_up == "bluegreen --root '/srv/my root; ls' reload"
+    assert remedies.start == "bluegreen serve --root '/srv/my root; ls'"
+    assert remedies.restart.endswith(remedies.start)
+
+
 def test_a_daemon_that_is_away_is_looked_for_where_it_runs() -> None:
     assert "journalctl -u bluegreen" in remedies_of("/").see_why
     assert "journalctl" not in Remedies(OWN).see_why

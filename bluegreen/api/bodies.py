@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
@@ -11,24 +10,18 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from pydantic_core import PydanticCustomError
 
 from bluegreen.errors import UsageError
+from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
 
 BODY_LIMIT = 64 * 1024  # bytes; the application's client_max_size
 BODY_TIMEOUT = 10.0  # seconds for the whole of it to arrive
 
-TEXT_LIMIT = 500  # characters
-
 
 def _one_line(text: str) -> str:
-    if text.strip() and len(text) <= TEXT_LIMIT and not _CONTROL.search(text):
+    if is_one_line(text):
         return text
-    raise PydanticCustomError(
-        "one_line",
-        "write one line of text, not empty, at most {most} characters, without control characters",
-        {"most": TEXT_LIMIT},
-    )
+    raise PydanticCustomError("one_line", WHAT_IS_RIGHT)
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 Text = Annotated[str, AfterValidator(_one_line)]  # that a terminal may print
 
 

@@ -29,26 +29,27 @@ def _logs(layout: AppLayout, number: int) -> list[Path]:
 
 
 async def operation_logs(
-    desk: Desk, app: AppRuntime, number: int, phase: str | None, *, follow: Callable[[], bool]
+    desk: Desk, app: str, number: int, phase: str | None, *, follow: Callable[[], bool]
 ) -> AsyncGenerator[bytes, None]:
     """The output of an operation's steps, and at last why it did not succeed."""
     operation = await desk.parts.store.operation(number)
-    if operation.app != app.name:
+    if operation.app != app:
         raise NotFoundError(
-            f"operation {number} is one of {operation.app}, not of {app.name}",
-            remedy=f"bluegreen history {app.name}",
+            f"operation {number} is one of {operation.app}, not of {app}",
+            remedy=f"bluegreen history {app}",
         )
     _require_phase(operation, phase)
+    layout = desk.parts.layout.app(app)
     tails: dict[Path, Tail[str]] = {}
 
     def find() -> Sequence[Tail[str]]:
-        for path in _logs(app.layout, number):
+        for path in _logs(layout, number):
             if phase is None or path.stem == phase or path.stem.startswith(f"{phase}-"):
                 tails.setdefault(path, Tail(path.stem, path))
         return list(tails.values())
 
     def goes_on() -> bool:
-        run = desk.running(app.name)
+        run = desk.running(app)
         return run is not None and follow() and run.operation.id == number
 
     async def lines() -> AsyncGenerator[bytes, None]:

@@ -13,6 +13,8 @@ from bluegreen.errors import BluegreenError
 
 log = logging.getLogger(__name__)
 
+ADDRESS_LIMIT = 4096  # bytes of path and query
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -22,6 +24,12 @@ def problem(error: BluegreenError) -> web.Response:
         error.http_status, error.kind, error.message,
         remedy=error.remedy, evidence=list(error.detail), exit_status=error.exit_status,
     )  # fmt: skip
+
+
+def _what_there_is(error: web.HTTPException) -> str:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return f"this path takes {' and '.join(sorted(error.allowed_methods))}"
+    return "GET /v1/apps lists the apps; docs/api.md of bluegreen has every path"
 
 
 def _response(status: int, kind: str, detail: str, **extra: object) -> web.Response:
@@ -47,6 +55,12 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
             415, "usage", f"{request.method} {request.path}: a body in the encoding {encoding!r}",
             remedy="send plain JSON, without Content-Encoding", exit_status=2,
         )  # fmt: skip
+    if (length := len(request.raw_path)) > ADDRESS_LIMIT:
+        return _response(
+            414, "usage", f"what was asked for is {length} bytes long",
+            remedy=f"names and numbers are short: ask in at most {ADDRESS_LIMIT} bytes",
+            exit_status=2,
+        )  # fmt: skip
     try:
         return await handler(request)
     except BluegreenError as error:
@@ -57,7 +71,7 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
     except web.HTTPException as error:
         return _response(
             error.status, "http", f"{request.method} {request.path}: {error.reason}",
-            remedy="the commands and paths are listed by: bluegreen --help", exit_status=2,
+            remedy=_what_there_is(error), exit_status=2,
         )  # fmt: skip
     except Exception as error:
         log.exception("%s %s failed", request.method, request.path)

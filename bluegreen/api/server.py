@@ -45,6 +45,7 @@ KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says
 EVENTS_AT_ONCE = 500
 LIST_LIMIT = 200  # operations in one answer
 SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
+LINE_LIMIT = 512 * 1024  # bytes of a request's first line; what is long is refused in words
 KEY_LENGTH = 200  # characters of an Idempotency-Key
 
 Begin = Callable[[web.Request, str, str | None], Awaitable[Operation]]
@@ -97,6 +98,13 @@ class Api:
         name = request.match_info["app"]
         return self.desk.only_app() if name == "-" else name
 
+    async def _past_name(self, request: web.Request) -> str:
+        """The same, of an app that was removed too: what was done to it is kept for ever."""
+        name = self._name(request)
+        if name in self.desk.apps or await self.desk.parts.store.operations(name, limit=1):
+            return name
+        return self.desk.app(name).name  # raises NotFoundError
+
     # -- the daemon -------------------------------------------------------------------------
 
     async def health(self, _: web.Request) -> web.Response:
@@ -123,11 +131,11 @@ class Api:
     async def operations(self, request: web.Request) -> web.Response:
         app = None
         if "app" in request.match_info:
-            app = self.desk.app(self._name(request)).name
+            app = await self._past_name(request)
         found = await self.desk.parts.store.operations(
             app,
             before=_number(request, "before", None, 2**62),
-            limit=_number(request, "limit", 20, LIST_LIMIT) or 20,
+            limit=_number(request, "limit", 20, LIST_LIMIT, least=1) or 20,
         )
         return web.json_response({"operations": [operation_view(o) for o in found]})
 
@@ -174,8 +182,6 @@ class Api:
                 await response.write(b": still running\n\n")
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
-        app = self.desk.app(self._name(request))
-
         def follow() -> bool:
             gone = request.transport is None or request.transport.is_closing()
             return request.query.get("follow") == "1" and not gone
@@ -189,10 +195,13 @@ class Api:
             )
         if operation is not None:
             phase = request.query.get("phase")
+            app = await self._past_name(request)
             output = await operation_logs(self.desk, app, operation, phase, follow=follow)
         else:
             service = request.query.get("service")
-            output = await service_logs(app, service, lines=lines, follow=follow)
+            output = await service_logs(
+                self.desk.app(self._name(request)), service, lines=lines, follow=follow
+            )
         async with streaming(request, "application/x-ndjson") as response, aclosing(output):
             async for line in output:
                 await response.write(line)
@@ -310,12 +319,16 @@ def _backup(request: web.Request) -> int:
     return int(text)
 
 
-def _number(request: web.Request, name: str, default: int | None, most: int) -> int | None:
+def _number(
+    request: web.Request, name: str, default: int | None, most: int, *, least: int = 0
+) -> int | None:
     text = request.query.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or len(text) > 18 or int(text) > most:
-        raise UsageError(f'{name}: "{text}" is not right', remedy=f"a whole number, at most {most}")
+    if not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
+        raise UsageError(
+            f'{name}: "{text[:60]}" is not right', remedy=f"a whole number, {least} to {most}"
+        )
     return int(text)
 
 
@@ -335,6 +348,7 @@ async def serve(api: Api, control: ControlSocket) -> web.AppRunner:
         access_log=None,
         auto_decompress=False,  # `as_problems` refuses what is encoded
         handle_signals=False,
+        max_line_size=LINE_LIMIT,
         shutdown_timeout=SHUTDOWN_LIMIT,
     )
     await runner.setup()

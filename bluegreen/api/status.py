@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bluegreen.api.checkups import Checkups
+from bluegreen.errors import TrafficError
 from bluegreen.model import PhaseState, Slot, SlotState, Traffic, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
@@ -15,6 +16,21 @@ from bluegreen.operations.runtime import AppRuntime
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
     """One app; with ``checkups`` also how healthy its running slots are."""
+    return await _app_status(desk, app, checkups, await _silence_of_nginx(desk))
+
+
+async def _silence_of_nginx(desk: Desk) -> TrafficError | None:
+    """Why no traffic could be moved now."""
+    try:
+        await desk.parts.traffic.expect_nginx()
+    except TrafficError as error:
+        return error
+    return None
+
+
+async def _app_status(
+    desk: Desk, app: AppRuntime, checkups: Checkups | None, silence: TrafficError | None
+) -> dict[str, Any]:
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     serving = None if traffic.closed else traffic.active
     slots = {slot: await _slot(app, slot, checkups, serves=slot is serving) for slot in Slot}
@@ -26,7 +42,7 @@ async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> 
         "slots": slots,
         "operation": _operation(desk, app),
         "lock": None if lock is None else asdict(lock),
-        "switch_back": switch_back(desk, app, traffic),
+        "switch_back": switch_back(desk, app, traffic, silence),
         "replaces": {
             name: service.replaces
             for name, service in app.settings.services.items()
@@ -89,13 +105,17 @@ def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
     }
 
 
-def switch_back(desk: Desk, app: AppRuntime, traffic: Traffic) -> dict[str, Any]:
+def switch_back(
+    desk: Desk, app: AppRuntime, traffic: Traffic, silence: TrafficError | None
+) -> dict[str, Any]:
     """What ``switch back`` would do now, in one word and in one sentence."""
     active = traffic.active
     if active is None:
         return {"how": "impossible", "says": "nothing has been deployed"}
     if traffic.closed:
         return {"how": "impossible", "says": f"out of service; bluegreen start {app.name}"}
+    if silence is not None:
+        return {"how": "impossible", "says": f"{silence.message}; {silence.remedy}"}
     record = app.slots[active.other]
     if app.is_ready(record.slot):
         return {"how": "instant", "says": f"instant, to {record.label} in {record.slot}"}
@@ -112,7 +132,9 @@ def switch_back(desk: Desk, app: AppRuntime, traffic: Traffic) -> dict[str, Any]
 
 async def daemon_status(desk: Desk, in_force: InForce, checkups: Checkups | None) -> dict[str, Any]:
     """Every app, and what is wrong with the configuration on disk."""
-    apps = await asyncio.gather(*(app_status(desk, app, checkups) for app in desk.apps.values()))
+    silence = await _silence_of_nginx(desk)
+    looks = (_app_status(desk, app, checkups, silence) for app in desk.apps.values())
+    apps = await asyncio.gather(*looks)
     return {
         "apps": list(apps),
         "problems": [str(problem) for problem in in_force.problems],

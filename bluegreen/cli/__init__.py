@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TRACE = "BLUEGREEN_TRACE"  # the variable that lets a defect show its stack trace
 
+_ONLY_LOOK = {"check", "history", "logs", "status"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status (0 to 5 as in the documentation, 130 on ^C)."""
@@ -27,9 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # In a pipe, too, an error stands below what was said before it.
         sys.stdout.reconfigure(line_buffering=True)
     as_json = "--json" in typed  # for what is refused before it is understood
+    begins = False
     try:
         options = plain_switch(typed) or _parse(typed)
-        as_json = options.json
+        as_json, begins = options.json, _begins(options)
         status = _run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -40,9 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(error, as_json=as_json)
         return error.exit_status
     except KeyboardInterrupt:
-        print("interrupted; an operation that has begun goes on", file=sys.stderr)
-        print("Next: see it: bluegreen status", file=sys.stderr)
-        return 130
+        return _interrupted(begins=begins)
     except BrokenPipeError:
         # Whoever read our output has had enough; do not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _interrupted(*, begins: bool) -> int:
+    if begins:
+        print("interrupted; an operation that has begun goes on", file=sys.stderr)
+        print("Next: see it: bluegreen status", file=sys.stderr)
+    return 130
+
+
 def _defect(error: Exception) -> BluegreenError:
     return BluegreenError(
         f"unexpected {type(error).__name__}: {error}",
@@ -72,6 +80,11 @@ def _parse(typed: list[str]) -> Namespace:
     from bluegreen.cli.parser import parse
 
     return parse(typed)
+
+
+def _begins(options: Asked | Namespace) -> bool:
+    """Whether the command may have begun something when it is interrupted."""
+    return isinstance(options, Asked) or options.run[0] not in _ONLY_LOOK
 
 
 def _run(options: Asked | Namespace) -> int:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from bluegreen.cli.client import Client, SilentDaemonError
@@ -34,6 +35,8 @@ def apply(options: argparse.Namespace) -> int:
     ask_daemon(options.root)
     if not options.dry_run:
         asyncio.run(host.carry_out(plan))
+    # Of the files as they are: a name that two sites have, and one of them loses.
+    plan = replace(plan, warnings=[*plan.warnings, *asyncio.run(host.nginx_warnings())])
     if not options.json:
         _show(plan, dry_run=options.dry_run)
     daemon = None if options.dry_run else _have_taken_up(options)

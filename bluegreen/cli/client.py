@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_LIMIT = 5.0  # seconds
 LOOK_LIMIT = 30.0  # seconds in which whatever is only looked at is answered
+LONGEST_NAME = 100  # characters: no app has a longer one
 LIFE_LIMIT = 10.0  # seconds in which a daemon that is busy with a request still answers another
 
 
@@ -187,7 +188,9 @@ class Client:
                 f"you may not use {self._path}",
                 remedy="ask as root, or as a member of the socket's group",
             )
-        if (daemon := _holder(os.path.join(self._root, "run/bluegreen/daemon.lock"))) is not None:
+        from bluegreen.daemon_lock import holder
+
+        if (daemon := holder(self._root)) is not None:
             return DaemonUnreachableError(
                 f"a daemon (pid {daemon}) runs, and nothing answers on {self._path} "
                 f"({error.strerror or error}): it is starting or ending, or its socket was removed",
@@ -212,20 +215,6 @@ def _encoded(body: dict[str, Any]) -> bytes:
         ) from error
 
 
-def _holder(lock_file: str) -> int | None:
-    """The process that holds the daemon's lock; looked up, as to try it would hold it too."""
-    try:
-        with open(lock_file) as file, open("/proc/locks") as locks:
-            pid, inode = file.read(32).strip(), str(os.fstat(file.fileno()).st_ino)
-            held = [line.split() for line in locks]
-    except (OSError, ValueError):
-        return None  # nobody's, or not ours to read: then nothing is known
-    for entry in held:  # "1: FLOCK ADVISORY WRITE 2117 08:01:1835 0 EOF", of proc_locks(5)
-        if entry[1] == "FLOCK" and entry[4] == pid and entry[5].rpartition(":")[2] == inode:
-            return int(pid)
-    return None
-
-
 def app_path(named: str | None) -> str:
     """``/v1/apps/APP`` of the app that was named; the daemon knows its only one by ``-``."""
     if named is None:
@@ -233,6 +222,11 @@ def app_path(named: str | None) -> str:
     if not named:
         raise UsageError(
             "the name of the app is empty", remedy="name one that `bluegreen status` lists"
+        )
+    if len(named) > LONGEST_NAME:
+        raise UsageError(
+            f"{named[:LONGEST_NAME]}... cannot be the name of an app",
+            remedy="name one that `bluegreen status` lists",
         )
     if named.isascii() and named.replace("-", "").isalnum():
         return f"/v1/apps/{named}"  # as names are; importing what quotes others takes long

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from bluegreen import __version__
+from bluegreen.config.versions import LONGEST, check_version
 from bluegreen.errors import UsageError
+from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
 
 _EPILOG = """\
 exit status: 0 done; 1 it failed and the version that was active still serves; 2 wrong use or
@@ -116,16 +118,22 @@ class _Commands:
             app=False,
         )  # fmt: skip
         _app(deploy)
-        deploy.add_argument("version", metavar="VERSION", help="a tag, a branch or a commit")
         deploy.add_argument(
-            "--ack", metavar="BREAKING", action="append", default=[],
+            "version", metavar="VERSION", type=_version, help="a tag, a branch or a commit"
+        )
+        deploy.add_argument(
+            "--ack", metavar="BREAKING", type=_one_line, action="append", default=[],
             help="what this upgrade breaks, as it says when it refuses; may be repeated",
         )  # fmt: skip
         rollback = self._add(
             "rollback", ("release", "rollback"), "an older release through the same gates"
         )
         rollback.add_argument(
-            "--to", metavar="VERSION", dest="version", help="default: the release before"
+            "--to",
+            metavar="VERSION",
+            dest="version",
+            type=_version,
+            help="default: the release before",
         )
         restart = self._add(
             "restart", ("release", "restart"),
@@ -139,7 +147,7 @@ class _Commands:
             "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"
         )
         lock = self._add("lock", ("locks", "lock"), "refuse deploys (never a switch back)")
-        lock.add_argument("--reason", metavar="TEXT", required=True)
+        lock.add_argument("--reason", metavar="TEXT", type=_one_line, required=True)
         self._add("unlock", ("locks", "unlock"), "allow deploys again")
 
     def _switches(self) -> None:
@@ -195,6 +203,17 @@ def _app(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "app", metavar="APP", nargs="?", help="may be left out where there is one app"
     )
+
+
+def _one_line(text: str) -> str:
+    if not is_one_line(text):
+        raise argparse.ArgumentTypeError(WHAT_IS_RIGHT)
+    return text
+
+
+def _version(text: str) -> str:
+    """What is no version is said by the daemon, but for what is too long to be sent."""
+    return check_version(text) if len(text) > LONGEST else text
 
 
 def _at_least_one(text: str) -> int:

@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from bluegreen.cli.echo import unechoed
 from bluegreen.cli.plain import event_text
 from bluegreen.cli.words import seconds
 
@@ -66,7 +67,7 @@ def show_progress(
 ) -> dict[str, Any]:
     """Draw until the operation has ended; returns it as it ended."""
     progress = Progress(operation)
-    with Live(progress, console=Console(), refresh_per_second=8):
+    with unechoed(), Live(progress, console=Console(), refresh_per_second=8):
         for name, event in events:
             if name == "end":
                 return event

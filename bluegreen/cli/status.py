@@ -41,7 +41,9 @@ def _live(client: Client, options: argparse.Namespace) -> int:
     from rich.live import Live
     from rich.text import Text
 
-    with Live(Text(""), auto_refresh=False) as live:
+    from bluegreen.cli.echo import unechoed
+
+    with unechoed(), Live(Text(""), auto_refresh=False) as live:
         while True:
             try:
                 text = _picture(client, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import signal
 import sys
@@ -78,7 +79,7 @@ def _introduce(narrator: Narrator, stage: Stage) -> None:
         "after:",
     ):
         narrator.line(line)
-    narrator.line(f"    $ export BLUEGREEN_ROOT={stage.root}", "cyan")
+    narrator.line(f"    $ export BLUEGREEN_ROOT={shlex.quote(str(stage.root))}", "cyan")
     narrator.line(f"The site is {stage.url}")
 
 
@@ -155,17 +156,19 @@ def _chart_file() -> Path:
 def _going_on(stage: Stage) -> list[str]:
     """How to go on with what is left running, and how to end it."""
     beside = Path(sys.executable).with_name("bluegreen")
-    command = "bluegreen" if shutil.which("bluegreen") or not beside.exists() else str(beside)
+    found = shutil.which("bluegreen") or not beside.exists()
+    command = "bluegreen" if found else shlex.quote(str(beside))
+    root = shlex.quote(str(stage.root))
     return [
         f"It is left running, without visitors: {stage.url}",
         "Go on:",
-        f"    export BLUEGREEN_ROOT={stage.root}",
+        f"    export BLUEGREEN_ROOT={root}",
         f"    {command} status",
         f"    {command} switch back",
         f"    {command} deploy {APP} v1",
         "End it (the daemon ends the app and nginx too), then remove it:",
         f"    kill {stage.daemon.pid}",
-        f"    rm -r {stage.root}",
+        f"    rm -r {root}",
     ]
 
 

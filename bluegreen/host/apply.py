@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.load import InvalidConfiguration, load_all
-from bluegreen.errors import ConfigError
+from bluegreen.errors import ConfigError, TrafficError
 from bluegreen.host import directories, places, refusals, systemd
 from bluegreen.host.accounts import daemon_account
 from bluegreen.host.changes import Change, changes_to, put_back, write
@@ -86,21 +86,22 @@ class Host:
         )
 
     async def carry_out(self, plan: Plan) -> None:
-        """Do what ``plan`` says; when nginx refuses, its files and all others are put back.
+        """Do what ``plan`` says; when nginx refuses, all files and directories are as before.
 
         Raises TrafficError with nginx's words, SupervisorError, RefusedError, OSError.
         """
-        await asyncio.to_thread(directories.make, plan.directories, self._layout)
-        await asyncio.to_thread(directories.mark_closed, self._layout, plan.unmarked)
-        if plan.close_store:
-            await asyncio.to_thread(directories.close_store, self._layout)
         nginx = HostNginx(await installed_build(), self._layout)
         loading = Loading(nginx, Confirmation(self._layout.nginx_socket, self._layout.remedies))
         first = [change for change in plan.changes if self._is_for_nginx(change.path)]
         then = [change for change in plan.changes if change not in first]
         done: list[Change] = []
+        made: list[Directory] = []
         attempted = False
         try:
+            await asyncio.to_thread(directories.make, plan.directories, self._layout, made)
+            await asyncio.to_thread(directories.mark_closed, self._layout, plan.unmarked)
+            if plan.close_store:
+                await asyncio.to_thread(directories.close_store, self._layout)
             # Of systemd's files none has been touched yet should nginx refuse its own.
             await asyncio.to_thread(write, first, done)
             # nginx makes its sockets in them.
@@ -115,11 +116,19 @@ class Host:
             await asyncio.to_thread(put_back, done)
             if attempted:
                 await loading.load_previous(attempted=True)
+            await asyncio.to_thread(directories.unmake, made, plan.unmarked, self._layout)
             raise
         if plan.stop:
             await systemd.stop_units(plan.stop)
         if plan.reload_units:
             await systemd.reload_units()
+
+    async def nginx_warnings(self) -> list[str]:
+        """What nginx says of its files as they are now, others' too; each with what to do."""
+        try:
+            return await HostNginx(await installed_build(), self._layout).test()
+        except TrafficError as error:
+            return ["; ".join((error.message, *error.detail, error.remedy))]
 
     def _wanted(self, build: NginxBuild) -> tuple[Desired, list[Directory], list[str]]:
         """What the configuration asks for: files, directories that differ, warnings."""

@@ -98,10 +98,21 @@ def missing(directories: Sequence[Directory], layout: Layout) -> list[Directory]
     return [directory for directory in directories if not _Walk(layout).is_right(directory)]
 
 
-def make(directories: Sequence[Directory], layout: Layout) -> None:
-    """Make each what it should be. Raises RefusedError for a link in the way, OSError."""
+def make(directories: Sequence[Directory], layout: Layout, made: list[Directory]) -> None:
+    """Make each what it should be, and add to ``made`` those that were not there.
+
+    Raises RefusedError for a link in the way, OSError.
+    """
     for directory in directories:
-        _Walk(layout).make(directory)
+        _Walk(layout).make(directory, made)
+
+
+def unmake(made: Sequence[Directory], marked: Iterable[str], layout: Layout) -> None:
+    """Undo `make` and `mark_closed`. What somebody has begun to use stays."""
+    for name in marked:
+        _Walk(layout).remove(layout.app(name).traffic, CLOSED)
+    for directory in reversed(made):
+        _Walk(layout).remove_directory(directory.path)
 
 
 def unmarked(layout: Layout, apps: Iterable[str]) -> list[str]:
@@ -148,10 +159,11 @@ class _Walk:
             directory.mode, *_numbers(directory),
         )  # fmt: skip
 
-    def make(self, directory: Directory) -> None:
+    def make(self, directory: Directory, made: list[Directory]) -> None:
         with self._opened(directory.path.parent) as parent:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(directory.path.name, mode=0o700, dir_fd=parent)
+                made.append(directory)
             descriptor = _enter(directory.path, directory.path.name, parent)
             try:
                 # The owner first: a change of owner clears set-group-ID.
@@ -179,6 +191,16 @@ class _Walk:
             finally:
                 os.close(descriptor)
             os.fsync(parent)
+
+    def remove(self, directory: Path, name: str) -> None:
+        """A file, if it is there."""
+        with contextlib.suppress(OSError, RefusedError), self._opened(directory) as parent:
+            os.unlink(name, dir_fd=parent)
+
+    def remove_directory(self, path: Path) -> None:
+        """A directory, if it is there and nothing is in it."""
+        with contextlib.suppress(OSError, RefusedError), self._opened(path.parent) as parent:
+            os.rmdir(path.name, dir_fd=parent)
 
     @contextlib.contextmanager
     def _opened(self, path: Path) -> Iterator[int]:

@@ -234,13 +234,14 @@ class AppRuntime:
         ]
         await together([self.parts.supervisor.start(unit) for unit in idle])
 
-    async def move_traffic(self, to: Slot) -> None:
-        """Traffic to ``to``; the caller holds ``commit``. Raises TrafficError."""
+    async def move_traffic(self, to: Slot) -> tuple[str, ...]:
+        """Traffic to ``to``; the caller holds ``commit``. Returns warnings; raises TrafficError."""
         if self.is_running(to.other):
             # It serves, whatever has restarted in it before: the way back to it is open.
             self.has_passed_gate(to.other)
-        await self.parts.traffic.switch(self.settings, to)
+        warnings = await self.parts.traffic.switch(self.settings, to)
         self._traffic_left[to.other] = time.monotonic()
+        return warnings
 
     async def set_closed(self, closed: bool) -> None:
         """Out of service, or into it; the caller holds ``commit``. Raises TrafficError."""

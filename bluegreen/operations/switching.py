@@ -77,7 +77,7 @@ async def switch_now(
         except StoreError as failed:
             warnings = (failed.message,)
     try:
-        await app.move_traffic(to)
+        warnings += await app.move_traffic(to)
     except Exception as error:
         attempt.error = error if isinstance(error, BluegreenError) else unexpected(error)
         await _record_if_possible(app, attempt)

@@ -77,8 +77,7 @@ class Confirmation:
             raise TrafficError(
                 "nginx does not answer" if isinstance(error, OSError) else "nginx answers oddly",
                 detail=[f"{self.socket}: {error or 'no answer in time'}"],
-                remedy="see that nginx runs and includes bluegreen's files, then: "
-                f"{self.remedies.take_up}",
+                remedy=f"{self.remedies.see_nginx}, then: {self.remedies.take_up}",
             ) from error
 
     async def until(

@@ -16,7 +16,7 @@ from bluegreen.model import Slot, SwitchMode, Traffic
 from bluegreen.processes import uninterrupted
 from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.confirmation import Answer, Confirmation
-from bluegreen.traffic.disk import disk_error
+from bluegreen.traffic.disk import disk_error, unsafe
 from bluegreen.traffic.loading import Loading
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 
 SWITCHES_AT_ONCE = 8  # more wait for their turn, of a millisecond each
 MARKER_TIMEOUT = 5.0  # seconds until nginx says what a marker says
+AGAIN = 0.1  # seconds between looks at an nginx that does not answer
 REMEMBERED_AFTER = 0.02  # seconds: whoever asked for a switch has the answer first
 
 
@@ -99,20 +100,39 @@ class TrafficControl:
         by_name = {settings.name: settings for settings in apps}
         await uninterrupted(self._publish(by_name), name="publish")
 
+    async def expect_nginx(self, app: str | None = None, *, within: float = 0.0) -> None:
+        """Raises TrafficError unless nginx answers ``within`` seconds, and has loaded ``app``.
+
+        Some seconds are for an nginx that is being started again.
+        """
+        deadline = asyncio.get_running_loop().time() + within
+        while True:
+            try:
+                if app is None:
+                    await self._confirmation.ask(None)
+                else:
+                    await asyncio.to_thread(self._expect_served, app)
+            except TrafficError:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+            else:
+                return
+            await asyncio.sleep(AGAIN)
+
     def read(self, app: str) -> Traffic:
         """Where the markers say that the app's traffic goes."""
         return self._planner.traffic(app)
 
-    async def switch(self, settings: AppSettings, to: Slot) -> None:
+    async def switch(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
         """Move the traffic to ``to`` and have nginx confirm it; the first switch opens the site.
 
-        Raises TrafficError with everything as it was.
+        Returns what an operator should know of it. Raises TrafficError with everything as it was.
         """
         if settings.nginx.switch is SwitchMode.RELOAD:
             work = self._switch_by_reload(settings, to)
         else:
             work = self._switch_by_marker(settings, to)
-        await uninterrupted(work, name=f"switch {settings.name}")
+        return await uninterrupted(work, name=f"switch {settings.name}")
 
     async def set_closed(self, settings: AppSettings, closed: bool) -> None:
         """Take the app out of service (503) or into it again, confirmed by nginx.
@@ -164,10 +184,10 @@ class TrafficControl:
             self._apps, self._wanted = dict(by_name), by_name
             self._published = True
 
-    async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> None:
+    async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
         before = self._planner.traffic(settings.name)
         try:
-            confirmed = await self._soon(self._move_marker, settings, to)
+            confirmed, warnings = await self._soon(self._move_marker, settings, to)
         except OSError as error:
             raise disk_error(f"the traffic of {settings.name} was not moved", error) from error
         try:
@@ -185,18 +205,32 @@ class TrafficControl:
             self._remembering[settings.name] = asyncio.create_task(
                 self._remember(settings), name=f"remember {settings.name}"
             )
+        return warnings
 
-    def _move_marker(self, settings: AppSettings, to: Slot) -> bool:
-        """Whether nginx has confirmed it at once; in one visit to a thread.
+    def _move_marker(self, settings: AppSettings, to: Slot) -> tuple[bool, tuple[str, ...]]:
+        """Whether nginx has confirmed it at once, and warnings; in one visit to a thread.
 
         Raises OSError or TrafficError with the marker where it was.
         """
         self._expect_served(settings.name)
-        self._planner.markers(settings.name).switch(to)
+        markers = self._planner.markers(settings.name)
+        warnings: tuple[str, ...] = ()
         try:
-            return self._confirmation.ask_now(settings.name).serves(settings.name, to)
+            markers.switch(to)
+        except OSError as error:
+            # Renamed and not flushed: nginx reads it all the same, and to rename it back would
+            # ask the same disk for more.
+            if markers.present() != [to]:
+                raise
+            warnings = (self._warn(settings.name, error),)
+        try:
+            return self._confirmation.ask_now(settings.name).serves(settings.name, to), warnings
         except TrafficError:
-            return False  # it is asked again, and an error then
+            return False, warnings  # it is asked again, and an error then
+
+    def _warn(self, app: str, error: OSError) -> str:
+        log.warning("%s", text := unsafe(app, error), extra={"app": app})
+        return text
 
     async def _remember(self, settings: AppSettings) -> None:
         """Have the file that repeats the marker follow it.
@@ -224,12 +258,13 @@ class TrafficControl:
         call = functools.partial(work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> None:
+    async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
         async with self._loading_lock:
             await asyncio.to_thread(self._expect_served, settings.name)
             before = self._planner.traffic(settings.name)
             wanted = Traffic(active=to, closed=before.closed and before.active is not None)
             await self._load_traffic(settings, before, wanted)
+        return ()
 
     async def _load_traffic(self, settings: AppSettings, before: Traffic, wanted: Traffic) -> None:
         """Let nginx load files that say ``wanted``, the marker with them."""
@@ -257,7 +292,10 @@ class TrafficControl:
         try:
             await asyncio.to_thread(markers.close if closed else markers.open)
         except OSError as error:
-            raise disk_error(f"{name} was not {'closed' if closed else 'opened'}", error) from error
+            if self._planner.traffic(name) != wanted:
+                what = f"{name} was not {'closed' if closed else 'opened'}"
+                raise disk_error(what, error) from error
+            self._warn(name, error)
         try:
             await self._confirmation.until(
                 name,
@@ -277,7 +315,10 @@ class TrafficControl:
         try:
             await asyncio.to_thread(self._planner.restore_marker, settings, first)
         except OSError as error:
-            raise disk_error(f"the traffic of {name} was not handed back", error) from error
+            if self._planner.traffic(name) != first:
+                what = f"the traffic of {name} was not handed back"
+                raise disk_error(what, error) from error
+            self._warn(name, error)
         try:
             await self._confirmation.until(
                 name,

@@ -7,6 +7,14 @@ import errno
 from bluegreen.errors import TrafficError
 
 
+def unsafe(app: str, error: OSError) -> str:
+    """What an operator reads when a marker has moved, and its directory could not be flushed."""
+    return (
+        f"{app}: the traffic has moved, but the disk did not take that for good "
+        f"({error.strerror}): a power cut may move it back; see that the disk is well (dmesg)"
+    )
+
+
 def disk_error(what: str, error: OSError) -> TrafficError:
     """``error`` as a TrafficError: ``what`` did not happen, and what to do."""
     remedies = {

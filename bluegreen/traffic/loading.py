@@ -39,13 +39,14 @@ class Loading:
         """Whether nginx serves ``generation`` already."""
         return await is_loaded(self._confirmation, generation)
 
-    async def test(self, listens: Iterable[str]) -> None:
-        """Whether nginx accepts its files and could listen on ``listens``.
+    async def test(self, listens: Iterable[str]) -> list[str]:
+        """Whether nginx accepts its files and could listen on ``listens``; what it warns of.
 
         Raises TrafficError with nginx's words, or with who holds a port.
         """
-        await self._nginx.test()
+        warnings = await self._nginx.test()
         await self._nginx.check_ports(listens)
+        return warnings
 
     async def load(self, generation: str) -> None:
         """Start nginx if it is ours and does not run, else reload it, until it serves all anew.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ COMMAND_TIMEOUT = 30.0  # seconds for nginx -t, a start, a reload
 QUOTED_LINES = 12
 _WORKER = "nginx: worker process"
 _LEAVING = "is shutting down"
+_WARNING = re.compile(r"\[warn\] (?:\d+#\d+: )?(.+)")
 # nginx writes its title over its environment, so that must not be empty.
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -41,6 +43,21 @@ def words(output: str) -> list[str]:
     return list(dict.fromkeys(bad or lines))[:QUOTED_LINES]
 
 
+def warnings(output: str) -> list[str]:
+    """What nginx warns of, though it accepts it; each with what to do."""
+    found = dict.fromkeys(match[1].strip() for match in _WARNING.finditer(output))
+    return [f"nginx warns: {line}; {_remedy(line)}" for line in found]
+
+
+def _remedy(line: str) -> str:
+    if line.startswith("conflicting server name"):
+        return (
+            "two sites have that name there, and only one of them gets its requests; see which: "
+            "nginx -T; then take the name out of the other"
+        )
+    return "see the file that it names"
+
+
 class HostNginx:
     """The nginx of the host, which others start and stop."""
 
@@ -61,8 +78,8 @@ class HostNginx:
         """Whether there is anything to start it with."""
         return True
 
-    async def test(self) -> None:
-        """``nginx -t``. Raises TrafficError with nginx's words."""
+    async def test(self) -> list[str]:
+        """``nginx -t``: what it warns of. Raises TrafficError with nginx's words."""
         status, output = await self.run("-t", "-q")
         if status != 0:
             raise TrafficError(
@@ -70,6 +87,7 @@ class HostNginx:
                 detail=words(output),
                 remedy="mend the file that nginx names (it may be another site's), then try again",
             )
+        return warnings(output)
 
     async def check_ports(self, listens: Iterable[str]) -> None:
         """Whether nginx could listen there. The host's nginx says so itself, in its log."""

@@ -68,7 +68,8 @@ class OwnPublisher:
             is_up = not moves and not await self._loading.is_down()
             if is_up and await self._loading.has(plan.generation):
                 return
-            await self._loading.test(plan.listens)
+            for warning in await self._loading.test(plan.listens):
+                log.warning("%s", warning)
             committed = True
             if move is not None and moves:
                 await asyncio.to_thread(self._planner.markers(move.app).restore, move.wanted)

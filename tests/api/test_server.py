@@ -48,6 +48,9 @@ WRONG: list[tuple[str, str, str | None, int, str]] = [
     ("POST", "/v1/apps/monitor/deployments", '{"version": "--all"}', 400, "--all"),
     ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
     ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
+    ("GET", "/v1/apps/monitor/operations?limit=0", None, 400, "limit"),
+    ("GET", f"/v1/apps/{'a' * 100_000}", None, 414, "bytes long"),
+    ("GET", f"/v1/apps?probe={'1' * 100_000}", None, 414, "bytes long"),
     ("GET", "/v1/apps/monitor/logs?service=nothing", None, 404, "nothing"),
     ("GET", "/v1/apps/monitor/logs?operation=1&phase=../..", None, 400, "no phase ../.."),
     ("GET", "/v1/apps/monitor/logs?operation=1&phase=open", None, 400, "no phase open"),
@@ -68,6 +71,16 @@ async def test_a_wrong_request_is_a_problem_that_says_what_would_be_right(
         evidence = " ".join(document.get("evidence", []))
         assert document["status"] == status, (path, document)
         assert said in document["detail"] + evidence, (path, document)
+        assert len(json.dumps(document)) < 1000
+
+
+async def test_whoever_asks_at_a_wrong_place_is_told_of_the_right_ones(
+    client: aiohttp.ClientSession,
+) -> None:
+    async with client.get("/v1/nothing") as response:
+        assert "docs/api.md" in (await problem(response))["remedy"]
+    async with client.delete("/v1/apps/monitor/backups") as response:
+        assert (await problem(response))["remedy"] == "this path takes GET and POST"
 
 
 async def test_a_body_may_come_in_pieces(deployed: Stack) -> None:

@@ -203,6 +203,29 @@ def test_an_app_without_a_name_is_wrong_use(
     assert "the name of the app is empty" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lock", "a", "--reason", ""], "argument --reason: write one line of text, not empty"),
+        (["lock", "a", "--reason", "x" * 100_000], "argument --reason: write one line of text"),
+        (["lock", "a", "--reason", "a\nb"], "argument --reason: write one line of text"),
+        (["deploy", "a", "v1", "--ack", ""], "argument --ack: write one line of text, not empty"),
+        (["deploy", "a", "v" * 100_000], "vvv...' cannot be a version"),
+        (["status", "a" * 100_000], "aaa... cannot be the name of an app"),
+        (["rollback", "a", "--to", "v" * 100_000], "vvv...' cannot be a version"),
+    ],
+    ids=["empty", "long", "two lines", "ack", "version", "app", "older version"],
+)
+def test_a_text_that_nobody_can_keep_is_said_in_the_words_of_the_command(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--root", "/nonexistent"]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert "JSON" not in shown
+    assert len(shown) < 500
+
+
 def test_what_is_not_utf8_is_refused_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

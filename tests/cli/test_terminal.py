@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import termios
 
 from tests.cli.terminal import on_terminal
 from tests.stack import stack
@@ -37,4 +39,22 @@ async def test_a_deploy_is_drawn_and_a_status_is_kept_current() -> None:
             terminal.process.send_signal(signal.SIGINT)
             assert await terminal.ended() == 130
         assert b"Traceback" not in terminal.shown
+        assert b"interrupted" not in terminal.shown, "nothing was begun that could go on"
         assert "monitor: traffic on green" in terminal.shown.decode()
+
+
+async def test_what_is_typed_while_a_deploy_is_drawn_does_not_shift_it() -> None:
+    async with stack() as built:
+        built.write_app(services=("api",), deadline="60s")
+        await built.serve()
+        async with on_terminal(built, "deploy", "monitor", "v3-unhealthy") as terminal:
+            before = termios.tcgetattr(terminal.descriptor)
+            await terminal.until(lambda shown: b"gate" in shown)
+            os.write(terminal.descriptor, b"typed")
+            drawn = len(terminal.shown)
+            await terminal.until(lambda shown: b"\x1b[2K" in shown[drawn:])
+            terminal.process.send_signal(signal.SIGINT)
+            assert await terminal.ended() == 130
+            assert termios.tcgetattr(terminal.descriptor) == before
+        assert b"typed" not in terminal.shown
+        assert b"interrupted; an operation that has begun goes on" in terminal.shown

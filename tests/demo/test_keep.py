@@ -49,7 +49,7 @@ async def test_what_is_kept_runs_on_until_its_daemon_is_ended() -> None:
     assert (process.returncode, errors) == (0, b""), out
     *_, result = [json.loads(line) for line in out.splitlines()]
     root = Path(result["root"])
-    daemon = int(Layout(root).lock_file.read_text())
+    daemon = int(Layout(root).daemon_pid.read_text())
     try:
         assert result["held"] is True
         assert (result["failures"], result["not_held"]) == (0, [])

@@ -24,6 +24,7 @@ BOOT_SECONDS = 60.0
 STOP_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
 _IN_GROUP = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+CHECKOUT = Path(__file__).resolve().parents[2]
 UP = ("running", "degraded")  # what ``systemctl is-system-running`` says of a host that is up
 # Services of this machine that a test's host has no use for.
 UNWANTED = ("postgresql.service", "nginx.service", "caddy.service", "haproxy.service")
@@ -212,6 +213,16 @@ class Host:
             *(f"{name}={value}" for name, value in variables.items()),
             *(as_user if user is not None else ()), *command,
         )  # fmt: skip
+
+    async def require(self, *paths: Path | str) -> None:
+        """Raises AssertionError for files of this machine that are not to be seen there."""
+        for path in paths:
+            said = await self.run("test", "-e", str(path), check=False)
+            assert said.status == 0, (
+                f"{path} is not seen on a booted host: its disk is laid over this machine's root, "
+                "with a /tmp and a /run of its own and without other file systems; have the "
+                "checkout and its Python elsewhere, such as below /srv or /root"
+            )
 
     async def first_process(self) -> int:
         """The PID, as this machine sees it, of the PID 1 of a host that boots."""

@@ -16,10 +16,9 @@ import pytest
 from bluegreen.demo.appfile import monitor_app_file
 from bluegreen.demo.versions import make_repository
 from bluegreen.resources import systemd_templates
-from tests.host.lab import Host
+from tests.host.lab import CHECKOUT, Host
 from tests.waiting import eventually
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 SITE_PACKAGES = Path(aiohttp.__file__).parents[1]
 ROOT = "/var/lib/bluegreen/r"
 SOCKET = f"{ROOT}/run/bluegreen/control.sock"
@@ -33,6 +32,11 @@ ExecStart=
 ExecStart=/usr/bin/python3 -m bluegreen serve --root {ROOT}
 WatchdogSec={WATCHDOG}
 """
+
+
+@pytest.fixture(autouse=True)
+async def seen(host: Host) -> None:
+    await host.require(CHECKOUT, SITE_PACKAGES, sys.executable)
 
 
 def install(host: Host, name: str, text: str) -> None:

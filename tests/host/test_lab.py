@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import tempfile
 
 import pytest
 
@@ -25,6 +27,16 @@ async def test_what_is_done_there_is_not_done_here(host: Host) -> None:
     said = await host.run("ip", "-brief", "address")
     assert "lo" in said.output
     assert "eth0" not in said.output
+
+
+async def test_what_its_own_tmp_hides_is_named_with_the_cause(host: Host) -> None:
+    await host.require(lab.CHECKOUT, sys.executable)
+    with (
+        tempfile.NamedTemporaryFile(dir="/tmp") as hidden,
+        pytest.raises(AssertionError, match="is not seen on a booted host") as caught,
+    ):
+        await host.require(hidden.name)
+    assert hidden.name in str(caught.value)
 
 
 async def test_two_hosts_share_no_control_group(host: Host) -> None:

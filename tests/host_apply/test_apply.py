@@ -185,6 +185,40 @@ async def test_a_site_that_nginx_refuses_is_put_back_with_everything(installed: 
     await installed.host.run("curl", "-s", "-o", "/dev/null", "http://127.0.0.1:8082/")
 
 
+async def test_a_name_that_another_site_has_too_is_said_with_what_to_do(
+    installed: Installed,
+) -> None:
+    named = SHOP.replace('listen = ["8080"]', 'listen = ["8080"]\nserver_name = ["shop.test"]')
+    other = "server { listen 8080; server_name shop.test; }\n"
+    installed.path("/etc/nginx/conf.d/a-other.conf").write_text(other)
+    installed.app_file(named)
+    conflict = 'warning: nginx warns: conflicting server name "shop.test" on 0.0.0.0:8080, ignored'
+    said = (await installed.apply()).output
+    assert f"{conflict}; two sites have that name there" in said
+    assert "see which: nginx -T" in said
+    assert conflict in (await installed.apply("--dry-run")).output
+    (warning,) = (await installed.apply_json())["warnings"]
+    assert f"warning: {warning}" in said
+    installed.path("/etc/nginx/conf.d/a-other.conf").write_text("server { listne 81; }\n")
+    assert 'unknown directive "listne"' in (await installed.apply("--dry-run")).output
+
+
+async def test_of_a_new_app_that_nginx_refuses_nothing_is_left(installed: Installed) -> None:
+    installed.path("/etc/nginx/conf.d/other.conf").write_text("server { listne 81; }\n")
+    assert (await installed.apply(check=False)).status == 1
+    assert _written(installed) == {}
+    assert not installed.path("/var/lib/bluegreen").exists()
+    installed.path("/etc/nginx/conf.d/other.conf").unlink()
+    await installed.apply()
+    installed.path("/etc/nginx/conf.d/other.conf").write_text("server { listne 81; }\n")
+    other = SHOP.replace('name = "shop"', 'name = "other"').replace("90", "70")
+    installed.app_file(other.replace("91", "71").replace("8080", "8090"), "other")
+    assert (await installed.apply(check=False)).status == 1
+    apps = installed.path("/var/lib/bluegreen/apps")
+    assert [path.name for path in apps.iterdir()] == ["shop"]
+    assert await _owner(installed, f"{APP}/traffic/closed") == ["644 bluegreen:bluegreen"]
+
+
 async def test_a_port_that_nginx_does_not_get_puts_the_old_site_back(installed: Installed) -> None:
     await installed.apply()
     before = _written(installed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 
@@ -137,6 +138,24 @@ async def test_an_app_whose_file_is_gone_goes_on_until_it_is_stopped(deployed: S
     answer = await deployed.cli("reload")
     assert answer.status == 0, answer.err
     assert "removed monitor" in answer.out
+    await its_history_is_kept(deployed)
+
+
+async def its_history_is_kept(stack: Stack) -> None:
+    """Of ``monitor``, which has been removed."""
+    answer = await stack.cli("history", "monitor")
+    assert answer.status == 0, answer.err
+    assert "deploy   v1" in answer.out
+    (*_, deploy) = await stack.operations()
+    answer = await stack.cli("logs", "monitor", str(deploy["id"]))
+    assert answer.status == 0, answer.err
+    assert "build-assets | " in answer.out
+    for command in (["history", "nobody"], ["logs", "nobody", "1"], ["logs", "monitor"]):
+        answer = await stack.cli(*command)
+        assert answer.status == 2
+        assert f"there is no app named {command[1]}" in answer.err
+    undecodable = os.fsdecode(b"\xff")
+    assert (await stack.cli("history", undecodable)).status == 2
 
 
 async def test_the_daemon_ends_cleanly_and_the_apps_stay_up(deployed: Stack) -> None:
@@ -160,9 +179,12 @@ async def test_a_daemon_told_to_stop_its_apps_leaves_nothing(empty: Stack) -> No
 
 
 async def test_a_second_daemon_on_one_root_is_refused(deployed: Stack) -> None:
+    assert deployed.daemon is not None
+    deployed.layout.daemon_pid.unlink()  # no more than a note of who it is
     answer = await deployed.cli("serve")
     assert answer.status == 1
-    assert "already" in answer.err
+    assert f"a daemon already serves {deployed.root} (pid {deployed.daemon.pid})" in answer.err
+    assert (await deployed.status())["active"] == deployed.marker()
 
 
 async def test_a_root_without_any_good_configuration_is_refused(empty: Stack) -> None:

@@ -47,6 +47,26 @@ async def test_with_no_room_for_the_store_a_switch_back_works_and_is_recorded_la
     await twice.deploy("v2")
 
 
+async def test_a_marker_that_is_renamed_and_not_flushed_has_moved_the_traffic(
+    twice: Stack,
+) -> None:
+    warning = "the traffic has moved, but the disk did not take that for good (Input/output error)"
+    async with failing(twice, "fsync", "EIO", twice.layout.app("monitor").traffic):
+        back = await twice.cli("switch", "back")
+        assert back.status == 0, back.out + back.err
+        assert warning in back.out
+        assert await served_version(twice) == "v1"
+        deployed = await twice.deploy("v2")
+        assert warning in deployed.out
+        assert await served_version(twice) == "v2"
+        assert (await twice.cli("stop")).status == 0
+        assert (await twice.status())["closed"] is True
+        assert (await twice.cli("start")).status == 0
+    await agreement(twice)
+    assert [each["state"] for each in await history_of(twice)][:4] == ["succeeded"] * 4
+    assert await served_version(twice) == "v2"
+
+
 async def has_history_of(stack: Stack, count: int) -> bool:
     newest, *older = await history_of(stack)
     return len(older) + 1 == count and newest["finished_at"] is not None

@@ -116,6 +116,27 @@ async def test_without_nginx_nothing_is_switched_until_it_is_back(deployed: Stac
     assert await served_version(deployed) == "v1"
 
 
+async def test_without_nginx_a_release_is_refused_before_it_is_built(deployed: Stack) -> None:
+    await deployed.deploy("v2")
+    assert (await deployed.status())["switch_back"]["how"] == "instant"
+    break_another_site(deployed)
+    await kill_nginx(deployed)
+    back = (await deployed.status())["switch_back"]
+    assert back["how"] == "impossible"
+    assert "nginx does not answer; see that nginx runs" in back["says"]
+    answer = await deployed.cli("deploy", "monitor", "v1")
+    assert answer.status == 1
+    assert "the traffic could not be switched: nginx does not answer" in answer.err
+    assert "Next: see that nginx runs" in answer.err
+    assert "build" not in answer.out
+
+
+async def test_a_release_waits_for_an_nginx_that_is_being_started(deployed: Stack) -> None:
+    await kill_nginx(deployed)
+    await deployed.deploy("v2")
+    assert await served_version(deployed) == "v2"
+
+
 async def test_what_a_daemon_left_is_settled_though_nginx_does_not_start(
     deployed: Stack,
 ) -> None:

@@ -127,6 +127,12 @@ async def test_status_says_that_nginx_is_stopped_until_it_is_back(released: Prod
     assert await silent()
     await released.host.run("systemctl", "stop", "nginx.service")
     await eventually(warned, "status warns")
+    (app,) = (await released.document("status"))["apps"]
+    assert app["switch_back"]["how"] == "impossible"
+    assert "systemctl status nginx" in app["switch_back"]["says"]
+    refused = await released.bluegreen("restart", check=False)
+    assert refused.status == 1
+    assert "the traffic could not be switched: nginx does not answer" in refused.output
     await released.host.run("systemctl", "start", "nginx.service")
     await eventually(silent, "status does not warn any more")
 

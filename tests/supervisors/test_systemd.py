@@ -26,6 +26,7 @@ async def host() -> AsyncIterator[lab.Host]:
     if (why := lab.obstacle()) is not None:
         pytest.skip(why)
     async with lab.host() as built:
+        await built.require(ROOT, sys.executable)
         yield built
 
 

@@ -41,6 +41,9 @@ async def test_nginx_s_words_are_quoted_and_the_files_put_back_when_another_file
     settings = world.settings()
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
+    await eventually(
+        lambda: "# active: blue" in files(world)["slots/shop.conf"], "the switch is remembered"
+    )
     before = files(world)
     foreign = world.layout.nginx / "sites" / "zz-another.conf"
     foreign.write_text("server { lisstenn 80; }\n")
@@ -55,6 +58,20 @@ async def test_nginx_s_words_are_quoted_and_the_files_put_back_when_another_file
     foreign.unlink()
     await world.control.publish([world.settings(max_body="1MiB")])
     assert (await ask(world.site, method="POST", body=b"x" * 2**20 + b"x")).status == 413
+
+
+async def test_what_nginx_only_warns_of_is_in_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = world.settings(server_name=["shop.test"])
+    await world.control.open([settings])
+    assert "nginx warns" not in caplog.text
+    world.administrator_writes(
+        f"server {{ listen 127.0.0.1:{world.site}; server_name shop.test; }}"
+    )
+    await world.control.publish([settings, world.settings("other", server_name=["other.test"])])
+    conflict = f'nginx warns: conflicting server name "shop.test" on 127.0.0.1:{world.site}'
+    assert f"{conflict}, ignored; two sites have that name there" in caplog.text
 
 
 async def test_a_switch_by_reload_that_nginx_refuses_moves_nothing(

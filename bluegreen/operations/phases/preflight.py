@@ -9,7 +9,7 @@ from typing import Any
 
 from bluegreen.config.environment_files import unusable_files
 from bluegreen.config.settings import Service
-from bluegreen.errors import PreflightError
+from bluegreen.errors import PreflightError, TrafficError
 from bluegreen.health.ownership import examine
 from bluegreen.model import OperationKind, PhaseName, Slot
 from bluegreen.operations.run import Run
@@ -21,6 +21,7 @@ from bluegreen.requirements.upgrade import Upgrade
 from bluegreen.requirements.variables import new_defaults, unmet_variables
 
 LIMIT = 60.0  # seconds
+NGINX_LIMIT = 5.0  # seconds for an nginx that is being started again
 
 
 async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
@@ -59,6 +60,7 @@ class Preflight:
         looks = await asyncio.gather(
             self._ports(run),
             self._files(app),
+            self._nginx(app),
             unmet_commands(candidate),
             asyncio.to_thread(unmet_variables, candidate),
             asyncio.to_thread(unmet_memory, app.name, app.settings.requires.memory),
@@ -106,6 +108,20 @@ class Preflight:
                 "the app file; the active slot was not touched",
             )
         ]
+
+    async def _nginx(self, app: AppRuntime) -> list[PreflightError]:
+        """Whether the switch could be made: else the build and the gate are for nothing."""
+        try:
+            await app.parts.traffic.expect_nginx(app.name, within=NGINX_LIMIT)
+        except TrafficError as error:
+            return [
+                PreflightError(
+                    f"{app.name}: the traffic could not be switched: {error.message}",
+                    detail=error.detail,
+                    remedy=error.remedy,
+                )
+            ]
+        return []
 
     async def undo(self, run: Run) -> bool:
         return True

@@ -45,13 +45,15 @@ class Switch:
                     f"{app.name}: {run.target} has passed its gate and does not run any more",
                     remedy=f"see why: bluegreen status {app.name}",
                 )
-            await app.move_traffic(run.target)
+            warnings = [*await app.move_traffic(run.target)]
             run.switched = True
             data: dict[str, Any] = {"from": run.origin, "to": run.target}
             if app.parts.traffic.read(app.name).closed:
-                message = f"{app.name} was stopped and stays so: bluegreen start {app.name}"
-                data["warnings"] = [message]
+                warnings.append(f"{app.name} was stopped and stays so: bluegreen start {app.name}")
+            for message in warnings:
                 await run.note("warning", message=message)
+            if warnings:
+                data["warnings"] = warnings
             await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
         return data
 
@@ -78,7 +80,8 @@ class Switch:
                     f"on {run.target}",
                     remedy=f"see why: bluegreen status {app.name}",
                 )
-            await app.move_traffic(run.origin)
+            for message in await app.move_traffic(run.origin):
+                await run.note("warning", message=message)
             await app.keep_slot(replace(app.slots[run.origin], hot_until=None))
         return True
 
