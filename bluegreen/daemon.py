@@ -366,5 +366,6 @@ def make_directories(app: AppRuntime) -> None:
         ]  # fmt: skip
         # Of work that ended with an earlier daemon.
         remove_tree(layout.work)
+    remove_tree(layout.plans)
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,11 @@ class AppLayout:
         return self.base / "cache"
 
     @property
+    def plans(self) -> Path:
+        """Holds what plans look at while they are made."""
+        return self.cache / "plans"
+
+    @property
     def traffic(self) -> Path:
         """The marker directory that nginx reads."""
         return self.base / "traffic"

@@ -81,6 +81,7 @@ class PhaseName(StrEnum):
     PREFLIGHT = "preflight"
     FETCH = "fetch"
     BUILD = "build"
+    MEASURE = "measure"  # ask what the release must leave as it is
     START = "start"
     GATE = "gate"
     SWITCH = "switch"

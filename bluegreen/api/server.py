@@ -29,6 +29,7 @@ from bluegreen.api.checkups import Checkups
 from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.logs import kept_output, operation_logs, service_logs
 from bluegreen.api.peer import requester
+from bluegreen.api.plan import plan_view
 from bluegreen.api.problems import as_problems
 from bluegreen.api.status import app_status, daemon_status
 from bluegreen.api.streaming import streaming
@@ -37,6 +38,7 @@ from bluegreen.errors import UsageError
 from bluegreen.model import AppLock, Operation, Slot
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.planning import plan
 from bluegreen.operations.restoring import loss, require_own_data
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ class Api:
         add("GET", "/v1/apps/{app}/operations", self.operations)
         add("GET", "/v1/operations", self.operations)
         add("GET", "/v1/apps/{app}/logs", self.logs)
+        add("GET", "/v1/apps/{app}/plan", self.plan)
         add("POST", "/v1/apps/{app}/deployments", self.deploy)
         add("POST", "/v1/apps/{app}/rollback", self.rollback)
         add("POST", "/v1/apps/{app}/restart", self.restart)
@@ -206,6 +209,10 @@ class Api:
             async for line in output:
                 await response.write(line)
         return response
+
+    async def plan(self, request: web.Request) -> web.Response:
+        app, version = self.desk.app(self._name(request)), request.query.get("version", "")
+        return web.json_response(plan_view(await plan(self.desk, app, version)))
 
     async def backups(self, request: web.Request) -> web.Response:
         app = self.desk.app(self._name(request))

@@ -8,10 +8,11 @@ from typing import Any
 
 from bluegreen.api.checkups import Checkups
 from bluegreen.errors import TrafficError
-from bluegreen.model import PhaseState, Slot, SlotState, Traffic, UnitKey, UnitState
+from bluegreen.model import PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.way_back import way_back
 
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
@@ -42,7 +43,7 @@ async def _app_status(
         "slots": slots,
         "operation": _operation(desk, app),
         "lock": None if lock is None else asdict(lock),
-        "switch_back": switch_back(desk, app, traffic, silence),
+        "switch_back": asdict(way_back(app, traffic, desk.running(app.name), silence)),
         "replaces": {
             name: service.replaces
             for name, service in app.settings.services.items()
@@ -102,31 +103,6 @@ def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
         "since": run.operation.created_at,
         "waiting_for": run.waiting_for,
         "requested_by": run.operation.requested_by.name,
-    }
-
-
-def switch_back(
-    desk: Desk, app: AppRuntime, traffic: Traffic, silence: TrafficError | None
-) -> dict[str, Any]:
-    """What ``switch back`` would do now, in one word and in one sentence."""
-    active = traffic.active
-    if active is None:
-        return {"how": "impossible", "says": "nothing has been deployed"}
-    if traffic.closed:
-        return {"how": "impossible", "says": f"out of service; bluegreen start {app.name}"}
-    if silence is not None:
-        return {"how": "impossible", "says": f"{silence.message}; {silence.remedy}"}
-    record = app.slots[active.other]
-    if app.is_ready(record.slot):
-        return {"how": "instant", "says": f"instant, to {record.label} in {record.slot}"}
-    run = desk.running(app.name)
-    if run is not None and run.previous is not None and run.target is record.slot:
-        record = run.previous
-    if record.state is SlotState.EMPTY or record.version is None:
-        return {"how": "impossible", "says": f"{active.other} holds no release"}
-    return {
-        "how": "start",
-        "says": f"{record.label} in {record.slot} is started and gated first",
     }
 
 

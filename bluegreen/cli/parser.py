@@ -113,6 +113,11 @@ class _Commands:
         demo.add_argument("--keep", action="store_true", help="leave it running at the end")
 
     def _releases(self) -> None:
+        plan = self._add(
+            "plan", ("plan", "plan"), "what a deploy would do, and what is in its way", app=False
+        )
+        _app(plan)
+        plan.add_argument("version", metavar="VERSION", help="a tag, a branch or a commit")
         deploy = self._add(
             "deploy", ("release", "deploy"), "upgrade the idle slot, gate it, switch, watch",
             app=False,

@@ -89,6 +89,10 @@ def _repeated_names(draft: Draft) -> Iterator[Finding]:
             (((*place, "name"), step.name) for place, step in draft.smoke if step.name is not None),
             "Give each step a name of its own, or none",
         ),
+        _repeated(
+            (((*place, "name"), one.name) for place, one in draft.unchanged if one.name),
+            "Give each a name of its own, or none",
+        ),
         _repeated_items(("nginx", "listen"), nginx.listen if nginx else ()),
         _repeated_items(("nginx", "server_name"), nginx.server_name if nginx else ()),
     )

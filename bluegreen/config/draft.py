@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from bluegreen.config.invariants import Invariant
 from bluegreen.config.places import Place
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
@@ -45,6 +46,7 @@ class Draft:
     route_services: tuple[tuple[int, str], ...]
     probes: tuple[tuple[Place, Probe], ...]
     smoke: tuple[tuple[Place, SmokeStep], ...]
+    unchanged: tuple[tuple[Place, Invariant], ...]
     gate: Gate | None  # its times only
     defaults: tuple[tuple[int, Mapping[str, str]], ...]  # the texts of env, by upgrade rule
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
@@ -74,6 +76,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         route_services=_texts_of("service", data.get("routes")),
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
         smoke=tuple(_smoke(gate)),
+        unchanged=tuple(_unchanged(gate)),
         gate=_exactly(Gate, gate, "deadline", "healthy_for"),
         defaults=tuple(
             (index, _texts_in(_table(rule).get("env")))
@@ -126,6 +129,12 @@ def _smoke(gate: Mapping[str, Any]) -> Iterator[tuple[Place, SmokeStep]]:
     for index, step in enumerate(_list(gate.get("smoke"))):
         if salvaged := _salvage(SmokeStep, step, command={"run": "true"}):
             yield ("gate", "smoke", index), salvaged
+
+
+def _unchanged(gate: Mapping[str, Any]) -> Iterator[tuple[Place, Invariant]]:
+    for index, invariant in enumerate(_list(gate.get("unchanged"))):
+        if salvaged := _salvage(Invariant, invariant, command="true"):
+            yield ("gate", "unchanged", index), salvaged
 
 
 def _exactly(model: type[S], table: Mapping[str, Any], *keys: str) -> S | None:

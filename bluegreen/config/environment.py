@@ -140,7 +140,7 @@ def build_environment(
 def backup_environment(
     settings: AppSettings, layout: AppLayout, slot: Slot, *, version: str, tree: Path
 ) -> ProcessEnvironment:
-    """What the commands of ``[backup]`` get: the app's environment, and nothing of a service's.
+    """What ``[backup]`` and ``[[gate.unchanged]]`` run with: the app's environment alone.
 
     Blocking; raises as ``resolve`` does.
     """

@@ -18,7 +18,7 @@ _Texts = Iterator[tuple[Place, str]]
 def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     """What ``placeholders.expand`` would refuse once the app is deployed."""
     everywhere = _everywhere(draft)
-    texts = chain(_of_builds(draft), _of_defaults(draft), _of_backup(draft))
+    texts = chain(_of_builds(draft), _of_defaults(draft), _of_backup(draft), _of_invariants(draft))
     for where, text in texts:
         yield from _check(where, text, everywhere, draft)
     for name, service in draft.services.items():
@@ -106,6 +106,12 @@ def _of_backup(draft: Draft) -> _Texts:
         for key in ("command", "restore_command"):
             if (script := getattr(draft.backup, key)) is not None:
                 yield ("backup", key), script
+
+
+def _of_invariants(draft: Draft) -> _Texts:
+    for place, invariant in draft.unchanged:
+        if invariant.command is not None:
+            yield (*place, "command"), invariant.command
 
 
 def _of_question(

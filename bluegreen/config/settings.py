@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bluegreen.config.invariants import Invariant
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
@@ -205,12 +206,11 @@ class Nginx(Section):
 class Gate(Section):
     """``[gate]``: what a release must pass before it gets traffic."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"unchanged"})
-
     deadline: PositiveDuration = 120.0
     healthy_for: Duration = 10.0
     probes: tuple[Probe, ...] = ()
     smoke: tuple[SmokeStep, ...] = ()  # in this order, once the probes have passed
+    unchanged: tuple[Invariant, ...] = ()
 
 
 class Watch(Section):

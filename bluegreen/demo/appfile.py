@@ -27,11 +27,28 @@ _SERVICES: Mapping[str, _Service] = {
 SERVICES = tuple(_SERVICES)
 
 
-_SMOKE = """
+# What a person was to look at after an upgrade: login, dashboard, console, API, WebSocket,
+# terminal, and that the database is intact. That each service runs, its probes have seen by then.
+_SCENARIO = """
+[[gate.smoke]]
+name = "page"
+service = "web"
+http = { path = "/login", status = [200, 302] }
+
 [[gate.smoke]]
 name = "login"
 service = "api"
 http = { path = "/api/login", method = "POST", send_json = { user = "admin", password = "monitor" }, capture = { token = "token" } }
+
+[[gate.smoke]]
+name = "dashboard"
+service = "web"
+http = { path = "/", body = "<table id=\\"servers\\">" }
+
+[[gate.smoke]]
+name = "console"
+service = "web"
+command = { run = PYTHON_CONSOLE }
 
 [[gate.smoke]]
 name = "servers"
@@ -39,9 +56,23 @@ service = "api"
 http = { path = "/api/servers", request_headers = { Authorization = "Bearer {captured.token}" }, json = { version = "{version}" } }
 
 [[gate.smoke]]
+name = "metrics"
+service = "stream"
+websocket = { path = "/ws/monitoring", expect = "metrics" }
+
+[[gate.smoke]]
 name = "terminal"
 service = "terminal"
 websocket = { path = "/ws/terminal", send = "df -h", expect = "df -h" }
+
+[[gate.unchanged]]
+sqlite = "data/servers.db"
+query = "SELECT COUNT(*) FROM users"
+
+[[gate.unchanged]]
+sqlite = "data/servers.db"
+query = "SELECT COUNT(*) FROM servers"
+allow = "more"
 """  # noqa: E501 - as one writes it
 
 
@@ -109,6 +140,10 @@ timeout = "2s"
 """
 
 
+def _scenario(python: str) -> str:
+    return _SCENARIO.replace("PYTHON_CONSOLE", _text(f"{_literal(python)} -m monitor.console"))
+
+
 def monitor_app_file(
     *,
     name: str,
@@ -135,8 +170,8 @@ def monitor_app_file(
     listens on port ``listen`` of 127.0.0.1. Durations are as in the file (``"0.3s"``).
     ``expect_version`` makes the probes demand the version that is deployed, which works where that
     is a tag of ``make_repository``, no branch and no commit. With ``smoke`` a release has to pass
-    the sample app's scenario, which needs the services api and terminal. ``extra`` is TOML of other
-    sections, put at the end. Raises ValueError on an unknown service or too few ports.
+    the sample app's scenario, which needs all of its services. ``extra`` is TOML of other sections,
+    put at the end. Raises ValueError on an unknown service or too few ports.
     """
     unknown = sorted(set(services) - set(SERVICES))
     if unknown or len(ports) < 2 * len(services):
@@ -185,7 +220,7 @@ healthy_for = {_text(healthy_for)}
             *(_route(service) for service in services),
             tail,
             *(_probes(service, interval, expect_version) for service in services),
-            _SMOKE if smoke else "",
+            _scenario(python) if smoke else "",
             f"\n{extra}" if extra else "",
         ]
     )

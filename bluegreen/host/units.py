@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from bluegreen.config.invariants import measuring_time
 from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, expand_argv, slot_values
 from bluegreen.config.settings import AppSettings, Service
@@ -86,6 +87,8 @@ def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
     ]
     times = [step.timeout for step in settings.build]
     times += [probe.timeout for probe in (*settings.gate.probes, *settings.watch_probes)]
+    times += [step.timeout for step in settings.gate.smoke]
+    times.append(measuring_time(settings.gate.unchanged))
     return render(
         "job.j2",
         # What one service needs, its builds and checks may need as well.

@@ -119,7 +119,9 @@ async def _step(run: Run, phase: Phase) -> None:
     if state is PhaseState.DONE and not run.repeats:
         return
     if state is None:
-        await run.record(phase.name, PhaseState.INTENT, phase.intent(run))
+        if (intent := phase.intent(run)) is None:
+            return
+        await run.record(phase.name, PhaseState.INTENT, intent)
     limit = phase.limit(run)
     try:
         async with asyncio.timeout(limit) as clock:

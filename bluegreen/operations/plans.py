@@ -9,6 +9,7 @@ from bluegreen.operations.phases.backup import Backup, Retain
 from bluegreen.operations.phases.build import Build
 from bluegreen.operations.phases.fetch import Fetch
 from bluegreen.operations.phases.gate import Gate
+from bluegreen.operations.phases.measure import Measure
 from bluegreen.operations.phases.preflight import Preflight
 from bluegreen.operations.phases.restore import (
     BackupBefore,
@@ -37,4 +38,6 @@ def phases_of(kind: OperationKind) -> Sequence[Phase]:
         return (Backup(), Retain())
     if kind is OperationKind.RESTORE:
         return (Verify(), BackupBefore(), Stage(), Restore(), SettleRestore())
-    return (Preflight(), Fetch(), Build(), Start(), Gate(), Switch(), Watch(), Settle())
+    return (
+        Preflight(), Fetch(), Build(), Measure(), Start(), Gate(), Switch(), Watch(), Settle(),
+    )  # fmt: skip

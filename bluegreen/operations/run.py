@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+from bluegreen.invariants.comparison import Measured
 from bluegreen.model import (
     Operation,
     PhaseName,
@@ -43,6 +44,7 @@ class Run:
     release: Release | None = None
     tree: Path | None = None
     previous: SlotRecord | None = None  # what the target slot held before
+    measured: Sequence[Measured] = ()  # before it started
     watch_deadline: float | None = None  # Unix seconds, once the watch has begun
     gate_seconds: float | None = None  # how long health must hold; None: as configured
     pinned_commit: str | None = None  # deploy this commit, whatever the version names today
@@ -154,8 +156,11 @@ class Phase(Protocol):
     def limit(self, run: Run) -> float:
         """Seconds after which the phase has failed."""
 
-    def intent(self, run: Run) -> dict[str, Any]:
-        """What is recorded before the first side effect: enough to undo or resume."""
+    def intent(self, run: Run) -> dict[str, Any] | None:
+        """What is recorded before the first side effect: enough to undo or resume.
+
+        None: there is nothing to do, and the phase is left out.
+        """
 
     async def act(self, run: Run) -> dict[str, Any]:
         """Do it; returns what is recorded of the result. Can be run again after a crash."""

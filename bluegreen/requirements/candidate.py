@@ -20,7 +20,7 @@ class Candidate:
     slot: Slot
     version: str
     tree: Path  # where it will be, or what it uses again
-    operation: int
+    operation: int  # 0: a plan of one
     logs: Path
     jobs: JobRunner
 

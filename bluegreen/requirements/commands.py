@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import sys
 from collections.abc import Sequence
 
@@ -75,7 +76,8 @@ async def _ask(
     await asyncio.to_thread(candidate.layout.trees.mkdir, parents=True, exist_ok=True)
     job = Job(
         app=candidate.app,
-        name=f"{candidate.app}-{candidate.operation}-{candidate.slot.value}-commands",
+        # Several plans may ask at a time.
+        name=f"{candidate.app}-{candidate.operation}-commands-{secrets.token_hex(4)}",
         argv=(
             sys.executable, "-I", "-m", "bluegreen.requirements.asking", json.dumps(commands),
         ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from packaging.version import Version
 
@@ -54,14 +54,23 @@ class Upgrade:
         return self._numbers[1] is None
 
     @property
+    def with_all_acknowledged(self) -> Upgrade:
+        return replace(self, acknowledged=self.to_acknowledge)
+
+    @property
+    def command(self) -> str:
+        """What is typed to deploy it, once all that it breaks is seen to."""
+        return self._deploy(self.version, self.to_acknowledge)
+
+    @property
     def acknowledgements(self) -> list[str]:
         """Those of ``acknowledged`` that this deploy needs."""
-        return [text for text in self._to_acknowledge if text in self.acknowledged]
+        return [text for text in self.to_acknowledge if text in self.acknowledged]
 
     @property
     def idle_acknowledgements(self) -> list[str]:
         """Those that it does not need: a slip of the pen, or of the memory."""
-        return [text for text in self.acknowledged if text not in self._to_acknowledge]
+        return [text for text in self.acknowledged if text not in self.to_acknowledge]
 
     def unmet(self) -> list[PreflightError]:
         """All that keeps the release from being deployed now."""
@@ -80,7 +89,8 @@ class Upgrade:
         return self.version if self.is_unversioned else str(self.active)
 
     @property
-    def _to_acknowledge(self) -> list[str]:
+    def to_acknowledge(self) -> list[str]:
+        """What this deploy breaks, in the words that acknowledge it."""
         texts = [rule.breaking for rule in self.crossed if rule.breaking is not None]
         if self._starts_unversioned or any(_weighs(rule) for rule in self.perhaps_crossed):
             texts.append(UNVERSIONED)
@@ -111,7 +121,7 @@ class Upgrade:
         ]
 
     def _unversioned(self) -> list[PreflightError]:
-        if UNVERSIONED not in self._to_acknowledge or UNVERSIONED in self.acknowledged:
+        if UNVERSIONED not in self.to_acknowledge or UNVERSIONED in self.acknowledged:
             return []
         unknown = [_described(rule) for rule in self.perhaps_crossed if _weighs(rule)]
         if self._starts_unversioned:
@@ -127,7 +137,7 @@ class Upgrade:
         ]
 
     def _breaking(self) -> list[PreflightError]:
-        needed = [text for text in self._to_acknowledge if text != UNVERSIONED]
+        needed = [text for text in self.to_acknowledge if text != UNVERSIONED]
         missing = [text for text in needed if text not in self.acknowledged]
         if not missing:
             return []
@@ -136,7 +146,7 @@ class Upgrade:
                 f"{self.settings.name}: {self.version} breaks with {self.active}, and nobody has "
                 "acknowledged that",
                 detail=missing,
-                remedy="see to it, then: " + self._deploy(self.version, self._to_acknowledge),
+                remedy="see to it, then: " + self.command,
             )
         ]
 

@@ -13,6 +13,7 @@ from bluegreen.config.versions import check_version
 from bluegreen.errors import ConfigError, SourceError, UsageError
 from bluegreen.model import Release
 from bluegreen.sources import survey
+from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.disk_space import free_bytes, is_full, shortage
 from bluegreen.sources.interruptible import Stop, in_thread
 
@@ -50,6 +51,11 @@ class DirectorySource:
         return Release(
             app=self._app, version=version, commit=None, origin=str(path), warnings=warnings
         )
+
+    async def compare(self, version: str, since: str | None) -> Comparison:
+        """See Source; directories have no commits."""
+        release = await self.resolve(version)
+        return Comparison(release=release, unknown="directories have no commits")
 
     async def lay_out(self, release: Release, tree: Path) -> None:
         """Copy files, links and permissions; see Source.

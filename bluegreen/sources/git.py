@@ -15,11 +15,24 @@ from bluegreen.layout import AppLayout
 from bluegreen.model import Release
 from bluegreen.sources import git_errors
 from bluegreen.sources.cache_lock import cache_lock
+from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.disk_space import free_bytes
 from bluegreen.sources.git_command import Git, GitResult
 from bluegreen.sources.mirror import AmbiguousPrefixError, Found, Mirror, is_full_commit
+from bluegreen.sources.outlook import Outlook
 from bluegreen.sources.remote import parse_remote
 from bluegreen.sources.submodules import Part, Submodules, content_of
+
+COMPARE_TIMEOUT = 30.0  # seconds: somebody waits for it
+
+
+def _check(version: str) -> None:
+    check_version(version)
+    if version.startswith("refs/"):
+        raise UsageError(
+            f"{version} is the full name of a git ref",
+            remedy="name the tag or branch itself, without refs/tags/ or refs/heads/",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +57,7 @@ class GitSource:
             ) from error
         self._app = app
         self._settings = settings
+        self._layout = layout
         self._cache = layout.cache
 
     @contextlib.asynccontextmanager
@@ -63,12 +77,7 @@ class GitSource:
         A full commit that is cached needs no fetch. ``refs/…`` is refused: a version is looked
         for among tags, branches and commits, in that order.
         """
-        check_version(version)
-        if version.startswith("refs/"):
-            raise UsageError(
-                f"{version} is the full name of a git ref",
-                remedy="name the tag or branch itself, without refs/tags/ or refs/heads/",
-            )
+        _check(version)
         deadline = asyncio.get_running_loop().time() + self._settings.timeout
         try:
             async with self._open() as cache:
@@ -116,6 +125,15 @@ class GitSource:
         if failure is not None:
             raise git_errors.unavailable(self._app, version, self._remote, self._cache, failure)
         raise git_errors.unknown(self._app, version, self._remote, await mirror.names())
+
+    async def compare(self, version: str, since: str | None) -> Comparison:
+        """See Source; what the remote has by now, if it answers."""
+        _check(version)
+        outlook = Outlook(
+            app=self._app, remote=self._remote, layout=self._layout,
+            timeout=min(self._settings.timeout, COMPARE_TIMEOUT),
+        )  # fmt: skip
+        return await outlook.compare(version, since)
 
     async def lay_out(self, release: Release, tree: Path) -> None:
         """Check out exactly ``release.commit``, with submodules, without fetching; see Source.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bluegreen.model import Release
+from bluegreen.sources.comparison import Comparison
 
 
 class Source(Protocol):
@@ -17,6 +18,14 @@ class Source(Protocol):
         Bounded by the source's timeout. Raises UsageError on a malformed version and SourceError
         when there is no such version or it cannot be had. What is already cached is still given
         when the remote fails, with a warning.
+        """
+        ...
+
+    async def compare(self, version: str, since: str | None) -> Comparison:
+        """What ``version`` is, and how it differs from the commit ``since``.
+
+        Beside whatever else is done with the source, and without leaving anything. Raises
+        UsageError and SourceError as ``resolve`` does.
         """
         ...
 

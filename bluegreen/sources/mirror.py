@@ -35,9 +35,14 @@ class Found:
     kind: str
 
 
+def is_commit(version: str) -> bool:
+    """Whether it has the form of a commit's name, abbreviated or not."""
+    return _COMMIT.fullmatch(version) is not None
+
+
 def is_full_commit(version: str) -> bool:
     """Whether it has the form of an unabbreviated commit name."""
-    return len(version) in _FULL and _COMMIT.fullmatch(version) is not None
+    return len(version) in _FULL and is_commit(version)
 
 
 class AmbiguousPrefixError(Exception):
@@ -123,12 +128,13 @@ class Mirror:
         deadline = asyncio.get_running_loop().time() + timeout
         failure: GitResult | None = None
         if await self.is_usable():
-            failure = await self._fetch(timeout)
+            failure = await self.fetch(timeout)
             if failure is None or failure.timed_out or not await self.is_damaged():
                 return failure
         return await self._clone(deadline - asyncio.get_running_loop().time())
 
-    async def _fetch(self, timeout: float) -> GitResult | None:
+    async def fetch(self, timeout: float) -> GitResult | None:
+        """Bring a usable one up to date; None when that was done, else what git said."""
         result = await self._git.run_remote(
             "fetch", "--quiet", "--prune", "--force", "--no-auto-gc", "--no-write-fetch-head",
             "--no-recurse-submodules", "--no-show-forced-updates", "--", self.url, *_REFSPECS,
@@ -213,7 +219,7 @@ class Mirror:
         for kind, namespace in (("tag", "refs/tags"), ("branch", "refs/heads")):
             if commit := await self._commit(f"{namespace}/{version}"):
                 return Found(commit=commit, kind=kind)
-        if not _COMMIT.fullmatch(version):
+        if not is_commit(version):
             return None
         if commit := await self._commit(version.lower()):
             return Found(commit=commit, kind="commit")

@@ -16,6 +16,11 @@ from bluegreen.store.transitions import check_phase_transition
 OF_OPERATION = (
     "SELECT operation, phase, state, at, data FROM phases WHERE operation = ? ORDER BY id"
 )
+OF_LATEST = (
+    "SELECT operation, phase, state, at, data FROM phases WHERE operation IN ("
+    "SELECT id FROM operations_now WHERE app = ? AND kind = ? AND state = 'succeeded'"
+    " ORDER BY id DESC LIMIT ?) ORDER BY id"
+)
 _PRESENT = (
     "SELECT s.state AS operation_state, (SELECT p.state FROM phases AS p"
     " WHERE p.operation = s.operation AND p.phase = ? ORDER BY p.id DESC LIMIT 1) AS phase_state"

@@ -229,6 +229,13 @@ class Store:
         rows = await self._database.read(phase_rows.OF_OPERATION, (operation,))
         return [phase_rows.to_phase_record(row) for row in rows]
 
+    async def latest_phases(
+        self, app: str, kind: OperationKind, *, limit: int
+    ) -> list[PhaseRecord]:
+        """Of the newest ``limit`` operations of that kind that succeeded."""
+        rows = await self._database.read(phase_rows.OF_LATEST, (app, kind, limit))
+        return [phase_rows.to_phase_record(row) for row in rows]
+
     async def by_idempotency_key(self, app: str, key: str) -> Operation | None:
         rows = await self._database.read(operation_rows.BY_KEY, (app, key))
         return operation_rows.to_operation(rows[0]) if rows else None

@@ -179,7 +179,7 @@ def test_sections_of_later_versions_are_refused(tmp_path: Path, section: str) ->
     assert problem.line == SHOP.count("\n") + 2
 
 
-@pytest.mark.parametrize("section", ["webhook", "gate.unchanged"])
+@pytest.mark.parametrize("section", ["webhook"])
 def test_lists_of_tables_of_later_versions_are_refused(tmp_path: Path, section: str) -> None:
     (problem,) = problems_of(tmp_path, f"{SHOP}\n[[{section}]]\nx = 1\n")
     assert (problem.key, problem.wrong) == (section, "not supported yet")

@@ -38,6 +38,7 @@ _HEADINGS = {
     "gate.smoke.http": "http of a smoke step",
     "gate.smoke.websocket": "websocket",
     "gate.smoke.command": "command",
+    "gate.unchanged": "[[gate.unchanged]]",
     "watch": "[watch]",
     "keep": "[keep]",
     "upgrade": "[[upgrade]]",

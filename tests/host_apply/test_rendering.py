@@ -125,3 +125,11 @@ async def test_sites_are_those_that_the_daemon_expects(
     slot_file = sites.files[tmp_path / "etc/nginx/bluegreen/slots/shop.conf"]
     # The text is the same wherever traffic goes.
     assert "# active: none" in slot_file
+
+
+def test_a_job_may_take_as_long_as_the_longest_of_what_is_run_as_one(tmp_path: Path) -> None:
+    smoke = '[[gate.smoke]]\nservice = "api"\ntimeout = "20m"\ncommand = { run = "true" }\n'
+    unchanged = '[[gate.unchanged]]\ntimeout = "15m"\ncommand = "true"\n'
+    for more, longest in ((smoke, "1260s"), (unchanged * 2, "1890s")):
+        job = _units(tmp_path, f"{SHOP}\n{more}")["bluegreen-shop-job@.service"]
+        assert f"RuntimeMaxSec={longest}" in job.splitlines()

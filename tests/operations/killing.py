@@ -32,6 +32,12 @@ QUICK: dict[str, Any] = {
     "services": ("web", "api", "terminal"), "watch": "0.5s", "healthy_for": "0.2s",
     "interval": "0.1s",
 }  # fmt: skip
+# So that a deploy goes through its phase measure, too.
+INTACT = """
+[[gate.unchanged]]
+sqlite = "data/servers.db"
+query = "SELECT COUNT(*) FROM users"
+"""
 ENDS = ("succeeded", "failed", "rolled_back", "cancelled", "superseded", "interrupted")
 
 

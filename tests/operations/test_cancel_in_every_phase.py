@@ -14,7 +14,7 @@ from bluegreen.model import OperationKind, OperationState, PhaseName
 from bluegreen.operations.plans import phases_of
 from tests.operations.agreement import agreement, disagreements
 from tests.operations.asking import ask, history_of
-from tests.operations.killing import APP, Point, Trial, come_to, trial
+from tests.operations.killing import APP, INTACT, Point, Trial, come_to, trial
 from tests.operations.ledger import Ledger
 from tests.operations.standstill import held
 from tests.stack import Stack
@@ -29,7 +29,7 @@ BEFORE_TRAFFIC = PHASES[: PHASES.index(PhaseName.SWITCH)]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def visited() -> AsyncIterator[Trial]:
-    async with trial() as running:
+    async with trial(extra=INTACT) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ from bluegreen.model import OperationKind
 from bluegreen.operations.plans import phases_of
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
-from tests.operations.killing import APP, Point, Trial, kill_at, points, trial
+from tests.operations.killing import APP, INTACT, Point, Trial, kill_at, points, trial
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,6 +27,8 @@ IN_A_DEPLOY = [
         "after rename run/bluegreen/processes/job-*",
         "after rename */trees/*-green.json",
         "before build done",
+        "around measure intent",
+        "before measure done",
         "around start intent",
         "after slot green starting",
         "after unlink run/bluegreen/processes/unit-monitor.green.api.json",
@@ -74,7 +76,7 @@ IN_A_SWITCH = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def visited() -> AsyncIterator[Trial]:
-    async with trial() as running:
+    async with trial(extra=INTACT) as running:
         yield running
 
 

@@ -22,9 +22,10 @@ async def test_a_release_passes_its_scenario_and_no_token_is_kept(empty: Stack) 
     assert answer.status == 0, answer.err
     passed = re.findall(r"  (\w+) smoke (\w+) passes: (.*)", answer.out)
     assert [(service, step) for service, step, _ in passed] == [
-        ("api", "login"), ("api", "servers"), ("terminal", "terminal"),
+        ("web", "page"), ("api", "login"), ("web", "dashboard"), ("web", "console"),
+        ("api", "servers"), ("stream", "metrics"), ("terminal", "terminal"),
     ]  # fmt: skip
-    assert '"token": "***"' in passed[0][2]
+    assert '"token": "***"' in passed[1][2]
 
 
 async def test_a_release_that_fails_its_scenario_gets_no_traffic(empty: Stack) -> None:
@@ -35,7 +36,7 @@ async def test_a_release_that_fails_its_scenario_gets_no_traffic(empty: Stack) -
     await empty.cli("reload")
     answer = await empty.cli("deploy", "monitor", "v2")
     assert answer.status == 1
-    assert "step 4 of 4 of the smoke scenario failed: api smoke wrong: HTTP 401" in answer.err
+    assert "step 8 of 8 of the smoke scenario failed: api smoke wrong: HTTP 401" in answer.err
     assert "wrong user or password" in answer.err
     assert "Next: Nothing was switched." in answer.err
     assert await served_version(empty) == "v1"

@@ -53,11 +53,16 @@ async def test_commands_are_asked_as_the_apps_user_and_defaults_reach_its_units(
     assert "NOBODY_SETS_IT is required, and no service gets it" in refused
     assert "then: sudo bluegreen apply" in refused
     assert "JWT" not in refused
+    planned = await bare.bluegreen("plan", APP, "v1", check=False)
+    assert f"1. {APP}: only-for-the-app >=3 is required, and {TOOL} is 2.1" in planned.output
+    assert f"2. {APP}: the variable NOBODY_SETS_IT is required" in planned.output
     logs = await bare.bluegreen("logs", APP, "1", "--phase", "preflight")
     assert f"tool 2.1 of {APP}" in logs.output
 
     write(bare, "JWT")
     await bare.bluegreen("apply")
+    planned = await bare.bluegreen("plan", APP, "v1")
+    assert f"Next: bluegreen deploy {APP} v1" in planned.output
     released = await bare.deploy("v1")
     assert 'new variable AUDIT_DAYS = "90 days": its default' in released.output
     found = await environment(bare)

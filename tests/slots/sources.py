@@ -11,6 +11,7 @@ from pathlib import Path
 from bluegreen.config.settings import AppSettings
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import Job, JobResult, Release
+from bluegreen.sources.comparison import Comparison
 
 RELEASE = Release(app="shop", version="v1", commit="a" * 40, origin="https://example.org/shop")
 
@@ -24,6 +25,9 @@ class FilesSource:
 
     async def resolve(self, version: str) -> Release:
         return RELEASE
+
+    async def compare(self, version: str, since: str | None) -> Comparison:
+        return Comparison(release=RELEASE)
 
     async def lay_out(self, release: Release, tree: Path) -> None:
         self._write(tree)

@@ -293,3 +293,22 @@ async def test_what_served_before_is_found_however_much_came_after(store: Store)
         kind = OperationKind.RESTART
         await served(store, "v2", OperationState.SUCCEEDED, PhaseState.DONE, kind=kind)
     assert await store.served_before("shop", "v2") == "v1"
+
+
+async def test_the_latest_phases_are_of_successes_of_that_kind_and_app_only(store: Store) -> None:
+    for version, outcome, app in (
+        ("v1", OperationState.SUCCEEDED, "shop"),
+        ("v2", OperationState.SUCCEEDED, "shop"),
+        ("v3", OperationState.FAILED, "shop"),
+        ("v4", OperationState.SUCCEEDED, "blog"),
+        ("v5", OperationState.SUCCEEDED, "shop"),
+    ):
+        operation = await deploy(store, app, version)
+        await store.record_phase(operation.id, PhaseName.FETCH, PhaseState.INTENT)
+        await store.record_phase(operation.id, PhaseName.FETCH, PhaseState.DONE)
+        await store.finish_operation(operation.id, outcome)
+    found = await store.latest_phases("shop", OperationKind.DEPLOY, limit=2)
+    assert [(record.operation, record.state) for record in found] == [
+        (2, PhaseState.INTENT), (2, PhaseState.DONE), (5, PhaseState.INTENT), (5, PhaseState.DONE),
+    ]  # fmt: skip
+    assert await store.latest_phases("shop", OperationKind.ROLLBACK, limit=2) == []

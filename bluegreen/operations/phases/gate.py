@@ -6,23 +6,26 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from bluegreen.config.invariants import measuring_time
 from bluegreen.health.gate import pass_gate
 from bluegreen.health.smoke import pass_smoke
 from bluegreen.model import PhaseName, SlotState
+from bluegreen.operations.phases.measure import require_unchanged
 from bluegreen.operations.run import Run
 
 SLACK = 30.0  # seconds beyond the gate's own deadline
 
 
 class Gate:
-    """Pass every probe and the smoke scenario; then the slot is hot."""
+    """Pass every probe and the smoke scenario, and change no invariant; then the slot is hot."""
 
     name = PhaseName.GATE
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
         gate = run.app.settings.gate
-        return gate.deadline + sum(step.timeout for step in gate.smoke) + SLACK
+        smoke = sum(step.timeout for step in gate.smoke)
+        return gate.deadline + smoke + measuring_time(gate.unchanged) + SLACK
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"deadline_seconds": run.app.settings.gate.deadline}
@@ -34,8 +37,9 @@ class Gate:
         await pass_gate(target, gate, healthy_for=run.gate_seconds, on_result=run.on_probe)
         if run.operation.kind.is_release:  # what has served before is not kept waiting by it
             await pass_smoke(target, gate.smoke, on_result=run.on_probe)
+        unchanged = await require_unchanged(run)
         app.has_passed_gate(slot)
-        return {"probes": len(gate.probes), "smoke": len(gate.smoke)}
+        return {"probes": len(gate.probes), "smoke": len(gate.smoke), "unchanged": unchanged}
 
     async def undo(self, run: Run) -> bool:
         record = run.app.slots[run.target]

@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from bluegreen.config.environment_files import unusable_files
-from bluegreen.config.settings import Service
-from bluegreen.errors import PreflightError, TrafficError
-from bluegreen.health.ownership import examine
-from bluegreen.model import OperationKind, PhaseName, Slot
+from bluegreen.errors import PreflightError
+from bluegreen.model import OperationKind, PhaseName
+from bluegreen.operations.findings import look
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import AppRuntime, SlotView
 from bluegreen.requirements.candidate import Candidate
-from bluegreen.requirements.commands import unmet_commands
-from bluegreen.requirements.resources import unmet_memory, unmet_room
 from bluegreen.requirements.upgrade import Upgrade
-from bluegreen.requirements.variables import new_defaults, unmet_variables
+from bluegreen.requirements.variables import new_defaults
 
 LIMIT = 60.0  # seconds
-NGINX_LIMIT = 5.0  # seconds for an nginx that is being started again
-
-
-async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
-    """A line for each address of the slot that somebody else listens on."""
-
-    async def look(name: str, service: Service) -> str | None:
-        address = service.address(slot, app.layout.run)
-        if address is None:
-            return None
-        ownership = await examine(SlotView(app, slot), name, address)
-        if not ownership.stranger:
-            return None
-        return f"{name} needs {address} in {slot}: {ownership.problem}"
-
-    looks = [look(name, service) for name, service in app.settings.services.items()]
-    return [found for found in await asyncio.gather(*looks) if found is not None]
 
 
 class Preflight:
@@ -55,73 +32,14 @@ class Preflight:
     async def act(self, run: Run) -> dict[str, Any]:
         app, candidate = run.app, _candidate(run)
         upgrade = _upgrade(run)
-        free = (await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)).free
-        needed = await app.trees.bytes_needed()
-        looks = await asyncio.gather(
-            self._ports(run),
-            self._files(app),
-            self._nginx(app),
-            unmet_commands(candidate),
-            asyncio.to_thread(unmet_variables, candidate),
-            asyncio.to_thread(unmet_memory, app.name, app.settings.requires.memory),
-            return_exceptions=True,  # all have come to their end before any of them counts
-        )
-        found = unmet_room(
-            app.name, app.parts.layout.state,
-            free=free, needed=needed, kept=app.settings.requires.free_disk or 0,
-        )  # fmt: skip
-        for look in looks:
-            if isinstance(look, BaseException):
-                raise look
-            found += look
+        looked = await look(app, candidate)
+        found = looked.found
         if upgrade is not None:
             found += upgrade.unmet()
         if found:
             raise _all_of(found, run)
-        data = {"free_bytes": free, "needed_bytes": needed}
+        data = {"free_bytes": looked.free, "needed_bytes": looked.needed}
         return data if upgrade is None else data | await _announce(run, candidate, upgrade)
-
-    async def _ports(self, run: Run) -> list[PreflightError]:
-        found = await strangers(run.app, run.target)
-        if not found:
-            return []
-        return [
-            PreflightError(
-                f"{run.app.name}: ports of the {run.target} slot are in use by strangers",
-                detail=found,
-                remedy="end the process that is named, or give the service another port in the "
-                "app file; the active slot was not touched",
-            )
-        ]
-
-    async def _files(self, app: AppRuntime) -> list[PreflightError]:
-        if app.layout.has_own_user:
-            return []  # not for the daemon to read: systemd says it as it starts a unit
-        unusable = await asyncio.to_thread(unusable_files, app.settings)
-        if not unusable:
-            return []
-        return [
-            PreflightError(
-                f"{app.name}: files that its environment comes from cannot be used",
-                detail=unusable,
-                remedy="put them there, readable for the user that runs the daemon, or correct "
-                "the app file; the active slot was not touched",
-            )
-        ]
-
-    async def _nginx(self, app: AppRuntime) -> list[PreflightError]:
-        """Whether the switch could be made: else the build and the gate are for nothing."""
-        try:
-            await app.parts.traffic.expect_nginx(app.name, within=NGINX_LIMIT)
-        except TrafficError as error:
-            return [
-                PreflightError(
-                    f"{app.name}: the traffic could not be switched: {error.message}",
-                    detail=error.detail,
-                    remedy=error.remedy,
-                )
-            ]
-        return []
 
     async def undo(self, run: Run) -> bool:
         return True

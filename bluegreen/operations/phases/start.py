@@ -8,7 +8,7 @@ from typing import Any
 
 from bluegreen.errors import PreflightError, RefusedError
 from bluegreen.model import PhaseName, SlotRecord, SlotState
-from bluegreen.operations.phases.preflight import strangers
+from bluegreen.operations.findings import strangers
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
 from bluegreen.operations.slot_records import record_to_data

@@ -1,0 +1,1 @@
+"""What stays the same over a release: asked before it starts, and again after its gate."""

@@ -1,0 +1,114 @@
+"""What is in the way of a release on this host, seen without touching anything."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+
+from bluegreen.config.environment_files import unusable_files
+from bluegreen.config.settings import Service
+from bluegreen.errors import PreflightError, TrafficError
+from bluegreen.health.ownership import examine
+from bluegreen.model import Slot
+from bluegreen.operations.runtime import AppRuntime, SlotView
+from bluegreen.requirements.candidate import Candidate
+from bluegreen.requirements.commands import unmet_commands
+from bluegreen.requirements.resources import unmet_memory, unmet_room
+from bluegreen.requirements.variables import unmet_variables
+
+NGINX_LIMIT = 5.0  # seconds for an nginx that is being started again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All that was found, each with its remedy, and what the disk has and has to have (bytes)."""
+
+    found: list[PreflightError]
+    free: int
+    needed: int
+
+
+async def look(app: AppRuntime, candidate: Candidate) -> Findings:
+    """Look at all that a release needs of its host, at once."""
+    free = (await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)).free
+    needed = await app.trees.bytes_needed()
+    looks = await asyncio.gather(
+        _ports(app, candidate.slot),
+        _files(app),
+        _nginx(app),
+        unmet_commands(candidate),
+        asyncio.to_thread(unmet_variables, candidate),
+        asyncio.to_thread(unmet_memory, app.name, app.settings.requires.memory),
+        return_exceptions=True,  # all have come to their end before any of them counts
+    )
+    found = unmet_room(
+        app.name, app.parts.layout.state,
+        free=free, needed=needed, kept=app.settings.requires.free_disk or 0,
+    )  # fmt: skip
+    for one in looks:
+        if isinstance(one, BaseException):
+            raise one
+        found += one
+    return Findings(found=found, free=free, needed=needed)
+
+
+async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
+    """A line for each address of the slot that somebody else listens on."""
+
+    async def see(name: str, service: Service) -> str | None:
+        address = service.address(slot, app.layout.run)
+        if address is None:
+            return None
+        ownership = await examine(SlotView(app, slot), name, address)
+        if not ownership.stranger:
+            return None
+        return f"{name} needs {address} in {slot}: {ownership.problem}"
+
+    seen = [see(name, service) for name, service in app.settings.services.items()]
+    return [found for found in await asyncio.gather(*seen) if found is not None]
+
+
+async def _ports(app: AppRuntime, slot: Slot) -> list[PreflightError]:
+    found = await strangers(app, slot)
+    if not found:
+        return []
+    return [
+        PreflightError(
+            f"{app.name}: ports of the {slot} slot are in use by strangers",
+            detail=found,
+            remedy="end the process that is named, or give the service another port in the "
+            "app file; the active slot was not touched",
+        )
+    ]
+
+
+async def _files(app: AppRuntime) -> list[PreflightError]:
+    if app.layout.has_own_user:
+        return []  # not for the daemon to read: systemd says it as it starts a unit
+    unusable = await asyncio.to_thread(unusable_files, app.settings)
+    if not unusable:
+        return []
+    return [
+        PreflightError(
+            f"{app.name}: files that its environment comes from cannot be used",
+            detail=unusable,
+            remedy="put them there, readable for the user that runs the daemon, or correct "
+            "the app file; the active slot was not touched",
+        )
+    ]
+
+
+async def _nginx(app: AppRuntime) -> list[PreflightError]:
+    """Whether the switch could be made: else the build and the gate are for nothing."""
+    try:
+        await app.parts.traffic.expect_nginx(app.name, within=NGINX_LIMIT)
+    except TrafficError as error:
+        return [
+            PreflightError(
+                f"{app.name}: the traffic could not be switched: {error.message}",
+                detail=error.detail,
+                remedy=error.remedy,
+            )
+        ]
+    return []
