@@ -114,7 +114,8 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
 
 def _why(service: dict[str, Any]) -> str:
     """How often a service was restarted, and how it ended last, if it has."""
-    said = [f"restarted {service['restarts']} times"] if service["restarts"] else []
+    count = service["restarts"]
+    said = [f"restarted {'once' if count == 1 else f'{count} times'}"] if count else []
     if service["last_exit"] and (said or service["state"] != "running"):
         said.append(service["last_exit"])
     return f" ({', '.join(said)})" if said else ""

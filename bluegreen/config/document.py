@@ -17,6 +17,10 @@ LARGEST = 1024 * 1024  # bytes of one file
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|(end of document))\)$")
 
 
+# Of more digits Python makes no integer, and says so by a ValueError that knows no line.
+_LONG_NUMBER = re.compile(r"(?<![\w\"'])[+-]?[0-9_]{4301,}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Document:
     """A file that is TOML. Whoever checks it adds to ``wrong``."""
@@ -52,9 +56,14 @@ def read_document(file: Path) -> Document:
     except RecursionError:
         raise _refused(file, None, "brackets are nested too deeply", "Write it flatter") from None
     except ValueError as error:
-        # Not only TOMLDecodeError: a number of too many digits is a plain ValueError.
+        number = _LONG_NUMBER.search(text)
         position = _POSITION.search(str(error))
-        line = None
+        line: int | None = None
+        if number is not None and not isinstance(error, tomllib.TOMLDecodeError):
+            line = text.count("\n", 0, number.start()) + 1
+            raise _refused(
+                file, line, "a number has too many digits", "Write one that 64 bits can hold"
+            ) from error
         if position:
             line = int(position[1]) if position[1] else text.rstrip().count("\n") + 1
         raise _refused(
@@ -81,7 +90,7 @@ def _read(file: Path) -> str:
             file, None, f"it is larger than {LARGEST // 1024} KiB", "Name an app's TOML file"
         )
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # as some editors save it
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _refused(file, line, "this is not UTF-8 text", "Save it as UTF-8") from error

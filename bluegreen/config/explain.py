@@ -45,7 +45,6 @@ _RIGHT = {
     "greater_than": "Write something greater than {gt}",
     "greater_than_equal": "Write {ge} or more",
     "less_than_equal": "Write {le} or less",
-    "too_short": "Give at least {min_length}",
 }
 
 
@@ -78,6 +77,13 @@ def _finding(details: ErrorDetails, model: type[Section], data: Mapping[str, Any
     cause = context.get("error")
     if isinstance(cause, ValueRefusedError):
         return Finding(place=place, wrong=cause.wrong, right=cause.right)
+    if kind == "too_short":
+        right = (
+            "Name at least one"
+            if isinstance(details["input"], dict)
+            else "Fill it, or leave it out"
+        )
+        return Finding(place=place, wrong="it is empty", right=right)
     right = f"Write {cause}" if kind == "value_error" else _right(kind, context, details["msg"])
     if kind == "tuple_type" and isinstance(details["input"], dict):
         right = f"Write [[{dotted(place)}]], in double brackets: there may be several"

@@ -27,6 +27,7 @@ from bluegreen.config.versions import check_version
 from bluegreen.errors import UsageError
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
+_LONG_DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(B|KiB|MiB|GiB|kB|MB|GB)")
 _SIZE_UNITS = {
@@ -40,6 +41,10 @@ def parse_duration(value: Any) -> Any:
         return value  # made by code, already in seconds
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
+        if isinstance(value, str) and _LONG_DURATION.fullmatch(value):
+            raise ValueError(
+                "a number and a unit of time, of at most 12 digits before its point and after it"
+            )
         raise ValueError('a number and a unit of time: "500ms", "30s", "10m", "24h" or "7d"')
     return float(match[1]) * _DURATION_UNITS[match[2]]
 

@@ -229,7 +229,10 @@ def _failed(run: Run) -> bool:
 
 
 def _last_phase(records: Sequence[PhaseRecord]) -> str:
-    return f"{records[-1].phase} ({records[-1].state})" if records else "its first moment"
+    if not records:
+        return "its first moment"
+    last = records[-1]
+    return last.phase if last.state is PhaseState.INTENT else f"{last.phase} ({last.state})"
 
 
 def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseRecord]) -> Run:

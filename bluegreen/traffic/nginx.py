@@ -43,6 +43,16 @@ def words(output: str) -> list[str]:
     return list(dict.fromkeys(bad or lines))[:QUOTED_LINES]
 
 
+def remedy_for(output: str, otherwise: str) -> str:
+    """What to do about what nginx said."""
+    if re.search(r"bind\(\) to .* failed \(13: Permission denied\)", output):
+        return (
+            "only root may listen there: name a port from 1024 up in the app file, such as "
+            'listen = ["8080"] under [nginx]'
+        )
+    return otherwise
+
+
 def warnings(output: str) -> list[str]:
     """What nginx warns of, though it accepts it; each with what to do."""
     found = dict.fromkeys(match[1].strip() for match in _WARNING.finditer(output))
@@ -85,7 +95,10 @@ class HostNginx:
             raise TrafficError(
                 "nginx does not accept the configuration",
                 detail=words(output),
-                remedy="mend the file that nginx names (it may be another site's), then try again",
+                remedy=remedy_for(
+                    output,
+                    "mend the file that nginx names (it may be another site's), then try again",
+                ),
             )
         return warnings(output)
 

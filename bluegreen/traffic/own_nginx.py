@@ -13,7 +13,7 @@ import psutil
 
 from bluegreen.errors import TrafficError
 from bluegreen.processes import identify, is_alive
-from bluegreen.traffic.nginx import QUOTED_LINES, HostNginx, accepts, words
+from bluegreen.traffic.nginx import QUOTED_LINES, HostNginx, accepts, remedy_for, words
 from bluegreen.traffic.rendering import error_log, pid_file
 from bluegreen.traffic.sockets import remove_stale_sockets, taken_by_strangers
 
@@ -58,7 +58,7 @@ class OwnNginx(HostNginx):
             raise TrafficError(
                 "nginx did not start",
                 detail=words(output),
-                remedy=f"see {error_log(self._layout)}",
+                remedy=remedy_for(output, f"see {error_log(self._layout)}"),
             )
 
     async def reload(self) -> None:

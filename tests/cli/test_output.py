@@ -113,6 +113,7 @@ def test_a_slot_that_is_starting_is_not_said_to_be_so_for_a_day() -> None:
     [
         ("running", 0, None, "api running"),
         ("running", 0, "killed by SIGTERM", "api running"),  # in a life before
+        ("running", 1, "exit status 3", "api running (restarted once, exit status 3)"),
         ("running", 2, "exit status 3", "api running (restarted 2 times, exit status 3)"),
         ("backoff", 0, "exit status 3", "api backoff (exit status 3)"),
         ("stopped", 0, "stopped from outside", "api stopped (stopped from outside)"),
@@ -160,6 +161,7 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
         ["switch", "to", "red"],
         ["lock", "a"],
         ["history", "--limit", "x"],
+        ["logs", "--lines", "-1"],
     ],
 )
 def test_a_mistyped_command_ends_with_2_and_the_next_step(

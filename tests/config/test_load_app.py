@@ -89,7 +89,7 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ('path = "/"', 'path = "/;x"', "routes[1].path", "cannot", "a path of the site"),
     ('["80", ', '["0", ', "nginx.listen[0]", '"0" cannot', "a port or an address"),
     ('["80", "[::]:80"]', '"80"', "nginx.listen", '"80" cannot', "in brackets"),
-    ('["80", "[::]:80"]', "[]", "nginx.listen", "a list cannot", "at least 1"),
+    ('["80", "[::]:80"]', "[]", "nginx.listen", "it is empty", "leave it out"),
     ('"shop.example.org",', '"a b",', "nginx.server_name[0]", "cannot", "a host name"),
     ('mode = "site"', 'mode = "sites"', "nginx.mode", '"sites"', '"site", "snippet" or "ups'),
     ('switch = "reload"', 'switch = "x"', "nginx.switch", '"x"', '"marker" or "reload"'),
@@ -276,7 +276,7 @@ def test_secrets_are_never_repeated(tmp_path: Path) -> None:
         ("[app]\n[app]\n", 2, "twice"),
         ("[app]\nname = [1,\n\n", 2, "this is not TOML"),
         ("[app]\nname = '''\rx", 2, "this is not TOML"),
-        (f"a = {'1' * 5000}", None, "this is not TOML"),
+        (f"[app]\na = {'1' * 5000}", 2, "too many digits"),
         (f"a = {'[' * 5000}{']' * 5000}", None, "nested too deeply"),
         ("[app]\nname = '\xff'", 2, "not UTF-8"),
         ("x = 1\n" * 200_000, None, "larger than"),
@@ -293,6 +293,24 @@ def test_what_is_not_toml_is_refused_with_its_line(
     assert problem.line == line
     assert wrong in problem.wrong
     assert str(problem).startswith(f"{file}:{line}: " if line else f"{file}: ")
+
+
+def test_an_app_without_services_is_told_to_name_one(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, """
+        app.name = "shop"
+        source.directory = "/srv/{version}"
+        nginx.mode = "upstream"
+        services = {}
+    """)  # fmt: skip
+    assert (problem.key, problem.wrong, problem.right) == (
+        "services", "it is empty", "Name at least one",
+    )  # fmt: skip
+
+
+def test_a_byte_order_mark_is_no_matter(tmp_path: Path) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(SHOP, encoding="utf-8-sig")
+    assert load_app(file).name == "shop"
 
 
 def test_a_file_that_is_missing_or_no_file_is_refused(tmp_path: Path) -> None:

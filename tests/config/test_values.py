@@ -33,6 +33,11 @@ def test_other_durations_are_refused(value: object) -> None:
         parse_duration(value)
 
 
+def test_a_duration_of_too_many_digits_is_told_how_many_there_may_be() -> None:
+    with pytest.raises(ValueError, match="at most 12 digits"):
+        parse_duration("9" * 13 + "d")
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("1B", 1), ("1KiB", 1024), ("16MiB", 2**24), ("1.5GiB", 1610612736), ("2kB", 2000)],

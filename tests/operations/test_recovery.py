@@ -81,6 +81,15 @@ async def is_settled(stack: Stack) -> bool:
     return bool(status["slots"][status["active"]]["ready"])
 
 
+async def test_whoever_follows_a_deploy_reads_where_the_daemon_ended(deployed: Stack) -> None:
+    deploying = asyncio.create_task(deployed.cli("deploy", "monitor", "v3-unhealthy"))
+    await eventually(lambda: in_phase(deployed, "gate"), "the gate is asked")
+    await deployed.kill()
+    await deployed.serve()
+    said = (await deploying).out
+    assert "warning: the daemon ended in gate\n" in said
+
+
 async def rebooted_in_the_watch(stack: Stack, *, start: str) -> None:
     """v2 is watched for a minute, and both slots take a while to start again."""
     stack.write_app(services=("api",), watch="0.1s")

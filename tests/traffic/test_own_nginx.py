@@ -13,6 +13,7 @@ from bluegreen.errors import TrafficError
 from bluegreen.processes import ProcessIdentity, identify
 from bluegreen.traffic import own_nginx
 from bluegreen.traffic.build import installed_build
+from bluegreen.traffic.nginx import remedy_for
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.rendering import pid_file
 from tests.traffic.conftest import World
@@ -30,6 +31,12 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(command, executable="sleep", start_new_session=True) as running:
         yield running
         running.kill()
+
+
+def test_a_port_that_is_only_roots_is_told_by_which_others_there_are() -> None:
+    said = "nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)"
+    assert 'listen = ["8080"]' in remedy_for(said, "else")
+    assert remedy_for(said.replace("13: Permission denied", "98: Address in use"), "else") == "else"
 
 
 async def test_a_master_that_ends_as_it_is_told_to_reload_is_said_not_to_run(
