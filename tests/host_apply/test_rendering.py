@@ -125,3 +125,24 @@ async def test_sites_are_those_that_the_daemon_expects(
     slot_file = sites.files[tmp_path / "etc/nginx/bluegreen/slots/shop.conf"]
     # The text is the same wherever traffic goes.
     assert "# active: none" in slot_file
+
+
+@pytest.mark.parametrize(
+    ("more", "longest"),
+    [
+        ("", "660s"),  # what it is that the app's user lays out or removes
+        ('[[build]]\nname = "all"\nrun = "make"\ntimeout = "20m"\n', "1260s"),
+        (
+            '[[gate.smoke]]\nservice = "api"\ntimeout = "30m"\ncommand = { run = "./walk" }\n',
+            "1860s",
+        ),
+        ('[backup]\nfiles = ["uploads"]\ntimeout = "2h"\n', "7260s"),
+    ],
+    ids=["own", "build", "smoke", "backup"],
+)
+def test_systemd_gives_a_job_longer_than_the_daemon_does(
+    tmp_path: Path, more: str, longest: str
+) -> None:
+    assert (
+        f"RuntimeMaxSec={longest}\n" in _units(tmp_path, SHOP + more)["bluegreen-shop-job@.service"]
+    )
