@@ -11,7 +11,6 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from bluegreen.api.bus import Bus
@@ -24,14 +23,13 @@ from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficErr
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Slot, SlotState
 from bluegreen.notify import Notifier
-from bluegreen.operations import acceptance, lost_history
+from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep, in_words
-from bluegreen.sources.removal import remove_tree
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.supervisors.interface import Supervisor
@@ -149,8 +147,9 @@ class Daemon:
         )
         desk = Desk(parts)
         self._upkeep = Upkeep(desk)
-        await self._put_in_force(desk, configuration)
+        await self._put_in_force(desk, configuration, await self._added(desk, configuration))
         for app in desk.apps.values():
+            await self._prepare_or_warn(app)
             if await observe_slots(app):
                 message = "the store was lost: what the slots hold was observed anew"
                 await parts.note(app.name, None, "warning", message=message)
@@ -173,6 +172,14 @@ class Daemon:
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
             await parts.traffic.close(stop_nginx=stop_apps)
+
+    async def _prepare_or_warn(self, app: AppRuntime) -> None:
+        """One app's trouble must not keep the others from being served."""
+        for step in (app_directories.make, app_directories.clear):
+            try:
+                await asyncio.to_thread(step, app.name, self._layout)
+            except RefusedError as error:
+                self._warn(in_words(error))
 
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
@@ -220,20 +227,29 @@ class Daemon:
 
     # -- configuration ----------------------------------------------------------------------
 
-    async def _put_in_force(self, desk: Desk, configuration: Configuration) -> None:
-        stored = await desk.parts.store.all_slots()
+    async def _added(self, desk: Desk, configuration: Configuration) -> list[AppRuntime]:
+        """Its apps that are not known yet."""
+        store = desk.parts.store
+        stored = await store.all_slots()
+        return [
+            AppRuntime(
+                settings=settings, parts=desk.parts,
+                slots=dict(stored.get(name) or await store.slots(name)),
+            )
+            for name, settings in configuration.apps.items()
+            if name not in desk.apps
+        ]  # fmt: skip
+
+    async def _put_in_force(
+        self, desk: Desk, configuration: Configuration, added: Sequence[AppRuntime]
+    ) -> None:
         for name in [name for name in desk.apps if name not in configuration.apps]:
             await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
             del desk.apps[name]
-        for name, settings in configuration.apps.items():
-            if name in desk.apps:
-                desk.apps[name].settings = settings
-                continue
-            slots = stored.get(name) or await desk.parts.store.slots(name)
-            runtime = AppRuntime(settings=settings, parts=desk.parts, slots=dict(slots))
-            await asyncio.to_thread(make_directories, runtime)
-            desk.apps[name] = runtime
+        for name, app in desk.apps.items():
+            app.settings = configuration.apps[name]
+        desk.apps.update({app.name: app for app in added})
 
     def _reloader(self, desk: Desk) -> Callable[[bool], Awaitable[dict[str, Any]]]:
         return lambda check: self._examine(desk) if check else self._reload(desk)
@@ -253,8 +269,8 @@ class Daemon:
         """What a reload would change now. Raises as a reload would, and changes nothing."""
         old = self._in_force.configuration
         new = await self._judged(desk)
-        _refuse_busy(desk, _changed(old, new))
-        return _difference(old, new)
+        _refuse_busy(desk, acceptance.changed(old, new))
+        return acceptance.difference(old, new)
 
     async def _judged(self, desk: Desk) -> Configuration:
         """The files as they are now. Raises InvalidConfiguration for what may not be taken up."""
@@ -273,28 +289,46 @@ class Daemon:
             except InvalidConfiguration as error:
                 self._in_force = replace(self._in_force, problems=error.problems)
                 raise
-            changed = _changed(old, new)
+            changed = acceptance.changed(old, new)
             for name in changed:  # no operation begins on them until this is over
                 await held.enter_async_context(desk.apps[name].admission)
             _refuse_busy(desk, changed)
+            # All that the disk or the store may refuse, before nginx is told.
+            added = await self._added(desk, new)
+            for name in new.apps:
+                await asyncio.to_thread(app_directories.make, name, self._layout)
+            for app in added:
+                await asyncio.to_thread(app_directories.clear, app.name, self._layout)
             await desk.parts.traffic.publish(list(new.apps.values()))
             self._upkeep.trouble = None
-            await self._put_in_force(desk, new)
-            await recover(desk, new.apps.keys() - old.apps.keys())
+            await self._put_in_force(desk, new, added)
+            await recover(desk, [app.name for app in added])
             self._in_force = InForce(configuration=new)
-            await asyncio.to_thread(lost_history.confirm, self._layout)
-            self._lost = ()
+            await self._confirm_lost()
             await self._keep_accepted()
-            return _difference(old, new)
+            return acceptance.difference(old, new)
+
+    async def _confirm_lost(self) -> None:
+        """An operator has been told of a lost history; what cannot be forgotten is said again."""
+        try:
+            await asyncio.to_thread(lost_history.confirm, self._layout)
+        except OSError as error:
+            self._warn(f"{error.filename} could not be removed: {error.strerror}")
+        else:
+            self._lost = ()
 
     async def _keep_accepted(self) -> None:
         """Remember the files for the next start; without that they are in force all the same."""
         try:
             await asyncio.to_thread(acceptance.keep, self._layout, self._in_force.configuration)
         except OSError as error:
-            warning = f"the accepted configuration could not be kept: {error.strerror}"
-            log.warning("%s", warning)
-            self._in_force = replace(self._in_force, warnings=(warning,))
+            self._warn(f"the accepted configuration could not be kept: {error.strerror}")
+
+    def _warn(self, warning: str) -> None:
+        """In the log, and in every status until the next reload."""
+        log.warning("%s", warning)
+        warnings = (*self._in_force.warnings, warning)
+        self._in_force = replace(self._in_force, warnings=warnings)
 
     async def _reload_on_signal(self, desk: Desk) -> None:
         try:
@@ -309,11 +343,6 @@ class Daemon:
             log.error("not taken up, the last accepted configuration is used: %s", problem)
 
 
-def _changed(old: Configuration, new: Configuration) -> list[str]:
-    """The apps whose files say something else, or are gone."""
-    return [name for name, settings in old.apps.items() if new.apps.get(name) != settings]
-
-
 def _refuse_busy(desk: Desk, apps: Sequence[str]) -> None:
     busy = [found for name in apps if (found := desk.busy(name)) is not None]
     if busy:
@@ -322,17 +351,6 @@ def _refuse_busy(desk: Desk, apps: Sequence[str]) -> None:
             detail=[other.message for other in busy[1:]],
             remedy="try again when it has ended; the running configuration stays",
         )
-
-
-def _difference(old: Configuration, new: Configuration) -> dict[str, Any]:
-    return {
-        "added": sorted(new.apps.keys() - old.apps.keys()),
-        "removed": sorted(old.apps.keys() - new.apps.keys()),
-        "changed": sorted(
-            name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
-        ),
-        "at_next_start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
-    }
 
 
 def spare_the_collector() -> None:
@@ -350,22 +368,3 @@ def make_root(layout: Layout) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     # Others find their way through it, to what they know of; a lock on it is not theirs to take.
     layout.apps.mkdir(mode=0o751, exist_ok=True)
-
-
-def make_directories(app: AppRuntime) -> None:
-    """Everything an app needs on disk before its first release.
-
-    Where it has a user of its own, that user's directories are root's to make (see ``apply``).
-    """
-    layout = app.layout
-    directories: list[Path] = [layout.logs / "operations", layout.logs / "services"]
-    if not layout.has_own_user:
-        directories += [
-            layout.slots, layout.trees, layout.shared, layout.cache, layout.traffic, layout.run,
-            layout.backups,
-        ]  # fmt: skip
-        # Of work that ended with an earlier daemon.
-        remove_tree(layout.work)
-    remove_tree(layout.plans)
-    for directory in directories:
-        directory.mkdir(parents=True, exist_ok=True)

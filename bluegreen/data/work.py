@@ -17,6 +17,7 @@ from bluegreen.errors import DataError
 from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable, tail
 from bluegreen.model import Job, JobResult
+from bluegreen.sources.interruptible import in_thread
 from bluegreen.sources.removal import remove_tree
 from bluegreen.supervisors.interface import JobRunner
 from bluegreen.supervisors.tails import Tail, stream
@@ -118,7 +119,7 @@ async def _told(log: Path, on_line: OnLine) -> AsyncIterator[None]:
 async def at_once(work: Callable[[], object], *, name: str) -> None:
     """Do a few renames or removals in a thread; DataError names the file that could not be."""
     try:
-        await asyncio.to_thread(work)
+        await in_thread(lambda _: work(), name=name)
     except OSError as error:
         raise DataError(
             f"{name}: {error.filename or 'a file'}: {error.strerror or error}",

@@ -14,6 +14,8 @@ from bluegreen.host.quoting import UnitText, argument, assignment, path
 from bluegreen.host.rendering import render
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import Slot, UnitKey
+from bluegreen.requirements import commands
+from bluegreen.slots import custody
 from bluegreen.supervisors.unit_names import TARGET, job_template, service_unit
 
 GRACE = 60.0  # seconds that a job may take longer than its step allows
@@ -85,10 +87,6 @@ def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
         *(build_layer(step) for step in settings.build),
         *(service_layer(name, service) for name, service in services),
     ]
-    times = [step.timeout for step in settings.build]
-    times += [probe.timeout for probe in (*settings.gate.probes, *settings.watch_probes)]
-    times += [step.timeout for step in settings.gate.smoke]
-    times.append(measuring_time(settings.gate.unchanged))
     return render(
         "job.j2",
         # What one service needs, its builds and checks may need as well.
@@ -100,8 +98,19 @@ def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
         credentials=_credentials(layers),
         launcher=path(places.JOB_LAUNCHER),
         jobs=path(app.jobs),
-        longest=_seconds(max(times, default=0.0) + GRACE),
+        longest=_seconds(max(_times(settings)) + GRACE),
     )  # fmt: skip
+
+
+def _times(settings: AppSettings) -> Iterator[float]:
+    """Seconds that the daemon gives the jobs of an app, of whichever kind."""
+    yield from (custody.LIMIT, commands.LIMIT)
+    yield from (step.timeout for step in settings.build)
+    yield from (probe.timeout for probe in (*settings.gate.probes, *settings.watch_probes))
+    yield from (step.timeout for step in settings.gate.smoke)
+    yield measuring_time(settings.gate.unchanged)
+    if settings.backup is not None:
+        yield settings.backup.timeout
 
 
 def _common(

@@ -41,14 +41,19 @@ class Activation:
     def run(self) -> bool:
         """Whether anything was done.
 
-        Raises RefusedError for what is in the way, SupervisorError when the daemon does not come
-        up, NotTakenUpError when the previous version serves in its place; OSError.
+        Raises RefusedError for what is in the way, StoreError when the store cannot be copied,
+        SupervisorError when the daemon does not come up, NotTakenUpError when the previous version
+        serves in its place; OSError.
         """
         os.umask(0o022)
         version = self._version(self._name)
         if service.is_booted():
             self._refuse_a_unit_in_front()
         before = self._program.named("current")
+        restarts = service.is_booted() and self._is_to_restart()
+        if restarts:
+            # First: where it finds no room, the previous version is all that counts still.
+            store_copy.keep(self._program.tree(self._name))
         self.write_files()
         if not self._program.bin.is_symlink():
             link_atomically(self._program.bin, "current/bin")
@@ -58,7 +63,7 @@ class Activation:
             self._program.name("current", self._name)
             self._tell(f"bluegreen is version {version} now ({self._program.tree(self._name)})")
         if service.is_booted():
-            self._take_up(version)
+            self._take_up(version, restarts=restarts)
         else:
             self._enable()
         self._discard_old()
@@ -109,7 +114,23 @@ class Activation:
         self._tell(f"{SERVICE} and {SOCKET} start at boot")
         return True
 
-    def _take_up(self, version: str) -> None:
+    def _is_to_restart(self) -> bool:
+        """Whether a daemon that is not this version runs, or an upgrade is half taken back."""
+        if not self._program.enabled.exists():
+            return False
+        if self._program.going_back.exists():
+            return True
+        state, tree = service.state(), self._program.tree(self._name)
+        # Stopped by an administrator, it stays so.
+        if state in ("inactive", "failed"):
+            return False
+        if state == "active":
+            # It serves with the store as it is: a copy that was left is older than that.
+            store_copy.discard(tree)
+            return not service.runs_from(tree)
+        return True
+
+    def _take_up(self, version: str, *, restarts: bool) -> None:
         tree = self._program.tree(self._name)
         if not self._program.enabled.exists():
             service.run("systemctl", "start", SOCKET)
@@ -122,18 +143,10 @@ class Activation:
             self._tell(f"{SERVICE} is ready")
             self._enable()
             return
-        note = self._program.going_back
-        state, unfinished = service.state(), note.exists()
-        # Stopped by an administrator, it stays so.
-        if state in ("inactive", "failed") and not unfinished:
+        if not restarts:
             return
-        if state == "active" and not unfinished:
-            # It serves with the store as it is: a copy that was left is older than that.
-            store_copy.discard(tree)
-            if service.runs_from(tree):
-                return
-        previous = self._program.named("previous")
-        store_copy.keep(tree)
+        note = self._program.going_back
+        unfinished, previous = note.exists(), self._program.named("previous")
         interrupted = resumption.running()
         try:
             if unfinished:

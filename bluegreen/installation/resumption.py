@@ -1,8 +1,8 @@
 """What a restart of the daemon interrupts is asked for again.
 
-Before its switch a release is undone when the daemon ends, or by the next one once that is ready.
-An upgrade of bluegreen is nobody's decision against that release, so it goes out all the same, by
-the newer daemon.
+Before its switch a release is undone when the daemon ends, or by the next one once that is ready;
+so are a start and a stop when the daemon is told to end. An upgrade of bluegreen is nobody's
+decision against any of them, so they are done all the same, by the newer daemon.
 """
 
 from __future__ import annotations
@@ -20,9 +20,15 @@ UNDONE = 120.0  # seconds until what was interrupted has been undone, all of it 
 POLL = 0.2
 HOST = Path("/")
 # How an operation is asked for, by its kind.
-_ASKED = {"deploy": "deployments", "rollback": "rollback", "restart": "restart"}
-# These are carried on by the next daemon, as are others whose switch has happened.
-_CARRIED_ON = ("start", "stop")
+_ASKED = {
+    "deploy": "deployments",
+    "rollback": "rollback",
+    "restart": "restart",
+    "start": "start",
+    "stop": "stop",
+}
+# What the next daemon carries on, where none of it is being undone: the former from any phase.
+_GOES_ON = ("start", "stop")
 _AFTER_SWITCH = ("watch", "settle")
 
 
@@ -41,8 +47,6 @@ def resume(operations: Sequence[dict[str, Any]], root: Path = HOST) -> Iterator[
     until = time.monotonic() + UNDONE
     for before in operations:
         app, kind, version = before["app"], before["kind"], before["version"]
-        if kind in _CARRIED_ON:
-            continue
         what = f"the {kind} of {app}" + (f" {version}" if version else "")
         try:
             state = _state_in_the_end(client, before["id"], until)
@@ -65,7 +69,7 @@ def resume(operations: Sequence[dict[str, Any]], root: Path = HOST) -> Iterator[
 
 def _body(client: Client, before: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, with what was acknowledged then."""
-    if before["kind"] == "restart":
+    if before["kind"] in ("restart", "start", "stop"):
         return {}
     body = {"version": before["version"]}
     acknowledged = client.get(f"/v1/operations/{before['id']}").get("acknowledged")
@@ -74,14 +78,15 @@ def _body(client: Client, before: dict[str, Any]) -> dict[str, Any]:
 
 
 def _state_in_the_end(client: Client, number: int, until: float) -> str:
-    """``running`` where that is not yet; ``carried on`` where it goes on after its switch."""
+    """``running`` where that is not yet; ``carried on`` where it is finished, not undone."""
     while True:
         operation = client.get(f"/v1/operations/{number}")
         state, phases = str(operation["state"]), operation.get("phases", [])
         if state not in ("queued", "running"):
             return state
         is_well = all(phase["state"] in ("intent", "done") for phase in phases)
-        if is_well and phases and phases[-1]["phase"] in _AFTER_SWITCH:
+        is_switched = bool(phases) and phases[-1]["phase"] in _AFTER_SWITCH
+        if is_well and (is_switched or operation["kind"] in _GOES_ON):
             return "carried on"
         if time.monotonic() > until:
             return "running"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bluegreen.config.load import Configuration, InvalidConfiguration, Problem, load_all
 from bluegreen.config.places import Place, dotted, line_at, lines_of_keys
@@ -109,6 +110,23 @@ def _moved_addresses(
                 f"the slot that is not running, deploy, then change {slot}",
             ),
         )
+
+
+def changed(old: Configuration, new: Configuration) -> list[str]:
+    """The apps whose files say something else, or are gone."""
+    return [name for name, settings in old.apps.items() if new.apps.get(name) != settings]
+
+
+def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
+    """What a reload says: names of apps, and of files that count from the next start."""
+    return {
+        "added": sorted(new.apps.keys() - old.apps.keys()),
+        "removed": sorted(old.apps.keys() - new.apps.keys()),
+        "changed": sorted(
+            name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
+        ),
+        "at_next_start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
+    }
 
 
 def load(layout: Layout, runs_in: RunsIn) -> InForce:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bluegreen.files import rename_durably
 from bluegreen.sources.git_command import LOCAL_TIMEOUT, Git, GitResult
+from bluegreen.sources.interruptible import in_thread
 from bluegreen.sources.removal import remove_tree
 
 MOST_PACKS = 40  # each fetch adds one; beyond that they are made one
@@ -158,7 +159,7 @@ class Mirror:
             (fresh / _FETCHED).touch()
             await asyncio.to_thread(self._take_in, fresh)
         finally:
-            await asyncio.to_thread(remove_tree, fresh)
+            await in_thread(lambda _: remove_tree(fresh), name=f"remove {fresh.name}")
         return None
 
     def _take_in(self, fresh: Path) -> None:

@@ -127,9 +127,23 @@ async def test_sites_are_those_that_the_daemon_expects(
     assert "# active: none" in slot_file
 
 
-def test_a_job_may_take_as_long_as_the_longest_of_what_is_run_as_one(tmp_path: Path) -> None:
-    smoke = '[[gate.smoke]]\nservice = "api"\ntimeout = "20m"\ncommand = { run = "true" }\n'
-    unchanged = '[[gate.unchanged]]\ntimeout = "15m"\ncommand = "true"\n'
-    for more, longest in ((smoke, "1260s"), (unchanged * 2, "1890s")):
-        job = _units(tmp_path, f"{SHOP}\n{more}")["bluegreen-shop-job@.service"]
-        assert f"RuntimeMaxSec={longest}" in job.splitlines()
+@pytest.mark.parametrize(
+    ("more", "longest"),
+    [
+        ("", "660s"),  # what it is that the app's user lays out or removes
+        ('[[build]]\nname = "all"\nrun = "make"\ntimeout = "20m"\n', "1260s"),
+        (
+            '[[gate.smoke]]\nservice = "api"\ntimeout = "30m"\ncommand = { run = "./walk" }\n',
+            "1860s",
+        ),
+        ('[[gate.unchanged]]\ntimeout = "15m"\ncommand = "true"\n' * 2, "1890s"),
+        ('[backup]\nfiles = ["uploads"]\ntimeout = "2h"\n', "7260s"),
+    ],
+    ids=["own", "build", "smoke", "unchanged", "backup"],
+)
+def test_systemd_gives_a_job_longer_than_the_daemon_does(
+    tmp_path: Path, more: str, longest: str
+) -> None:
+    assert (
+        f"RuntimeMaxSec={longest}\n" in _units(tmp_path, SHOP + more)["bluegreen-shop-job@.service"]
+    )

@@ -114,6 +114,23 @@ async def test_the_store_too_goes_back_when_the_newer_version_has_changed_it(
     assert await upgradable.unit("bluegreen.socket", "ActiveState") == "active"
 
 
+async def test_without_a_copy_of_the_store_the_previous_version_is_the_one_that_counts(
+    upgradable: Installed,
+) -> None:
+    in_the_way = upgradable.path(f"{STORE}.before-upgrade.new")
+    in_the_way.mkdir()
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE, check=False)
+    assert said.status == 1
+    assert "the copy of the store" in said.output
+    await upgradable.host.run("systemctl", "restart", "bluegreen.service")
+    assert await upgradable.answering() == __version__
+
+    in_the_way.rmdir()
+    said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
+    assert "was restarted, and is ready" in said.output
+    assert await upgradable.answering() == NEWER
+
+
 async def test_a_kill_while_it_goes_back_is_no_wish_to_have_it_stopped(
     upgradable: Installed, prepared: Prepared
 ) -> None:

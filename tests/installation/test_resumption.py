@@ -1,4 +1,4 @@
-"""What a daemon was doing when it was killed, and what becomes of it."""
+"""What a daemon was doing when it was killed or told to end, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ async def in_phase(stack: Stack, phase: str) -> bool:
     return operation is not None and operation["phase"] == phase
 
 
-async def resumed(stack: Stack) -> list[str]:
-    """What is said once the daemon was killed and started again."""
+async def resumed(stack: Stack, *, is_killed: bool = True) -> list[str]:
+    """What is said once the daemon was killed, or told to end, and started again."""
     before = await asyncio.to_thread(resumption.running, stack.root)
     assert len(before) == 1
-    await stack.kill()
+    await (stack.kill() if is_killed else stack.terminate())
     await stack.serve()
     return await asyncio.to_thread(lambda: list(resumption.resume(before, stack.root)))
 
@@ -99,3 +99,46 @@ async def test_what_is_not_undone_in_time_is_said(
     (said,) = await resumed(deployed)
     assert said.startswith("the deploy of monitor v3-ignores-sigterm is not undone yet")
     assert "bluegreen history monitor" in said
+
+
+async def out_of_service_and_starting(deployed: Stack) -> None:
+    deployed.write_app(services=("api",), healthy_for="8s", watch="0.1s")
+    assert (await deployed.cli("reload")).status == 0
+    assert (await deployed.cli("stop", "monitor")).status == 0
+    await deployed.cli("start", "monitor", "--detach")
+    await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
+
+
+async def test_a_start_that_the_end_of_the_daemon_undid_is_resumed(deployed: Stack) -> None:
+    await out_of_service_and_starting(deployed)
+    (said,) = await resumed(deployed, is_killed=False)
+
+    newest, before, *_ = await deployed.operations()
+    assert (before["kind"], before["state"]) == ("start", "interrupted")
+    assert (newest["kind"], newest["state"]) == ("start", "running")
+    assert said == (
+        f"the start of monitor was interrupted, and is resumed as operation {newest['id']}"
+    )
+
+
+async def test_a_start_that_the_next_daemon_carries_on_is_not_waited_for(deployed: Stack) -> None:
+    await out_of_service_and_starting(deployed)
+    assert await resumed(deployed) == []
+    newest, *_ = await deployed.operations()
+    assert (newest["kind"], newest["state"]) == ("start", "running")
+
+
+async def test_a_stop_that_the_end_of_the_daemon_undid_is_resumed(deployed: Stack) -> None:
+    deployed.write_app(services=("api",), watch="0.1s", stop_timeout="60s")
+    assert (await deployed.cli("reload")).status == 0
+    await deployed.deploy("v3-ignores-sigterm")
+    await deployed.cli("stop", "monitor", "--detach")
+    await eventually(lambda: in_phase(deployed, "stop"), "its services are being stopped")
+    (said,) = await resumed(deployed, is_killed=False)
+
+    newest, before, *_ = await deployed.operations()
+    assert (before["kind"], before["state"]) == ("stop", "interrupted")
+    assert newest["kind"] == "stop"
+    assert said == (
+        f"the stop of monitor was interrupted, and is resumed as operation {newest['id']}"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 
 from tests.operations.test_releases import visitors
@@ -193,3 +194,64 @@ async def test_a_root_without_any_good_configuration_is_refused(empty: Stack) ->
     assert answer.status == 2
     assert "monitor.toml:2: app.name" in answer.err
     assert "Next:" in answer.err
+
+
+async def test_a_directory_that_cannot_be_made_refuses_a_reload_and_nothing_is_taken_up(
+    deployed: Stack,
+) -> None:
+    in_the_way = deployed.layout.app("second").logs
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.touch()
+    deployed.write_app("second")
+    configured = sorted(path.name for path in deployed.layout.nginx.rglob("*"))
+    answer = await deployed.cli("reload")
+    assert answer.status == 1
+    assert f"second: {in_the_way}/operations cannot be made: Not a directory" in answer.err
+    assert "Next: let the user that runs the daemon write there" in answer.err
+    assert sorted(path.name for path in deployed.layout.nginx.rglob("*")) == configured
+    assert (await deployed.cli("status", "second")).status == 2
+    assert await served_version(deployed) == "v1"
+
+    in_the_way.unlink()
+    answer = await deployed.cli("reload")
+    assert "added second" in answer.out
+    await deployed.deploy("v1", "second")
+
+
+async def test_a_directory_that_cannot_be_made_keeps_no_other_app_down_at_a_start(
+    deployed: Stack,
+) -> None:
+    deployed.write_app("second")
+    assert (await deployed.cli("reload")).status == 0
+    await deployed.terminate()
+    layout = deployed.layout.app("second")
+    shutil.rmtree(layout.logs)
+    layout.logs.touch()
+    shutil.rmtree(layout.base)
+    layout.base.touch()
+    await deployed.serve()
+
+    assert await served_version(deployed) == "v1"
+    await deployed.deploy("v2")
+    said = (await deployed.cli("status")).out
+    assert f"second: {layout.logs}/operations cannot be made: Not a directory" in said
+
+    layout.logs.unlink()
+    layout.base.unlink()
+    assert (await deployed.cli("reload")).status == 0
+    assert "cannot be made" not in (await deployed.cli("status")).out
+    await deployed.deploy("v1", "second")
+
+
+async def test_a_lost_history_that_cannot_be_confirmed_does_not_fail_the_reload(
+    deployed: Stack,
+) -> None:
+    note = deployed.layout.state / "history-lost"
+    note.mkdir()
+    deployed.write_app("second")
+    answer = await deployed.cli("reload")
+    assert answer.status == 0, answer.err
+    assert "added second" in answer.out
+    said = (await deployed.cli("status")).out
+    assert f"{note} could not be removed" in said
+    assert "second" in said
