@@ -120,6 +120,12 @@ class DataError(BluegreenError):
     kind = "data"
 
 
+class MigrationError(BluegreenError):
+    """A migration of an app failed, or cannot be undone."""
+
+    kind = "migration"
+
+
 class SlotError(BluegreenError):
     """A slot's tree or link could not be changed."""
 

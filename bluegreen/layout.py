@@ -23,6 +23,8 @@ class AppLayout:
     env_launcher: Path | None = None
     """Where an app has a user of its own, whose secrets the daemon cannot read: the program that
     gives them to what the user runs."""
+    data: Path | None = None
+    """In place of the shared directory: the copy that a rehearsal works on."""
 
     @property
     def has_own_user(self) -> bool:
@@ -44,7 +46,7 @@ class AppLayout:
 
     @property
     def shared(self) -> Path:
-        return self.base / "shared"
+        return self.base / "shared" if self.data is None else self.data
 
     @property
     def backups(self) -> Path:

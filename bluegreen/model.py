@@ -39,6 +39,7 @@ class OperationKind(StrEnum):
     START = "start"
     BACKUP = "backup"
     RESTORE = "restore"  # its version is the number of the backup
+    MIGRATE = "migrate"  # by hand: its version is what is done, such as "rollback 0007_owner"
 
     @property
     def is_release(self) -> bool:
@@ -48,7 +49,7 @@ class OperationKind(StrEnum):
     @property
     def is_of_data(self) -> bool:
         """Whether it is done to the app's data: no slot is the subject of it."""
-        return self in (OperationKind.BACKUP, OperationKind.RESTORE)
+        return self in (OperationKind.BACKUP, OperationKind.RESTORE, OperationKind.MIGRATE)
 
 
 class Lane(StrEnum):
@@ -82,6 +83,9 @@ class PhaseName(StrEnum):
     FETCH = "fetch"
     BUILD = "build"
     MEASURE = "measure"  # ask what the release must leave as it is
+    REHEARSE = "rehearse"  # the migrations, on a copy of the data
+    CHECK = "check"  # which migrations are pending
+    MIGRATE = "migrate"  # run the app's migrations, or undo one, on its data
     START = "start"
     GATE = "gate"
     SWITCH = "switch"
@@ -210,6 +214,35 @@ class SlotRecord:
         if self.version is None:
             return "nothing"
         return f"{self.version} ({self.commit[:10]})" if self.commit else self.version
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrationPlace:
+    """A release's tree in which migrations are run, as which version, and for which slot."""
+
+    version: str
+    slot: Slot
+    tree: Path
+
+
+class MigrationChange(StrEnum):
+    """What became of a migration."""
+
+    APPLIED = "applied"
+    MARKED = "marked"  # as applied, by an operator's word
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedMigration:
+    """A migration that is applied, as far as bluegreen knows. ``at`` is Unix seconds."""
+
+    name: str
+    change: MigrationChange
+    operation: int
+    place: MigrationPlace
+    at: float
+    succeeded: bool  # the operation that applied it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,10 @@ class RollbackBody(Body):
     version: str | None = None
 
 
+class MigrationBody(Body):
+    name: str | None = None  # what it may be is said by check_name
+
+
 class SwitchBody(Body):
     to: Literal["back", "blue", "green"]
 

@@ -19,6 +19,7 @@ from bluegreen.api.bodies import (
     DeployBody,
     Empty,
     LockBody,
+    MigrationBody,
     ReloadBody,
     RollbackBody,
     SwitchBody,
@@ -28,6 +29,7 @@ from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.logs import kept_output, operation_logs, service_logs
+from bluegreen.api.migrations import action_named, applied_view, require_name
 from bluegreen.api.peer import requester
 from bluegreen.api.plan import plan_view
 from bluegreen.api.problems import as_problems
@@ -90,6 +92,8 @@ class Api:
         add("GET", "/v1/apps/{app}/backups/{id}/loss", self.loss)
         add("POST", "/v1/apps/{app}/backups/{id}/verify", self.verify)
         add("POST", "/v1/apps/{app}/backups/{id}/restore", self.restore)
+        add("GET", "/v1/apps/{app}/migrations", self.migrations)
+        add("POST", "/v1/apps/{app}/migrations/{action}", self.migrate)
         add("POST", "/v1/apps/{app}/lock", self.lock)
         add("POST", "/v1/apps/{app}/unlock", self.unlock)
         add("GET", "/v1/operations/{id}", self.operation)
@@ -264,6 +268,18 @@ class Api:
         await read_body(request, Empty)
         operation = await self.desk.restore(
             self._name(request), _backup(request), requester(request), key=_key(request)
+        )
+        return web.json_response(operation_view(operation), status=202)
+
+    async def migrations(self, request: web.Request) -> web.Response:
+        return web.json_response(await applied_view(self.desk.app(self._name(request))))
+
+    async def migrate(self, request: web.Request) -> web.Response:
+        action = action_named(request.match_info["action"])
+        body = await read_body(request, MigrationBody)
+        require_name(action, body.name)
+        operation = await self.desk.migrate(
+            self._name(request), action, body.name, requester(request), key=_key(request)
         )
         return web.json_response(operation_view(operation), status=202)
 

@@ -191,6 +191,31 @@ class _Commands:
             if name == "restore":
                 way.add_argument("--yes", action="store_true", help="ask nothing")
 
+        self._migrations()
+
+    def _migrations(self) -> None:
+        migrations = self._commands.add_parser(
+            "migrations", help="the app's own migrations", parents=[self._common]
+        )
+        ways = migrations.add_subparsers(metavar="check|run|rollback|mark-applied", required=True)
+        texts = {
+            "check": "ask the release that serves which are pending",
+            "run": "back the data up and run those that are pending",
+            "rollback": "back the data up and undo one, in the release that applied it",
+            "mark-applied": "back the data up and let the app count one as applied",
+        }
+        for name, text in texts.items():
+            way = ways.add_parser(name, help=text, parents=[self._common])
+            way.set_defaults(run=("migrations", name.replace("-", "_")))
+            if name == "mark-applied":
+                _app(way)
+                way.add_argument("name", metavar="NAME", help="as check prints it")
+            else:
+                _app(way)
+            if name == "rollback":
+                way.add_argument("name", metavar="NAME", nargs="?", help="default: the newest")
+            way.add_argument("--detach", action="store_true", help="return once it has begun")
+
     def _looks(self) -> None:
         status = self._add("status", ("status", "status"), "slots, health, the way back")
         status.add_argument("--watch", action="store_true", help="look again every second")

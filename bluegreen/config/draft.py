@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bluegreen.config.invariants import Invariant
+from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.places import Place
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
@@ -51,6 +52,7 @@ class Draft:
     defaults: tuple[tuple[int, Mapping[str, str]], ...]  # the texts of env, by upgrade rule
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
     backup: Backup | None
+    migrations: Migrations | None
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -84,6 +86,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         ),
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
         backup=_salvage(Backup, data.get("backup"), command="true"),
+        migrations=_salvage(Migrations, data.get("migrations")),
     )
 
 

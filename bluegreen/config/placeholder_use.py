@@ -18,7 +18,10 @@ _Texts = Iterator[tuple[Place, str]]
 def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     """What ``placeholders.expand`` would refuse once the app is deployed."""
     everywhere = _everywhere(draft)
-    texts = chain(_of_builds(draft), _of_defaults(draft), _of_backup(draft), _of_invariants(draft))
+    texts = chain(
+        *(_of_builds(draft), _of_defaults(draft), _of_backup(draft)),
+        *(_of_invariants(draft), _of_all_migrations(draft)),
+    )
     for where, text in texts:
         yield from _check(where, text, everywhere, draft)
     for name, service in draft.services.items():
@@ -32,6 +35,8 @@ def placeholder_findings(draft: Draft) -> Iterator[Finding]:
         if probe.service in draft.services:
             for where, text in _of_question(place, probe.http, probe.websocket, probe.command):
                 yield from _check(where, text, _of_service(draft, probe.service), draft)
+    for where, text in _of_migrations(draft):
+        yield from _check(where, text, everywhere | {"name"}, draft)
     yield from _of_smoke(draft)
     yield from _directory(draft)
 
@@ -112,6 +117,18 @@ def _of_invariants(draft: Draft) -> _Texts:
     for place, invariant in draft.unchanged:
         if invariant.command is not None:
             yield (*place, "command"), invariant.command
+
+
+def _of_all_migrations(draft: Draft) -> _Texts:
+    """The commands that are about no migration in particular."""
+    return _of_migrations(draft, "check", "run")
+
+
+def _of_migrations(draft: Draft, *keys: str) -> _Texts:
+    if draft.migrations is not None:
+        for key in keys or ("rollback", "mark_applied"):
+            if (script := getattr(draft.migrations, key)) is not None:
+                yield ("migrations", key), script
 
 
 def _of_question(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from bluegreen.config.invariants import Invariant
+from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
@@ -269,9 +270,7 @@ class Backup(Section):
 class AppSettings(Section):
     """One app file."""
 
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"migrations", "promote", "webhook", "queue", "release"}
-    )
+    later: ClassVar[frozenset[str]] = frozenset({"promote", "webhook", "queue", "release"})
 
     app: App
     source: Source
@@ -287,6 +286,7 @@ class AppSettings(Section):
     keep: Keep = Keep()
     upgrade: tuple[UpgradeRule, ...] = ()
     backup: Backup | None = None
+    migrations: Migrations | None = None
 
     @property
     def name(self) -> str:

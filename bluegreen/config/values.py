@@ -255,6 +255,21 @@ def _command_name(value: str) -> str:
     return value
 
 
+def _pattern(value: str) -> str:
+    try:
+        matches_nothing = re.compile(value).search("") is not None
+    except re.error as error:
+        raise ValueRefusedError(
+            f"no regular expression: {error}",
+            r'Write one as Python has them, such as "\\[(FATAL|ERROR)\\]"',
+        ) from error
+    if matches_nothing:
+        raise ValueRefusedError(
+            "it matches an empty line", r'Write what a line must hold, such as "\\[FATAL\\]"'
+        )
+    return value
+
+
 def _sentence(value: str) -> str:
     if not value.isprintable() or value != value.strip() or not 0 < len(value) <= 200:
         raise ValueError("one line of text, at most 200 characters, without blanks around it")
@@ -296,5 +311,6 @@ DefaultText = Annotated[str, AfterValidator(_one_line)]
 Specifiers = Annotated[str, AfterValidator(_specifiers)]
 ReleaseVersion = Annotated[str, AfterValidator(_release_version)]
 CommandName = Annotated[str, AfterValidator(_command_name)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Sentence = Annotated[str, AfterValidator(_sentence)]
 JsonValue = Annotated[Any, AfterValidator(_json_value)]

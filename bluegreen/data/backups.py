@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,10 +15,12 @@ from bluegreen.data.catalog import Catalog, Entry
 from bluegreen.data.manifest import OUTPUT, Manifest
 from bluegreen.data.programs import Part, Programs, unloadable
 from bluegreen.data.replacement import Replacement, replacements
+from bluegreen.data.schema import Schema
 from bluegreen.data.work import OnLine, Work, at_once
 from bluegreen.errors import DataError, RefusedError
 from bluegreen.layout import AppLayout
 from bluegreen.processes import uninterrupted
+from bluegreen.slots.shared_links import outermost
 
 TIMEOUT = 3600.0  # seconds, for an app whose file has no [backup] any more
 
@@ -62,10 +65,18 @@ class Backups:
         return await asyncio.to_thread(self.catalog.manifest, number)
 
     async def create(
-        self, number: int, logs: Path, on_line: OnLine, *, replaced_by: Manifest | None = None
+        self,
+        number: int,
+        logs: Path,
+        on_line: OnLine,
+        *,
+        reason: str = "asked for",
+        replaced_by: Manifest | None = None,
+        only_present: bool = False,
     ) -> Manifest:
         """Back up what ``[backup]`` names, as backup ``number``; return it once it is verified.
 
+        With ``only_present``, as far as it is there: a first release has not made all of it yet.
         With ``replaced_by``, what a restore of that backup would replace instead, as far as it is
         there. Done again after a crash, it finds a backup that is whole. Raises DataError.
         """
@@ -75,6 +86,8 @@ class Backups:
         draft = self.catalog.draft(number)
         parts = self._parts(draft, replaced_by)
         sqlite, files = self._paths(replaced_by)
+        if only_present:
+            sqlite, files = await asyncio.to_thread(self._present, sqlite, files)
         began = time.time()  # what is written from now on may not be in it
         found = await self._work.do(
             "gather",
@@ -88,7 +101,6 @@ class Backups:
             on_line=on_line,
         )  # fmt: skip
         await self.programs.dump(parts, draft, logs=logs, operation=number, on_line=on_line)
-        reason = "asked for"
         if replaced_by is not None:
             reason = f"before the restore of backup {replaced_by.id}"
         manifest = Manifest(
@@ -125,6 +137,18 @@ class Backups:
             return list(replaced_by.sqlite), list(replaced_by.files)
         backup = self.settings.backup
         return ([], []) if backup is None else (list(backup.sqlite), list(backup.files))
+
+    def _present(self, sqlite: list[str], files: list[str]) -> tuple[list[str], list[str]]:
+        shared = self.layout.shared
+        there = [[path for path in paths if os.path.lexists(shared / path)]
+                 for paths in (sqlite, files)]  # fmt: skip
+        return there[0], there[1]
+
+    async def has_data(self) -> bool:
+        """Whether there is anything yet that ``[backup]`` names."""
+        if any(self.programs.parts(self.layout.backups)):
+            return True
+        return any(await asyncio.to_thread(self._present, *self._paths(None)))
 
     def _urls(self, replaced_by: Manifest | None) -> tuple[str, ...]:
         if replaced_by is not None and not replaced_by.postgres:
@@ -187,6 +211,31 @@ class Backups:
             "postgres": list(manifest.postgres),
             "command": manifest.command,
         }
+
+    # -- rehearsals -------------------------------------------------------------------------
+
+    async def schema(self, shared: Path | None = None) -> Schema:
+        """What the databases in ``shared``, the app's or a copy of it, are like. DataError."""
+        task = {"shared": str(shared or self.layout.shared), "sqlite": self._paths(None)[0]}
+        return dict((await self._work.do("schema", task, log=None))["schema"])
+
+    async def begin_rehearsal(self, tree: Path, copy: Path, log: Path, on_line: OnLine) -> int:
+        """Copy the data, and lead the tree's links to the copy; how many files were left out."""
+        task = self._rehearsal(tree, copy)
+        return int(
+            (await self._work.do("begin-rehearsal", task, log=log, on_line=on_line))["left_out"]
+        )
+
+    async def end_rehearsal(self, tree: Path, copy: Path, log: Path) -> None:
+        """Lead the tree's links to the real data again, durably, and remove the copy."""
+        await self._work.do("end-rehearsal", self._rehearsal(tree, copy), log=log)
+
+    def _rehearsal(self, tree: Path, copy: Path) -> dict[str, Any]:
+        sqlite, files = self._paths(None)
+        return {
+            "tree": str(tree), "shared": str(self.layout.shared), "copy": str(copy),
+            "links": outermost(self.settings.app.shared), "sqlite": sqlite, "files": files,
+        }  # fmt: skip
 
     # -- the way back -----------------------------------------------------------------------
 

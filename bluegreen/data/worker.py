@@ -18,6 +18,8 @@ from typing import Any
 from bluegreen.data.databases import NoRoomError
 from bluegreen.data.gathering import Gathering, gather, seal
 from bluegreen.data.manifest import Manifest, read_manifest
+from bluegreen.data.rehearsal import Rehearsal, begin, end
+from bluegreen.data.schema import schema_of
 from bluegreen.data.staging import present, stage
 from bluegreen.data.verification import verify
 from bluegreen.errors import DataError
@@ -52,8 +54,22 @@ def _present(task: Task) -> dict[str, Any]:
     return present(Path(task["shared"]), task["sqlite"], task["files"])
 
 
+def _schema(task: Task) -> dict[str, Any]:
+    return {"schema": schema_of(Path(task["shared"]), task["sqlite"])}
+
+
+def _begin_rehearsal(task: Task) -> dict[str, Any]:
+    return {"left_out": begin(Rehearsal(**task), _say)}
+
+
+def _end_rehearsal(task: Task) -> dict[str, Any]:
+    end(Rehearsal(**task))
+    return {}
+
+
 _TASKS: Mapping[str, Callable[[Task], dict[str, Any]]] = {
     "gather": _gather, "seal": _seal, "verify": _verify, "stage": _stage, "present": _present,
+    "schema": _schema, "begin-rehearsal": _begin_rehearsal, "end-rehearsal": _end_rehearsal,
 }  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The sample app's versions, good and broken, as trees and as a git repository.
 
 A version is the sample app (``bluegreen.resources.sample_app``) with another VERSION, another list
-of FEATURES and, where it is to misbehave, a FAULT: one word, which the app reads.
+of FEATURES and, where it is to misbehave, a FAULT: one word, which the app reads. Where it has
+migrations, MIGRATIONS names them.
 """
 
 from __future__ import annotations
@@ -42,6 +43,22 @@ FAULTS: Mapping[str, str] = {
 }
 
 
+_ADDITIVE = ("0001_audit_logs", "0002_notes")
+# By version: what its migrations are like, and their names, which are steps of monitor.migrations.
+MIGRATIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "audit": ("a table is added", _ADDITIVE[:1]),
+    "notes": ("a table and a column are added", _ADDITIVE),
+    "unhealthy": ("the same, and the release does not pass its gate", _ADDITIVE),
+    "halfway": ("the second one fails after half of it", ("0001_audit_logs", "0003_halfway")),
+    "fatal": ("it prints [FATAL] and ends with status 0", ("0001_audit_logs", "0004_fatal")),
+    "slow": ("it takes three seconds, or MONITOR_MIGRATION_SECONDS", ("0005_slow",)),
+    "rename": ("a column is renamed, which the old version cannot live with", ("0006_rename",)),
+    "delete": ("rows are deleted, with no way back", ("0007_delete",)),
+    "syntax": ("it is no SQL", ("0008_syntax",)),
+    "silent": ("it ends with status 0 and does nothing", ("0009_silent",)),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Version:
     """One version of the sample app. ``name`` is its git tag and the content of VERSION."""
@@ -50,6 +67,11 @@ class Version:
     summary: str
     features: str = ""  # added to FEATURES, a line each
     fault: str | None = None
+    migrations: tuple[str, ...] = ()  # a line each in MIGRATIONS
+
+    @property
+    def is_on_main(self) -> bool:
+        return self.fault is None and not self.migrations
 
 
 _V2_FEATURES = "Who added a server\n"
@@ -61,6 +83,16 @@ VERSIONS: Mapping[str, Version] = {
         *(
             Version(name=f"v3-{fault}", summary=what, features=_V2_FEATURES, fault=fault)
             for fault, what in FAULTS.items()
+        ),
+        *(
+            Version(
+                name=f"v4-{name}",
+                summary=f"migrations: {what}",
+                features=_V2_FEATURES,
+                fault="unhealthy" if name == "unhealthy" else None,
+                migrations=steps,
+            )
+            for name, (what, steps) in MIGRATIONS.items()
         ),
     )
 }
@@ -80,6 +112,8 @@ def version_files(name: str) -> dict[str, bytes]:
     files["FEATURES"] += version.features.encode()
     if version.fault is not None:
         files["FAULT"] = f"{version.fault}\n".encode()
+    if version.migrations:
+        files["MIGRATIONS"] = "".join(f"{step}\n" for step in version.migrations).encode()
     return files
 
 
@@ -120,11 +154,11 @@ def _fast_import_stream() -> bytes:
     parts: list[bytes] = []
     marks: dict[str, int] = {}
     for mark, version in enumerate(VERSIONS.values(), start=1):
-        broken = version.fault is not None
-        ref = f"refs/tags/{version.name}" if broken else "refs/heads/main"
-        parent = marks[MAIN] if broken else mark - 1 or None
+        apart = not version.is_on_main
+        ref = f"refs/tags/{version.name}" if apart else "refs/heads/main"
+        parent = marks[MAIN] if apart else mark - 1 or None
         parts.append(_commit(version, ref=ref, mark=mark, parent=parent))
-        if not broken:
+        if not apart:
             parts.append(_annotated_tag(version, mark))
         marks[version.name] = mark
     parts += [b"get-mark :%d\n" % mark for mark in marks.values()]
@@ -152,7 +186,7 @@ def _git(arguments: Sequence[str], stream: bytes = b"") -> str:
 def make_repository(directory: Path) -> dict[str, str]:
     """Make a bare git repository of all versions; returns the commit of each, by its name.
 
-    Every version is a tag (``v1`` and ``v2`` annotated, the broken ones lightweight), and the
+    Every version is a tag (``v1`` and ``v2`` annotated, all others lightweight), and the
     branch ``main`` is at ``v2``. The commits are the same wherever and whenever it is made.
     Blocks while git runs. Raises SourceError when ``directory`` is not empty or git fails.
     """

@@ -22,17 +22,19 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.by_hand import Action, ByHand, asked
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.phases.settle import keep_for_a_while
-from bluegreen.operations.plans import phases_of
+from bluegreen.operations.plans import data_phases, phases_of
 from bluegreen.operations.restoring import require_backups, require_restorable
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
+from bluegreen.store.failures import DuplicateKeyError
 from bluegreen.store.operations import busy_error
 
 log = logging.getLogger(__name__)
@@ -165,6 +167,23 @@ class Desk:
             raise busy
         await require_restorable(runtime, backup)
         return await self._begin(runtime, kind, by, version=version, key=key)
+
+    async def migrate(
+        self, app: str, action: Action, name: str | None, by: Requester, *, key: str | None = None
+    ) -> Operation:
+        """Begin what is done to the app's migrations by hand."""
+        runtime, kind = self.app(app), OperationKind.MIGRATE
+        if known := await begun_with(key, runtime, kind):
+            if ByHand.parse(known.version).action is not action:
+                raise DuplicateKeyError(runtime.name, key or "", known.id)
+            return known
+        if (busy := self.busy(app)) is not None:
+            raise busy
+        self._active(runtime)
+        request = await asked(runtime, action, name)
+        if action is not Action.CHECK:
+            require_backups(runtime)
+        return await self._begin(runtime, kind, by, version=str(request), key=key)
 
     async def cancel(self, app: str) -> Operation:
         """End the operation in progress; returns it once all it did is undone."""
@@ -343,7 +362,10 @@ class Desk:
         self._runs[run.app.name] = run
 
     async def _perform(self, run: Run, undo: bool) -> Operation:
-        phases = phases_of(run.operation.kind)
+        kind, version = run.operation.kind, run.operation.version
+        # Also of one that the app file does not ask for any more: it has begun, and is undone.
+        of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
+        phases = phases_of(kind, of_data)
         try:
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         finally:

@@ -89,7 +89,8 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
         state, reason = _ended_by_operator(run), _reason(run, error)
         return await _finish(run, state, reason, open_phase=_phase_it_is_in(run))
     went_back = await undo(run, phases)
-    return await _finish(run, _outcome(run, error, run.switched and went_back), _reason(run, error))
+    reason = _with_what_is_left(run, _reason(run, error))
+    return await _finish(run, _outcome(run, error, run.switched and went_back), reason)
 
 
 async def _is_host_ending(run: Run) -> bool:
@@ -166,15 +167,17 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
 async def _say_not_undone(run: Run, phase: PhaseName, error: Exception) -> None:
     """In the operation's events and in the log; with its trace if it is a defect."""
     trace: Exception | None = None
+    failed = f"undoing the {phase} phase failed"
     if isinstance(error, BluegreenError):
         said = f"{error.message}; {error.remedy}"
+        failed = f"the {phase} phase is not undone" if error.kind == "not-undone" else failed
     else:
         said, trace = f"unexpected {type(error).__name__}: {error}", error
     log.error(
-        "operation %d: undoing the %s phase failed: %s", run.operation.id, phase, said,
+        "operation %d: %s: %s", run.operation.id, failed, said,
         exc_info=trace, extra=run.named,
     )  # fmt: skip
-    await run.note("warning", message=f"undoing the {phase} phase failed: {said}")
+    await run.note("warning", message=f"{failed}: {said}")
 
 
 async def _record_if_possible(run: Run, phase: PhaseName, state: PhaseState) -> None:
@@ -254,6 +257,14 @@ def _reason(run: Run, error: BluegreenError | None) -> OperationError:
         + _whereabouts(run, serving, closed=closed),
         remedy=f"see where it stands: bluegreen status {run.app.name}",
     )
+
+
+def _with_what_is_left(run: Run, reason: OperationError) -> OperationError:
+    """With what became of the app's data, where that is not as it was."""
+    left, remedy = run.migrating.left, run.migrating.remedy
+    if not left:
+        return reason
+    return replace(reason, detail=(*reason.detail, *left), remedy=f"{reason.remedy}; {remedy}")
 
 
 def _whereabouts(run: Run, serving: Slot | None, *, closed: bool) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from bluegreen.model import OperationKind
-from bluegreen.operations.phases.backup import Backup, Retain
+from bluegreen.config.settings import AppSettings
+from bluegreen.model import OperationKind, PhaseName
+from bluegreen.operations.by_hand import Action, ByHand
+from bluegreen.operations.phases.backup import Backup, BackupBeforeChange, Retain
 from bluegreen.operations.phases.build import Build
+from bluegreen.operations.phases.by_hand import Check, MigrateByHand
 from bluegreen.operations.phases.fetch import Fetch
 from bluegreen.operations.phases.gate import Gate
 from bluegreen.operations.phases.measure import Measure
+from bluegreen.operations.phases.migrate import Migrate
 from bluegreen.operations.phases.preflight import Preflight
+from bluegreen.operations.phases.rehearse import Rehearse
 from bluegreen.operations.phases.restore import (
     BackupBefore,
     Restore,
@@ -25,9 +30,37 @@ from bluegreen.operations.phases.switch import Switch
 from bluegreen.operations.phases.watch import Watch
 from bluegreen.operations.run import Phase
 
+OF_DATA = frozenset({PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE})
+"""The phases that a release has only where its app has data to care for."""
 
-def phases_of(kind: OperationKind) -> Sequence[Phase]:
-    """A fresh list of the phases of an operation of that kind."""
+
+def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> set[PhaseName]:
+    """Those of `OF_DATA` that an operation goes through, as the app file is now."""
+    if kind is OperationKind.MIGRATE:
+        only_looks = ByHand.parse(version).action is Action.CHECK
+        return set() if only_looks else {PhaseName.BACKUP, PhaseName.MIGRATE}
+    migrations = app.migrations
+    if kind is not OperationKind.DEPLOY or app.backup is None:
+        return set()
+    if migrations is None:
+        return {PhaseName.BACKUP}
+    if migrations.mode == "none":
+        return set()
+    return set(OF_DATA) if migrations.runs else {PhaseName.BACKUP}
+
+
+def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> Sequence[Phase]:
+    """A fresh list of the phases of an operation of that kind; of `OF_DATA`, those named."""
+    if kind in (OperationKind.BACKUP, OperationKind.RESTORE):
+        return _phases_of(kind)
+    if kind is OperationKind.MIGRATE and not of_data:
+        return (Check(),)
+    return [
+        phase for phase in _phases_of(kind) if phase.name not in OF_DATA or phase.name in of_data
+    ]
+
+
+def _phases_of(kind: OperationKind) -> Sequence[Phase]:
     if kind is OperationKind.SWITCH:
         return (Start(), Gate(), Switch())  # to a slot that is not ready; see switching.py
     if kind is OperationKind.STOP:
@@ -38,6 +71,10 @@ def phases_of(kind: OperationKind) -> Sequence[Phase]:
         return (Backup(), Retain())
     if kind is OperationKind.RESTORE:
         return (Verify(), BackupBefore(), Stage(), Restore(), SettleRestore())
+    if kind is OperationKind.MIGRATE:
+        return (Check(), BackupBeforeChange(), MigrateByHand(), Retain())
     return (
-        Preflight(), Fetch(), Build(), Measure(), Start(), Gate(), Switch(), Watch(), Settle(),
-    )  # fmt: skip
+        *(Preflight(), Fetch(), Build(), Rehearse(), Measure()),
+        *(BackupBeforeChange(), Migrate()),
+        *(Start(), Gate(), Switch(), Watch(), Settle()),
+    )

@@ -29,6 +29,7 @@ from bluegreen.model import (
     UnitKey,
 )
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.migrating import from_data
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
@@ -213,11 +214,13 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
 
 async def _goes_on(run: Run) -> bool:
     """Whether an operation on data is finished: a backup that is whole, a restore that began to
-    replace what was there. Each of their steps may be repeated."""
+    replace what was there, migrations that were run. Each of their steps may be repeated."""
     if _failed(run):
         return False
     if run.operation.kind is OperationKind.RESTORE:
         return PhaseName.RESTORE in run.recorded
+    if run.operation.kind is OperationKind.MIGRATE:
+        return run.recorded.get(PhaseName.MIGRATE) is PhaseState.DONE
     return await asyncio.to_thread(run.app.backups.catalog.has, run.operation.id)
 
 
@@ -249,6 +252,13 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
     if start := intents.get(PhaseName.START):
         run.previous = record_from_data(start["previous"])
         run.tree = Path(start["tree"]) if start["tree"] is not None else None
+    elif (build := intents.get(PhaseName.BUILD)) and build["tree"] != str(None):
+        run.tree = Path(build["tree"])
+    if migrate := intents.get(PhaseName.MIGRATE):
+        run.migrating = from_data(migrate)
+    if rehearse := intents.get(PhaseName.REHEARSE):
+        over = any(r.phase is PhaseName.REHEARSE and r.state is PhaseState.DONE for r in records)
+        run.migrating.rehearsal_over = over or not rehearse["rehearses"]
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
     if operation.version is not None and run.tree is not None:

@@ -10,8 +10,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+from bluegreen.data.schema import Schema
 from bluegreen.invariants.comparison import Measured
 from bluegreen.model import (
+    MigrationPlace,
     Operation,
     PhaseName,
     PhaseState,
@@ -34,6 +36,19 @@ class Interruption(Enum):
 
 
 @dataclass
+class Migrating:
+    """What an operation knows of the app's migrations on its way."""
+
+    place: MigrationPlace | None = None
+    pending: tuple[str, ...] | None = None  # None: nothing can say it
+    schema: Schema | None = None  # of the real data, before anything was run
+    backup: int | None = None
+    rehearsal_over: bool = True  # the tree's links lead to the real data
+    left: tuple[str, ...] = ()  # what could not be undone, in words
+    remedy: str | None = None  # what to do about it
+
+
+@dataclass
 class Run:
     """One operation while it runs: what its phases hand on to each other."""
 
@@ -53,6 +68,7 @@ class Run:
     repeats: bool = False  # phases that are recorded as done are done once more
     in_phases: bool = False  # only then may the task be cancelled
     ending: bool = False
+    migrating: Migrating = field(default_factory=Migrating)
     waiting_for: str | None = None  # what keeps it from going on, in words
     task: asyncio.Task[Operation] | None = None
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)

@@ -301,6 +301,17 @@ class AppRuntime:
     def referenced_trees(self) -> set[Path]:
         return {record.tree for record in self.slots.values() if record.tree is not None}
 
+    async def needed_trees(self) -> set[Path]:
+        """Those in slots, and those that alone know how to undo a migration that is applied.
+
+        What comes after a release knows its migrations too, but for those of one that has failed.
+        """
+        latest = max((record.operation or 0 for record in self.slots.values()), default=0)
+        applied = await self.parts.store.applied_migrations(self.name)
+        return self.referenced_trees() | {
+            one.place.tree for one in applied if not one.succeeded or one.operation > latest
+        }
+
 
 @dataclass(frozen=True)
 class SlotView:

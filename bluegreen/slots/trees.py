@@ -225,6 +225,21 @@ class Trees:
             link.unlink()
             sync_directory(link.parent)
 
+    async def disown(self, tree: Path, inside: Path) -> None:
+        """Let a tree that is in no slot count for nothing any more, and remove ``inside`` of it.
+
+        Raises SlotError.
+        """
+        with self._writing(SlotError, tree):
+            if tree in await asyncio.to_thread(self._placed):
+                raise SlotError(
+                    f"{self._settings.name}: {tree} is in a slot",
+                    remedy="see what is in the slots: bluegreen status",
+                )
+            await asyncio.to_thread(stamp.remove_stamp, tree)
+            if await asyncio.to_thread(os.path.lexists, inside):
+                await self._custody.remove(inside)
+
     async def reclaim(self, keep: Collection[Path]) -> int:
         """Delete every tree of ours that is neither in ``keep`` nor in a slot; returns how many.
 

@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 
 from bluegreen.errors import StoreError
 from bluegreen.model import (
+    AppliedMigration,
     AppLock,
     Event,
     Lane,
+    MigrationChange,
+    MigrationPlace,
     Operation,
     OperationError,
     OperationKind,
@@ -27,6 +30,7 @@ from bluegreen.model import (
     Slot,
     SlotRecord,
 )
+from bluegreen.store import applied as applied_rows
 from bluegreen.store import events as event_rows
 from bluegreen.store import operations as operation_rows
 from bluegreen.store import phases as phase_rows
@@ -269,6 +273,29 @@ class Store:
             *event_rows.query(operation=operation, app=app, after=after, limit=limit)
         )
         return [event_rows.to_event(row) for row in rows]
+
+    # Migrations of apps
+
+    async def record_migrations(
+        self, operation: int, names: Sequence[str], change: MigrationChange, place: MigrationPlace
+    ) -> None:
+        """Record what became of ``names``, in the order in which it was done.
+
+        Once for each of an operation: done again, nothing is added. Raises NotFoundError,
+        IllegalTransitionError.
+        """
+        if names:
+            await self._change(lambda c: applied_rows.insert(c, operation, names, change, place))
+
+    async def applied_migrations(self, app: str) -> list[AppliedMigration]:
+        """What is applied now, in the order in which it was applied."""
+        rows = await self._database.read(applied_rows.OF_APP, (app,))
+        return [applied_rows.to_applied(row) for row in rows]
+
+    async def migrations_of(self, operation: int) -> set[tuple[str, MigrationChange]]:
+        """What an operation has done to which migrations."""
+        rows = await self._database.read(applied_rows.OF_OPERATION, (operation,))
+        return {(row["name"], MigrationChange(row["change"])) for row in rows}
 
     # Slots and locks
 

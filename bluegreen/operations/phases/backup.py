@@ -34,6 +34,24 @@ class Backup:
         return True
 
 
+class BackupBeforeChange(Backup):
+    """Back up what the migrations, or a new release as it starts, may change."""
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        if run.migrating.pending == ():
+            return {"skipped": "nothing is pending"}
+        if not await run.app.backups.has_data():
+            return {"skipped": "there are no data yet"}
+        operation = run.operation
+        made = await run.app.backups.create(
+            operation.id, run.logs, run.say,
+            reason=f"before {operation.kind} {operation.version or ''}".strip(),
+            only_present=True,
+        )  # fmt: skip
+        run.migrating.backup = made.id
+        return {"backup": made.id, "bytes": made.bytes}
+
+
 class Retain:
     """Remove what is older than the newest that are to be kept."""
 

@@ -40,7 +40,7 @@ class Fetch:
         if run.tree is not None:
             return {"release": release.label, "commit": release.commit, "reused": str(run.tree)}
         # What earlier failures and interruptions left behind goes before new space is taken.
-        await app.trees.reclaim(app.referenced_trees())
+        await app.trees.reclaim(await app.needed_trees())
         run.tree = app.trees.path(run.operation.id, run.target)
         await app.trees.lay_out(app.source, release, run.tree, run.target)
         return {"release": release.label, "commit": release.commit}

@@ -22,7 +22,7 @@ async def keep_for_a_while(app: AppRuntime) -> None:
 
 
 class Settle:
-    """Name the time until which the old slot stays hot, and reclaim trees nobody needs."""
+    """Name the time until which the old slot stays hot; remove trees and backups nobody needs."""
 
     name = PhaseName.SETTLE
     leaves_nothing = True
@@ -35,7 +35,9 @@ class Settle:
 
     async def act(self, run: Run) -> dict[str, Any]:
         await keep_for_a_while(run.app)
-        return {"reclaimed": await run.app.trees.reclaim(run.app.referenced_trees())}
+        if PhaseName.BACKUP in run.recorded:
+            await run.app.backups.prune()
+        return {"reclaimed": await run.app.trees.reclaim(await run.app.needed_trees())}
 
     async def undo(self, run: Run) -> bool:
         return True

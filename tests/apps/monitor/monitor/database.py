@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from .release import migration_names
+
 BUSY_TIMEOUT = 5.0  # seconds to wait for the other slot's write
 SESSION = 86400.0  # seconds that a token is good for
 DEFAULT_USER = ("admin", "monitor")
@@ -25,6 +27,8 @@ CREATE TABLE IF NOT EXISTS servers (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, added_by_slot TEXT NOT NULL);
 """
 
+ADDRESS = "host" if "0006_rename" in migration_names() else "address"  # the column's name
+
 T = TypeVar("T")
 
 
@@ -36,7 +40,8 @@ def _token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection to the database at ``path``, with what every release expects to be there."""
     path.parent.mkdir(exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -62,7 +67,7 @@ class Database:
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def with_connection() -> T:
             if self._connection is None:
-                self._connection = _connect(self._path)
+                self._connection = open_database(self._path)
             return work(self._connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, with_connection)
@@ -108,7 +113,9 @@ class Database:
 
         def read(connection: sqlite3.Connection) -> list[dict[str, object]]:
             columns = ("id", "name", "address", "added_by_slot")
-            query = f"SELECT {', '.join(columns)} FROM servers ORDER BY id DESC LIMIT 100"
+            query = (
+                f"SELECT id, name, {ADDRESS}, added_by_slot FROM servers ORDER BY id DESC LIMIT 100"
+            )
             return [dict(zip(columns, row, strict=True)) for row in connection.execute(query)]
 
         return await self._run(read)
@@ -117,7 +124,7 @@ class Database:
         """Insert a row and return its id."""
 
         def insert(connection: sqlite3.Connection) -> int:
-            statement = "INSERT INTO servers (name, address, added_by_slot) VALUES (?, ?, ?)"
+            statement = f"INSERT INTO servers (name, {ADDRESS}, added_by_slot) VALUES (?, ?, ?)"
             return connection.execute(statement, (name, address, slot)).lastrowid or 0
 
         return await self._run(insert)

@@ -56,6 +56,12 @@ class Release:
         return {"slot": self.slot, "version": self.version}
 
 
+def migration_names() -> tuple[str, ...]:
+    """The migrations that this release brings, in their order."""
+    file = ROOT / "MIGRATIONS"
+    return tuple(file.read_text().split()) if file.exists() else ()
+
+
 def read_release(service: str) -> Release:
     """The release of this tree, as ``service`` sees it. Raises ValueError on an unknown fault."""
     fault_file = ROOT / "FAULT"

@@ -1,0 +1,46 @@
+"""What ``[migrations]`` and the rest of an app file say about each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bluegreen.config.draft import Draft
+from bluegreen.config.problems import Finding
+
+_COMMANDS = ("check", "run", "rollback", "mark_applied")
+
+
+def migration_findings(draft: Draft) -> Iterator[Finding]:
+    """What is well-formed in ``[migrations]``, and could not be done."""
+    migrations, backup = draft.migrations, draft.backup
+    if migrations is None:
+        return
+    given = [key for key in _COMMANDS if getattr(migrations, key) is not None]
+    if migrations.mode == "none":
+        if given:
+            yield Finding(
+                place=("migrations", given[0]),
+                wrong='with mode = "none" it would never be run',
+                right='Remove it, or write mode = "online"',
+            )
+        return
+    for key in ("rollback", "mark_applied"):
+        if key in given and migrations.check is None:
+            yield Finding(
+                place=("migrations", key),
+                wrong="nothing says which migrations there are",
+                right="Add check, which prints the names of the pending ones",
+            )
+    if backup is None:
+        yield Finding(
+            place=("migrations",),
+            wrong="no data are changed without a backup, and nothing says what to back up",
+            right='Add [backup], with sqlite = ["data/app.db"] for instance',
+        )
+    elif migrations.run is not None and migrations.rehearse and (backup.postgres or backup.command):
+        kind = "postgres" if backup.postgres else "command"
+        yield Finding(
+            place=("migrations",),
+            wrong=f"what [backup] has under {kind} cannot be copied for a rehearsal",
+            right="Write rehearse = false",
+        )

@@ -1,0 +1,192 @@
+"""Running the commands of ``[migrations]``, and telling an operator why one failed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import dropwhile
+from pathlib import Path
+
+from bluegreen.config.environment import ProcessEnvironment, backup_environment
+from bluegreen.config.migrations_section import Migrations
+from bluegreen.config.placeholders import expand, slot_values
+from bluegreen.config.secrets import redact
+from bluegreen.config.settings import AppSettings
+from bluegreen.errors import MigrationError
+from bluegreen.layout import AppLayout
+from bluegreen.log_tail import printable
+from bluegreen.migrations.names import LONGEST, check_name, is_name
+from bluegreen.model import Job, MigrationPlace
+from bluegreen.slots.building import LONGEST_LINE, last_lines
+from bluegreen.supervisors.interface import JobRunner
+
+MOST_PENDING = 10_000  # names that one check may print
+LONGEST_READ = 10_000  # bytes of a line that fail_on is looked for in
+
+# Standard output is what is asked for, and all else is for people: it comes after a line that
+# nobody else can know, as the log holds both.
+_ASIDE = 'found=$(/bin/sh -c "$1"); status=$?; printf "%s\\n%s\\n" "$2" "$found"; exit "$status"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """The commands of one app in one release's tree, for one phase of an operation.
+
+    ``live`` is the directory of the app's real data where ``layout`` has a copy of them.
+    """
+
+    settings: AppSettings
+    layout: AppLayout
+    jobs: JobRunner
+    place: MigrationPlace
+    operation: int
+    phase: str
+    logs: Path
+    live: Path | None = None
+
+    async def pending(self) -> tuple[str, ...] | None:
+        """The names that ``check`` prints, in its order; None where there is no ``check``.
+
+        Raises MigrationError, also for a line that is no name.
+        """
+        script = self._section.check
+        if script is None:
+            return None
+        mark = f"-- standard output of check ({secrets.token_hex(8)})"
+        lines = await self._run("check", script, {}, mark=mark)
+        names = tuple(line for line in (line.strip() for line in lines) if line)
+        if wrong := [name for name in names if not is_name(name)][:1]:
+            raise self._error(
+                "check printed what is no name of a migration",
+                [wrong[0][:LONGEST]],
+                "let it print the names of pending migrations alone, one a line, and all else on "
+                "standard error; ",
+                "check",
+            )
+        return tuple(dict.fromkeys(names))
+
+    async def run(self) -> None:
+        """Run ``run``, if there is such a command. Raises MigrationError."""
+        if self._section.run is not None:
+            await self._run("run", self._section.run, {})
+
+    async def rollback(self, name: str) -> None:
+        """Undo one migration. Raises MigrationError."""
+        await self._about(name, "rollback", self._section.rollback)
+
+    async def mark_applied(self, name: str) -> None:
+        """Let the app count one as applied. Raises MigrationError."""
+        await self._about(name, "mark-applied", self._section.mark_applied)
+
+    async def _about(self, name: str, step: str, script: str | None) -> None:
+        if script is not None:
+            await self._run(step, script, {"name": check_name(name)})
+
+    @property
+    def _section(self) -> Migrations:
+        section = self.settings.migrations
+        return Migrations(mode="none") if section is None else section
+
+    async def _run(
+        self, step: str, script: str, more: Mapping[str, str], *, mark: str | None = None
+    ) -> list[str]:
+        """The lines after ``mark``. Raises MigrationError."""
+        place = self.place
+        environment: ProcessEnvironment = await asyncio.to_thread(
+            backup_environment, self.settings, self.layout, place.slot,
+            version=place.version, tree=place.tree,
+        )  # fmt: skip
+        values = slot_values(
+            self.settings, self.layout, place.slot,
+            version=place.version, tree=place.tree, service=None,
+        ) | dict(more)  # fmt: skip
+        script = expand(script, {name: shlex.quote(value) for name, value in values.items()})
+        self._require_apart(step, script, environment)
+        shell: tuple[str, ...] = ("/bin/sh", "-c", script)
+        if mark is not None:
+            shell = ("/bin/sh", "-c", _ASIDE, "sh", script, mark)
+        job = Job(
+            app=self.settings.name,
+            name=f"{self.settings.name}-{self.operation}-{self.phase}-{step}",
+            argv=environment.command(shell),
+            cwd=place.tree,
+            env=environment.variables,
+            timeout=self._section.timeout,
+            log_file=self.logs / f"{self.phase}-{step}.log",
+        )
+        since = await asyncio.to_thread(_size, job.log_file)
+        result = await self.jobs.run(job)
+        told = await asyncio.to_thread(_Told.read, job.log_file, since, self._section.failure, mark)
+        if told.failure is not None:
+            raise self._error(
+                f"{step} of {place.version} failed: its output matches fail_on, and it ended with "
+                f"{result.ending}",
+                redact([told.failure[:LONGEST_LINE]], job.env),
+                "",
+                step,
+            )
+        if not result.ok:
+            lines = await asyncio.to_thread(last_lines, job.log_file, job.env)
+            raise self._error(f"{step} of {place.version} failed: {result.ending}", lines, "", step)
+        return told.lines
+
+    def _require_apart(self, step: str, script: str, environment: ProcessEnvironment) -> None:
+        """In a rehearsal nothing may name the real data."""
+        if self.live is None:
+            return
+        named = [name for name, value in environment.variables.items() if str(self.live) in value]
+        if str(self.live) in script:
+            named.append(f"{step} in [migrations]")
+        if named:
+            raise self._error(
+                f"{step} would have worked on the real data",
+                [f"{name} names {self.live}" for name in named],
+                "write {shared_dir} there, which is the copy in a rehearsal, or rehearse = false; ",
+                step,
+            )
+
+    def _error(self, what: str, detail: list[str], first: str, step: str) -> MigrationError:
+        name = self.settings.name
+        where = " in the rehearsal" if self.live is not None else ""
+        return MigrationError(
+            f"{name}: {what}{where}",
+            detail=detail,
+            remedy=f"{first}the whole output: bluegreen logs {name} {self.operation} "
+            f"--phase {self.phase}",
+        )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a command has written: the first line that means failure, and those after its mark."""
+
+    failure: str | None
+    lines: list[str]
+
+    @classmethod
+    def read(
+        cls, log: Path, since: int, failure: re.Pattern[str] | None, mark: str | None
+    ) -> _Told:
+        """Of what ``log`` holds beyond ``since`` bytes. Blocking."""
+        failed: str | None = None
+        after: list[str] = []
+        try:
+            with log.open("rb") as file:
+                file.seek(since)
+                for raw in file:
+                    line = printable(raw[:LONGEST_READ].decode(errors="replace").rstrip("\n"))
+                    if failed is None and failure is not None and failure.search(line):
+                        failed = line
+                    if mark is not None and (after or line == mark) and len(after) <= MOST_PENDING:
+                        after.append(line)
+        except FileNotFoundError:
+            pass
+        return cls(failed, [*dropwhile(lambda line: line == mark, after)])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

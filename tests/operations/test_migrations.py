@@ -1,0 +1,251 @@
+"""A release's migrations: rehearsed, run while the old version serves, undone by name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.operations.data import add_servers, listed, servers
+from tests.operations.migrations import (
+    ALL,
+    CHECK,
+    FAIL_ON,
+    ROLLBACK,
+    RUN,
+    applied,
+    last,
+    phase,
+    rehearsals,
+    rewrite,
+    schema,
+    section,
+    serve,
+)
+from tests.stack import Answer, Stack, stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BEFORE = ["first", "old one"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop() -> AsyncIterator[Stack]:
+    async with stack() as built:
+        await serve(built, deadline="6s")
+        yield built
+
+
+async def refused(stack: Stack, version: str) -> tuple[Answer, Any]:
+    """The answer and the operation of a deploy that fails; v2 serves, and nothing is left over."""
+    slot = stack.marker()
+    answer = await stack.cli("deploy", version)
+    assert answer.status == 1, answer.out + answer.err
+    assert stack.marker() == slot
+    assert (await stack.status())["slots"][slot]["version"] == "v2"
+    assert not rehearsals(stack)
+    assert set(BEFORE) <= set(servers(stack))
+    return answer, await last(stack)
+
+
+def has_begun(operation: Any) -> list[str]:
+    return [one["phase"] for one in operation["phases"]]
+
+
+async def test_what_fails_in_the_rehearsal_never_touches_the_data(shop: Stack) -> None:
+    before, backups = schema(shop), await listed(shop)
+    for version, says in (
+        ("v4-syntax", 'near "TABEL": syntax error'),
+        ("v4-fatal", "its output matches fail_on, and it ended with exit status 0"),
+        ("v4-halfway", "the second half is impossible"),
+        ("v4-silent", "check still calls migrations pending in the rehearsal"),
+    ):
+        answer, operation = await refused(shop, version)
+        assert says in answer.err, answer.err
+        assert has_begun(operation)[-1] == "rehearse"
+        output = await shop.cli("logs", "monitor", str(operation["id"]), "--phase", "rehearse")
+        assert "applying" in output.out
+    assert schema(shop) == before
+    assert await listed(shop) == backups
+    assert await applied(shop) == []
+
+
+async def test_a_release_that_fails_its_gate_leaves_its_migrations_undone(shop: Stack) -> None:
+    before = schema(shop)
+    answer, operation = await refused(shop, "v4-unhealthy")
+    assert "rolled back: 0002_notes" in answer.out
+    assert answer.out.index("rolled back: 0002_notes") < answer.out.index("rolled back: 0001_audit")
+    assert phase(operation, "migrate")["state"] == "undone"
+    after = schema(shop)
+    del after["schema_migrations"]
+    assert after == {name: before[name] for name in after}
+    assert await applied(shop) == []
+
+
+async def test_pending_migrations_are_rehearsed_backed_up_and_applied(shop: Stack) -> None:
+    answer = await shop.deploy("v4-notes")
+    assert "rehearsed in" in answer.out
+    operation = await last(shop)
+    begun = has_begun(operation)
+    assert begun[begun.index("build") :][:5] == ["build", "rehearse", "backup", "migrate", "start"]
+    assert phase(operation, "rehearse")["data"]["pending"] == ["0001_audit_logs", "0002_notes"]
+    assert (
+        "data/servers.db: table audit_logs added" in phase(operation, "rehearse")["data"]["changes"]
+    )
+    assert phase(operation, "migrate")["data"]["applied"] == ["0001_audit_logs", "0002_notes"]
+    assert schema(shop)["servers"][-1] == "notes"
+    assert await applied(shop) == ["0001_audit_logs", "0002_notes"]
+    newest = (await listed(shop))[0]
+    assert (newest["id"], newest["reason"]) == (operation["id"], "before deploy v4-notes")
+    assert not rehearsals(shop)
+
+
+async def test_without_pending_migrations_no_backup_is_made(shop: Stack) -> None:
+    backups = await listed(shop)
+    await shop.deploy("v4-audit")
+    operation = await last(shop)
+    assert phase(operation, "rehearse")["data"]["pending"] == []
+    for name in ("backup", "migrate"):
+        assert phase(operation, name)["data"]["skipped"] == "nothing is pending"
+    assert await listed(shop) == backups
+
+
+async def test_backups_of_deploys_count_to_those_that_are_kept(shop: Stack) -> None:
+    for version in ("v4-delete", "v4-slow"):
+        await shop.deploy(version)
+        add_servers(shop, "old one")
+    assert len(await listed(shop)) == 3
+    assert (await shop.cli("backup", "verify")).status == 0
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh() -> AsyncIterator[Stack]:
+    async with stack() as built:
+        yield built
+
+
+async def test_what_fails_half_way_on_the_data_is_told_with_the_way_back(fresh: Stack) -> None:
+    await serve(fresh, section(rehearse=False))
+    answer, operation = await refused(fresh, "v4-halfway")
+    assert "rolled back: 0001_audit_logs" in answer.out
+    told = "\n".join(operation["error"]["detail"])
+    assert "a migration has ended half-way, and check calls it pending" in told
+    assert "data/servers.db: table half added" in told
+    backup = operation["id"]
+    assert f"backup {backup} holds the data of before" in told
+    assert f"bluegreen backup restore monitor {backup}" in operation["error"]["remedy"]
+    assert await applied(fresh) == []
+    assert phase(operation, "migrate")["state"] == "failed"
+
+
+async def test_the_way_back_that_is_told_works(fresh: Stack) -> None:
+    await serve(fresh, section(rehearse=False))
+    _, operation = await refused(fresh, "v4-halfway")
+    for command in (
+        ("stop", "monitor"),
+        ("backup", "restore", "monitor", str(operation["id"]), "--yes"),
+        ("start", "monitor"),
+    ):
+        answer = await fresh.cli(*command)
+        assert answer.status == 0, answer.err
+    assert "half" not in schema(fresh)
+    assert set(servers(fresh)) == set(BEFORE)
+
+
+async def test_status_0_with_fatal_is_a_failure_on_the_data_too(fresh: Stack) -> None:
+    # Without check, so that nothing but fail_on can tell.
+    await serve(fresh, section(RUN + FAIL_ON, rehearse=False))
+    answer, operation = await refused(fresh, "v4-fatal")
+    assert "its output matches fail_on" in answer.err
+    assert "[FATAL] the migration could not be done" in answer.err
+    assert "changed, and there are no names to undo it by" in "\n".join(
+        operation["error"]["detail"]
+    )
+
+
+async def test_still_pending_afterwards_is_a_failure_on_the_data_too(fresh: Stack) -> None:
+    await serve(fresh, section(rehearse=False))
+    answer, operation = await refused(fresh, "v4-silent")
+    assert "check still calls migrations pending" in answer.err
+    assert has_begun(operation)[-1] == "migrate"
+
+
+async def test_an_app_without_check_is_served(fresh: Stack) -> None:
+    await serve(fresh, section(RUN + FAIL_ON))
+    await fresh.deploy("v4-audit")
+    operation = await last(fresh)
+    assert phase(operation, "rehearse")["data"]["pending"] is None
+    assert (
+        "data/servers.db: table audit_logs added" in phase(operation, "rehearse")["data"]["changes"]
+    )
+    assert (
+        "data/servers.db: table audit_logs added" in phase(operation, "migrate")["data"]["changes"]
+    )
+    assert phase(operation, "backup")["data"]["backup"] == operation["id"]
+
+
+async def test_an_app_without_run_is_backed_up_before_it_starts(fresh: Stack) -> None:
+    await serve(fresh, section(CHECK))
+    await fresh.deploy("v4-audit")
+    operation = await last(fresh)
+    begun = has_begun(operation)
+    assert begun[begun.index("build") :][:3] == ["build", "backup", "start"]
+    assert phase(operation, "backup")["data"]["backup"] == operation["id"]
+
+
+async def test_the_first_release_has_no_data_to_back_up(fresh: Stack) -> None:
+    await serve(fresh)
+    (first,) = [one for one in (await fresh.operations()) if one["version"] == "v2"]
+    assert first["state"] == "succeeded"
+    assert await listed(fresh) == []
+
+
+async def test_without_rollback_what_was_applied_stays_and_is_told(fresh: Stack) -> None:
+    await serve(fresh, section(CHECK + RUN), deadline="6s")
+    answer, operation = await refused(fresh, "v4-unhealthy")
+    assert "applied, and still so: 0001_audit_logs, 0002_notes" in answer.err
+    assert "the old version goes on with the new schema" in operation["error"]["remedy"]
+    assert await applied(fresh) == ["0001_audit_logs", "0002_notes"]
+    assert "notes" in schema(fresh)["servers"]
+
+
+async def test_once_the_new_release_had_traffic_nothing_is_undone_by_itself(fresh: Stack) -> None:
+    await serve(fresh)
+    await rewrite(fresh, section(), watch="60s")
+    deploying = await fresh.start_cli("deploy", "v4-notes")
+    out, _ = b"", b""
+    assert deploying.stdout is not None
+    while b"watch" not in (line := await deploying.stdout.readline()):
+        assert line, out
+        out += line
+    answer = await fresh.cli("switch", "back")
+    assert answer.status == 0, answer.err
+    _, err = await deploying.communicate()
+    assert await applied(fresh) == ["0001_audit_logs", "0002_notes"], err
+    assert "notes" in schema(fresh)["servers"]
+
+
+async def test_the_rehearsal_refuses_to_work_on_the_real_data(fresh: Stack) -> None:
+    data = fresh.layout.app("monitor").shared / "data"
+    await serve(fresh)
+    await rewrite(fresh, section(), env={"DATABASE": str(data / "servers.db")})
+    before = schema(fresh)
+    answer, _ = await refused(fresh, "v4-audit")
+    assert "would have worked on the real data in the rehearsal" in answer.err
+    assert "DATABASE names" in answer.err
+    assert "{shared_dir}" in answer.err
+    assert schema(fresh) == before
+    await rewrite(fresh, section(), env={"DATABASE": "{shared_dir}/data/servers.db"})
+    await fresh.deploy("v4-audit")
+
+
+async def test_a_check_that_prints_what_is_no_name_is_refused(fresh: Stack) -> None:
+    keys = ALL.replace(CHECK, "check = 'echo 2 migrations are pending'\n")
+    await serve(fresh, section(CHECK + RUN))
+    await rewrite(fresh, section(keys))
+    answer, _ = await refused(fresh, "v4-audit")
+    assert "check printed what is no name of a migration" in answer.err
+    assert "2 migrations are pending" in answer.err
+    assert ROLLBACK in keys
