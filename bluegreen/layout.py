@@ -161,6 +161,16 @@ class Layout:
         return self.nginx_run / "nginx.sock"
 
     @property
+    def gate_socket(self) -> Path:
+        """Where nginx asks what becomes of the requests that it holds (see ``gate``)."""
+        return self.run / "gate.sock"
+
+    @property
+    def gate_record(self) -> Path:
+        """Names the gate's process, where no service manager knows it."""
+        return self.run / "gate.json"
+
+    @property
     def nginx_run(self) -> Path:
         """Holds the sockets that nginx makes."""
         return self.run

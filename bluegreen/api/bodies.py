@@ -7,10 +7,11 @@ import re
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bluegreen.errors import UsageError
+from bluegreen.gate.hold_file import LONGEST_HOLD
 
 BODY_LIMIT = 64 * 1024  # bytes; the application's client_max_size
 BODY_TIMEOUT = 10.0  # seconds for the whole of it to arrive
@@ -63,6 +64,10 @@ class SwitchBody(Body):
 
 class ReloadBody(Body):
     check: bool = False  # only say what it would take up, or why it would not
+
+
+class HoldBody(Body):
+    timeout: Annotated[float, Field(gt=0, le=LONGEST_HOLD)] = 30.0  # seconds
 
 
 class LockBody(Body):
