@@ -18,8 +18,9 @@ from bluegreen.gate.server import Gate
 def main() -> None:
     apps, descriptor = sys.argv[1:]
     # A connection for each request that waits.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     listener = socket.socket(fileno=int(descriptor))
     listener.setblocking(False)
     asyncio.run(Gate(Path(apps)).serve(listener))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import time
@@ -124,10 +125,10 @@ async def test_requests_of_every_kind_arrive_whole(
         requests: list[Callable[[], Awaitable[str]]] = [
             lambda: said(session.get(base)),
             lambda: said(session.head(base)),
-            lambda: said(session.post(base, data=b"x" * 2**20)),
-            lambda: said(session.put(base, data=b"x" * size)),
+            lambda: said(session.post(base, data=io.BytesIO(b"x" * 2**20))),
+            lambda: said(session.put(base, data=io.BytesIO(b"x" * size))),
             lambda: said(session.post(base, data=chunks())),
-            lambda: said(session.post(base, data=b"y" * size, expect100=True)),
+            lambda: said(session.post(base, data=io.BytesIO(b"y" * size), expect100=True)),
             lambda: echo(session),
         ]
         sent = [asyncio.ensure_future(request()) for request in requests]
@@ -300,7 +301,7 @@ async def test_another_hold_of_the_same_requests_only_changes_its_end(
     world: World, slots: dict[str, Backend]
 ) -> None:
     settings = await opened(world)
-    await hold(world, settings, 0.5)
+    await hold(world, settings, 3.0)
     first = world.control.read("shop").held
     sent = send(world)
     await hold(world, settings, LONG)
