@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 CLOSED = "closed"
 POLL = 0.01  # seconds between looks at the markers while somebody waits
-# So many go through between two such looks: thousands at once would overflow the queue in which
-# a service finds new connections.
-AT_ONCE = 100
+# So many go through between two such looks, 2,500 a second: thousands at once would overflow the
+# queue in which a service finds new connections.
+AT_ONCE = 25
 CONNECT_TIMEOUT = 1.0  # seconds for a service to accept a connection
 KNOWN_FOR = 0.5  # seconds for which it counts that a slot answers, or that none does
 

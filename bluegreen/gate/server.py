@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from bluegreen.gate.door import Door
@@ -33,13 +34,16 @@ class Gate:
             self._doors[app] = Door(app, self._apps / app / "traffic")
         return self._doors[app]
 
-    async def serve(self, listener: socket.socket) -> None:
+    async def serve(self, listeners: Iterable[socket.socket]) -> None:
         """Until cancelled, or the process ends."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(
-            lambda: Conversation(self), sock=listener, backlog=BACKLOG
-        )
-        await server.serve_forever()
+        servers = [
+            await loop.create_unix_server(
+                lambda: Conversation(self), sock=listener, backlog=BACKLOG
+            )
+            for listener in listeners
+        ]
+        await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 class Conversation(asyncio.Protocol):

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Protocol
 
 from bluegreen.errors import TrafficError
@@ -67,7 +68,7 @@ class HostGate:
     remedy = "see why: systemctl status bluegreen-gate.socket bluegreen-gate.service"
 
     def __init__(self, layout: Layout) -> None:
-        self._socket = layout.gate_socket
+        self._socket = layout.gate_sockets[0]
 
     async def open(self, *, needed: bool) -> None:
         """See `Gate.open`. It is there, or systemd starts it."""
@@ -111,7 +112,7 @@ class HostGate:
 class OwnGate(HostGate):
     """A process of ours, in a session of its own: it outlives the daemon, and is found again.
 
-    The daemon that has started it keeps the socket too, so that nobody who connects while it is
+    The daemon that has started it keeps the sockets too, so that nobody who connects while it is
     started again is turned away.
     """
 
@@ -120,7 +121,7 @@ class OwnGate(HostGate):
         self._layout = layout
         self.remedy = f"see {self._log}; then try again"
         self._process: Process | None = None
-        self._listener: socket.socket | None = None
+        self._listeners: list[socket.socket] = []
         self._keeping: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
 
@@ -157,9 +158,9 @@ class OwnGate(HostGate):
             else:
                 self._process.let_go()
             self._process = None
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
 
     async def _end(self, process: Process) -> None:
         process.send(signal.SIGTERM)
@@ -169,7 +170,7 @@ class OwnGate(HostGate):
             process.send(signal.SIGKILL)
             await process.wait()
         process.release()
-        for path in (self._layout.gate_record, self._layout.gate_socket):
+        for path in (self._layout.gate_record, *self._layout.gate_sockets):
             path.unlink(missing_ok=True)
 
     def _keep(self) -> None:
@@ -199,13 +200,14 @@ class OwnGate(HostGate):
 
     async def _spawn(self) -> None:
         try:
-            self._listener = self._listener or _listen(self._layout)
+            if not self._listeners:
+                self._listeners = [_listen(path) for path in self._layout.gate_sockets]
             output = os.open(
                 self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640
             )
             try:
                 self._process, _ = await uninterrupted(
-                    self._spawn_on(self._listener.fileno(), output), name="start the gate"
+                    self._spawn_with(output), name="start the gate"
                 )
             finally:
                 os.close(output)
@@ -215,11 +217,12 @@ class OwnGate(HostGate):
                 remedy=self.remedy,
             ) from error
 
-    async def _spawn_on(self, descriptor: int, output: int) -> tuple[Process, Session]:
+    async def _spawn_with(self, output: int) -> tuple[Process, Session]:
+        descriptors = [listener.fileno() for listener in self._listeners]
         words = (sys.executable, "-I", "-m", "bluegreen.gate", str(self._layout.apps))
         return await spawn(
-            (*words, str(descriptor)), cwd=self._layout.run, env={}, output=output,
-            record=self._record, inherited=(descriptor,),
+            (*words, *map(str, descriptors)), cwd=self._layout.run, env={}, output=output,
+            record=self._record, inherited=descriptors,
         )  # fmt: skip
 
     async def _record(self, session: Session) -> None:
@@ -236,14 +239,14 @@ class OwnGate(HostGate):
             return None
 
 
-def _listen(layout: Layout) -> socket.socket:
+def _listen(path: Path) -> socket.socket:
     """A new socket, for nginx and for us: its workers are the daemon's user. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with contextlib.suppress(FileNotFoundError):
-        layout.gate_socket.unlink()
+        path.unlink()
     before = os.umask(0o117)
     try:
-        listener.bind(os.fspath(layout.gate_socket))
+        listener.bind(os.fspath(path))
         listener.listen(BACKLOG)
     except OSError:
         listener.close()

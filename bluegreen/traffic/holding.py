@@ -147,17 +147,21 @@ class Holding:
     async def _until_none_waits(self, app: str) -> None:
         deadline = asyncio.get_running_loop().time() + LET_THROUGH_WITHIN
         while True:
+            waiting = "some"
             try:
                 state = await self.gate.ask(app)
             except TrafficError as error:
-                # Nobody waits at a gate that is not there.
-                log.warning("%s: %s", app, error.message, extra={"app": app})
-                return
-            if state.waiting == 0:
-                return
+                if isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError):
+                    # Nobody waits at a gate that is not there.
+                    log.warning("%s: %s", app, error.message, extra={"app": app})
+                    return
+            else:
+                if state.waiting == 0:
+                    return
+                waiting = str(state.waiting)
             if asyncio.get_running_loop().time() >= deadline:
                 raise TrafficError(
-                    f"{state.waiting} requests of {app} still wait, though they are not held",
+                    f"{waiting} requests of {app} still wait, though they are not held",
                     remedy=self.gate.remedy,
                 )
             await asyncio.sleep(POLL)

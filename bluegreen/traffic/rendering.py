@@ -31,7 +31,6 @@ HEADER = f"# {WRITTEN_BY}\n"
 MOST_CONNECTIONS, ALL_CONNECTIONS, LEAST_CONNECTIONS = 24576, 49152, 4096
 OPEN_FILES = 65536
 OTHER_FILES = 1024  # that a worker has open besides
-GATE_ATTEMPTS = 4  # how often the gate may be killed under a request that waits, and one
 GATE_PATIENCE = 60.0  # seconds that nginx waits for the gate after the longest hold
 _GENERATION = "@generation@"  # stands in for the hash of the text that it is part of
 _PAGE = (
@@ -141,7 +140,7 @@ class Templates:
         path = self._layout.nginx / "sites" / "00-bluegreen.conf"
         text = self._render(
             "common.conf.j2", generation=_GENERATION,
-            gate_socket=socket_path(self._layout.gate_socket), gate_attempts=GATE_ATTEMPTS,
+            gate_sockets=[socket_path(path) for path in self._layout.gate_sockets],
         )  # fmt: skip
         whole = _digest({**generations, "": text})
         return path, text.replace(_GENERATION, whole), whole

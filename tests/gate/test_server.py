@@ -65,7 +65,7 @@ async def gate(root: Path) -> AsyncIterator[Asked]:
     markers.directory.mkdir(parents=True)
     markers.switch(Slot.BLUE)
     with bound(root / "gate.sock") as listener:
-        serving = asyncio.create_task(Gate(root / "apps").serve(listener), name="gate")
+        serving = asyncio.create_task(Gate(root / "apps").serve([listener]), name="gate")
         yield Asked(root / "gate.sock", markers)
         serving.cancel()
         await asyncio.wait([serving])
