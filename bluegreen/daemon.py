@@ -246,6 +246,7 @@ class Daemon:
         for name in [name for name in desk.apps if name not in configuration.apps]:
             await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
+            await desk.holds.forget(name)
             del desk.apps[name]
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]

@@ -169,6 +169,19 @@ class Layout:
         return self.nginx_run / "nginx.sock"
 
     @property
+    def gate_sockets(self) -> tuple[Path, ...]:
+        """Where nginx asks what becomes of the requests that it holds (see ``gate``).
+
+        Several, as Linux queues 4,096 connections at each that are not accepted yet.
+        """
+        return tuple(self.run / f"gate-{number}.sock" for number in range(1, 5))
+
+    @property
+    def gate_record(self) -> Path:
+        """Names the gate's process, where no service manager knows it."""
+        return self.run / "gate.json"
+
+    @property
     def nginx_run(self) -> Path:
         """Holds the sockets that nginx makes."""
         return self.run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -358,8 +359,23 @@ class ProbeResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hold:
+    """New requests wait at nginx. Times are Unix seconds."""
+
+    since: float
+    until: float  # when it ends at the latest
+    by: str  # "uid 1000 (alice)"
+    operation: int | None = None  # whose it is; None: by hand
+    addresses: Mapping[Slot, tuple[Address, ...]] = field(default_factory=dict)
+    # To which, besides the one that the marker names, they may be let through at the end, should
+    # the daemon be away.
+    ways: tuple[Slot, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Traffic:
     """Where an app's traffic goes, as the markers on disk say."""
 
     active: Slot | None  # None: never deployed
     closed: bool  # nginx answers 503
+    held: Hold | None = field(default=None, compare=False)  # which changes nothing of the rest

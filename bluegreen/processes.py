@@ -197,15 +197,17 @@ async def spawn(
     output: int,
     record: Callable[[Session], Awaitable[None]],
     gentle: bool = False,
+    inherited: Sequence[int] = (),
 ) -> tuple[Process, Session]:
     """Start ``argv`` in a session of its own, after ``record`` has kept its identity.
 
     ``output`` is a file descriptor for standard output and error; standard input is /dev/null and
-    nothing else is inherited. The names in ``env`` must be identifiers, a shell drops others.
-    ``gentle`` lowers its priority for the processor and raises it for the out-of-memory killer.
-    Raises OSError when ``cwd`` is missing, ValueError for a NUL in an argument, and whatever
-    ``record`` raises; in all cases, and when cancelled, nothing has been started. A program that
-    cannot be executed ends with status 126 or 127 and says why in ``output``.
+    nothing else is inherited but the descriptors ``inherited``. The names in ``env`` must be
+    identifiers, a shell drops others. ``gentle`` lowers its priority for the processor and raises
+    it for the out-of-memory killer. Raises OSError when ``cwd`` is missing, ValueError for a NUL in
+    an argument, and whatever ``record`` raises; in all cases, and when cancelled, nothing has been
+    started. A program that cannot be executed ends with status 126 or 127 and says why in
+    ``output``.
     """
     invocation = secrets.token_hex(16)
     reader, writer = os.pipe()
@@ -215,6 +217,7 @@ async def spawn(
                 ["/bin/sh", "-c", _GENTLE_SCRIPT if gentle else _SCRIPT, "sh", *argv],
                 cwd=cwd, env={**env, INVOCATION_VARIABLE: invocation},
                 stdin=reader, stdout=output, stderr=output, start_new_session=True,
+                pass_fds=inherited,
             )  # fmt: skip
         finally:
             os.close(reader)

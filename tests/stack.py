@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,15 +165,22 @@ class Stack:
         """End the daemon, what it has started, and its nginx: only those, by identity."""
         if self.daemon is not None and self.daemon.returncode is None:
             await self.kill()
-        for member in self.live_processes():
+        for member in (*self.gate_processes(), *self.live_processes()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(member.pid, signal.SIGKILL)
         await self._end_nginx()
 
     def live_processes(self) -> list[ProcessIdentity]:
-        """Every live process of the sessions that the daemon has recorded."""
+        """Every live process of the sessions that the daemon has recorded, but for the gate's."""
+        return self._recorded_in(self.layout.process_records.glob("*.json"))
+
+    def gate_processes(self) -> list[ProcessIdentity]:
+        """What answers for held requests, once there is any."""
+        return self._recorded_in([self.layout.gate_record])
+
+    def _recorded_in(self, records: Iterable[Path]) -> list[ProcessIdentity]:
         found: list[ProcessIdentity] = []
-        for path in self.layout.process_records.glob("*.json"):
+        for path in records:
             try:
                 session = json.loads(path.read_text())["session"]
             except FileNotFoundError:

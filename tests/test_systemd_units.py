@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from bluegreen.installation.places import UNITS
 from bluegreen.installation.service import knows_notify_reload
 from bluegreen.resources import systemd_templates
 
@@ -26,18 +27,21 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_the_hosts_daemon_is_exposed_by_two_points_at_most() -> None:
-    unit = systemd_templates() / "bluegreen.service"
+@pytest.mark.parametrize("name", ["bluegreen.service", "bluegreen-gate.service"])
+def test_the_hosts_units_are_exposed_by_two_points_at_most(name: str) -> None:
+    unit = systemd_templates() / name
     said = analyze("security", "--offline=yes", f"--threshold={EXPOSURE}", str(unit))
 
     assert said.returncode == 0, said.stdout
-    assert "Overall exposure level for bluegreen.service" in said.stdout
+    assert f"Overall exposure level for {name}" in said.stdout
 
 
 def test_the_hosts_units_are_without_an_error(root: Path) -> None:
-    for name in ("bluegreen.service", "bluegreen.socket"):
+    for name in UNITS:
         text = (systemd_templates() / name).read_text()
-        (root / name).write_text(text.replace("/opt/bluegreen/bin/bluegreen", "/bin/true"))
+        for program in ("bluegreen", "python"):
+            text = text.replace(f"/opt/bluegreen/bin/{program}", "/bin/true")
+        (root / name).write_text(text)
     said = analyze("verify", "--man=no", *(str(path) for path in sorted(root.iterdir())))
 
     assert (said.returncode, said.stdout) == (0, "")

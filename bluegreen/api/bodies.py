@@ -6,10 +6,11 @@ import asyncio
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bluegreen.errors import UsageError
+from bluegreen.gate.hold_file import LONGEST_HOLD
 from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
 
 BODY_LIMIT = 64 * 1024  # bytes; the application's client_max_size
@@ -60,6 +61,10 @@ class SwitchBody(Body):
 
 class ReloadBody(Body):
     check: bool = False  # only say what it would take up, or why it would not
+
+
+class HoldBody(Body):
+    timeout: Annotated[float, Field(gt=0, le=LONGEST_HOLD)] = 30.0  # seconds
 
 
 class LockBody(Body):

@@ -18,6 +18,7 @@ from bluegreen.api.bodies import (
     BODY_LIMIT,
     DeployBody,
     Empty,
+    HoldBody,
     LockBody,
     MigrationBody,
     ReloadBody,
@@ -35,7 +36,7 @@ from bluegreen.api.plan import plan_view
 from bluegreen.api.problems import as_problems
 from bluegreen.api.status import app_status, daemon_status
 from bluegreen.api.streaming import streaming
-from bluegreen.api.views import entry_view, event_view, operation_view
+from bluegreen.api.views import entry_view, event_view, hold_view, operation_view
 from bluegreen.errors import UsageError
 from bluegreen.model import AppLock, Operation, Slot
 from bluegreen.operations.acceptance import InForce
@@ -94,6 +95,8 @@ class Api:
         add("POST", "/v1/apps/{app}/backups/{id}/restore", self.restore)
         add("GET", "/v1/apps/{app}/migrations", self.migrations)
         add("POST", "/v1/apps/{app}/migrations/{action}", self.migrate)
+        add("POST", "/v1/apps/{app}/hold", self.hold)
+        add("POST", "/v1/apps/{app}/release", self.release)
         add("POST", "/v1/apps/{app}/lock", self.lock)
         add("POST", "/v1/apps/{app}/unlock", self.unlock)
         add("GET", "/v1/operations/{id}", self.operation)
@@ -312,6 +315,18 @@ class Api:
         await read_body(request, Empty)
         operation = await self.desk.cancel(self._name(request))
         return web.json_response(await self._operation_view(operation.id))
+
+    async def hold(self, request: web.Request) -> web.Response:
+        body = await read_body(request, HoldBody)
+        app = self.desk.app(self._name(request)).name
+        hold = await self.desk.hold(app, body.timeout, requester(request))
+        return web.json_response({"app": app, "held": hold_view(hold)})
+
+    async def release(self, request: web.Request) -> web.Response:
+        await read_body(request, Empty)
+        app = self.desk.app(self._name(request)).name
+        hold = await self.desk.release(app, requester(request))
+        return web.json_response({"app": app, "seconds": time.time() - hold.since})
 
     async def lock(self, request: web.Request) -> web.Response:
         body = await read_body(request, LockBody)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.views import hold_view
 from bluegreen.errors import TrafficError
 from bluegreen.model import PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
@@ -40,6 +41,7 @@ async def _app_status(
         "app": app.name,
         "active": traffic.active,
         "closed": traffic.closed,
+        "held": None if traffic.held is None else hold_view(traffic.held),
         "slots": slots,
         "operation": _operation(desk, app),
         "lock": None if lock is None else asdict(lock),

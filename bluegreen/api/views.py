@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bluegreen.data.catalog import Entry
-from bluegreen.model import Event, Operation, PhaseRecord, PhaseState
+from bluegreen.model import Event, Hold, Operation, PhaseRecord, PhaseState
 
 
 def operation_view(operation: Operation, phases: Sequence[PhaseRecord] = ()) -> dict[str, Any]:
@@ -19,6 +19,13 @@ def operation_view(operation: Operation, phases: Sequence[PhaseRecord] = ()) -> 
     if phases:
         view["phases"] = phase_views(phases)
     return view
+
+
+def hold_view(hold: Hold) -> dict[str, Any]:
+    """Since when requests wait and until when at the latest, in Unix seconds, and why."""
+    return {
+        "since": hold.since, "until": hold.until, "by": hold.by, "operation": hold.operation,
+    }  # fmt: skip
 
 
 def phase_views(records: Sequence[PhaseRecord]) -> list[dict[str, Any]]:

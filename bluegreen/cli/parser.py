@@ -151,6 +151,12 @@ class _Commands:
         self._add(
             "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"
         )
+        hold = self._add("hold", ("holds", "hold"), "have new requests wait at nginx")
+        hold.add_argument(
+            "--timeout", metavar="TIME", default="30s",
+            help="for how long at the most, as in 30s or 5m; default: 30s",
+        )  # fmt: skip
+        self._add("release", ("holds", "release"), "let the requests through that wait")
         lock = self._add("lock", ("locks", "lock"), "refuse deploys (never a switch back)")
         lock.add_argument("--reason", metavar="TEXT", type=_one_line, required=True)
         self._add("unlock", ("locks", "unlock"), "allow deploys again")

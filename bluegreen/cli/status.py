@@ -91,7 +91,7 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
     elif app["closed"]:
         serving = f"out of service (503); {app['active']} is its active slot"
     else:
-        serving = f"traffic on {app['active']}"
+        serving = f"traffic on {app['active']}" + (", held" if app["held"] else "")
     lines = [f"{app['app']}: {serving}"]
     for name, slot in app["slots"].items():
         lines += slot_lines(name, slot, active=name == app["active"])
@@ -105,6 +105,12 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
         )
         if operation["waiting_for"]:
             lines.append(f"    waiting for {operation['waiting_for']}")
+    if app["held"] is not None:
+        held, now = app["held"], time.time()
+        lines.append(
+            f"  held: new requests wait, since {ago(held['since'])}, for "
+            f"{seconds(max(0.0, held['until'] - now))} more at the most ({held['by']})"
+        )
     if app["lock"] is not None:
         lock = app["lock"]
         lines.append(f"  locked: {lock['reason']} ({lock['by']}, {ago(lock['at'])})")

@@ -13,7 +13,7 @@ from typing import NoReturn
 from bluegreen.errors import BluegreenError, RefusedError, SupervisorError
 from bluegreen.files import link_atomically, write_atomically
 from bluegreen.installation import resumption, service, store_copy, system_files
-from bluegreen.installation.places import SERVICE, SOCKET, Program, SystemPlaces
+from bluegreen.installation.places import GATE_SOCKET, SERVICE, SOCKET, Program, SystemPlaces
 from bluegreen.resources import systemd_templates
 
 Say = Callable[[str], None]
@@ -109,7 +109,7 @@ class Activation:
         """Let it start at boot, the first time only. Whether this was the first time."""
         if self._program.enabled.exists():
             return False
-        service.run("systemctl", "enable", SERVICE, SOCKET)
+        service.run("systemctl", "enable", SERVICE, SOCKET, GATE_SOCKET)
         write_atomically(self._program.enabled, "")
         self._tell(f"{SERVICE} and {SOCKET} start at boot")
         return True
@@ -162,6 +162,7 @@ class Activation:
         finally:
             for said in resumption.resume(interrupted):
                 self._say(said)
+        service.renew_gate()
         self._tell(f"{SERVICE} was restarted, and is ready")
 
     def _finish_going_back(self, tree: Path, previous: str | None) -> None:

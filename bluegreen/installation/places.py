@@ -10,6 +10,9 @@ from bluegreen.host.places import LIBEXEC, PROGRAM
 
 SERVICE = "bluegreen.service"
 SOCKET = "bluegreen.socket"
+GATE_SERVICE = "bluegreen-gate.service"
+GATE_SOCKET = "bluegreen-gate.socket"
+UNITS = (SERVICE, SOCKET, GATE_SERVICE, GATE_SOCKET)
 LAUNCHERS = ("bluegreen-boot", "bluegreen-exec", "bluegreen-env", "bluegreen-job")
 
 

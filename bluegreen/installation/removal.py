@@ -8,7 +8,7 @@ from pathlib import Path
 from bluegreen.host.places import HostFiles
 from bluegreen.installation import service, system_files
 from bluegreen.installation.activation import Say
-from bluegreen.installation.places import SERVICE, SOCKET, Program, SystemPlaces
+from bluegreen.installation.places import GATE_SOCKET, SERVICE, SOCKET, Program, SystemPlaces
 from bluegreen.supervisors.unit_names import PREFIX
 
 LEFT = (
@@ -26,7 +26,8 @@ def remove(places: SystemPlaces, *, packaged: bool, say: Say) -> None:
     if (places.units / SERVICE).exists():
         if service.is_booted():
             service.stop()
-        service.run("systemctl", "disable", SOCKET, SERVICE)
+            service.stop_gate()
+        service.run("systemctl", "disable", GATE_SOCKET, SOCKET, SERVICE)
     mine = [] if packaged else list(system_files.system_files(places))
     for path in system_files.write(dict.fromkeys([*mine, places.notify_reload])):
         say(f"removed {path}")

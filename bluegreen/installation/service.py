@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bluegreen.cli.client import Client
 from bluegreen.errors import BluegreenError, SupervisorError
-from bluegreen.installation.places import SERVICE, SOCKET
+from bluegreen.installation.places import GATE_SERVICE, GATE_SOCKET, SERVICE, SOCKET
 
 QUICK = 60.0  # seconds for what only changes what systemd knows
 # Seconds for the daemon to end and to be ready: its unit bounds both, and it may ask for more while
@@ -76,6 +76,16 @@ def runs_from(tree: Path) -> bool:
 def stop() -> None:
     """End the daemon, and its socket: a command would start it again at once."""
     run("systemctl", "stop", SOCKET, SERVICE, timeout=RESTART)
+
+
+def stop_gate() -> None:
+    """End what answers for held requests."""
+    run("systemctl", "stop", GATE_SOCKET, GATE_SERVICE)
+
+
+def renew_gate() -> None:
+    """Have it be this version, if it runs. Requests that wait wait at its socket meanwhile."""
+    run("systemctl", "try-restart", GATE_SERVICE)
 
 
 def make_ready(verb: str, version: str) -> None:

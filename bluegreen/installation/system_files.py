@@ -16,7 +16,7 @@ from bluegreen.errors import RefusedError
 from bluegreen.files import write_atomically
 from bluegreen.host.changes import Change, Content, Link, read
 from bluegreen.host.changes import write as write_changes
-from bluegreen.installation.places import LAUNCHERS, SERVICE, SOCKET, Program, SystemPlaces
+from bluegreen.installation.places import LAUNCHERS, UNITS, Program, SystemPlaces
 from bluegreen.resources import systemd_templates
 
 LAUNCHER_MODE = 0o755
@@ -29,8 +29,7 @@ def system_files(places: SystemPlaces) -> dict[Path, Content]:
     shipped = systemd_templates()
     return {
         places.command: Link(str(Program().bin / "bluegreen")),
-        places.units / SERVICE: (shipped / SERVICE).read_text(),
-        places.units / SOCKET: (shipped / SOCKET).read_text(),
+        **{places.units / unit: (shipped / unit).read_text() for unit in UNITS},
         places.sysusers: (shipped / "bluegreen.sysusers").read_text(),
         places.tmpfiles: (shipped / "bluegreen.tmpfiles").read_text(),
         places.manual: manual(program, version=__version__, epilog=commands.epilog or ""),

@@ -11,6 +11,7 @@ from bluegreen.config.versions import check_version
 from bluegreen.errors import BusyError, RefusedError, UsageError
 from bluegreen.model import (
     AppLock,
+    Hold,
     Lane,
     Operation,
     OperationKind,
@@ -23,6 +24,7 @@ from bluegreen.model import (
     UnitStatus,
 )
 from bluegreen.operations.by_hand import Action, ByHand, asked
+from bluegreen.operations.holding import Holds, refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
@@ -50,6 +52,7 @@ class Desk:
         self.parts = parts
         self.apps: dict[str, AppRuntime] = {}
         self.warmth = Warmth()
+        self.holds = Holds()
         self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
         self._runs: dict[str, Run] = {}
         self._late: dict[str, asyncio.Task[None]] = {}
@@ -286,6 +289,21 @@ class Desk:
             run.interrupt(Interruption.SWITCH_BACK)
             await asyncio.wait([run.task])
 
+    # -- holds ------------------------------------------------------------------------------
+
+    async def hold(self, app: str, seconds: float, by: Requester) -> Hold:
+        """Have the app's new requests wait at nginx, for so long at the most."""
+        runtime = self.app(app)
+        async with runtime.admission:
+            run = self.running(app)
+            if run is not None and not run.operation.kind.is_of_data:
+                raise busy_error(app, run.operation, next(reversed(run.recorded), None))
+            return await self.holds.hold(runtime, seconds, by)
+
+    async def release(self, app: str, by: Requester) -> Hold:
+        """Let them through."""
+        return await self.holds.release(self.app(app), by)
+
     # -- locks ------------------------------------------------------------------------------
 
     async def set_lock(self, lock: AppLock) -> None:
@@ -328,6 +346,8 @@ class Desk:
                 return known
             if kind.is_release:
                 await refuse_if_locked(app)
+            if kind not in (OperationKind.SWITCH, OperationKind.BACKUP):
+                refuse_if_held(app)
             if (busy := self.busy(app.name)) is not None:
                 raise busy
             origin = app.active
@@ -395,6 +415,7 @@ class Desk:
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_LIMIT)
         await self.warmth.close()
+        await self.holds.close()
         for app in self.apps.values():
             await app.stop_warming()
         tasks += [*self._late.values(), *self._later]

@@ -1,4 +1,5 @@
-"""What is put right without being asked: nginx that has ended, markers that were meddled with."""
+"""What is put right without being asked: nginx that has ended, markers that were meddled with,
+holds that an earlier daemon has left."""
 
 from __future__ import annotations
 
@@ -52,6 +53,14 @@ class Upkeep:
         for name in await asyncio.to_thread(self._traffic.meddled_with, names):
             if name in self._desk.apps:
                 await self._mend_markers(self._desk.apps[name])
+        for name in await asyncio.to_thread(self._traffic.held, names):
+            if name in self._desk.apps and not self._has_work(name):
+                await self._desk.holds.keep(self._desk.apps[name])
+
+    def _has_work(self, app: str) -> bool:
+        """Whether an operation on it goes on or is to be settled: a hold may be its."""
+        left = (one.operation.app for one in self._desk.unsettled.values())
+        return self._desk.running(app) is not None or app in left
 
     async def _mend_markers(self, app: AppRuntime) -> None:
         async with app.commit:  # no switch is under way: what we saw may have been one

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bluegreen.config.settings import AppSettings, Service
 from bluegreen.errors import ConfigError
+from bluegreen.gate.hold_file import HOLD
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
 from bluegreen.traffic.markers import CLOSED
@@ -85,6 +86,8 @@ class AppView:
     closed: bool
     slot_file: Path
     closed_marker: Path
+    hold_marker: Path
+    may_be_held: bool
     slot_markers: tuple[Path, ...]
     closed_socket: Path
     ports: Directive | None
@@ -164,7 +167,14 @@ def _ports(service: Service) -> Iterator[str]:
         yield service.replaces.rpartition(":")[2]
 
 
-def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Path) -> AppView:
+def view(
+    settings: AppSettings,
+    layout: Layout,
+    traffic: Traffic,
+    slot_file: Path,
+    *,
+    may_be_held: bool,
+) -> AppView:
     """``settings`` for the templates. Raises ConfigError for what nginx could not be told."""
     nginx = settings.nginx
     services = _services(settings, layout)
@@ -191,6 +201,8 @@ def view(settings: AppSettings, layout: Layout, traffic: Traffic, slot_file: Pat
         closed=traffic.closed,
         slot_file=slot_file,
         closed_marker=markers / CLOSED,
+        hold_marker=markers / HOLD,
+        may_be_held=may_be_held,
         slot_markers=tuple(markers / slot.value for slot in Slot),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,

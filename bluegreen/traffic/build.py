@@ -28,6 +28,14 @@ class NginxBuild:
         return self.version >= (1, 27, 4)
 
     @property
+    def can_hold(self) -> bool:
+        """Whether it may have a request wait for what another process says."""
+        needed = ("access", "auth_basic", "proxy", "rewrite")
+        return "--with-http_auth_request_module" in self.arguments and not any(
+            f"--without-http_{name}_module" in self.arguments for name in needed
+        )
+
+    @property
     def early_error_log(self) -> bool:
         """Whether ``-e`` names the log for what happens before the configuration is read."""
         return self.version >= (1, 19, 5)

@@ -29,12 +29,13 @@ class Answer:
     slot: Slot | None
     closed: bool
     generation: str
+    held: bool = False
 
     def serves(self, app: str, slot: Slot) -> bool:
         return self.app == app and self.slot is slot
 
     def __str__(self) -> str:
-        state = "closed" if self.closed else "open"
+        state = "closed" if self.closed else "held" if self.held else "open"
         slot = self.slot.value if self.slot else "no slot"
         return f"{self.app or 'another app'}: {slot}, {state}, generation {self.generation}"
 
@@ -49,6 +50,7 @@ def parse_answer(text: str) -> Answer:
             slot=Slot(slot) if slot is not None else None,
             closed=bool(document.get("closed")),
             generation=str(document["generation"]),
+            held=bool(document.get("held")),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an answer: {text[:200]}") from error

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
 from bluegreen.layout import Layout
-from bluegreen.model import Slot, SwitchMode, Traffic
+from bluegreen.model import Hold, Slot, SwitchMode, Traffic
 from bluegreen.processes import uninterrupted
 from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.confirmation import Answer, Confirmation
 from bluegreen.traffic.disk import disk_error, unsafe
+from bluegreen.traffic.gate import Gate, HostGate, OwnGate
+from bluegreen.traffic.holding import Holding
 from bluegreen.traffic.loading import Loading
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
@@ -47,7 +49,8 @@ class TrafficControl:
         self._apps: dict[str, AppSettings] = {}
         # Whoever changes what nginx loads; a switch by marker does not.
         self._loading_lock = asyncio.Lock()
-        self._opened: tuple[Planner, Publisher] | None = None
+        self._opened: tuple[Planner, Publisher, Holding] | None = None
+        self._gate: Gate = OwnGate(layout) if own_nginx else HostGate(layout)
         self._threads = ThreadPoolExecutor(SWITCHES_AT_ONCE, "switch")
         self._remembering: dict[str, asyncio.Task[None]] = {}
         # What nginx is to serve, and whether it was ever brought to.
@@ -58,11 +61,18 @@ class TrafficControl:
         """Publish ``apps``; with an nginx of our own, start it or find it running."""
         build = await installed_build()
         planner = Planner(self._layout, build, own_nginx=self._own_nginx)
+        publisher: Publisher
         if self._own_nginx:
             loading = Loading(OwnNginx(build, self._layout), self._confirmation)
-            self._opened = planner, OwnPublisher(planner, loading)
+            publisher = OwnPublisher(planner, loading)
         else:
-            self._opened = planner, HostPublisher(planner, self._confirmation)
+            publisher = HostPublisher(planner, self._confirmation)
+        holding = Holding(
+            layout=self._layout, build=build, planner=planner,
+            confirmation=self._confirmation, gate=self._gate,
+        )  # fmt: skip
+        self._opened = planner, publisher, holding
+        await self._gate.open(needed=any(planner.traffic(app.name).held for app in apps))
         self._wanted = {settings.name: settings for settings in apps}
         await self.publish(apps)
 
@@ -119,6 +129,10 @@ class TrafficControl:
                 return
             await asyncio.sleep(AGAIN)
 
+    def held(self, apps: Iterable[str]) -> list[str]:
+        """Those whose requests are held. Blocking, and quick."""
+        return [app for app in apps if self._planner.markers(app).held is not None]
+
     def read(self, app: str) -> Traffic:
         """Where the markers say that the app's traffic goes."""
         return self._planner.traffic(app)
@@ -141,6 +155,37 @@ class TrafficControl:
         """
         await uninterrupted(self._set_closed(settings, closed), name=f"close {settings.name}")
 
+    async def hold(
+        self,
+        settings: AppSettings,
+        *,
+        until: float,
+        by: str,
+        operation: int | None = None,
+        ways: Collection[Slot] = (),
+    ) -> Hold:
+        """Have new requests wait at nginx, confirmed: none that comes from now on reaches a slot.
+
+        Those that came before are under way, and may still be sent there. ``until`` is in Unix
+        seconds; by then somebody releases them, or the gate by itself lets them through to the slot
+        that the marker names or, if that does not answer, to one of ``ways`` that does; else it
+        says 503. ``operation`` is whose hold it is; None: by hand. Of an app that is held already,
+        this changes what its hold says. Raises RefusedError where the app or this nginx cannot be
+        held, UsageError for a time that has passed or is too long, and TrafficError, all with
+        everything as it was.
+        """
+        work = self._holding.hold(settings, until=until, by=by, operation=operation, ways=ways)
+        return await uninterrupted(work, name=f"hold {settings.name}")
+
+    async def release(self, settings: AppSettings) -> Hold:
+        """Let the requests through to the slot that the marker names; returns what held them.
+
+        Confirmed by nginx: no request waits when this returns. Raises RefusedError where they are
+        not held, and TrafficError: the marker cannot be removed, and they wait on; or it is gone,
+        and nginx or the gate does not say that it has seen that.
+        """
+        return await uninterrupted(self._holding.release(settings), name=f"release {settings.name}")
+
     async def hand_back(self, settings: AppSettings) -> None:
         """Let what the app replaces serve again, as before its first release; confirmed by nginx.
 
@@ -159,11 +204,12 @@ class TrafficControl:
         """Let go. An nginx of our own goes on serving, unless it is to be stopped."""
         if stop_nginx and self._opened is not None:
             await uninterrupted(self._publisher.stop(), name="stop nginx")
+        await uninterrupted(self._gate.close(stop=stop_nginx), name="let the gate go")
         await self._all_remembered([*self._remembering])
         self._threads.shutdown(wait=False)
 
     @property
-    def _parts(self) -> tuple[Planner, Publisher]:
+    def _parts(self) -> tuple[Planner, Publisher, Holding]:
         if self._opened is None:
             raise RuntimeError("open() comes first")
         return self._opened
@@ -175,6 +221,10 @@ class TrafficControl:
     @property
     def _publisher(self) -> Publisher:
         return self._parts[1]
+
+    @property
+    def _holding(self) -> Holding:
+        return self._parts[2]
 
     async def _publish(self, apps: Mapping[str, AppSettings] | None) -> None:
         """None: those that are wanted once it is our turn, as a reload may have changed them."""

@@ -3,6 +3,7 @@
 ``apps/APP/traffic`` holds ``blue`` or ``green`` once the app has been deployed, and ``closed``
 while the site answers 503, or what the app replaces serves it. A switch is one ``rename(2)``, and
 so is the first one, of ``closed``: at no instant are two slots named, and at none is neither said.
+``hold`` is there while new requests wait, whichever slot is named; it says until when.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bluegreen.files import rename_durably, sync_directory
-from bluegreen.model import Slot, Traffic
+from bluegreen.files import rename_durably, sync_directory, write_atomically
+from bluegreen.gate import hold_file
+from bluegreen.gate.hold_file import HOLD
+from bluegreen.model import Hold, Slot, Traffic
 
 CLOSED = "closed"
 
@@ -52,6 +55,19 @@ class Markers:
 
     def open(self) -> None:
         self._remove(CLOSED)
+
+    @property
+    def held(self) -> Hold | None:
+        """The hold that goes on."""
+        return hold_file.read(self.directory)
+
+    def hold(self, hold: Hold) -> None:
+        """Have requests wait, or wait until another time."""
+        text = hold_file.encode(hold)
+        write_atomically(self.directory / HOLD, text, for_all=True)
+
+    def release(self) -> None:
+        self._remove(HOLD)
 
     def restore(self, traffic: Traffic) -> None:
         """Name again what ``traffic`` says."""

@@ -67,22 +67,22 @@ class Planner:
         says which slot was switched to last; where that is root's, a file of the daemon's own.
         """
         markers = self.markers(app)
-        present, closed = markers.present(), markers.closed
+        present, closed, held = markers.present(), markers.closed, markers.held
         if len(present) == 1:
-            return Traffic(active=present[0], closed=closed)
+            return Traffic(active=present[0], closed=closed, held=held)
         last = self._last_switched_to(app)
         if present:
             found = last or present[0]
             log.warning("%s has two traffic markers; taking %s", app, found, extra={"app": app})
-            return Traffic(active=found, closed=closed)
+            return Traffic(active=found, closed=closed, held=held)
         # Closed and without a marker: the first switch of all, if any began, did not come to be.
         if last is not None and not closed:
             log.warning(
                 "%s has lost its traffic marker; the last one was %s", app, last,
                 extra={"app": app},
             )  # fmt: skip
-            return Traffic(active=last, closed=False)
-        return Traffic(active=None, closed=True)
+            return Traffic(active=last, closed=False, held=held)
+        return Traffic(active=None, closed=True, held=held)
 
     def _last_switched_to(self, app: str) -> Slot | None:
         match = _ACTIVE.search(read(self._memory(app)) or "")

@@ -16,16 +16,22 @@ from jinja2 import Environment, Template
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import ConfigError
+from bluegreen.gate.hold_file import LONGEST_HOLD
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SwitchMode, Traffic
 from bluegreen.resources import nginx_templates
 from bluegreen.templates import WRITTEN_BY, environment
 from bluegreen.traffic.app_view import slot_variable, socket_path, template_id, view
 from bluegreen.traffic.build import NginxBuild
+from bluegreen.traffic.holdable import why_not_held
 from bluegreen.traffic.quoting import Directive, UnsafeValueError, checked, quoted, text_argument
 
 HEADER = f"# {WRITTEN_BY}\n"
-OPEN_FILES = 16384  # twice the connections of a worker, and some
+# Ten thousand requests that are held take two connections each, and one worker may have most.
+MOST_CONNECTIONS, ALL_CONNECTIONS, LEAST_CONNECTIONS = 24576, 49152, 4096
+OPEN_FILES = 65536
+OTHER_FILES = 1024  # that a worker has open besides
+GATE_PATIENCE = 60.0  # seconds that nginx waits for the gate after the longest hold
 _GENERATION = "@generation@"  # stands in for the hash of the text that it is part of
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not available</title>'
@@ -105,9 +111,17 @@ class Templates:
                 self._layout.nginx / "snippets" / f"{name}.server.conf": "snippet.server.conf.j2",
             },
         }[mode]
-        app = view(settings, self._layout, traffic, self.slot_file(name))
+        app = view(
+            settings, self._layout, traffic, self.slot_file(name),
+            may_be_held=self._build.can_hold and why_not_held(settings) is None,
+        )  # fmt: skip
         texts = {
-            path: self._render(template, app=app, generation=_GENERATION)
+            path: self._render(
+                template,
+                app=app,
+                generation=_GENERATION,
+                longest_hold=round(LONGEST_HOLD + GATE_PATIENCE),
+            )
             for path, template in templates.items()
         }
         constant = settings.nginx.switch is SwitchMode.RELOAD
@@ -124,7 +138,10 @@ class Templates:
         ``generations`` are those of the apps, by name.
         """
         path = self._layout.nginx / "sites" / "00-bluegreen.conf"
-        text = self._render("common.conf.j2", generation=_GENERATION)
+        text = self._render(
+            "common.conf.j2", generation=_GENERATION,
+            gate_sockets=[socket_path(path) for path in self._layout.gate_sockets],
+        )  # fmt: skip
         whole = _digest({**generations, "": text})
         return path, text.replace(_GENERATION, whole), whole
 
@@ -133,11 +150,13 @@ class Templates:
         account = pwd.getpwuid(os.geteuid()) if os.geteuid() == 0 else None
         hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         limited = hard_limit != resource.RLIM_INFINITY
+        open_files = min(hard_limit, OPEN_FILES) if limited else OPEN_FILES
         return self._layout.nginx / "nginx.conf", self._render(
             "nginx.conf.j2",
             user=account.pw_name if account else None,
             group=grp.getgrgid(account.pw_gid).gr_name if account else None,
-            open_files=min(hard_limit, OPEN_FILES) if limited else OPEN_FILES,
+            open_files=open_files,
+            connections=_connections(open_files),
             apps=self._layout.apps,
             pid_file=pid_file(self._layout),
             error_log=error_log(self._layout),
@@ -159,6 +178,12 @@ class Templates:
                 f"{error}",
                 remedy="use a name or a path without quotes, spaces, backslashes and ; { } $",
             ) from error
+
+
+def _connections(open_files: int) -> int:
+    """Of one worker. Each takes memory, used or not, and there is a worker a processor."""
+    share = min(MOST_CONNECTIONS, ALL_CONNECTIONS // (os.cpu_count() or 1))
+    return min(max(share, LEAST_CONNECTIONS), max(open_files - OTHER_FILES, open_files // 2))
 
 
 @functools.cache

@@ -40,6 +40,7 @@ def test_routes_that_the_text_mentions_exist() -> None:
         ("deployments", bodies.DeployBody),
         ("rollback", bodies.RollbackBody),
         ("switch", bodies.SwitchBody),
+        ("hold", bodies.HoldBody),
         ("lock", bodies.LockBody),
     ],
 )

@@ -13,7 +13,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = Path("/opt/bluegreen")
 PYTHON = "/usr/bin/python3"
 LAUNCHERS = ("bluegreen-boot", "bluegreen-exec", "bluegreen-env", "bluegreen-job")
-UNITS = ("bluegreen.service", "bluegreen.socket")
+UNITS = (
+    "bluegreen.service", "bluegreen.socket", "bluegreen-gate.service", "bluegreen-gate.socket",
+)  # fmt: skip
 # What only tests and checks of the program need.
 _COMPILED = shutil.ignore_patterns("__pycache__")
 _FOR_TESTS = shutil.ignore_patterns(

@@ -327,12 +327,14 @@ async def test_a_secret_that_others_could_swap_for_a_link_is_refused(
 async def test_generated_units_are_without_an_error_and_little_exposed(
     production: Production,
 ) -> None:
-    units = "bluegreen.service bluegreen.socket bluegreen.target " + " ".join(
+    ours = "bluegreen.service bluegreen.socket bluegreen-gate.service bluegreen-gate.socket"
+    units = f"{ours} bluegreen.target " + " ".join(
         f"bluegreen-{APP}-{name}.service" for name in ("api@blue", "api@green", "job@1")
     )
     said = await production.host.run("systemd-analyze", "verify", "--man=no", *units.split())
     assert said.output == ""
-    for unit in (API, f"bluegreen-{APP}-job@1.service", "bluegreen.service"):
+    daemons = ("bluegreen.service", "bluegreen-gate.service")
+    for unit in (API, f"bluegreen-{APP}-job@1.service", *daemons):
         said = await production.host.run(
             "systemd-analyze", "--no-pager", "security", "--threshold=20", unit
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,21 @@ class World:
                     found.append(process)
         return found
 
+    def gate(self) -> int | None:
+        """The PID of the gate's process, if one was started."""
+        try:
+            record = json.loads(self.layout.gate_record.read_text())
+        except FileNotFoundError:
+            return None
+        pid: int = record["session"]["leader"]["pid"]
+        return pid
+
+    def end_gate(self) -> None:
+        pid = self.gate()
+        with contextlib.suppress(psutil.Error):
+            if pid is not None and str(self.layout.apps) in psutil.Process(pid).cmdline():
+                os.kill(pid, signal.SIGKILL)
+
     def end_nginx(self) -> None:
         for process in self.nginx_processes():
             with contextlib.suppress(psutil.Error):
@@ -76,10 +92,12 @@ class World:
 
 
 @pytest.fixture
-def world(root: Path, free_ports: Callable[[int], list[int]]) -> Iterator[World]:
+async def world(root: Path, free_ports: Callable[[int], list[int]]) -> AsyncIterator[World]:
     world = World(root, *free_ports(3))
     yield world
+    await world.control.close(stop_nginx=False)
     world.end_nginx()
+    world.end_gate()
 
 
 @pytest.fixture

@@ -1,0 +1,37 @@
+"""``bluegreen hold`` and ``release``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.words import seconds
+from bluegreen.config.values import parse_duration
+from bluegreen.errors import UsageError
+
+
+def hold(options: argparse.Namespace) -> int:
+    try:
+        timeout = parse_duration(options.timeout)
+    except ValueError as error:
+        raise UsageError(
+            f"--timeout: {options.timeout!r} is no time", remedy=f"write {error}"
+        ) from error
+    client = Client(options.root)
+    answer = client.post(f"{app_path(options.app)}/hold", {"timeout": timeout})
+    told = (
+        f"{answer['app']}: new requests wait, for {seconds(timeout)} at the most. "
+        f"Let them through: bluegreen release {answer['app']}"
+    )
+    print(json.dumps(answer) if options.json else told)
+    return 0
+
+
+def release(options: argparse.Namespace) -> int:
+    client = Client(options.root)
+    answer = client.post(f"{app_path(options.app)}/release")
+    held = seconds(answer["seconds"])
+    told = f"{answer['app']}: requests were held for {held}, and are let through"
+    print(json.dumps(answer) if options.json else told)
+    return 0

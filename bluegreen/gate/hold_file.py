@@ -1,0 +1,88 @@
+"""The file ``hold`` among an app's markers: nginx looks whether it is there, the gate reads it.
+
+JSON: ``since`` and ``until`` in Unix seconds; ``by``; ``operation``, its number (null: by hand);
+``addresses``, of each slot where its services listen, as ``127.0.0.1:PORT`` or ``unix:PATH``; and
+``ways``, the slots to which requests may be let through without the daemon, besides the one that
+the markers name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from bluegreen.model import Address, Hold, Slot
+
+HOLD = "hold"
+LONGEST_HOLD = 3600.0  # seconds; nginx waits for the gate's answer a little longer
+# Seconds from its making, of a file that does not say it: somebody has put it there.
+UNSAID = 30.0
+_BYTES = 64 * 1024
+
+
+def encode(hold: Hold) -> str:
+    """The content of the file."""
+    return json.dumps(
+        {
+            "since": hold.since,
+            "until": hold.until,
+            "by": hold.by,
+            "operation": hold.operation,
+            "addresses": {
+                slot.value: [str(address) for address in addresses]
+                for slot, addresses in hold.addresses.items()
+            },
+            "ways": [slot.value for slot in hold.ways],
+        },
+        indent=1,
+    )
+
+
+def decode(text: str) -> Hold:
+    """Raises ValueError for what `encode` has not written."""
+    try:
+        document = json.loads(text)
+        since, operation = float(document["since"]), document["operation"]
+        return Hold(
+            since=since,
+            until=min(float(document["until"]), since + LONGEST_HOLD),
+            by=str(document["by"]),
+            operation=None if operation is None else int(operation),
+            addresses={
+                Slot(slot): tuple(map(_address, addresses))
+                for slot, addresses in document["addresses"].items()
+            },
+            ways=tuple(map(Slot, document["ways"])),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a hold: {error!r}") from error
+
+
+def _address(text: str) -> Address:
+    kind, _, rest = text.rpartition(":")
+    if text.startswith("unix:"):
+        return Address(socket=Path(text.removeprefix("unix:")))
+    if kind != "127.0.0.1":
+        raise ValueError(f"not an address of ours: {text}")
+    return Address(port=int(rest))
+
+
+def read(directory: Path | str) -> Hold | None:
+    """The hold that the file in ``directory`` asks for; None where there is no such file.
+
+    Raises OSError when it cannot be read.
+    """
+    try:
+        descriptor = os.open(f"{os.fspath(directory)}/{HOLD}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        made = os.fstat(descriptor).st_mtime
+        text = os.read(descriptor, _BYTES).decode(errors="replace")
+    finally:
+        os.close(descriptor)
+    try:
+        return decode(text)
+    except ValueError:
+        return Hold(since=made, until=made + UNSAID, by="somebody who made the file by hand")

@@ -1,0 +1,107 @@
+"""Requests that are held by hand: begun, ended, and ended at their limit whoever forgets them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from bluegreen.errors import BluegreenError, BusyError, RefusedError
+from bluegreen.model import Hold, Requester
+from bluegreen.operations.runtime import AppRuntime, end_task
+from bluegreen.store.operations import clock_time
+
+log = logging.getLogger(__name__)
+
+RETRY = 2.0  # seconds between attempts to end a hold whose time is over
+
+
+def refuse_if_held(app: AppRuntime) -> None:
+    """Raises BusyError while requests are held by hand, with who does, since when and how long."""
+    held = app.parts.traffic.read(app.name).held
+    if held is not None and held.operation is None:
+        raise BusyError(
+            f"requests of {app.name} are held by {held.by}, since {clock_time(held.since)}, until "
+            f"{clock_time(held.until)} at the latest",
+            remedy=f"let them through first: bluegreen release {app.name}",
+        )
+
+
+class Holds:
+    """The holds of all apps, each with the task that ends it at its limit."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, asyncio.Task[None]] = {}
+
+    async def hold(self, app: AppRuntime, seconds: float, by: Requester) -> Hold:
+        """Hold the app's requests by hand, or until another time. Raises as the traffic does."""
+        async with app.commit:
+            traffic = app.parts.traffic.read(app.name)
+            if traffic.held is not None and traffic.held.operation is not None:
+                raise BusyError(
+                    f"requests of {app.name} are held by operation {traffic.held.operation}",
+                    remedy=f"see it: bluegreen status {app.name}",
+                )
+            idle = app.idle
+            hold = await app.parts.traffic.hold(
+                app.settings, until=time.time() + seconds, by=by.name,
+                ways=[idle] if app.is_ready(idle) else [],
+            )  # fmt: skip
+        await self._end_later(app, hold)
+        await app.parts.note(app.name, None, "traffic", held_until=hold.until, by=by.name)
+        return hold
+
+    async def release(self, app: AppRuntime, by: Requester) -> Hold:
+        """Let the requests through that are held by hand. Raises as the traffic does."""
+        async with app.commit:
+            held = app.parts.traffic.read(app.name).held
+            if held is not None and held.operation is not None:
+                raise RefusedError(
+                    f"requests of {app.name} are held by operation {held.operation}",
+                    remedy=f"it releases them; or end it: bluegreen cancel {app.name}",
+                )
+            hold = await app.parts.traffic.release(app.settings)
+        await self.forget(app.name)
+        await app.parts.note(app.name, None, "traffic", released=time.time(), by=by.name)
+        return hold
+
+    async def keep(self, app: AppRuntime) -> None:
+        """See that the hold of an app ends: after a start of the daemon, nobody else does.
+
+        To be called of what no operation holds that is still to end or to be settled.
+        """
+        held = app.parts.traffic.read(app.name).held
+        if held is not None and (app.name not in self._ends or self._ends[app.name].done()):
+            await self._end_later(app, held)
+
+    async def forget(self, app: str) -> None:
+        """Its hold is over, or the app is gone."""
+        await end_task(self._ends.pop(app, None))
+
+    async def close(self) -> None:
+        """Holds go on; the next daemon ends them, or else the gate lets requests through."""
+        for app in list(self._ends):
+            await self.forget(app)
+
+    async def _end_later(self, app: AppRuntime, hold: Hold) -> None:
+        await self.forget(app.name)
+        self._ends[app.name] = asyncio.create_task(
+            self._end(app, hold), name=f"end of the hold of {app.name}"
+        )
+
+    async def _end(self, app: AppRuntime, hold: Hold) -> None:
+        await asyncio.sleep(max(0.0, hold.until - time.time()))
+        while True:
+            try:
+                async with app.commit:
+                    await app.parts.traffic.release(app.settings)
+            except RefusedError:
+                return  # they are not held any more
+            except BluegreenError as error:
+                log.error("%s: %s", app.name, error.message, extra={"app": app.name})
+                await asyncio.sleep(RETRY)
+            else:
+                break
+        message = f"its requests were held for {time.time() - hold.since:.0f} s, and let through"
+        log.warning("%s: %s", app.name, message, extra={"app": app.name})
+        await app.parts.note(app.name, None, "warning", message=message)
