@@ -25,7 +25,6 @@ from bluegreen.supervisors.unit_names import job_unit
 
 NAME_LENGTH = 120  # characters of a job's name that go into the name of its unit; 255 in all
 END_TIMEOUT = 60.0  # seconds for systemd to be done with what was killed
-START_TIMEOUT = 60.0  # seconds for systemd to say what a unit is doing
 _UNFIT = re.compile(r"[^A-Za-z0-9:_.-]")
 SHOWN_LINES = 5
 SIGKILL = 9
