@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from dbus_fast import BusType, Message, MessageType
@@ -59,6 +59,16 @@ class RefusedBySystemdError(SupervisorError):
     def __init__(self, name: str, message: str, *, remedy: str, detail: Sequence[str] = ()) -> None:
         super().__init__(message, remedy=remedy, detail=detail)
         self.name = name
+
+
+async def unless_gone(asking: Awaitable[Any]) -> None:
+    """Ask something of a unit that may be there no more. Raises as ``asking`` does otherwise."""
+    try:
+        await asking
+    except RefusedBySystemdError as refusal:
+        # Not loaded, or without any process: there is nothing to kill, to stop or to reset.
+        if not refusal.name.endswith((".NoSuchUnit", ".NoSuchProcess")):
+            raise
 
 
 def unit_path(unit: str) -> str:
