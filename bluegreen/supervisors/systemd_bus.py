@@ -17,6 +17,7 @@ from dbus_fast.errors import DBusFastError
 from dbus_fast.unpack import unpack_variants
 
 from bluegreen.errors import SupervisorError
+from bluegreen.processes import tell_if_failed
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Systemd:
                 "`systemctl status dbus`; elsewhere: --supervisor embedded",
             ) from error
         self._keeper = asyncio.create_task(self._keep(), name="keep the bus")
-        self._keeper.add_done_callback(_tell_if_failed)
+        self._keeper.add_done_callback(tell_if_failed)
 
     async def close(self) -> None:
         """Let go of the bus; what runs, runs on."""
@@ -350,10 +351,3 @@ def _refusal(name: str, text: str, member: str) -> RefusedBySystemdError:
     if name == NO_SUCH_UNIT:
         remedy = "unit files are written by `bluegreen apply`, as root"
     return RefusedBySystemdError(name, f"systemd refused {member}: {text}", remedy=remedy)
-
-
-def _tell_if_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        task.get_loop().call_exception_handler(
-            {"message": f"task {task.get_name()!r} failed", "exception": error, "task": task}
-        )
