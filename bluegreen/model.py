@@ -138,8 +138,8 @@ class Release:
 class Requester:
     """Who asked for a change, as recorded with the operation."""
 
-    name: str  # "uid 1000 (alice)", "daemon"
-    via: str  # "unix socket", "recovery", "watch"
+    name: str  # "uid 1000 (alice)"
+    via: str  # "unix socket"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +191,7 @@ class Event:
     operation: int | None
     app: str
     at: float
-    kind: str  # "operation", "phase", "output", "probe", "service", "warning", "traffic"
+    kind: str  # "operation", "phase", "output", "probe", "service", "warning"
     data: dict[str, Any]
 
 

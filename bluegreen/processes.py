@@ -245,3 +245,11 @@ def _identity_of_child(pid: int) -> ProcessIdentity:
     if found is None:
         raise OSError(f"process {pid} was reaped by another part of the program")
     return found[0]
+
+
+def tell_if_failed(task: asyncio.Task[None]) -> None:
+    """As a task's callback: what ends one that nobody awaits is in the log."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler(
+            {"message": f"task {task.get_name()!r} failed", "exception": error, "task": task}
+        )

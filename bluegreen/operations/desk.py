@@ -28,6 +28,7 @@ from bluegreen.operations.holding import Holds, refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import data_phases, phases_of
 from bluegreen.operations.restoring import require_backups, require_restorable
@@ -394,12 +395,13 @@ class Desk:
         return operation
 
     async def _after(self, run: Run) -> None:
-        """Leave the idle slot as warm as it should be."""
+        """Leave the idle slot as warm as it should be, and no more output than is kept."""
         if not run.operation.state.is_final or run.interruption is Interruption.SHUTDOWN:
             return
         if PhaseName.SWITCH in run.recorded and not self.parts.traffic.read(run.app.name).closed:
             await keep_for_a_while(run.app)
         await self.warmth.keep(run.app)
+        await remove_old(run.app)
 
     def interrupt(self) -> None:
         """The daemon ends: what has not been switched is undone, a watch goes on in the next."""

@@ -17,7 +17,8 @@ def require_backups(app: AppRuntime) -> None:
         raise RefusedError(
             f"{app.name}: its app file does not say what is to be backed up",
             remedy=f"add [backup] to {app.parts.layout.app_files / app.name}.toml, with "
-            'sqlite = ["data/app.db"] for instance, then: bluegreen reload',
+            'sqlite = ["data/app.db"] for instance, then: '
+            f"{app.parts.layout.remedies.take_up}",
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from bluegreen.config.settings import AppSettings
 from bluegreen.layout import AppLayout
 from bluegreen.model import Slot
+from bluegreen.remedies import Remedies
 from bluegreen.supervisors.interface import JobRunner
 
 
@@ -23,14 +24,8 @@ class Candidate:
     operation: int  # 0: a plan of one
     logs: Path
     jobs: JobRunner
+    remedies: Remedies
 
     @property
     def app(self) -> str:
         return self.settings.name
-
-    @property
-    def take_up(self) -> str:
-        """The command that takes a changed app file up."""
-        if self.layout.has_own_user:
-            return "sudo bluegreen apply"
-        return "bluegreen reload"

@@ -36,7 +36,7 @@ def unmet_variables(candidate: Candidate) -> list[PreflightError]:
             f"{candidate.app}: the variable {name} is required, and "
             + ("is empty" if name in given else "no service gets it"),
             remedy=f'set {name} in [env] of the app file, a secret as {{ file = "/path" }}, then: '
-            + candidate.take_up,
+            + candidate.remedies.take_up,
         )
         for name in candidate.settings.requires.env
         if not given.get(name, False)

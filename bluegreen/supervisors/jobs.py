@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from bluegreen.model import Job, JobResult
 from bluegreen.processes import uninterrupted
+from bluegreen.supervisors import logs
 from bluegreen.supervisors.launch import launch
 from bluegreen.supervisors.records import ProcessRecords
 from bluegreen.supervisors.sessions import ProcessTable
+
+logger = logging.getLogger(__name__)
+
+LOOK_INTERVAL = 1.0  # seconds between looks at the size of a job's log
 
 
 async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> JobResult:
@@ -18,13 +26,39 @@ async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> Job
     began = time.monotonic()
     running = await launch(job, records, table)
     limit = asyncio.timeout(job.timeout)
-    try:
-        with suppress(TimeoutError):
-            async with limit:
-                await running.ended()
-    finally:
-        _, ending = await uninterrupted(running.end(stop_timeout=0), name=f"end of {job.name}")
+    async with _kept_short(job):
+        try:
+            with suppress(TimeoutError):
+                async with limit:
+                    await running.ended()
+        finally:
+            _, ending = await uninterrupted(running.end(stop_timeout=0), name=f"end of {job.name}")
     took = time.monotonic() - began
     if limit.expired():
         return JobResult(exit_status=None, ending=f"timed out after {job.timeout:g} s", took=took)
     return JobResult(exit_status=ending.exit_status, ending=str(ending), took=took)
+
+
+@asynccontextmanager
+async def _kept_short(job: Job) -> AsyncIterator[None]:
+    """Its log is, while it runs and once it has ended."""
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            await _shorten(job.log_file)
+
+    looking = asyncio.create_task(look(), name=f"log of {job.name}")
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.wait([looking])
+        await _shorten(job.log_file)
+
+
+async def _shorten(log: Path) -> None:
+    try:
+        await uninterrupted(asyncio.to_thread(logs.shorten, log), name=f"shorten {log.name}")
+    except OSError as error:
+        logger.warning("the log %s cannot be shortened: %s", log, error.strerror)

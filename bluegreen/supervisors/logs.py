@@ -1,18 +1,25 @@
-"""The logs of services: written by the services themselves, so that they survive the daemon.
+"""The logs of services and jobs: written by these themselves, so that a service needs no daemon.
 
 A service holds its log open for appending and knows nothing of rotation. So the log is copied to
 ``LOG.1`` (the older ones move up to ``LOG.2`` …) and then emptied. Between the last look for new
 output and the emptying lie some microseconds; what a service writes right then is lost.
+
+A job has one log, whose middle is left out when it grows too long.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from datetime import datetime
 from pathlib import Path
 
+JOB_LOG_BYTES = 64 * 2**20  # the most that the log of a job holds
+KEPT_BYTES = 16 * 2**20  # of its beginning, and of its end, when it has held more
+
 _CHUNK = 1024 * 1024
+_shortening = threading.Lock()  # several jobs may write one log
 
 
 def open_log(path: Path) -> int:
@@ -81,3 +88,24 @@ def _copy_to(target: Path, log: int) -> None:
         raise
     finally:
         os.close(descriptor)
+
+
+def shorten(path: Path) -> None:
+    """Leave out the middle of a job's log that has grown beyond `JOB_LOG_BYTES`; a line says so.
+
+    Blocks on the disk. Raises OSError.
+    """
+    with _shortening, contextlib.suppress(FileNotFoundError):
+        size = path.stat().st_size
+        if size <= JOB_LOG_BYTES:
+            return
+        with path.open("r+b") as log:
+            log.seek(size - KEPT_BYTES)
+            end = log.read()
+            log.truncate(KEPT_BYTES)
+        descriptor = open_log(path)
+        with open(descriptor, "ab") as log:
+            log.write(b"\n")
+            log.flush()
+            note(descriptor, f"{size - KEPT_BYTES - len(end)} bytes were left out here")
+            log.write(end[end.find(b"\n") + 1 :])

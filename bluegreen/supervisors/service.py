@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bluegreen.errors import SupervisorError
 from bluegreen.model import ServiceUnit, UnitState, UnitStatus
-from bluegreen.processes import uninterrupted
+from bluegreen.processes import tell_if_failed, uninterrupted
 from bluegreen.supervisors import logs
 from bluegreen.supervisors.launch import RunningSession, launch
 from bluegreen.supervisors.records import ProcessRecords, definition_digest
@@ -167,7 +167,7 @@ class Service:
 
     def _keep_from_now(self) -> asyncio.Task[None]:
         keeper = asyncio.create_task(self._keep(), name=f"keep {self.unit.key}")
-        keeper.add_done_callback(_tell_if_failed)
+        keeper.add_done_callback(tell_if_failed)
         return keeper
 
     async def _keep(self) -> None:
@@ -202,10 +202,3 @@ class Service:
         self._restarts += 1
         self._become(UnitState.RUNNING)
         return True
-
-
-def _tell_if_failed(keeper: asyncio.Task[None]) -> None:
-    if not keeper.cancelled() and (error := keeper.exception()) is not None:
-        keeper.get_loop().call_exception_handler(
-            {"message": f"task {keeper.get_name()!r} failed", "exception": error, "task": keeper}
-        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -22,11 +22,11 @@ from bluegreen.supervisors.exec_failures import NO_GROUP
 from bluegreen.supervisors.systemd_bus import (
     LOST,
     MANAGER,
-    NO_SUCH_UNIT,
     PROPERTIES,
     UNIT,
     RefusedBySystemdError,
     Systemd,
+    unless_gone,
 )
 from bluegreen.supervisors.systemd_errors import (
     not_adopted,
@@ -221,7 +221,7 @@ class SystemdSupervisor:
         try:
             if active != "inactive":
                 # Forgets the restarts so far, and the start limit.
-                await _unless_unloaded(self._systemd.call("ResetFailedUnit", "s", name))
+                await unless_gone(self._systemd.call("ResetFailedUnit", "s", name))
             watched.request({"NRestarts": 0})
             result = await self._systemd.job(
                 "StartUnit" if is_starting or active in AT_REST else "RestartUnit",
@@ -279,7 +279,7 @@ class SystemdSupervisor:
             raise unmarked(error) from error
         ran = not watched.is_at_rest
         timeout = await self._patience(watched.name, "TimeoutStopUSec", "TimeoutStopUSec")
-        await _unless_unloaded(self._systemd.job("StopUnit", watched.name, timeout=timeout))
+        await unless_gone(self._systemd.job("StopUnit", watched.name, timeout=timeout))
         if not ran:
             return True
         # What has changed was told before the end of the job was.
@@ -288,7 +288,7 @@ class SystemdSupervisor:
         if left:
             raise outlives(watched.name, left)
         # How it ended is known by now; as "failed" it would trouble whoever watches the host.
-        await _unless_unloaded(self._systemd.call("ResetFailedUnit", "s", watched.name))
+        await unless_gone(self._systemd.call("ResetFailedUnit", "s", watched.name))
         return in_time
 
     async def _patience(self, unit: str, *timeouts: str) -> float:
@@ -367,14 +367,6 @@ class SystemdSupervisor:
             for name, properties in zip(names, every, strict=True)
             if any(parameter in marks for _, _, _, parameter, _ in properties["Conditions"])
         ]
-
-
-async def _unless_unloaded(asking: Awaitable[Any]) -> None:
-    try:
-        await asking
-    except RefusedBySystemdError as refusal:
-        if refusal.name != NO_SUCH_UNIT:
-            raise
 
 
 async def _keyed(

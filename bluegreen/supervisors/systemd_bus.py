@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from dbus_fast import BusType, Message, MessageType
@@ -17,6 +17,7 @@ from dbus_fast.errors import DBusFastError
 from dbus_fast.unpack import unpack_variants
 
 from bluegreen.errors import SupervisorError
+from bluegreen.processes import tell_if_failed
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,16 @@ class RefusedBySystemdError(SupervisorError):
     def __init__(self, name: str, message: str, *, remedy: str, detail: Sequence[str] = ()) -> None:
         super().__init__(message, remedy=remedy, detail=detail)
         self.name = name
+
+
+async def unless_gone(asking: Awaitable[Any]) -> None:
+    """Ask something of a unit that may be there no more. Raises as ``asking`` does otherwise."""
+    try:
+        await asking
+    except RefusedBySystemdError as refusal:
+        # Not loaded, or without any process: there is nothing to kill, to stop or to reset.
+        if not refusal.name.endswith((".NoSuchUnit", ".NoSuchProcess")):
+            raise
 
 
 def unit_path(unit: str) -> str:
@@ -105,7 +116,7 @@ class Systemd:
                 "`systemctl status dbus`; elsewhere: --supervisor embedded",
             ) from error
         self._keeper = asyncio.create_task(self._keep(), name="keep the bus")
-        self._keeper.add_done_callback(_tell_if_failed)
+        self._keeper.add_done_callback(tell_if_failed)
 
     async def close(self) -> None:
         """Let go of the bus; what runs, runs on."""
@@ -340,10 +351,3 @@ def _refusal(name: str, text: str, member: str) -> RefusedBySystemdError:
     if name == NO_SUCH_UNIT:
         remedy = "unit files are written by `bluegreen apply`, as root"
     return RefusedBySystemdError(name, f"systemd refused {member}: {text}", remedy=remedy)
-
-
-def _tell_if_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        task.get_loop().call_exception_handler(
-            {"message": f"task {task.get_name()!r} failed", "exception": error, "task": task}
-        )

@@ -18,14 +18,13 @@ from bluegreen.model import Job, JobResult
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import journal
 from bluegreen.supervisors.exec_failures import explain
-from bluegreen.supervisors.systemd_bus import LOST, RefusedBySystemdError, Systemd
+from bluegreen.supervisors.systemd_bus import LOST, Systemd, unless_gone
 from bluegreen.supervisors.systemd_output import JobOutput
 from bluegreen.supervisors.systemd_unit import AT_REST, ending, exit_status
 from bluegreen.supervisors.unit_names import job_unit
 
 NAME_LENGTH = 120  # characters of a job's name that go into the name of its unit; 255 in all
 END_TIMEOUT = 60.0  # seconds for systemd to be done with what was killed
-START_TIMEOUT = 60.0  # seconds for systemd to say what a unit is doing
 _UNFIT = re.compile(r"[^A-Za-z0-9:_.-]")
 SHOWN_LINES = 5
 SIGKILL = 9
@@ -63,18 +62,9 @@ async def end_leftovers(app: str, jobs: Path, systemd: Systemd) -> None:
 
 async def kill(unit: str, systemd: Systemd) -> None:
     """SIGKILL to all of a unit; it is at rest, and forgotten, when this returns."""
-    await _unless_gone(systemd.call("KillUnit", "ssi", unit, "all", SIGKILL))
-    await _unless_gone(systemd.job("StopUnit", unit, timeout=END_TIMEOUT))
-    await _unless_gone(systemd.call("ResetFailedUnit", "s", unit))
-
-
-async def _unless_gone(asking: Any) -> None:
-    try:
-        await asking
-    except RefusedBySystemdError as refusal:
-        # Not loaded, or without any process: there is nothing to kill or to stop.
-        if not refusal.name.endswith((".NoSuchUnit", ".NoSuchProcess")):
-            raise
+    await unless_gone(systemd.call("KillUnit", "ssi", unit, "all", SIGKILL))
+    await unless_gone(systemd.job("StopUnit", unit, timeout=END_TIMEOUT))
+    await unless_gone(systemd.call("ResetFailedUnit", "s", unit))
 
 
 class _Run:
@@ -160,9 +150,7 @@ class _Run:
         while not self._is_at_rest:
             if self._properties.get("ActiveState") == "deactivating":
                 # The command has ended: what it has left running is not waited for.
-                await _unless_gone(
-                    self._systemd.call("KillUnit", "ssi", self._unit, "all", SIGKILL)
-                )
+                await unless_gone(self._systemd.call("KillUnit", "ssi", self._unit, "all", SIGKILL))
             await self._changed.wait()
             self._changed.clear()
         if result in ("done", LOST):
@@ -177,7 +165,7 @@ class _Run:
             if self._asked and (self._is_lost or not self._is_at_rest):
                 await kill(self._unit, self._systemd)
             elif self._properties.get("ActiveState") == "failed":
-                await _unless_gone(self._systemd.call("ResetFailedUnit", "s", self._unit))
+                await unless_gone(self._systemd.call("ResetFailedUnit", "s", self._unit))
         finally:
             opened = await self._output.finish()
         return opened

@@ -12,7 +12,7 @@ import select
 import stat
 from pathlib import Path
 
-from bluegreen.supervisors.logs import open_log
+from bluegreen.supervisors import logs
 
 _CHUNK = 256 * 1024
 
@@ -38,7 +38,7 @@ class JobOutput:
 
     def make(self) -> None:
         """Make the FIFO and open both ends of the copy. Blocks on the disk. Raises OSError."""
-        self._log = open_log(self._log_file)
+        self._log = logs.open_log(self._log_file)
         os.mkfifo(self._fifo, 0o600)
         self._reader = os.open(
             self._fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -99,6 +99,8 @@ class JobOutput:
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(self._log, rest) :]
+        if os.fstat(self._log).st_size > logs.JOB_LOG_BYTES:
+            logs.shorten(self._log_file)
         return bool(chunk)
 
 

@@ -112,6 +112,7 @@ async def test_an_app_without_the_section_is_told_what_to_add(shop: Stack) -> No
     assert answer.status == 1
     assert "does not say what is to be backed up" in answer.err
     assert "add [backup] to" in answer.err
+    assert f"then: bluegreen --root {shop.root} reload" in answer.err
     assert "no backups" in (await shop.cli("backup", "list")).out
     answer = await shop.cli("backup", "verify")
     assert answer.status == 2

@@ -102,7 +102,7 @@ async def test_a_secret_that_is_empty_is_told_by_its_name(empty: Stack) -> None:
     answer = await empty.cli("deploy", "monitor", "v1")
     assert answer.status == 1
     assert "the variable JWT_SECRET is required, and is empty" in answer.err
-    assert answer.err.splitlines()[-1].endswith("then: bluegreen reload")
+    assert answer.err.splitlines()[-1].endswith(f"then: bluegreen --root {empty.root} reload")
     secret.write_text("hunter2\n")
     await empty.deploy("v1")
 

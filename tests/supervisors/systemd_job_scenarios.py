@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from bluegreen.model import Job
+from bluegreen.supervisors.logs import JOB_LOG_BYTES
 from tests.supervisors.systemd_workshop import USER, Workshop, command, is_alive, refusal
 from tests.waiting import eventually
 
@@ -218,6 +219,16 @@ async def a_job_whose_end_nobody_heard_has_not_succeeded(shop: Workshop) -> None
     assert result.ending == "ended while systemd could not be heard (exit status unknown)"
 
 
+async def output_that_is_too_long_lacks_its_middle(shop: Workshop) -> None:
+    await shop.write_job_template()
+    job = shop.job("seq 1 10000000")
+    assert (await (await shop.supervisor()).run(job)).ok
+    assert job.log_file.stat().st_size <= JOB_LOG_BYTES
+    shown = job.log_file.read_text().splitlines()
+    assert (shown[0], shown[-1]) == ("1", "10000000")
+    assert len([line for line in shown if "bytes were left out here" in line]) == 1
+
+
 SCENARIOS = (
     a_job_runs_as_the_apps_user,
     what_a_job_is_to_do_is_for_the_app_alone,
@@ -226,6 +237,7 @@ SCENARIOS = (
     cancelled_all_of_it_is_killed_first,
     what_a_job_leaves_running_is_killed,
     output_is_live_and_whole,
+    output_that_is_too_long_lacks_its_middle,
     many_jobs_run_beside_each_other,
     a_job_that_cannot_be_started_says_why,
     jobs_of_an_earlier_daemon_are_ended,

@@ -9,7 +9,10 @@ import pytest
 
 from bluegreen.errors import SupervisorError
 from bluegreen.processes import identify
+from bluegreen.supervisors import jobs
+from bluegreen.supervisors.logs import JOB_LOG_BYTES, KEPT_BYTES
 from tests.supervisors.conftest import Workshop
+from tests.waiting import eventually
 
 
 async def test_a_job_runs_to_its_end_and_its_output_is_kept(workshop: Workshop) -> None:
@@ -98,3 +101,38 @@ async def test_a_job_that_cannot_be_started_says_why(workshop: Workshop) -> None
     job = dataclasses.replace(workshop.job("true"), cwd=workshop.root / "gone")
     with pytest.raises(SupervisorError, match="job was not started: its directory"):
         await supervisor.run(job)
+
+
+LINES = 10_000_000  # of numbers: 79 MB
+
+
+async def test_output_that_is_too_long_lacks_its_middle_while_it_runs_and_says_so(
+    workshop: Workshop,
+) -> None:
+    supervisor = await workshop.supervisor()
+    job = workshop.job(f"seq 1 {LINES}; touch printed; until [ -e go ]; do sleep 0.02; done; seq 3")
+    running = asyncio.create_task(supervisor.run(job))
+    await eventually((job.cwd / "printed").exists, "it has printed")
+
+    def is_shortened() -> bool:
+        return 2 * KEPT_BYTES < job.log_file.stat().st_size <= JOB_LOG_BYTES
+
+    await eventually(is_shortened, "the log is shortened")
+    (job.cwd / "go").touch()
+    assert (await running).ok
+    shown = job.log_file.read_text().splitlines()
+    assert shown[:3] == ["1", "2", "3"]
+    assert shown[-4:] == [str(LINES), "1", "2", "3"]
+    (said,) = [line for line in shown if "bluegreen" in line]
+    assert "bytes were left out here" in said
+    rest = [line for line in shown if line and line != said][:-4]
+    assert all(line.isdecimal() for line in rest)
+
+
+async def test_output_is_shortened_when_the_job_ends(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOOK_INTERVAL", 3600.0)
+    job = workshop.job(f"seq 1 {LINES}")
+    assert (await (await workshop.supervisor()).run(job)).ok
+    assert job.log_file.stat().st_size <= JOB_LOG_BYTES

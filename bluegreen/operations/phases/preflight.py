@@ -51,6 +51,7 @@ def _candidate(run: Run) -> Candidate:
         settings=app.settings, layout=app.layout, slot=run.target,
         version=run.operation.version or "", tree=app.trees.path(run.operation.id, run.target),
         operation=run.operation.id, logs=run.logs, jobs=app.parts.supervisor,
+        remedies=app.parts.layout.remedies,
     )  # fmt: skip
 
 
