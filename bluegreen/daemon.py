@@ -20,6 +20,7 @@ from bluegreen.api.control_socket import ControlSocket, control_socket
 from bluegreen.api.server import Api, serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
+from bluegreen.data.work import remove_leftovers
 from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError, UsageError
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
 from bluegreen.model import Slot, SlotState
@@ -31,7 +32,6 @@ from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep, in_words
-from bluegreen.sources.removal import remove_tree
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.supervisors.interface import Supervisor
@@ -382,7 +382,6 @@ def make_directories(app: AppRuntime) -> None:
             layout.slots, layout.trees, layout.shared, layout.cache, layout.traffic, layout.run,
             layout.backups,
         ]  # fmt: skip
-        # Of work that ended with an earlier daemon.
-        remove_tree(layout.work)
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(layout)

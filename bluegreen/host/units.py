@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, expand_argv, slot_values
 from bluegreen.config.settings import AppSettings, Service
+from bluegreen.data.work import SHORT
 from bluegreen.host import places
 from bluegreen.host.accounts import Account
 from bluegreen.host.quoting import UnitText, argument, assignment, path
@@ -86,12 +87,15 @@ def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
     ]
     times = [step.timeout for step in settings.build]
     times += [probe.timeout for probe in (*settings.gate.probes, *settings.watch_probes)]
+    times += [settings.data_timeout, SHORT]
     return render(
         "job.j2",
         # What one service needs, its builds and checks may need as well.
         **_common(
             settings, layout, account,
             sandbox=all(service.sandbox == "strict" for service in settings.services.values()),
+            # Where they are not there yet, jobs that have nothing to do with them run all the same.
+            more=[UnitText(f"-{path(app.backups)}")],
         ),
         directory=path(app.trees),
         credentials=_credentials(layers),
@@ -102,14 +106,19 @@ def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
 
 
 def _common(
-    settings: AppSettings, layout: Layout, account: Account, *, sandbox: bool
+    settings: AppSettings,
+    layout: Layout,
+    account: Account,
+    *,
+    sandbox: bool,
+    more: Sequence[UnitText] = (),
 ) -> Mapping[str, object]:
     return {
         "app": settings.name,
         "user": account.user,
         "group": account.group,
         "sandbox": sandbox,
-        "writable": list(_writable(settings, layout.app(settings.name))),
+        "writable": [*_writable(settings, layout.app(settings.name)), *more],
         "config": path(layout.config),
     }
 

@@ -218,7 +218,7 @@ async def _goes_on(run: Run) -> bool:
         return False
     if run.operation.kind is OperationKind.RESTORE:
         return PhaseName.RESTORE in run.recorded
-    return await asyncio.to_thread(run.app.backups.catalog.has, run.operation.id)
+    return await run.app.backups.has(run.operation.id)
 
 
 def _failed(run: Run) -> bool:
