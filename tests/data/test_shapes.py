@@ -43,7 +43,7 @@ def test_a_manifest_of_another_shape_is_none(change: dict[str, Any]) -> None:
     ids=["nothing", "half", "deep", "huge", "long", "no-text"],
 )
 def test_what_cannot_be_read_is_a_value_error(data: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         shapes.parse(data)
 
 
