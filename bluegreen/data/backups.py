@@ -50,22 +50,19 @@ class Backups:
     async def entries(self) -> list[Entry]:
         """All of them, the newest first. Raises DataError, as all of this does."""
         found = await self._work.at_once("list", {})
-        with self._work.understood():
-            return shapes.array(_entry, found["backups"])
+        return await self._work.checked(_entries, found)
 
     async def manifest(self, number: int) -> Manifest:
         """Raises NotFoundError, and DataError for a manifest that cannot be used."""
-        return self._manifest(await self._work.at_once("manifest", {"number": number}))
+        return await self._manifest(await self._work.at_once("manifest", {"number": number}))
 
     async def has(self, number: int) -> bool:
         """Whether there is a backup of that number, good or not."""
         found = await self._work.at_once("has", {"number": number})
-        with self._work.understood():
-            return shapes.flag(found["has"])
+        return await self._work.checked(lambda done: shapes.flag(done["has"]), found)
 
-    def _manifest(self, result: Mapping[str, Any]) -> Manifest:
-        with self._work.understood():
-            return manifest_of(result["manifest"])
+    async def _manifest(self, result: Mapping[str, Any]) -> Manifest:
+        return await self._work.checked(lambda done: manifest_of(done["manifest"]), result)
 
     async def create(
         self, number: int, logs: Path, on_line: OnLine, *, replaced_by: Manifest | None = None
@@ -81,7 +78,7 @@ class Backups:
         if found.get("manifest") is not None:
             if not been_here:
                 raise self._taken(number)
-            return self._manifest(found)
+            return await self._manifest(found)
         parts = self._parts(self._catalog.draft(number), replaced_by)
         sqlite, files = self._paths(replaced_by)
         began = time.time()  # what is written from now on may not be in it
@@ -106,7 +103,7 @@ class Backups:
         )  # fmt: skip
         task = {"number": number, "manifest": {**manifest.to_json(), **gathered}}
         await self._work.do("seal", task, log=logs / "backup-verify.log", on_line=on_line)
-        return self._manifest(await self._work.at_once("publish", {"number": number}))
+        return await self._manifest(await self._work.at_once("publish", {"number": number}))
 
     def _taken(self, number: int) -> DataError:
         """Where the daemon may not look at backups, a lost history may begin with their numbers."""
@@ -144,8 +141,7 @@ class Backups:
         if backup is None:
             return []
         done = await self._work.at_once("prune", {"keep": backup.keep})
-        with self._work.understood():
-            return shapes.array(shapes.count, done["removed"])
+        return await self._work.checked(lambda it: shapes.array(shapes.count, it["removed"]), done)
 
     async def verify(self, number: int, *, log: Path | None = None) -> list[str]:
         """A line for each file of a backup that is not what was written; none: all is well.
@@ -153,8 +149,7 @@ class Backups:
         Raises NotFoundError.
         """
         done = await self._work.do("verify", {"number": number}, log=log)
-        with self._work.understood():
-            return shapes.array(shapes.text, done["damaged"])
+        return await self._work.checked(lambda it: shapes.array(shapes.text, it["damaged"]), done)
 
     async def loss(self, number: int) -> dict[str, Any]:
         """What a restore would replace: rows by table, files, and the latest change, now and then.
@@ -162,23 +157,7 @@ class Backups:
         Of what only a program can read nothing is known. Raises NotFoundError, DataError.
         """
         now = await self._work.do("present", {"number": number}, log=None)
-        manifest = self._manifest(now)
-        with self._work.understood():
-            return {
-                "backup": number,
-                "created_at": manifest.created_at,
-                "version": manifest.version,
-                "sqlite": {
-                    path: {**_database(now["sqlite"][path]), "then": then}
-                    for path, then in manifest.sqlite.items()
-                },
-                "files": {
-                    path: {**_files(now["files"][path]), "then": then}
-                    for path, then in manifest.files.items()
-                },
-                "postgres": list(manifest.postgres),
-                "command": manifest.command,
-            }
+        return {"backup": number, **await self._work.checked(_loss, now)}
 
     # -- the way back -----------------------------------------------------------------------
 
@@ -236,12 +215,34 @@ class Backups:
         await self._work.at_once("replace", task)
 
 
+def _entries(result: Mapping[str, Any]) -> list[Entry]:
+    return shapes.array(_entry, result["backups"])
+
+
 def _entry(found: Any) -> Entry:
     number, problem = shapes.count(found["id"]), shapes.optional(shapes.text, found["problem"])
     manifest = shapes.optional(manifest_of, found["manifest"])
     if manifest is None and problem is None:
         raise ValueError("a backup has neither a manifest nor a problem")
     return Entry(id=number, manifest=manifest, problem=problem)
+
+
+def _loss(now: Mapping[str, Any]) -> dict[str, Any]:
+    manifest = manifest_of(now["manifest"])
+    return {
+        "created_at": manifest.created_at,
+        "version": manifest.version,
+        "sqlite": {
+            path: {**_database(now["sqlite"][path]), "then": then}
+            for path, then in manifest.sqlite.items()
+        },
+        "files": {
+            path: {**_files(now["files"][path]), "then": then}
+            for path, then in manifest.files.items()
+        },
+        "postgres": list(manifest.postgres),
+        "command": manifest.command,
+    }
 
 
 def _database(found: Any) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 
 from bluegreen.data import shapes
 from bluegreen.data.tasks import FULL, written_report
@@ -30,6 +30,9 @@ from bluegreen.supervisors.tails import Tail, stream
 
 SHORT = 300.0  # seconds for what only looks, renames or removes
 DETAIL = 200  # lines of an error
+
+_A = TypeVar("_A")
+_T = TypeVar("_T")
 
 OnLine = Callable[[str], Awaitable[None]]
 
@@ -89,10 +92,10 @@ class Work:
             with opened:
                 async with _told(job.log_file, on_line):
                     result = await self.jobs.run(job)
-                document = await asyncio.to_thread(_read, opened)
-            if document is None:
+                written = await asyncio.to_thread(_read, opened)
+            if not result.ok:
                 raise await asyncio.to_thread(self._unfinished, what, job, result)
-            return self._result(document)
+            return await self.checked(self._result, written)
         finally:
             await uninterrupted(asyncio.to_thread(files.remove), name=f"remove the files of {name}")
 
@@ -109,7 +112,19 @@ class Work:
             asyncio.to_thread(written_report, what, {**self._places, **task}, lambda _: None),
             name=f"{what} of the backups of {self.app}",
         )
-        return self._result(shapes.parse(written))
+        return await self.checked(self._result, written)
+
+    async def checked(self, check: Callable[[_A], _T], result: _A) -> _T:
+        """What ``check`` makes of a result. Raises DataError where it is not of the right shape."""
+        try:
+            return await asyncio.to_thread(check, result)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{self.app}: the work on its data has come to an end that makes no sense "
+                f"({type(error).__name__}: {printable(str(error))})",
+                remedy="is the app's user meddling with it? If not, this is a defect of bluegreen: "
+                "please report it",
+            ) from error
 
     @property
     def _places(self) -> dict[str, str]:
@@ -130,32 +145,19 @@ class Work:
                 else "look at the disk: df -h; then try again",
             ) from error
 
-    def _result(self, document: Any) -> dict[str, Any]:
-        with self.understood():
-            if "error" not in document:
-                return shapes.table(lambda value: value, document["result"])
-            error = document["error"]
-            kind, message = shapes.text(error["kind"]), shapes.text(error["message"])
-            detail = shapes.array(shapes.text, error["detail"])[:DETAIL]
-            remedy = shapes.text(error["remedy"])
+    def _result(self, written: bytes) -> dict[str, Any]:
+        document = shapes.parse(written)
+        if "error" not in document:
+            return shapes.table(lambda value: value, document["result"])
+        error = document["error"]
+        kind, message = shapes.text(error["kind"]), shapes.text(error["message"])
+        detail = shapes.array(shapes.text, error["detail"])[:DETAIL]
+        remedy = shapes.text(error["remedy"])
         if kind == NotFoundError.kind:
             raise NotFoundError(message, remedy=remedy, detail=detail)
         raise (DiskFullError if kind == FULL else DataError)(
             f"{self.app}: {message}", detail=detail, remedy=remedy
         )
-
-    @contextlib.contextmanager
-    def understood(self) -> Iterator[None]:
-        """Around all that reads a result. Raises DataError where it is not of the right shape."""
-        try:
-            yield
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise DataError(
-                f"{self.app}: the work on its data has come to an end that makes no sense "
-                f"({type(error).__name__}: {printable(str(error))})",
-                remedy="is the app's user meddling with it? If not, this is a defect of bluegreen: "
-                "please report it",
-            ) from error
 
     def _unfinished(self, what: str, job: Job, result: JobResult) -> DataError:
         return DataError(
@@ -224,16 +226,13 @@ def remove_leftovers(layout: AppLayout) -> None:
             remove_tree(file)
 
 
-def _read(report: BinaryIO) -> Any:
-    """The document; None where it was not written to its end, or is none."""
+def _read(report: BinaryIO) -> bytes:
+    """What is in it, up to a little more than it may be."""
     report.seek(0)
     data = b""
     while len(data) <= shapes.LONGEST and (more := report.read(shapes.LONGEST + 1)):
         data += more
-    try:
-        return shapes.parse(data)
-    except ValueError:
-        return None
+    return data
 
 
 @contextlib.asynccontextmanager
