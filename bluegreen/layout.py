@@ -90,7 +90,7 @@ class AppLayout:
 
     @property
     def work(self) -> Path:
-        """Holds a directory for each piece of work on the app's data, while it is done."""
+        """Holds what each running job on the app's data is to do, and its report."""
         return self.run / "work"
 
     def operation_logs(self, operation: int) -> Path:

@@ -44,6 +44,8 @@ from bluegreen.config.values import (
 )
 from bluegreen.model import Address, Slot, SwitchMode
 
+DATA_TIMEOUT = 3600.0  # seconds
+
 
 def _env_kind(value: Any) -> str:
     return "<secret>" if isinstance(value, dict | SecretFile) else "<text>"
@@ -250,7 +252,7 @@ class Backup(Section):
     command: Script | None = None
     restore_command: Script | None = None
     keep: Annotated[int, Field(ge=1, strict=True)] = 10
-    timeout: PositiveDuration = 3600.0
+    timeout: PositiveDuration = DATA_TIMEOUT
 
     @model_validator(mode="after")
     def _something(self) -> Backup:
@@ -295,6 +297,11 @@ class AppSettings(Section):
     def ready_within(self, service: str) -> float | None:
         """Seconds that a service is given to say that it is ready; None for one that never does."""
         return None if self.services[service].ready is None else self.gate.deadline
+
+    @property
+    def data_timeout(self) -> float:
+        """Seconds for a piece of work on its data; backups outlive their table in the file."""
+        return DATA_TIMEOUT if self.backup is None else self.backup.timeout
 
     @property
     def watch_probes(self) -> tuple[Probe, ...]:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bluegreen.config.settings import AppSettings
+from bluegreen.data import shapes
 from bluegreen.data.catalog import Catalog, Entry
-from bluegreen.data.manifest import OUTPUT, Manifest
+from bluegreen.data.manifest import OUTPUT, Manifest, files_and_bytes, manifest_of
 from bluegreen.data.programs import Part, Programs, unloadable
-from bluegreen.data.replacement import Replacement, replacements
-from bluegreen.data.schema import Schema
-from bluegreen.data.work import OnLine, Work, at_once
+from bluegreen.data.replacement import Step
+from bluegreen.data.schema import Schema, as_schema
+from bluegreen.data.work import OnLine, Work
 from bluegreen.errors import DataError, RefusedError
 from bluegreen.layout import AppLayout
-from bluegreen.processes import uninterrupted
 from bluegreen.slots.shared_links import outermost
-
-TIMEOUT = 3600.0  # seconds, for an app whose file has no [backup] any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,28 +38,33 @@ class Backups:
         return self.programs.layout
 
     @property
-    def timeout(self) -> float:
-        """Seconds that one piece of the work may take."""
-        return TIMEOUT if self.settings.backup is None else self.settings.backup.timeout
-
-    @property
-    def catalog(self) -> Catalog:
-        return Catalog(self.settings.name, self.layout.backups)
-
-    @property
     def _work(self) -> Work:
         return Work(
             app=self.settings.name, layout=self.layout, jobs=self.programs.jobs,
-            timeout=self.timeout,
+            timeout=self.settings.data_timeout,
         )  # fmt: skip
 
+    @property
+    def _catalog(self) -> Catalog:
+        """For names of paths alone: only the work looks at them."""
+        return Catalog(self.settings.name, self.layout.backups)
+
     async def entries(self) -> list[Entry]:
-        """All of them, the newest first."""
-        return await asyncio.to_thread(self.catalog.entries)
+        """All of them, the newest first. Raises DataError, as all of this does."""
+        found = await self._work.at_once("list", {})
+        return await self._work.checked(_entries, found)
 
     async def manifest(self, number: int) -> Manifest:
         """Raises NotFoundError, and DataError for a manifest that cannot be used."""
-        return await asyncio.to_thread(self.catalog.manifest, number)
+        return await self._manifest(await self._work.at_once("manifest", {"number": number}))
+
+    async def has(self, number: int) -> bool:
+        """Whether there is a backup of that number, good or not."""
+        found = await self._work.at_once("has", {"number": number})
+        return await self._work.checked(lambda done: shapes.flag(done["has"]), found)
+
+    async def _manifest(self, result: Mapping[str, Any]) -> Manifest:
+        return await self._work.checked(lambda done: manifest_of(done["manifest"]), result)
 
     async def create(
         self,
@@ -80,57 +82,47 @@ class Backups:
         With ``replaced_by``, what a restore of that backup would replace instead, as far as it is
         there. Done again after a crash, it finds a backup that is whole. Raises DataError.
         """
-        if await asyncio.to_thread(self.catalog.has, number):
-            return await self.manifest(number)
-        await self._begin(number)
-        draft = self.catalog.draft(number)
-        parts = self._parts(draft, replaced_by)
+        log = logs / "backup-files.log"
+        been_here = await asyncio.to_thread(log.exists)
+        found = await self._work.at_once("begin", {"number": number})
+        if found.get("manifest") is not None:
+            if not been_here:
+                raise self._taken(number)
+            return await self._manifest(found)
+        parts = self._parts(self._catalog.draft(number), replaced_by)
         sqlite, files = self._paths(replaced_by)
         if only_present:
-            sqlite, files = await asyncio.to_thread(self._present, sqlite, files)
+            sqlite, files = await self._there(sqlite, files)
         began = time.time()  # what is written from now on may not be in it
-        found = await self._work.do(
+        gathered = await self._work.do(
             "gather",
             {
-                "shared": str(self.layout.shared), "draft": str(draft),
-                "sqlite": sqlite, "files": files,
-                "others": await self._others(),
+                "number": number, "sqlite": sqlite, "files": files,
+                "directories": sorted({str(Path(part.file).parent) for part in parts} - {"."}),
                 "leniently": replaced_by is not None,
             },
-            log=logs / "backup-files.log",
+            log=log,
             on_line=on_line,
         )  # fmt: skip
-        await self.programs.dump(parts, draft, logs=logs, operation=number, on_line=on_line)
+        await self.programs.dump(parts, logs=logs, operation=number, on_line=on_line)
         if replaced_by is not None:
             reason = f"before the restore of backup {replaced_by.id}"
         manifest = Manifest(
             id=number, app=self.settings.name, created_at=began, reason=reason,
             version=self.version, postgres=self._urls(replaced_by),
-            command=any(part.file == OUTPUT for part in parts), **found,
+            command=any(part.file == OUTPUT for part in parts),
         )  # fmt: skip
-        await self._seal(draft, manifest, logs, on_line)
-        await uninterrupted(
-            at_once(lambda: self.catalog.publish(number), name=f"backup {number}"),
-            name=f"publish backup {number} of {self.settings.name}",
-        )
-        return await self.manifest(number)
-
-    async def _begin(self, number: int) -> None:
-        await at_once(lambda: self.catalog.begin(number), name=f"backup {number}")
-
-    async def _seal(self, draft: Path, manifest: Manifest, logs: Path, on_line: OnLine) -> None:
-        document = replace(manifest, members={}).to_json()
-        del document["format"]
-        task = {"draft": str(draft), "manifest": document}
+        task = {"number": number, "manifest": {**manifest.to_json(), **gathered}}
         await self._work.do("seal", task, log=logs / "backup-verify.log", on_line=on_line)
+        return await self._manifest(await self._work.at_once("publish", {"number": number}))
 
-    async def _others(self) -> int:
-        """Bytes of the newest backup without its copies of databases: about as many again."""
-        for entry in await self.entries():
-            if entry.manifest is not None:
-                members = entry.manifest.members.items()
-                return sum(m.bytes for name, m in members if not name.startswith("sqlite/"))
-        return 0
+    def _taken(self, number: int) -> DataError:
+        """Where the daemon may not look at backups, a lost history may begin with their numbers."""
+        return DataError(
+            f"{self.settings.name}: there is a backup {number} already, of before the history was "
+            "lost",
+            remedy="back up once more: that takes the next number",
+        )
 
     def _paths(self, replaced_by: Manifest | None) -> tuple[list[str], list[str]]:
         if replaced_by is not None:
@@ -138,17 +130,17 @@ class Backups:
         backup = self.settings.backup
         return ([], []) if backup is None else (list(backup.sqlite), list(backup.files))
 
-    def _present(self, sqlite: list[str], files: list[str]) -> tuple[list[str], list[str]]:
-        shared = self.layout.shared
-        there = [[path for path in paths if os.path.lexists(shared / path)]
-                 for paths in (sqlite, files)]  # fmt: skip
-        return there[0], there[1]
+    async def _there(self, sqlite: list[str], files: list[str]) -> tuple[list[str], list[str]]:
+        """Those of them that are there."""
+        done = await self._work.at_once("there", {"paths": [*sqlite, *files]})
+        there = await self._work.checked(lambda it: shapes.array(shapes.text, it["there"]), done)
+        return [path for path in sqlite if path in there], [path for path in files if path in there]
 
     async def has_data(self) -> bool:
         """Whether there is anything yet that ``[backup]`` names."""
         if any(self.programs.parts(self.layout.backups)):
             return True
-        return any(await asyncio.to_thread(self._present, *self._paths(None)))
+        return any(await self._there(*self._paths(None)))
 
     def _urls(self, replaced_by: Manifest | None) -> tuple[str, ...]:
         if replaced_by is not None and not replaced_by.postgres:
@@ -164,67 +156,45 @@ class Backups:
 
     async def discard(self, number: int) -> None:
         """Remove what an attempt that failed has left."""
-        await at_once(lambda: self.catalog.discard(number), name=f"draft of backup {number}")
+        await self._work.at_once("discard", {"number": number})
 
     async def prune(self) -> list[int]:
         """Remove what is beyond ``keep``, when a backup has just been verified."""
         backup = self.settings.backup
         if backup is None:
             return []
-        gone: list[int] = []
-        await at_once(lambda: gone.extend(self.catalog.prune(backup.keep)), name="retention")
-        return gone
+        done = await self._work.at_once("prune", {"keep": backup.keep})
+        return await self._work.checked(lambda it: shapes.array(shapes.count, it["removed"]), done)
 
     async def verify(self, number: int, *, log: Path | None = None) -> list[str]:
-        """A line for each file of a backup that is not what was written; none: all is well."""
-        if not await asyncio.to_thread(self.catalog.has, number):
-            await self.manifest(number)
-        task = {"directory": str(self.catalog.path(number))}
-        damaged: list[str] = (await self._work.do("verify", task, log=log))["damaged"]
-        return damaged
+        """A line for each file of a backup that is not what was written; none: all is well.
+
+        Raises NotFoundError.
+        """
+        done = await self._work.do("verify", {"number": number}, log=log)
+        return await self._work.checked(lambda it: shapes.array(shapes.text, it["damaged"]), done)
 
     async def loss(self, number: int) -> dict[str, Any]:
         """What a restore would replace: rows by table, files, and the latest change, now and then.
 
         Of what only a program can read nothing is known. Raises NotFoundError, DataError.
         """
-        manifest = await self.manifest(number)
-        now = await self._work.do(
-            "present",
-            {
-                "shared": str(self.layout.shared),
-                "sqlite": list(manifest.sqlite), "files": list(manifest.files),
-            },
-            log=None,
-        )  # fmt: skip
-        return {
-            "backup": number,
-            "created_at": manifest.created_at,
-            "version": manifest.version,
-            "sqlite": {
-                path: {**now["sqlite"][path], "then": then}
-                for path, then in manifest.sqlite.items()
-            },
-            "files": {
-                path: {**now["files"][path], "then": then} for path, then in manifest.files.items()
-            },
-            "postgres": list(manifest.postgres),
-            "command": manifest.command,
-        }
+        now = await self._work.do("present", {"number": number}, log=None)
+        return {"backup": number, **await self._work.checked(_loss, now)}
 
     # -- rehearsals -------------------------------------------------------------------------
 
     async def schema(self, shared: Path | None = None) -> Schema:
         """What the databases in ``shared``, the app's or a copy of it, are like. DataError."""
-        task = {"shared": str(shared or self.layout.shared), "sqlite": self._paths(None)[0]}
-        return dict((await self._work.do("schema", task, log=None))["schema"])
+        task = {"of": str(shared or self.layout.shared), "sqlite": self._paths(None)[0]}
+        done = await self._work.do("schema", task, log=None)
+        return await self._work.checked(lambda it: as_schema(it["schema"]), done)
 
     async def begin_rehearsal(self, tree: Path, copy: Path, log: Path, on_line: OnLine) -> int:
         """Copy the data, and lead the tree's links to the copy; how many files were left out."""
         task = self._rehearsal(tree, copy)
-        return int(
-            (await self._work.do("begin-rehearsal", task, log=log, on_line=on_line))["left_out"]
-        )
+        done = await self._work.do("begin-rehearsal", task, log=log, on_line=on_line)
+        return await self._work.checked(lambda it: shapes.count(it["left_out"]), done)
 
     async def end_rehearsal(self, tree: Path, copy: Path, log: Path) -> None:
         """Lead the tree's links to the real data again, durably, and remove the copy."""
@@ -233,7 +203,7 @@ class Backups:
     def _rehearsal(self, tree: Path, copy: Path) -> dict[str, Any]:
         sqlite, files = self._paths(None)
         return {
-            "tree": str(tree), "shared": str(self.layout.shared), "copy": str(copy),
+            "tree": str(tree), "copy": str(copy),
             "links": outermost(self.settings.app.shared), "sqlite": sqlite, "files": files,
         }  # fmt: skip
 
@@ -248,7 +218,7 @@ class Backups:
                 f"{app}: backup {number} holds databases that were damaged when it was made: "
                 + ", ".join(manifest.damaged),
                 remedy=f"restore another one: bluegreen backup list {app}; what there was of them "
-                f"is in {self.catalog.path(number) / 'damaged'}",
+                f"is in {self._catalog.path(number) / 'damaged'}",
             )
         own = self._urls(None)
         if manifest.postgres and manifest.postgres != own:
@@ -257,7 +227,7 @@ class Backups:
                 detail=[f"the backup: {', '.join(manifest.postgres)}"],
                 remedy="name those under postgres in [backup], then bluegreen reload",
             )
-        parts = self.programs.parts(self.catalog.path(number))
+        parts = self.programs.parts(self._catalog.path(number))
         others = {OUTPUT} & manifest.members.keys()
         if unloaded := list(unloadable(parts, sorted(others))):
             raise RefusedError(
@@ -265,7 +235,7 @@ class Backups:
                 "printed",
                 remedy="write a restore_command in [backup], which reads it from its standard "
                 "input, or restore it by hand from "
-                + ", ".join(str(self.catalog.path(number) / file) for file in unloaded),
+                + ", ".join(str(self._catalog.path(number) / file) for file in unloaded),
             )
         return manifest
 
@@ -280,25 +250,57 @@ class Backups:
 
     async def stage(self, number: int, operation: int, log: Path, on_line: OnLine) -> None:
         """Lay databases and files of a backup out beside what they will replace."""
-        task = {
-            "directory": str(self.catalog.path(number)), "shared": str(self.layout.shared),
-            "operation": operation,
-        }  # fmt: skip
+        task = {"number": number, "operation": operation}
         await self._work.do("stage", task, log=log, on_line=on_line)
 
     def loads(self, manifest: Manifest, number: int) -> list[Part]:
         """What programs have to bring back of backup ``number``, of the kinds in ``manifest``."""
-        return self._parts(self.catalog.path(number), manifest)
+        return self._parts(self._catalog.path(number), manifest)
 
-    async def each_replacement(
-        self, manifest: Manifest, operation: int, do: Callable[[Replacement], None]
-    ) -> None:
-        """``do`` it with every replacement of a restore, to the end even when cancelled."""
+    async def each_replacement(self, number: int, operation: int, step: Step) -> None:
+        """Do it with all that a restore of backup ``number`` replaces, even when cancelled."""
+        task = {"number": number, "operation": operation, "step": step}
+        await self._work.at_once("replace", task)
 
-        def all_of_them() -> None:
-            paths = (*manifest.sqlite, *manifest.files)
-            for replacement in replacements(self.layout.shared, paths, operation):
-                do(replacement)
 
-        name = f"restore of {self.settings.name}"
-        await uninterrupted(at_once(all_of_them, name=name), name=f"{name}, by {operation}")
+def _entries(result: Mapping[str, Any]) -> list[Entry]:
+    return shapes.array(_entry, result["backups"])
+
+
+def _entry(found: Any) -> Entry:
+    number, problem = shapes.count(found["id"]), shapes.optional(shapes.text, found["problem"])
+    manifest = shapes.optional(manifest_of, found["manifest"])
+    if manifest is None and problem is None:
+        raise ValueError("a backup has neither a manifest nor a problem")
+    return Entry(id=number, manifest=manifest, problem=problem)
+
+
+def _loss(now: Mapping[str, Any]) -> dict[str, Any]:
+    manifest = manifest_of(now["manifest"])
+    return {
+        "created_at": manifest.created_at,
+        "version": manifest.version,
+        "sqlite": {
+            path: {**_database(now["sqlite"][path]), "then": then}
+            for path, then in manifest.sqlite.items()
+        },
+        "files": {
+            path: {**_files(now["files"][path]), "then": then}
+            for path, then in manifest.files.items()
+        },
+        "postgres": list(manifest.postgres),
+        "command": manifest.command,
+    }
+
+
+def _database(found: Any) -> dict[str, Any]:
+    return {
+        "rows": shapes.counts(found["rows"]),
+        "changed_at": shapes.optional(shapes.instant, found["changed_at"]),
+        "problem": shapes.optional(shapes.text, found["problem"]),
+    }
+
+
+def _files(found: Any) -> dict[str, Any]:
+    changed_at = shapes.optional(shapes.instant, found["changed_at"])
+    return {**files_and_bytes(found), "changed_at": changed_at}

@@ -6,6 +6,7 @@ listed, and the next backup reclaims what was left. All of this blocks on the di
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from bluegreen.data.manifest import Manifest, read_manifest
 from bluegreen.errors import DataError, NotFoundError
 from bluegreen.files import rename_durably, sync_directory
 from bluegreen.sources.removal import remove_tree
+
+# On a host what is above is the daemon's, and read-only in the sandbox of a job.
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +66,40 @@ class Catalog:
 
     def manifest(self, number: int) -> Manifest:
         """Raises NotFoundError where there is no such backup, and DataError."""
+        self.require(number)
+        return read_manifest(self.path(number))
+
+    def require(self, number: int) -> None:
+        """Raises NotFoundError where there is no such backup."""
         if not self.has(number):
             known = ", ".join(str(entry.id) for entry in self.entries()) or "none"
             raise NotFoundError(
                 f"{self.app} has no backup {number}",
                 remedy=f"name one of those that it has ({known}): bluegreen backup list {self.app}",
             )
-        return read_manifest(self.path(number))
+
+    def size_of_others(self) -> int:
+        """Bytes of the newest backup without its copies of databases: about as many again."""
+        for entry in self.entries():
+            if entry.manifest is not None:
+                members = entry.manifest.members.items()
+                return sum(m.bytes for name, m in members if not name.startswith("sqlite/"))
+        return 0
 
     def begin(self, number: int) -> Path:
-        """A new draft, after what was left of others is gone."""
-        self.directory.mkdir(mode=0o700, exist_ok=True)
+        """A new draft, after what was left of others is gone.
+
+        Raises DataError where whoever asks may not write.
+        """
+        try:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                raise
+            raise DataError(
+                f"the directory of its backups, {self.directory}, is not there",
+                remedy="let root make it: sudo bluegreen apply",
+            ) from error
         for name in os.listdir(self.directory):
             if name.startswith("."):
                 remove_tree(self.directory / name)

@@ -33,6 +33,7 @@ PROGRESS_EVERY = 2.0  # seconds
 class Gathering:
     """What is to be backed up. Paths are inside ``shared``; ``others``: bytes of all else.
 
+    ``directories`` of the draft are made, for programs to write into.
     ``leniently``: what is not there is left out, and a damaged database is copied as it is.
     """
 
@@ -40,6 +41,7 @@ class Gathering:
     draft: str
     sqlite: Sequence[str]
     files: Sequence[str]
+    directories: Sequence[str] = ()
     others: int = 0
     leniently: bool = False
 
@@ -62,6 +64,8 @@ def gather(what: Gathering, say: Say) -> Gathered:
         if free_bytes(draft) < needed:
             raise NoRoomError("", remedy="")
         found = Gathered()
+        for directory in what.directories:
+            (draft / directory).mkdir(mode=0o700)
         for path in sqlite:
             _copy(shared / path, draft, path, found, say=say, leniently=what.leniently)
         if files:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bluegreen.data import shapes
 from bluegreen.errors import DataError
 from bluegreen.files import write_atomically
 
@@ -18,7 +19,7 @@ ARCHIVE = "files.tar.gz"
 LISTING = "files.jsonl"
 """A line for each member of the archive, in its order: path, kind, SHA-256, bytes."""
 OUTPUT = "command.out"
-LARGEST = 64 * 2**20  # bytes of a manifest
+LARGEST = shapes.LONGEST  # bytes of a manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,34 @@ class Manifest:
         return {"format": FORMAT, **asdict(self)}
 
 
+def manifest_of(document: Any) -> Manifest:
+    """What `Manifest.to_json` has made. Raises KeyError, TypeError, ValueError."""
+    if document["format"] != FORMAT:
+        raise ValueError("another version of bluegreen has written it")
+    return Manifest(
+        id=shapes.count(document["id"]),
+        app=shapes.text(document["app"]),
+        created_at=shapes.instant(document["created_at"]),
+        reason=shapes.text(document["reason"]),
+        version=shapes.optional(shapes.text, document["version"]),
+        sqlite=shapes.table(shapes.counts, document["sqlite"]),
+        damaged=tuple(shapes.array(shapes.text, document["damaged"])),
+        files=shapes.table(files_and_bytes, document["files"]),
+        postgres=tuple(shapes.array(shapes.text, document["postgres"])),
+        command=shapes.flag(document["command"]),
+        members=shapes.table(_member, document["members"]),
+    )
+
+
+def files_and_bytes(value: Any) -> dict[str, int]:
+    """How many of each. Raises KeyError, TypeError, ValueError."""
+    return {name: shapes.count(value[name]) for name in ("files", "bytes")}
+
+
+def _member(value: Any) -> Member:
+    return Member(sha256=shapes.text(value["sha256"]), bytes=shapes.count(value["bytes"]))
+
+
 def sqlite_copy(path: str) -> str:
     """Where in a backup the copy of a database is."""
     return f"sqlite/{path}"
@@ -87,12 +116,7 @@ def read_manifest(directory: Path) -> Manifest:
         document = json.loads(path.read_bytes())
         if document.pop("sha256") != _digest(document):
             raise ValueError("its checksum is not right")
-        if document.pop("format") != FORMAT:
-            raise ValueError("another version of bluegreen has written it")
-        document["members"] = {n: Member(**member) for n, member in document["members"].items()}
-        for name in ("damaged", "postgres"):
-            document[name] = tuple(document[name])
-        return Manifest(**document)
+        return manifest_of(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(

@@ -86,13 +86,13 @@ class Programs:
         )
 
     async def dump(
-        self, parts: Sequence[Part], directory: Path, *, logs: Path, operation: int, on_line: OnLine
+        self, parts: Sequence[Part], *, logs: Path, operation: int, on_line: OnLine
     ) -> None:
-        """Have each part written into the draft in ``directory``. Raises DataError."""
+        """Have each part written into its draft, whose directories are there. Raises DataError."""
         for part in parts:
-            (directory / part.file).parent.mkdir(mode=0o700, exist_ok=True)
+            log = logs / f"backup-{part.name}.log"
             for argv in part.dump:
-                await self._run(part, argv, logs / f"backup-{part.name}.log", operation, directory)
+                await self._run(part, argv, log, operation, self.layout.backups)
             await on_line(f"{part.name}: backed up by {os.path.basename(part.dump[0][0])}")
 
     async def load(self, part: Part, *, logs: Path, operation: int) -> None:

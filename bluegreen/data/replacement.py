@@ -11,11 +11,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from bluegreen.data.databases import BESIDE
 from bluegreen.files import sync_directory
 from bluegreen.sources.removal import remove_tree
+
+
+class Step(StrEnum):
+    """What is done with a replacement."""
+
+    CARRY_OUT = "carry-out"
+    PUT_BACK = "put-back"
+    DISCARD = "discard"
+    CLEAR = "clear"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +47,13 @@ class Replacement:
     def _was_absent(self) -> Path:
         """Is there where nothing was replaced."""
         return self.target.with_name(f".{self.target.name}.absent-{self.operation}")
+
+    def do(self, step: Step) -> None:
+        """Do one of what follows."""
+        {
+            Step.CARRY_OUT: self.carry_out, Step.PUT_BACK: self.put_back,
+            Step.DISCARD: self.discard, Step.CLEAR: self.clear,
+        }[step]()  # fmt: skip
 
     def carry_out(self) -> None:
         """The staged one takes the target's place; nothing happens where it has already."""

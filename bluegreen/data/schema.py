@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from bluegreen.data import shapes
 from bluegreen.data.databases import LOCK_WAIT
 from bluegreen.errors import DataError
 
@@ -21,6 +23,11 @@ Schema = Mapping[str, Mapping[str, str]]
 def schema_of(shared: Path, paths: Sequence[str]) -> dict[str, dict[str, str]]:
     """The schemas of those databases in ``shared`` that are there. Blocking; raises DataError."""
     return {path: _objects(shared / path) for path in paths if (shared / path).exists()}
+
+
+def as_schema(value: Any) -> Schema:
+    """The schemas that a job has written, checked. Raises TypeError, ValueError."""
+    return shapes.table(lambda objects: shapes.table(shapes.text, objects), value)
 
 
 def differences(before: Schema, after: Schema) -> list[str]:

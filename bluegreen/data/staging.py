@@ -67,13 +67,14 @@ def _copy(directory: Path, name: str, manifest: Manifest, replacement: Replaceme
         if digested.drain() != manifest.members[name]:
             raise DataError(f"{source} is damaged", remedy="restore another backup")
         if target.exists():
-            os.fchmod(written.fileno(), target.stat().st_mode & 0o7777)
+            status = target.stat()
+            _give(written.fileno(), status.st_uid, status.st_gid, status.st_mode)
         sync_and_forget(written)
 
 
 def _unpack(directory: Path, shared: Path, paths: Sequence[str], operation: int) -> None:
     staged = dict(zip(paths, _beside(shared, paths, operation), strict=True))
-    directories: list[tuple[Path, float, int]] = []
+    directories: list[tuple[Path, tarfile.TarInfo]] = []
 
     def put(member: tarfile.TarInfo, content: Digested) -> None:
         top = next(p for p in staged if member.name == p or member.name.startswith(f"{p}/"))
@@ -83,22 +84,35 @@ def _unpack(directory: Path, shared: Path, paths: Sequence[str], operation: int)
             raise DataError(f"{member.name} leads out of {top}", remedy="restore another backup")
         if member.isdir():
             target.mkdir(mode=0o700)
-            directories.append((target, member.mtime, member.mode))
+            directories.append((target, member))
         elif member.issym():
             target.symlink_to(member.linkname)
+            if os.geteuid() == 0:
+                os.lchown(target, member.uid, member.gid)
         else:
             with target.open("xb") as written:
                 shutil.copyfileobj(content, written, CHUNK)
-                os.fchmod(written.fileno(), member.mode & 0o7777)
+                _give(written.fileno(), member.uid, member.gid, member.mode)
             os.utime(target, (member.mtime, member.mtime))
 
     with (directory / ARCHIVE).open("rb") as file:
         read_archive(Digested(file), directory / LISTING, put)
-    for made, mtime, mode in reversed(directories):
-        made.chmod(mode & 0o7777)
-        os.utime(made, (mtime, mtime))
+    for made, member in reversed(directories):
+        _give(made, member.uid, member.gid, member.mode)
+        os.utime(made, (member.mtime, member.mtime))
     # syncfs(2), as an fsync of each of many small files would take minutes.
     subprocess.run(["sync", "-f", "--", shared], check=True, timeout=FLUSH_LIMIT)
+
+
+def _give(to: int | Path, uid: int, gid: int, mode: int) -> None:
+    """Owner and mode; only root gives away, and what anyone else restores is their own."""
+    if os.geteuid() == 0:
+        os.chown(to, uid, gid)  # before the mode, of which it clears bits
+    try:
+        os.chmod(to, stat.S_IMODE(mode))
+    except PermissionError:
+        # The sandbox of a job keeps set-ID bits from being set, and so does a group not our own.
+        os.chmod(to, stat.S_IMODE(mode) & ~(stat.S_ISUID | stat.S_ISGID))
 
 
 def present(shared: Path, sqlite: Sequence[str], files: Sequence[str]) -> dict[str, Any]:

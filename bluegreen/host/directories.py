@@ -64,6 +64,7 @@ def _of_app(app: AppLayout, account: Account) -> Iterator[Directory]:
     # What is made here is the group's, so that builds, as the app's user, write in their tree.
     yield Directory(path=app.trees, mode=0o2750, group=account.group)
     yield Directory(path=app.shared, mode=0o750, owner=account.user)
+    yield Directory(path=app.backups, mode=0o700, owner=account.user, group=account.group)
     yield Directory(path=app.cache, mode=0o750, group=account.group)
     yield Directory(path=build_cache(app), mode=0o700, owner=account.user, group=account.group)
     yield Directory(path=app.traffic, mode=0o755)
@@ -83,6 +84,7 @@ def run_directories(layout: Layout, accounts: dict[str, Account]) -> list[Direct
             # The app's own sockets are here, and nginx reaches them.
             Directory(path=app.run, mode=0o3771, group=account.group),
             Directory(path=app.jobs, mode=0o2750, group=account.group),
+            Directory(path=app.work, mode=0o2750, group=account.group),
             Directory(path=app.nginx_sockets, mode=0o755, owner="root", group="root"),
         ]
     return found

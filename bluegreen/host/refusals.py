@@ -45,7 +45,6 @@ def judge(files: Sequence[tuple[Document, AppSettings]]) -> None:
         document.wrong.extend(_paths(settings))
         document.wrong.extend(_others_files(settings))
         document.wrong.extend(_switch(settings))
-        document.wrong.extend(_unsupported(settings))
 
 
 def unseen(settings: AppSettings) -> list[str]:
@@ -181,16 +180,6 @@ def _switch(settings: AppSettings) -> Iterator[Finding]:
             place=("nginx", "switch"),
             wrong="nginx's files are root's on a host, so that the daemon cannot rewrite them",
             right='Leave it out: with "marker" nothing is rewritten, and nothing reloaded',
-        )
-
-
-def _unsupported(settings: AppSettings) -> Iterator[Finding]:
-    """What bluegreen does elsewhere and not yet on a systemd host."""
-    if settings.backup is not None:
-        yield Finding(
-            place=("backup",),
-            wrong="not supported yet on a systemd host",
-            right="Remove it, and back the data up by other means, as the app's user",
         )
 
 

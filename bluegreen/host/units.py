@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bluegreen.config.invariants import measuring_time
 from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, expand_argv, slot_values
 from bluegreen.config.settings import AppSettings, Service
+from bluegreen.data.work import SHORT
 from bluegreen.host import places
 from bluegreen.host.accounts import Account
 from bluegreen.host.quoting import UnitText, argument, assignment, path
@@ -93,6 +94,8 @@ def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
         **_common(
             settings, layout, account,
             sandbox=all(service.sandbox == "strict" for service in settings.services.values()),
+            # Where they are not there yet, jobs that have nothing to do with them run all the same.
+            more=[UnitText(f"-{path(app.backups)}")],
         ),
         directory=path(app.trees),
         credentials=_credentials(layers),
@@ -109,19 +112,23 @@ def _times(settings: AppSettings) -> Iterator[float]:
     yield from (probe.timeout for probe in (*settings.gate.probes, *settings.watch_probes))
     yield from (step.timeout for step in settings.gate.smoke)
     yield measuring_time(settings.gate.unchanged)
-    if settings.backup is not None:
-        yield settings.backup.timeout
+    yield from (settings.data_timeout, SHORT)
 
 
 def _common(
-    settings: AppSettings, layout: Layout, account: Account, *, sandbox: bool
+    settings: AppSettings,
+    layout: Layout,
+    account: Account,
+    *,
+    sandbox: bool,
+    more: Sequence[UnitText] = (),
 ) -> Mapping[str, object]:
     return {
         "app": settings.name,
         "user": account.user,
         "group": account.group,
         "sandbox": sandbox,
-        "writable": list(_writable(settings, layout.app(settings.name))),
+        "writable": [*_writable(settings, layout.app(settings.name)), *more],
         "config": path(layout.config),
     }
 

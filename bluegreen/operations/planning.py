@@ -85,6 +85,7 @@ async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
         candidate = Candidate(
             settings=app.settings, layout=app.layout, slot=slot, version=version,
             tree=app.trees.path(0, slot), operation=0, logs=scratch, jobs=app.parts.supervisor,
+            remedies=app.parts.layout.remedies,
         )  # fmt: skip
         findings += (await look(app, candidate)).found
     findings += upgrade.with_all_acknowledged.unmet()

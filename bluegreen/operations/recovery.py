@@ -221,7 +221,7 @@ async def _goes_on(run: Run) -> bool:
         return PhaseName.RESTORE in run.recorded
     if run.operation.kind is OperationKind.MIGRATE:
         return run.recorded.get(PhaseName.MIGRATE) is PhaseState.DONE
-    return await asyncio.to_thread(run.app.backups.catalog.has, run.operation.id)
+    return await run.app.backups.has(run.operation.id)
 
 
 def _failed(run: Run) -> bool:

@@ -11,8 +11,7 @@ from bluegreen.operations.runtime import AppRuntime
 
 
 def require_backups(app: AppRuntime) -> None:
-    """Raises RefusedError where the app's file names no data, or its data are another user's."""
-    require_own_data(app)
+    """Raises RefusedError where the app's file names no data."""
     if app.settings.backup is None:
         raise RefusedError(
             f"{app.name}: its app file does not say what is to be backed up",
@@ -22,18 +21,8 @@ def require_backups(app: AppRuntime) -> None:
         )
 
 
-def require_own_data(app: AppRuntime) -> None:
-    """Raises RefusedError on a systemd host, where the data are the app's user's."""
-    if app.layout.has_own_user:
-        raise RefusedError(
-            f"{app.name}: backups are not supported yet on a systemd host",
-            remedy="back its data up by other means for now, as its own user",
-        )
-
-
 async def require_restorable(app: AppRuntime, number: int) -> Manifest:
     """The backup's manifest, if it may be restored now. Raises RefusedError and NotFoundError."""
-    require_own_data(app)
     manifest = await app.backups.require_restorable(number)
     traffic = app.parts.traffic.read(app.name)
     running = [

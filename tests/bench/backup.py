@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bluegreen.data.databases import copy_database
+from bluegreen.data.manifest import Manifest
 from bluegreen.files import sync_file
 from tests.bench import backup_writer
 from tests.bench.figures import Figure, median
@@ -84,9 +85,11 @@ def ours(source: Path, target: Path) -> float:
 def work(what: str, task: dict[str, Any], report: Path) -> tuple[float, float, Any]:
     """Seconds and peak MB of a piece of work as the daemon has it done, and its result."""
     began = time.perf_counter()
-    arguments = [json.dumps({"do": what, **task}), str(report)]
+    file = report.with_name("task.json")
+    file.write_text(json.dumps({"do": what, **task}))
+    report.touch()
     process = subprocess.Popen(
-        [sys.executable, "-I", "-m", "bluegreen.data.worker", *arguments],
+        [sys.executable, "-I", "-m", "bluegreen.data.worker", str(file), str(report)],
         stdout=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
@@ -96,16 +99,17 @@ def work(what: str, task: dict[str, Any], report: Path) -> tuple[float, float, A
     return took, usage.ru_maxrss * 1024 / 1e6, json.loads(report.read_text())["result"]
 
 
-def whole(shared: Path, draft: Path) -> tuple[float, float]:
+def whole(shared: Path, backups: Path) -> tuple[float, float]:
     """Seconds and peak MB of a whole backup: copied, checked, on disk, read back."""
-    draft.mkdir()
-    report = draft.with_name("report.json")
-    gathering = {"shared": str(shared), "draft": str(draft), "sqlite": ["app.db"], "files": []}
-    copied, most, found = work("gather", gathering, report)
-    manifest = {
-        "id": 1, "app": "shop", "created_at": 0.0, "reason": "asked for", "version": None, **found,
-    }  # fmt: skip
-    sealed, more, _ = work("seal", {"draft": str(draft), "manifest": manifest}, report)
+    backups.mkdir()
+    report = backups.with_name("report.json")
+    places = {"app": "shop", "shared": str(shared), "backups": str(backups), "number": 1}
+    work("begin", places, report)
+    gathering = {"sqlite": ["app.db"], "files": [], "directories": [], "leniently": False}
+    copied, most, found = work("gather", places | gathering, report)
+    manifest = Manifest(id=1, app="shop", created_at=0.0, reason="asked for", version=None)
+    sealing = {"manifest": manifest.to_json() | found}
+    sealed, more, _ = work("seal", places | sealing, report)
     return copied + sealed, max(most, more)
 
 
@@ -125,7 +129,7 @@ def compare(directory: Path) -> list[Figure]:
         waits += slowest
         target.unlink()
     with written_to(source) as slowest:
-        took, memory = whole(source.parent, directory / "draft")
+        took, memory = whole(source.parent, directory / "backups")
     waits += slowest
     with written_to(source), contextlib.suppress(subprocess.TimeoutExpired):
         command(source, target, limit=PATIENCE)

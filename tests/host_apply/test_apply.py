@@ -86,14 +86,16 @@ async def test_what_is_applied_is_there_and_is_not_applied_again(installed: Inst
 async def test_directories_have_their_owners_and_modes(installed: Installed) -> None:
     await installed.apply()
     state, app, run = "/var/lib/bluegreen", APP, "/run/bluegreen/apps/shop"
-    parts = ("slots", "trees", "shared", "cache", "cache/build", "traffic", "wanted")
+    parts = (
+        "slots", "trees", "shared", "backups", "cache", "cache/build", "traffic", "wanted"
+    )  # fmt: skip
     assert await _owner(installed, state, app, *(f"{app}/{part}" for part in parts)) == [
         "755 bluegreen:bluegreen", "751 bluegreen:bluegreen", "755 bluegreen:bluegreen",
-        "2750 bluegreen:shop", "750 shop:bluegreen", "750 bluegreen:shop", "700 shop:shop",
-        "755 bluegreen:bluegreen", "755 bluegreen:bluegreen",
+        "2750 bluegreen:shop", "750 shop:bluegreen", "700 shop:shop", "750 bluegreen:shop",
+        "700 shop:shop", "755 bluegreen:bluegreen", "755 bluegreen:bluegreen",
     ]  # fmt: skip
-    assert await _owner(installed, run, f"{run}/jobs") == [
-        "3771 bluegreen:shop", "2750 bluegreen:shop",
+    assert await _owner(installed, run, f"{run}/jobs", f"{run}/work") == [
+        "3771 bluegreen:shop", "2750 bluegreen:shop", "2750 bluegreen:shop",
     ]  # fmt: skip
     installed.path(f"{app}/trees").chmod(0o777)
     assert f"directory {app}/trees" in (await installed.apply()).output

@@ -132,8 +132,3 @@ def test_the_account_of_an_app_has_its_group(tmp_path: Path) -> None:
     (layout.app_files / "a.toml").write_text(_app().replace("nobody", user))
     account = refusals.account_of(load_all(layout).apps["a"])
     assert account.user == user
-
-
-def test_a_backup_is_not_supported_yet_on_a_host(tmp_path: Path) -> None:
-    (said,) = _said(tmp_path, a=_app(more='[backup]\nsqlite = ["data/app.db"]\n'))
-    assert said.endswith("backup: not supported yet on a systemd host")

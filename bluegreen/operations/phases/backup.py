@@ -20,7 +20,7 @@ class Backup:
     def limit(self, run: Run) -> float:
         backup = run.app.settings.backup
         programs = 0 if backup is None else 2 * len(backup.postgres) + 1
-        return SLACK + (PIECES + programs) * run.app.backups.timeout
+        return SLACK + (PIECES + programs) * run.app.settings.data_timeout
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"backup": run.operation.id}

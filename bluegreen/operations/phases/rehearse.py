@@ -25,7 +25,7 @@ class Rehearse:
 
     def limit(self, run: Run) -> float:
         section = run.app.settings.migrations or Migrations()
-        return SLACK + 3 * section.timeout + 2 * run.app.backups.timeout
+        return SLACK + 3 * section.timeout + 2 * run.app.settings.data_timeout
 
     def intent(self, run: Run) -> dict[str, Any]:
         section = run.app.settings.migrations

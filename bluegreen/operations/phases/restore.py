@@ -10,7 +10,7 @@ from typing import Any
 
 from bluegreen.data.manifest import Manifest
 from bluegreen.data.programs import Part
-from bluegreen.data.replacement import Replacement
+from bluegreen.data.replacement import Step
 from bluegreen.errors import BluegreenError
 from bluegreen.model import PhaseName
 from bluegreen.operations.phases.backup import Backup
@@ -37,7 +37,7 @@ class Verify:
     leaves_nothing = True
 
     def limit(self, run: Run) -> float:
-        return SLACK + run.app.backups.timeout
+        return SLACK + run.app.settings.data_timeout
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"backup": backup_of(run)}
@@ -71,7 +71,7 @@ class Stage:
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        return SLACK + run.app.backups.timeout
+        return SLACK + run.app.settings.data_timeout
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"backup": backup_of(run)}
@@ -82,8 +82,7 @@ class Stage:
         return {}
 
     async def undo(self, run: Run) -> bool:
-        manifest = await _manifest(run)
-        await run.app.backups.each_replacement(manifest, run.operation.id, Replacement.discard)
+        await run.app.backups.each_replacement(backup_of(run), run.operation.id, Step.DISCARD)
         return True
 
 
@@ -99,7 +98,7 @@ class Restore:
     def limit(self, run: Run) -> float:
         backup = run.app.settings.backup
         programs = 0 if backup is None else len(backup.postgres) + 1
-        return LIMIT + programs * run.app.backups.timeout
+        return LIMIT + programs * run.app.settings.data_timeout
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"backup": backup_of(run), "replaced": run.operation.id}
@@ -114,7 +113,7 @@ class Restore:
             if part.is_atomic:
                 self._loaded.append(part)
             await run.say(f"{part.name}: restored")
-        await backups.each_replacement(manifest, run.operation.id, Replacement.carry_out)
+        await backups.each_replacement(backup_of(run), run.operation.id, Step.CARRY_OUT)
         return {"backup": backup_of(run), "replaced": run.operation.id}
 
     async def undo(self, run: Run) -> bool:
@@ -129,7 +128,7 @@ class Restore:
 
     async def _put_back(self, run: Run) -> None:
         backups, manifest = run.app.backups, await _manifest(run)
-        await backups.each_replacement(manifest, run.operation.id, Replacement.put_back)
+        await backups.each_replacement(backup_of(run), run.operation.id, Step.PUT_BACK)
         touched = self._loaded
         for part in backups.loads(manifest, run.operation.id):
             if touched is None or part.file in [one.file for one in touched]:
@@ -149,8 +148,7 @@ class SettleRestore:
         return {}
 
     async def act(self, run: Run) -> dict[str, Any]:
-        manifest = await _manifest(run)
-        await run.app.backups.each_replacement(manifest, run.operation.id, Replacement.clear)
+        await run.app.backups.each_replacement(backup_of(run), run.operation.id, Step.CLEAR)
         return {}
 
     async def undo(self, run: Run) -> bool:
