@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -243,3 +244,12 @@ async def test_a_lost_history_gives_no_backup_the_number_of_another(shop: Stack)
     assert await back_up(shop) > number
     assert servers(shop) == ["first"]
     assert not leftovers(shop)
+
+
+async def test_one_that_has_the_number_already_is_not_taken_for_the_new_one(shop: Stack) -> None:
+    number = await back_up(shop)
+    shutil.copytree(backups(shop) / str(number), backups(shop) / str(number + 1))
+    answer = await shop.cli("backup", "create")
+    assert answer.status == 1
+    assert f"there is a backup {number + 1} already" in answer.err
+    assert await back_up(shop) == number + 2
