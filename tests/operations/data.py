@@ -61,13 +61,16 @@ def leftovers(stack: Stack) -> list[str]:
 
 
 async def fill(stack: Stack, section: str = SECTION, **options: Any) -> None:
-    """Serve v1 with a server and an upload."""
-    stack.write_app(extra=section, **OPTIONS | options)
+    """Serve v1 with a server and an upload; no backup has been made of them yet."""
+    stack.write_app(**OPTIONS | options)
     (shared(stack) / "uploads/deep").mkdir(parents=True)
     (shared(stack) / "uploads/deep/a.txt").write_text("first")
     await stack.serve()
     await stack.deploy("v1")
     add_servers(stack, "first")
+    stack.write_app(extra=section, **OPTIONS | options)
+    answer = await stack.cli("reload")
+    assert answer.status == 0, answer.err
 
 
 async def back_up(stack: Stack) -> int:
