@@ -24,7 +24,7 @@ ASK_AGAIN = 1.0  # seconds after the store did not answer
 TOGETHER = 0.1  # seconds in which news are taken together
 OPERATIONS_NAMED = 5  # at a time
 
-_DOING = {
+DOING = {
     OperationKind.DEPLOY: "deploying",
     OperationKind.SWITCH: "switching",
     OperationKind.ROLLBACK: "rolling back",
@@ -33,6 +33,7 @@ _DOING = {
     OperationKind.START: "starting",
     OperationKind.BACKUP: "backing up",
     OperationKind.RESTORE: "restoring",
+    OperationKind.MIGRATE: "migrating",
 }
 
 
@@ -146,7 +147,7 @@ def describe(desk: Desk) -> str:
 
 def _operation(run: Run) -> str:
     operation = run.operation
-    what = f"{_DOING[operation.kind]} {run.app.name}"
+    what = f"{DOING[operation.kind]} {run.app.name}"
     if operation.version is not None:
         what += f" {operation.version}"
     phase = next(reversed(run.recorded), None)

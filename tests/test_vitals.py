@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bluegreen.errors import StoreError
+from bluegreen.model import OperationKind
 from bluegreen.notify import Notifier
-from bluegreen.vitals import Vitals
+from bluegreen.vitals import DOING, Vitals
 from tests.service_manager import ServiceManager, service_manager
 from tests.stack import Stack, stack
 from tests.waiting import eventually
@@ -214,3 +215,7 @@ async def test_a_store_that_answers_again_is_fed_for_again(
         assert "WATCHDOG=1" not in manager.messages
         fails = False
         await manager.until(is_fed, "WATCHDOG")
+
+
+def test_what_is_done_has_a_word_for_every_kind_of_operation() -> None:
+    assert DOING.keys() == set(OperationKind)

@@ -160,7 +160,7 @@ async def test_a_switch_back_neither_waits_for_a_backup_nor_ends_it(shop: Stack)
     assert [(one["kind"], one["state"]) for one in (await history_of(shop))[:2]] == [
         ("switch", "succeeded"), ("backup", "succeeded"),
     ]  # fmt: skip
-    (backup,) = await listed(shop)
+    backup, _ = await listed(shop)  # and that of the deploy
     assert (backups(shop) / str(backup["id"]) / "command.out").read_text() == "x\n"
 
 

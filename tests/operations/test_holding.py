@@ -87,7 +87,7 @@ async def test_visitors_wait_over_a_switch_and_none_is_let_down(both: Stack) -> 
         said = await both.cli("release", "monitor")
         assert said.status == 0
         assert re.fullmatch(
-            r"monitor: requests were held for [\d.]+ s, and are let through\n", said.out
+            r"monitor: requests were held for [\d.]+ m?s, and are let through\n", said.out
         )
         assert await version(both) == (200, "v1")
         report = await visitors.stop()

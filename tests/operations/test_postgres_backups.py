@@ -24,9 +24,11 @@ async def shop(empty: Stack, server: Postgres) -> Stack:
     server.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     server.sql("CREATE TABLE orders (id serial PRIMARY KEY, item text)")
     server.sql("INSERT INTO orders (item) SELECT 'tea' FROM generate_series(1, 1000)")
-    write_app(empty, server.url)
+    empty.write_app(**OPTIONS)
     await empty.serve()
     await empty.deploy("v1")
+    write_app(empty, server.url)
+    assert (await empty.cli("reload")).status == 0
     return empty
 
 
