@@ -33,6 +33,7 @@ _DOING = {
     OperationKind.START: "starting",
     OperationKind.BACKUP: "backing up",
     OperationKind.RESTORE: "restoring",
+    OperationKind.MIGRATE: "migrations of",
 }
 
 

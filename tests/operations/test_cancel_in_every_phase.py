@@ -22,7 +22,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PHASES = [phase.name for phase in phases_of(OperationKind.DEPLOY)]
+PHASES = [phase.name for phase in phases_of(OperationKind.DEPLOY, ())]
 V2 = {"version": "v2"}
 BEFORE_TRAFFIC = PHASES[: PHASES.index(PhaseName.SWITCH)]
 

@@ -79,7 +79,7 @@ async def visited() -> AsyncIterator[Trial]:
 
 
 async def test_the_table_names_every_phase_of_a_deploy() -> None:
-    phases = {phase.name for phase in phases_of(OperationKind.DEPLOY)}
+    phases = {phase.name for phase in phases_of(OperationKind.DEPLOY, ())}
     for before in (True, False):
         named = {point.step for point in IN_A_DEPLOY if point.before is before}
         assert {f"{phase} intent" for phase in phases} <= named
