@@ -42,6 +42,7 @@ _HEADINGS = {
     "keep": "[keep]",
     "upgrade": "[[upgrade]]",
     "backup": "[backup]",
+    "migrations": "[migrations]",
     "limits": "[limits]",
 }
 # Small tables that are described in the row of the key that holds them.
