@@ -1,0 +1,74 @@
+"""Which migrations are applied, by which release."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bluegreen.errors import IllegalTransitionError
+from bluegreen.model import (
+    Lane,
+    MigrationChange,
+    MigrationPlace,
+    OperationKind,
+    OperationState,
+    Requester,
+    Slot,
+)
+from bluegreen.store.store import Store
+
+PLACE = MigrationPlace(version="v2", slot=Slot.GREEN, tree=Path("/trees/1-green"))
+
+
+async def begun(store: Store) -> int:
+    operation = await store.create_operation(
+        app="shop", kind=OperationKind.DEPLOY, lane=Lane.RELEASE, version="v2", slot=Slot.GREEN,
+        from_slot=Slot.BLUE, requested_by=Requester(name="test", via="test"),
+    )  # fmt: skip
+    return operation.id
+
+
+async def names(store: Store) -> list[str]:
+    return [one.name for one in await store.applied_migrations("shop")]
+
+
+async def test_the_latest_word_about_a_name_counts(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "store.db")
+    first = await begun(store)
+    for _ in range(2):  # recorded again after a crash
+        await store.record_migrations(first, ["a", "b"], MigrationChange.APPLIED, PLACE)
+    assert await names(store) == ["a", "b"]
+    await store.finish_operation(first, OperationState.FAILED)
+    found = (await store.applied_migrations("shop"))[1]
+    assert (found.operation, found.place, found.succeeded) == (first, PLACE, False)
+    second = await begun(store)
+    await store.record_migrations(second, ["b"], MigrationChange.ROLLED_BACK, PLACE)
+    assert await names(store) == ["a"]
+    await store.record_migrations(second, ["b"], MigrationChange.MARKED, PLACE)
+    assert await names(store) == ["a", "b"]
+    assert await store.migrations_of(first) == {
+        ("a", MigrationChange.APPLIED), ("b", MigrationChange.APPLIED),
+    }  # fmt: skip
+    await store.close()
+
+
+async def test_nothing_is_recorded_of_an_operation_that_has_ended(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "store.db")
+    number = await begun(store)
+    await store.finish_operation(number, OperationState.SUCCEEDED)
+    with pytest.raises(IllegalTransitionError):
+        await store.record_migrations(number, ["a"], MigrationChange.APPLIED, PLACE)
+    await store.close()
+
+
+async def test_what_is_recorded_stays(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "store.db")
+    await store.record_migrations(await begun(store), ["a"], MigrationChange.APPLIED, PLACE)
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        for statement in ("DELETE FROM migrations", "UPDATE migrations SET name = 'x'"):
+            with pytest.raises(sqlite3.IntegrityError, match="never"):
+                connection.execute(statement)
