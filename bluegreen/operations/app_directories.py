@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bluegreen.data.work import remove_leftovers
 from bluegreen.errors import RefusedError
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.sources.removal import remove_tree
@@ -30,8 +31,7 @@ def clear(app: str, layout: Layout) -> None:
     own = layout.app(app)
     try:
         remove_tree(own.plans)
-        if not own.has_own_user:
-            remove_tree(own.work)
+        remove_leftovers(own)
     except OSError as error:
         raise _refusal(app, layout, "removed", error) from error
 
