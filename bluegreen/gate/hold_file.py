@@ -75,7 +75,7 @@ def read(directory: Path | str) -> Hold | None:
     """
     try:
         descriptor = os.open(f"{os.fspath(directory)}/{HOLD}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # nothing is held by what is not there
         return None
     try:
         made = os.fstat(descriptor).st_mtime

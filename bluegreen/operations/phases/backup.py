@@ -40,6 +40,9 @@ class BackupBeforeChange(Backup):
     async def act(self, run: Run) -> dict[str, Any]:
         if run.migrating.pending == ():
             return {"skipped": "nothing is pending"}
+        if run.operation.from_slot is None and run.app.settings.migrations is None:
+            # Nothing is ready yet for the commands of [backup].
+            return {"skipped": "it is the first release"}
         if not await run.app.backups.has_data():
             return {"skipped": "there are no data yet"}
         operation = run.operation
