@@ -272,7 +272,11 @@ async def test_a_gate_that_is_gone_is_started_by_the_next_daemon_where_requests_
     settings = await opened(world)
     await hold(world, settings)
     await world.control.close(stop_nginx=False)
+    gate = world.gate()
+    assert gate is not None
+    identity = identify(gate)
     world.end_gate()
+    await eventually(lambda: identify(gate) != identity, "the gate has ended")
     world.control = TrafficControl(world.layout, own_nginx=True)
     await world.control.open([settings])
     sent = send(world)
