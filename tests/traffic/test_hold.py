@@ -233,13 +233,22 @@ async def test_a_gate_that_is_killed_is_started_again_and_nobody_who_waits_notic
     assert await bodies(sent) == {"blue 5"}
 
 
+async def without_daemon_and_gate(world: World) -> None:
+    """Both have ended: one that is only told to end may be found alive."""
+    gate = world.gate()
+    assert gate is not None
+    identity = identify(gate)
+    await world.control.close(stop_nginx=False)
+    world.end_gate()
+    await eventually(lambda: identify(gate) != identity, "the gate has ended")
+
+
 async def test_without_a_gate_requests_are_answered_503_and_not_passed(
     world: World, slots: dict[str, Backend]
 ) -> None:
     settings = await opened(world)
     await hold(world, settings)
-    await world.control.close(stop_nginx=False)
-    world.end_gate()
+    await without_daemon_and_gate(world)
     reply = await ask(world.site)
     assert (reply.status, reply.headers["retry-after"]) == (503, "10")
     assert sum(backend.posts for backend in slots.values()) == 0
@@ -271,12 +280,7 @@ async def test_a_gate_that_is_gone_is_started_by_the_next_daemon_where_requests_
 ) -> None:
     settings = await opened(world)
     await hold(world, settings)
-    await world.control.close(stop_nginx=False)
-    gate = world.gate()
-    assert gate is not None
-    identity = identify(gate)
-    world.end_gate()
-    await eventually(lambda: identify(gate) != identity, "the gate has ended")
+    await without_daemon_and_gate(world)
     world.control = TrafficControl(world.layout, own_nginx=True)
     await world.control.open([settings])
     sent = send(world)
