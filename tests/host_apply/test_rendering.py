@@ -130,13 +130,13 @@ async def test_sites_are_those_that_the_daemon_expects(
 @pytest.mark.parametrize(
     ("more", "longest"),
     [
-        ("", "660s"),  # what it is that the app's user lays out or removes
-        ('[[build]]\nname = "all"\nrun = "make"\ntimeout = "20m"\n', "1260s"),
+        ("", "3660s"),  # data, of which backups outlive their table
+        ('[[build]]\nname = "all"\nrun = "make"\ntimeout = "80m"\n', "4860s"),
         (
-            '[[gate.smoke]]\nservice = "api"\ntimeout = "30m"\ncommand = { run = "./walk" }\n',
-            "1860s",
+            '[[gate.smoke]]\nservice = "api"\ntimeout = "80m"\ncommand = { run = "./walk" }\n',
+            "4860s",
         ),
-        ('[[gate.unchanged]]\ntimeout = "15m"\ncommand = "true"\n' * 2, "1890s"),
+        ('[[gate.unchanged]]\ntimeout = "40m"\ncommand = "true"\n' * 2, "4890s"),
         ('[backup]\nfiles = ["uploads"]\ntimeout = "2h"\n', "7260s"),
     ],
     ids=["own", "build", "smoke", "unchanged", "backup"],

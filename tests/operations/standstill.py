@@ -49,36 +49,46 @@ class Standstill:
         self._daemon = stack.daemon
         self._strace = strace
         self._unfinished: dict[str, str] = {}
+        self._reading: asyncio.Task[bytes] | None = None
 
     async def next(self) -> list[Step]:
         """Wait until all threads of the daemon are stopped; the steps since the last time."""
         async with asyncio.timeout(PATIENCE):
             steps: list[Step] = []
             stopped: set[int] = set()
-            while True:
+            # Looked at whenever something is said or nothing is: the last thread that runs may
+            # end instead of being stopped.
+            while not stopped or not stopped >= self._threads():
                 line = await self._line(stopping=bool(stopped))
                 steps += self._steps(line)
                 if found := _STOPPED.match(line):
                     stopped.add(int(found[1]))
-                    if stopped >= self._threads():
-                        return steps
+            return steps
 
     async def _line(self, *, stopping: bool) -> str:
-        """What strace says next. A thread that was born as the others stopped is told again.
+        """What strace says next; nothing, once it is silent for long.
 
-        And so is one that a stop has met after it was told to go on.
+        Then a thread that was born as the others stopped is told again, and so is one that a stop
+        has met after it was told to go on.
         """
         assert self._strace.stdout is not None
-        reading = asyncio.ensure_future(self._strace.stdout.readline())
-        try:
-            while not (await asyncio.wait([reading], timeout=LATE if stopping else IDLE))[0]:
-                self._daemon.send_signal(signal.SIGSTOP if stopping else signal.SIGCONT)
-        finally:
-            reading.cancel()
-            await asyncio.wait([reading])  # until then nobody else may read
-        line = reading.result().decode(errors="replace")
+        if self._reading is None:
+            self._reading = asyncio.create_task(
+                self._strace.stdout.readline(), name="what strace says next"
+            )
+        if not (await asyncio.wait([self._reading], timeout=LATE if stopping else IDLE))[0]:
+            self._daemon.send_signal(signal.SIGSTOP if stopping else signal.SIGCONT)
+            return ""
+        line = self._reading.result().decode(errors="replace")
+        self._reading = None
         assert line, "the daemon or strace has ended"
         return line
+
+    async def close(self) -> None:
+        """Nothing is read from strace any more; somebody else may."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
 
     def go_on(self) -> None:
         if self._daemon.returncode is None:
@@ -110,6 +120,7 @@ async def held(stack: Stack) -> AsyncIterator[Standstill]:
         try:
             yield standstill
         finally:
+            await standstill.close()
             standstill.go_on()
             await detached.aclose()
             standstill.go_on()  # it may have come to a step as strace let go of it

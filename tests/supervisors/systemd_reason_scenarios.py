@@ -84,7 +84,7 @@ async def a_restart_is_the_reason_of_a_gate_and_in_the_status(shop: Workshop) ->
             lambda: app.parts.supervisor.status(unit.key).restarts == 1, "it was restarted"
         )
         said = await status_line(shop)
-        assert "(restarted 1 times, killed by SIGKILL)" in said, said
+        assert "(restarted once, killed by SIGKILL)" in said, said
 
 
 async def a_start_limit_is_the_reason_of_a_gate_and_in_the_status(shop: Workshop) -> None:
