@@ -85,11 +85,14 @@ class PhaseName(StrEnum):
     BUILD = "build"
     MEASURE = "measure"  # ask what the release must leave as it is
     REHEARSE = "rehearse"  # the migrations, on a copy of the data
+    HOLD = "hold"  # requests wait at nginx
+    DRAIN = "drain"  # both slots finish what they have, and stop
     CHECK = "check"  # which migrations are pending
     MIGRATE = "migrate"  # run the app's migrations, or undo one, on its data
     START = "start"
     GATE = "gate"
     SWITCH = "switch"
+    RELEASE = "release"  # requests that wait go on
     WATCH = "watch"
     SETTLE = "settle"
     OPEN = "open"  # let nginx pass requests to a stopped app again

@@ -7,6 +7,7 @@ from itertools import chain
 
 from bluegreen.config.draft import Draft
 from bluegreen.config.explain import nearest
+from bluegreen.config.hold_use import hold_findings
 from bluegreen.config.migrations_use import migration_findings
 from bluegreen.config.placeholder_use import placeholder_findings
 from bluegreen.config.places import Place, dotted
@@ -26,6 +27,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         _gate(draft),
         _backup(draft),
         migration_findings(draft),
+        hold_findings(draft),
         placeholder_findings(draft),
     )
 

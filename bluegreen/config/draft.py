@@ -53,6 +53,7 @@ class Draft:
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
     backup: Backup | None
     migrations: Migrations | None
+    overlap: bool  # whether two versions may run at once
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -87,6 +88,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
         backup=_salvage(Backup, data.get("backup"), command="true"),
         migrations=_salvage(Migrations, data.get("migrations")),
+        overlap=app.get("overlap") is not False,
     )
 
 

@@ -12,15 +12,6 @@ from bluegreen.config.section import Section
 from bluegreen.config.values import Pattern, PositiveDuration, Script, Switch
 
 
-def _built(mode: str) -> str:
-    if mode == "hold":
-        raise ValueRefusedError(
-            '"hold" is not supported yet',
-            'Write mode = "online" if the old version can live with the new schema, or "none"',
-        )
-    return mode
-
-
 def _named(script: str) -> str:
     if "{name}" not in script.replace("{{", "").replace("}}", ""):
         raise ValueRefusedError(
@@ -36,7 +27,7 @@ NamedScript = Annotated[Script, AfterValidator(_named)]
 class Migrations(Section):
     """``[migrations]``. Commands are run by ``/bin/sh -c``, as build steps are."""
 
-    mode: Annotated[Literal["online", "hold", "none"], AfterValidator(_built)] = "online"
+    mode: Literal["online", "hold", "none"] = "online"
     check: Script | None = None
     run: Script | None = None  # None: the app migrates as it starts
     rollback: NamedScript | None = None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.questions import Probe, SmokeStep
@@ -70,11 +71,10 @@ Environment = dict[
 class App(Section):
     """``[app]``."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"overlap"})
-
     name: Name
     user: UserName | None = None
     shared: tuple[InsidePath, ...] = ()
+    overlap: Switch = True  # False: two of its versions never run at once
 
 
 class Source(Section):
@@ -289,6 +289,7 @@ class AppSettings(Section):
     upgrade: tuple[UpgradeRule, ...] = ()
     backup: Backup | None = None
     migrations: Migrations | None = None
+    hold: HoldSection = HoldSection()
 
     @property
     def name(self) -> str:

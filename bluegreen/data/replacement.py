@@ -93,9 +93,9 @@ class Replacement:
             sync_directory(self.target.parent)
 
     def clear(self) -> None:
-        """Remove what was replaced."""
+        """Remove what was replaced; its log first, which must never outlive it."""
         if self.target.parent.is_dir():
-            for suffix in ("", *BESIDE):
+            for suffix in (*BESIDE, ""):
                 remove_tree(_beside(self.replaced, suffix))
             remove_tree(self._was_absent)
             sync_directory(self.target.parent)

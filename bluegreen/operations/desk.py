@@ -217,7 +217,9 @@ class Desk:
             known = await begun_with(key, runtime, OperationKind.SWITCH, slot=to)
             if known is None:
                 target = self._switch_target(runtime, to)
-                if runtime.is_ready(target):
+                held = self.parts.traffic.read(app).held
+                # While an operation holds requests, the data are on their way to one version.
+                if runtime.is_ready(target) and (held is None or held.operation is None):
                     switched = await self._switch_now(runtime, target, by, key)
                     # It could not switch meanwhile: that takes the lock which is held here.
                     run = self.running(app)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from bluegreen.errors import BluegreenError, IllegalTransitionError, StoreError
 from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState, Slot
+from bluegreen.operations.phases.hold import let_through
 from bluegreen.operations.run import Interruption, Phase, Run
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     run.ending = True
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
     if switched and run.interruption is Interruption.SHUTDOWN:
+        await _let_through(run)
         return run.operation  # the next daemon goes on with the watch, or with settling
     if switched and run.interruption is not None and error is None:
         # Traffic has moved, and an operator has decided: there is nothing to undo.
@@ -124,12 +126,15 @@ async def _step(run: Run, phase: Phase) -> None:
             return
         await run.record(phase.name, PhaseState.INTENT, intent)
     limit = phase.limit(run)
+    left = _held_on(run, phase)
     try:
-        async with asyncio.timeout(limit) as clock:
+        async with asyncio.timeout(limit if left is None else min(limit, left)) as clock:
             data = await phase.act(run)
     except TimeoutError as error:
         if not clock.expired():
             raise
+        if left is not None and left < limit:
+            raise _held_too_long(run, phase) from error
         raise PhaseTimeoutError(
             f"the {phase.name} phase of {run.app.name} took longer than {limit:g} s",
             remedy=f"see what it was doing: bluegreen logs {run.app.name} {run.operation.id} "
@@ -137,6 +142,23 @@ async def _step(run: Run, phase: Phase) -> None:
         ) from error
     if run.recorded[phase.name] is PhaseState.INTENT:
         await run.record(phase.name, PhaseState.DONE, data)
+
+
+def _held_on(run: Run, phase: Phase) -> float | None:
+    """Seconds that requests may still be held on the way forward; None where none are."""
+    if run.forward_until is None or phase.name is PhaseName.SWITCH or run.switched:
+        return None
+    return max(0.0, run.forward_until - asyncio.get_running_loop().time())
+
+
+def _held_too_long(run: Run, phase: Phase) -> PhaseTimeoutError:
+    hold, app = run.app.settings.hold, run.app.name
+    return PhaseTimeoutError(
+        f"{app}: its requests had waited for {hold.forward:g} s in the {phase.name} phase, and may "
+        f"wait for {hold.limit:g} s, a third of which is kept for the way back",
+        remedy=f"see what it was doing: bluegreen logs {app} {run.operation.id} --phase "
+        f"{phase.name}; allow more with limit in [hold] of its app file",
+    )
 
 
 async def undo(run: Run, phases: Sequence[Phase]) -> bool:
@@ -283,6 +305,16 @@ def unexpected(error: Exception) -> UnexpectedError:
     )
 
 
+async def _let_through(run: Run) -> None:
+    """Whatever the outcome is, nobody waits for it any more."""
+    try:
+        await let_through(run)
+    except BluegreenError as error:
+        # At its limit the hold ends, whoever forgets it.
+        log.error("operation %d: %s", run.operation.id, error, extra=run.named)
+        await run.note("warning", message=f"{error.message}; {error.remedy}")
+
+
 async def _finish(
     run: Run,
     state: OperationState,
@@ -294,6 +326,7 @@ async def _finish(
 
     ``open_phase`` is none, or the one that the operation was in: recorded as failed with it.
     """
+    await _let_through(run)
     phase: tuple[PhaseName, PhaseState, dict[str, Any]] | None = None
     if open_phase:
         phase = (open_phase[0], PhaseState.FAILED, {})

@@ -12,6 +12,7 @@ from bluegreen.operations.phases.build import Build
 from bluegreen.operations.phases.by_hand import Check, MigrateByHand
 from bluegreen.operations.phases.fetch import Fetch
 from bluegreen.operations.phases.gate import Gate
+from bluegreen.operations.phases.hold import Drain, HoldRequests, ReleaseRequests
 from bluegreen.operations.phases.measure import Measure
 from bluegreen.operations.phases.migrate import Migrate
 from bluegreen.operations.phases.preflight import Preflight
@@ -62,7 +63,8 @@ def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> 
 
 def _phases_of(kind: OperationKind) -> Sequence[Phase]:
     if kind is OperationKind.SWITCH:
-        return (Start(), Gate(), Switch())  # to a slot that is not ready; see switching.py
+        # To a slot that is not ready; see switching.py.
+        return (HoldRequests(), Drain(), Start(), Gate(), Switch(), ReleaseRequests())
     if kind is OperationKind.STOP:
         return (Close(), StopSlots())
     if kind is OperationKind.START:
@@ -74,7 +76,7 @@ def _phases_of(kind: OperationKind) -> Sequence[Phase]:
     if kind is OperationKind.MIGRATE:
         return (Check(), BackupBeforeChange(), MigrateByHand(), Retain())
     return (
-        *(Preflight(), Fetch(), Build(), Rehearse(), Measure()),
-        *(BackupBeforeChange(), Migrate()),
-        *(Start(), Gate(), Switch(), Watch(), Settle()),
+        *(Preflight(), Fetch(), Build(), Rehearse()),
+        *(HoldRequests(), Drain(), Measure(), BackupBeforeChange(), Migrate()),
+        *(Start(), Gate(), Switch(), ReleaseRequests(), Watch(), Settle()),
     )

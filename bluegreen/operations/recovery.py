@@ -30,6 +30,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.migrating import from_data
+from bluegreen.operations.phases.hold import drained_from
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
@@ -86,9 +87,11 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     operations of their own, and what fails is tried again.
     """
     apps = [desk.apps[name] for name in names]
+    unfinished = await desk.parts.store.unfinished()
+    numbers = {operation.id for operation in unfinished}
     # One that has to say that it is ready must not keep the others waiting.
-    await together(_start_active(desk, app) for app in apps)
-    for operation in await desk.parts.store.unfinished():
+    await together(_start_active(desk, app) for app in apps if not _is_drained(app, numbers))
+    for operation in unfinished:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)
         elif operation.app not in desk.apps:
@@ -99,6 +102,12 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     for app in apps:
         if desk.running(app.name) is None:
             await desk.warmth.keep(app)
+
+
+def _is_drained(app: AppRuntime, unfinished: Collection[int]) -> bool:
+    """Whether an operation that is still to end has the app stopped, and its requests wait."""
+    held = app.parts.traffic.read(app.name).held
+    return held is not None and held.operation in unfinished
 
 
 async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> None:
@@ -205,7 +214,7 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
             data = {"from": run.origin, "to": run.target, "observed": True}
             await run.record(PhaseName.SWITCH, PhaseState.DONE, data, slot=switched_to(run))
         if run.recorded[PhaseName.SWITCH] is PhaseState.DONE and not _failed(run):
-            if run.origin is not None:
+            if run.origin is not None and not run.drained:
                 await _start_services(app, run.origin)  # the way back, while it is watched
             desk.carry_on(run)
             return
@@ -259,6 +268,11 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
     if rehearse := intents.get(PhaseName.REHEARSE):
         over = any(r.phase is PhaseName.REHEARSE and r.state is PhaseState.DONE for r in records)
         run.migrating.rehearsal_over = over or not rehearse["rehearses"]
+    if drain := intents.get(PhaseName.DRAIN):
+        run.drained = drained_from(drain)
+    done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}
+    if (backup := done.get(PhaseName.BACKUP)) and run.migrating.backup is None:
+        run.migrating.backup = backup.get("backup")
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
     if operation.version is not None and run.tree is not None:

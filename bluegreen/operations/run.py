@@ -43,9 +43,11 @@ class Migrating:
     pending: tuple[str, ...] | None = None  # None: nothing can say it
     schema: Schema | None = None  # of the real data, before anything was run
     backup: int | None = None
+    rehearsed_seconds: float | None = None  # what they took on the copy
     rehearsal_over: bool = True  # the tree's links lead to the real data
     left: tuple[str, ...] = ()  # what could not be undone, in words
     remedy: str | None = None  # what to do about it
+    unrestored: bool = False  # a backup should have been put back, and could not
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Run:
     watch_deadline: float | None = None  # Unix seconds, once the watch has begun
     gate_seconds: float | None = None  # how long health must hold; None: as configured
     pinned_commit: str | None = None  # deploy this commit, whatever the version names today
+    drained: Mapping[Slot, SlotRecord] = field(default_factory=dict)  # what the slots held before
+    forward_until: float | None = None  # while requests are held; by the event loop's clock
     switched: bool = False  # traffic has been on the target, whatever came after
     interruption: Interruption | None = None
     repeats: bool = False  # phases that are recorded as done are done once more

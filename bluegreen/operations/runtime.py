@@ -265,14 +265,16 @@ class AppRuntime:
         task, self.warming = self.warming, None
         await end_task(task)
 
-    async def stop_services(self, slot: Slot) -> None:
+    async def stop_services(self, slot: Slot, *, at_once: bool = False) -> None:
         """Stop every service of a slot that has no traffic; fine if none runs.
 
         What nginx sent there just before traffic left may not be read yet, and a service that is
-        told to end closes the connections on which it has read nothing: so not at once.
+        told to end closes the connections on which it has read nothing: so not ``at_once``, unless
+        the caller knows better.
         """
-        left = self._traffic_left.get(slot, self._since)
-        await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
+        if not at_once:
+            left = self._traffic_left.get(slot, self._since)
+            await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
         await together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
 
     def target(self, slot: Slot, logs: Path) -> Target:

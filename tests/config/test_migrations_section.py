@@ -62,7 +62,6 @@ def test_none_needs_no_backup(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "key", "says"),
     [
-        ('mode = "hold"', "migrations.mode", '"hold" is not supported yet'),
         ('mode = "fast"', "migrations.mode", "fast"),
         ('check = "c"\nrollback = "m down"', "migrations.rollback", "write {name}"),
         ('check = "c"\nrollback = "m {{name}}"', "migrations.rollback", "write {name}"),

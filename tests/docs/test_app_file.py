@@ -41,6 +41,7 @@ _HEADINGS = {
     "gate.unchanged": "[[gate.unchanged]]",
     "watch": "[watch]",
     "keep": "[keep]",
+    "hold": "[hold]",
     "upgrade": "[[upgrade]]",
     "backup": "[backup]",
     "migrations": "[migrations]",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sqlite3
@@ -150,6 +151,8 @@ def _read_only(database: Path) -> sqlite3.Connection:
 def _processes(stack: Stack, app: str, status: Any) -> list[str]:
     """Every process of this root is recorded, and runs where and only where one should."""
     recorded = {process.pid for process in stack.live_processes()}
+    if (gate := stack.layout.gate_record).exists():
+        recorded.add(json.loads(gate.read_text())["session"]["leader"]["pid"])
     found = [
         f"process {pid} is nobody's: {command}"
         for pid, command in _of_root(stack)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bluegreen.model import PhaseName
+from bluegreen.operations.putting_back import may_have_changed, put_back
 from bluegreen.operations.run import Run
 
 PIECES = 4  # of the work, each of which has the app's own time limit
@@ -53,6 +54,12 @@ class BackupBeforeChange(Backup):
         )  # fmt: skip
         run.migrating.backup = made.id
         return {"backup": made.id, "bytes": made.bytes}
+
+    async def undo(self, run: Run) -> bool:
+        """Under a hold it is put back, as far as what came after it may have changed the data."""
+        if PhaseName.HOLD in run.recorded and may_have_changed(run):
+            await put_back(run)
+        return await super().undo(run)
 
 
 class Retain:

@@ -34,7 +34,9 @@ class Gate:
         app, slot = run.app, run.target
         target = await asyncio.to_thread(app.target, slot, run.logs)
         gate = app.settings.gate
-        await pass_gate(target, gate, healthy_for=run.gate_seconds, on_result=run.on_probe)
+        # Nobody is kept waiting for it to stay well: that is what the watch is for.
+        healthy_for = 0.0 if PhaseName.HOLD in run.recorded else run.gate_seconds
+        await pass_gate(target, gate, healthy_for=healthy_for, on_result=run.on_probe)
         if run.operation.kind.is_release:  # what has served before is not kept waiting by it
             await pass_smoke(target, gate.smoke, on_result=run.on_probe)
         unchanged = await require_unchanged(run)

@@ -18,6 +18,7 @@ from bluegreen.operations.migrating import (
     to_its_end,
     way_back,
 )
+from bluegreen.operations.putting_back import may_have_changed
 from bluegreen.operations.run import Run
 
 SLACK = 300.0  # seconds for what is no command
@@ -48,6 +49,8 @@ class Migrate:
     async def act(self, run: Run) -> dict[str, Any]:
         if run.migrating.pending == ():
             return {"skipped": "nothing is pending"}
+        if PhaseName.HOLD in run.recorded:
+            return await self._migrate(run)  # half of them is undone, and others wait
         return await to_its_end(self._migrate(run), name=f"migrations of {run.app.name}")
 
     async def _migrate(self, run: Run) -> dict[str, Any]:
@@ -80,6 +83,8 @@ class Migrate:
         """
         if run.migrating.pending == ():
             return True
+        if PhaseName.HOLD in run.recorded and may_have_changed(run):
+            return True  # the backup of before is put back
         found = _Found(changes=await _changes(run))  # before check: some make a table as they look
         try:
             still = await commands_of(run, self.name).pending()

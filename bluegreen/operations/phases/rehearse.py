@@ -68,7 +68,7 @@ class Rehearse:
             return {}
         began = time.monotonic()
         await commands.run()
-        took = time.monotonic() - began
+        took = known.rehearsed_seconds = time.monotonic() - began
         if still := await commands.pending():
             raise MigrationError(
                 f"{run.app.name}: run has ended well, and check still calls migrations pending in "

@@ -69,6 +69,12 @@ class Switch:
             except GateError as error:
                 message = f"{run.origin} cannot take the traffic back: {error.message}"
                 await run.note("warning", message=message)
+        if run.origin is not None and app.active is run.target and run.drained:
+            raise RefusedError(
+                f"{app.name}: {run.origin} was stopped before {run.target} began, and visitors "
+                f"have written since, so traffic stays on {run.target}",
+                remedy=f"see what the way back is: bluegreen status {app.name}",
+            )
         async with app.commit:
             if app.active is not run.target:
                 return True

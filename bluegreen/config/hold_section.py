@@ -1,0 +1,32 @@
+"""``[hold]``: for how long a release may have an app's requests wait."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.section import Section
+from bluegreen.config.values import PositiveDuration
+from bluegreen.gate.hold_file import LONGEST_HOLD
+
+
+def _not_too_long(seconds: float) -> float:
+    if seconds > LONGEST_HOLD:
+        raise ValueRefusedError(
+            f"no request is held for more than {LONGEST_HOLD / 60:g} minutes",
+            'Write how long a visitor may wait at most, such as "60s"',
+        )
+    return seconds
+
+
+class HoldSection(Section):
+    """``[hold]``. What is left of ``limit`` after `forward` is for the way back."""
+
+    limit: Annotated[PositiveDuration, AfterValidator(_not_too_long)] = 60.0
+
+    @property
+    def forward(self) -> float:
+        """Seconds within which traffic has to be on the new release."""
+        return self.limit * 2 / 3

@@ -1,0 +1,47 @@
+"""What an app file says of holding requests, and what keeps nginx from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bluegreen.config.draft import Draft
+from bluegreen.config.places import Place
+from bluegreen.config.problems import Finding
+from bluegreen.model import SwitchMode
+
+
+def hold_findings(draft: Draft) -> Iterator[Finding]:
+    """What is well-formed, and would need a hold that cannot be made or undone."""
+    for place in _asking(draft):
+        yield from _of_nginx(draft, place)
+        yield from _of_backup(draft, place)
+
+
+def _asking(draft: Draft) -> Iterator[Place]:
+    """The keys that ask for a hold."""
+    if draft.migrations is not None and draft.migrations.mode == "hold":
+        yield ("migrations", "mode")
+    if not draft.overlap:
+        yield ("app", "overlap")
+
+
+def _of_nginx(draft: Draft, place: Place) -> Iterator[Finding]:
+    if draft.nginx is None:
+        return
+    if draft.nginx.mode == "upstream":
+        wrong = 'with [nginx] mode = "upstream" requests cannot be held'
+        yield Finding(place=place, wrong=wrong, right='Set mode = "site" or "snippet" in [nginx]')
+    if draft.nginx.switch is SwitchMode.RELOAD:
+        wrong = 'with [nginx] switch = "reload" requests cannot be held'
+        yield Finding(place=place, wrong=wrong, right='Set switch = "marker" in [nginx]')
+
+
+def _of_backup(draft: Draft, place: Place) -> Iterator[Finding]:
+    backup = draft.backup
+    if backup is not None and backup.command is not None and backup.restore_command is None:
+        yield Finding(
+            place=place,
+            wrong="what fails under a hold is undone by a restore, and nothing restores what the "
+            "command of [backup] prints",
+            right="Add restore_command to [backup], which reads it from its standard input",
+        )

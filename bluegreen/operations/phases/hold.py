@@ -1,0 +1,185 @@
+"""Hold, drain, release: requests wait at nginx while one version makes room for the other.
+
+For migrations that the old version cannot live with, and for apps of which two versions never run
+at once. Until traffic has moved everything is undone: the data are put back, the old version is
+started and gated, and the requests go on to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.errors import RefusedError
+from bluegreen.model import OperationKind, PhaseName, Slot, SlotRecord, SlotState
+from bluegreen.operations.last_requests import all_read
+from bluegreen.operations.phases.migrate import NotUndoneError
+from bluegreen.operations.proof import gate_again
+from bluegreen.operations.run import Run
+from bluegreen.operations.runtime import cold, together
+from bluegreen.operations.slot_records import record_from_data, record_to_data
+
+LIMIT = 60.0  # seconds
+
+
+def needs_hold(run: Run) -> bool:
+    """Whether the version that serves has to end before the other may begin."""
+    app = run.app
+    traffic = app.parts.traffic.read(app.name)
+    if traffic.active is None or traffic.closed:
+        return False  # nothing runs
+    if not app.settings.app.overlap:
+        return True
+    section = app.settings.migrations
+    migrates = run.operation.kind is OperationKind.DEPLOY and run.migrating.pending != ()
+    return section is not None and section.mode == "hold" and migrates
+
+
+class HoldRequests:
+    """From now on no request reaches a slot: they wait, and none fails."""
+
+    name = PhaseName.HOLD
+    leaves_nothing = False
+
+    def limit(self, run: Run) -> float:
+        return LIMIT
+
+    def intent(self, run: Run) -> dict[str, Any] | None:
+        if not needs_hold(run):
+            return None
+        return {"until": time.time() + run.app.settings.hold.limit}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        app, section = run.app, run.app.settings.hold
+        self._require_time(run)
+        async with app.commit:
+            if run.interruption is not None:
+                raise asyncio.CancelledError
+            if app.active is not run.origin:
+                raise RefusedError(
+                    f"{app.name}: traffic has moved since this operation began",
+                    remedy=f"look again and repeat it: bluegreen status {app.name}",
+                )
+            hold = await app.parts.traffic.hold(
+                app.settings, until=time.time() + section.limit,
+                by=run.operation.requested_by.name, operation=run.operation.id,
+            )  # fmt: skip
+            run.forward_until = asyncio.get_running_loop().time() + section.forward
+        await run.say(f"requests wait from now on, for {section.limit:g} s at the most")
+        return {"until": hold.until}
+
+    def _require_time(self, run: Run) -> None:
+        """Raises RefusedError where the migrations alone take longer than there is."""
+        took, section = run.migrating.rehearsed_seconds, run.app.settings.hold
+        if took is not None and took >= section.forward:
+            raise RefusedError(
+                f"{run.app.name}: its migrations took {took:.1f} s in the rehearsal, and requests "
+                f"may be held for {section.limit:g} s, a third of which is kept for the way back",
+                remedy=f'allow more, such as limit = "{4 * took:.0f}s" in [hold] of its app file; '
+                'or, if the old version can live with the new schema, mode = "online"',
+            )
+
+    async def undo(self, run: Run) -> bool:
+        await let_through(run)
+        return True
+
+
+class Drain:
+    """Both slots finish what they have, and stop: nothing of the app touches its data then."""
+
+    name = PhaseName.DRAIN
+    leaves_nothing = False
+
+    def limit(self, run: Run) -> float:
+        return LIMIT + 2 * max(s.stop_timeout for s in run.app.settings.services.values())
+
+    def intent(self, run: Run) -> dict[str, Any] | None:
+        if PhaseName.HOLD not in run.recorded:
+            return None
+        run.drained = dict(run.app.slots)
+        return {slot: record_to_data(record) for slot, record in run.drained.items()}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        app = run.app
+        await app.stop_warming()
+        if run.origin is not None:
+            await all_read(app, run.origin)
+
+        async def stop(slot: Slot) -> None:
+            await app.stop_services(slot, at_once=True)
+            await app.save_slot(cold(app.slots[slot]))
+
+        began = time.monotonic()
+        await together(stop(slot) for slot in Slot)
+        return {"seconds": round(time.monotonic() - began, 3)}
+
+    async def undo(self, run: Run) -> bool:
+        """The version that served serves again, through its gate."""
+        app, origin = run.app, run.origin
+        if origin is None or app.active is not origin:
+            return True  # traffic has moved, and what it left was stopped for that
+        if run.migrating.unrestored:
+            await self._close(run)
+        served = run.drained.get(origin, app.slots[origin])
+        if not app.is_running(origin) or not app.is_ready(origin):
+            await app.keep_slot(replace(served, state=SlotState.STARTING, gated_by=None))
+            await app.start_services(origin)
+            await gate_again(app, origin, run.logs, run.on_probe)
+        await self._warm_again(run, run.drained.get(origin.other))
+        return True
+
+    async def _warm_again(self, run: Run, beside: SlotRecord | None) -> None:
+        """What was hot beside it is warmed up, by the caller."""
+        if beside is None or not run.app.settings.app.overlap:
+            return
+        if beside.state is SlotState.HOT and run.app.slots[beside.slot].tree == beside.tree:
+            await run.app.keep_slot(replace(beside, state=SlotState.STARTING, gated_by=None))
+
+    async def _close(self, run: Run) -> None:
+        """Nothing is started on data that are neither those of before nor known to be good."""
+        app = run.app
+        async with app.commit:
+            await app.set_closed(True)
+        raise NotUndoneError(
+            f"{app.name} is out of service: {run.migrating.left[0]}",
+            detail=run.migrating.left[1:],
+            remedy=run.migrating.remedy or f"bluegreen status {app.name}",
+        )
+
+
+class ReleaseRequests:
+    """Those that wait go on, to the slot that serves now."""
+
+    name = PhaseName.RELEASE
+    leaves_nothing = True
+
+    def limit(self, run: Run) -> float:
+        return 2 * LIMIT
+
+    def intent(self, run: Run) -> dict[str, Any] | None:
+        return {} if PhaseName.HOLD in run.recorded else None
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        held = await let_through(run)
+        return {} if held is None else {"seconds": round(held, 3)}
+
+    async def undo(self, run: Run) -> bool:
+        return True
+
+
+async def let_through(run: Run) -> float | None:
+    """Release what the operation holds; for how many seconds it was held, or None. TrafficError."""
+    app = run.app
+    async with app.commit:
+        held = app.parts.traffic.read(app.name).held
+        if held is None or held.operation != run.operation.id:
+            return None
+        await app.parts.traffic.release(app.settings)
+    return time.time() - held.since
+
+
+def drained_from(data: dict[str, Any]) -> dict[Slot, SlotRecord]:
+    """What both slots held before, as the intent of the phase says it."""
+    return {Slot(slot): record_from_data(record) for slot, record in data.items()}

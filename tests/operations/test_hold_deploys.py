@@ -1,0 +1,170 @@
+"""Releases under a hold: requests are late, none fails, and every acknowledged write is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bluegreen.demo.load import Load
+from bluegreen.demo.load_settings import LoadSettings
+from tests.operations.agreement import agreement
+from tests.operations.data import leftovers
+from tests.operations.migrations import (
+    ALL,
+    CHECK,
+    RUN,
+    applied,
+    last,
+    phase,
+    rehearsals,
+    rewrite,
+    schema,
+    section,
+    serve,
+)
+from tests.operations.writers import Writers, writing
+from tests.stack import Answer, Stack, stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HOLD = section().replace('mode = "online"', 'mode = "hold"')
+PHASES = ["hold", "drain", "backup", "migrate", "start", "gate", "switch", "release"]
+
+
+def held(keys: str = ALL, *, rehearse: bool = True, limit: str = "60s") -> str:
+    text = section(keys, rehearse=rehearse).replace('mode = "online"', 'mode = "hold"')
+    return f'{text}\n[hold]\nlimit = "{limit}"\n'
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop() -> AsyncIterator[Stack]:
+    """v2 serves, with data of its own."""
+    async with stack() as built:
+        await serve(built, held(), deadline="6s")
+        yield built
+
+
+def has_begun(operation: Any) -> list[str]:
+    return [one["phase"] for one in operation["phases"]]
+
+
+async def failed(shop: Stack, version: str, writers: Writers, *, in_phase: str) -> Answer:
+    """Of a deploy that fails under its hold: all is as it was, and nobody has noticed."""
+    before = schema(shop)
+    answer = await shop.cli("deploy", version)
+    assert answer.status == 1, answer.out + answer.err
+    operation = await last(shop)
+    assert phase(operation, in_phase)["state"] in ("failed", "undone"), has_begun(operation)
+    assert phase(operation, "hold")["state"] == "undone"
+    assert shop.marker() == "blue"
+    status = await agreement(shop)
+    assert status["slots"]["blue"]["version"] == "v2"
+    await writers.write_more()
+    # Some apps make a table of their own as check looks.
+    assert schema(shop) | {"schema_migrations": []} == before | {"schema_migrations": []}
+    assert await applied(shop) == []
+    assert not rehearsals(shop)
+    assert not leftovers(shop)
+    return answer
+
+
+async def test_a_migration_that_the_old_version_cannot_live_with(shop: Stack) -> None:
+    settings = LoadSettings(url=shop.url(), connections=8, websockets=0, downloads=2, timeout=60.0)
+    async with Load(settings) as visitors, writing(shop) as writers:
+        await visitors.ready()
+        await shop.deploy("v4-rename")
+        await writers.write_more()
+        assert visitors.report().failures == ()
+    writers.expect_all_there(shop)
+    operation = await last(shop)
+    begun = has_begun(operation)
+    assert begun[begun.index("rehearse") + 1 :][: len(PHASES)] == PHASES
+    assert await applied(shop) == ["0006_rename"]
+    assert "host" in schema(shop)["servers"]
+    status = await shop.status()
+    assert (status["active"], status["slots"]["blue"]["state"]) == ("green", "cold")
+    assert status["held"] is None
+    assert not leftovers(shop)
+
+
+async def test_without_pending_migrations_nobody_is_held(shop: Stack) -> None:
+    await shop.deploy("v1")
+    assert "hold" not in has_begun(await last(shop))
+    assert (await shop.status())["slots"]["blue"]["state"] == "hot"
+
+
+async def test_what_fails_on_the_data_is_put_back(shop: Stack) -> None:
+    await rewrite(shop, held(rehearse=False))
+    async with writing(shop) as writers:
+        for version in ("v4-halfway", "v4-fatal", "v4-silent"):
+            answer = await failed(shop, version, writers, in_phase="migrate")
+            assert "the data of before are put back, from backup" in answer.out
+    writers.expect_all_there(shop)
+
+
+async def test_a_release_that_fails_its_gate_leaves_the_data_of_before(shop: Stack) -> None:
+    async with writing(shop) as writers:
+        await failed(shop, "v4-unhealthy", writers, in_phase="gate")
+    writers.expect_all_there(shop)
+
+
+async def test_a_hold_that_would_last_too_long_is_refused_before_it_begins(shop: Stack) -> None:
+    await rewrite(shop, held(limit="3s"), env={"MONITOR_MIGRATION_SECONDS": "2.5"})
+    async with writing(shop) as writers:
+        answer = await shop.cli("deploy", "v4-slow")
+        assert answer.status == 1
+        assert "in the rehearsal, and requests may be held for 3 s" in answer.err
+        assert "limit = " in answer.err
+        assert "drain" not in has_begun(await last(shop))
+        assert (await shop.status())["slots"]["blue"]["services"]["api"]["restarts"] == 0
+    writers.expect_all_there(shop)
+
+
+async def test_at_the_time_limit_it_is_undone(shop: Stack) -> None:
+    await rewrite(shop, held(rehearse=False, limit="12s"), env={"MONITOR_MIGRATION_SECONDS": "60"})
+    async with writing(shop) as writers:
+        answer = await failed(shop, "v4-slow", writers, in_phase="migrate")
+        assert "its requests had waited for 8 s in the migrate phase" in answer.err
+    writers.expect_all_there(shop)
+    assert max(writers.waits) < 60
+
+
+async def test_apps_that_migrate_as_they_start_or_have_no_check_are_served(shop: Stack) -> None:
+    for keys, version in ((CHECK, "v4-audit"), (RUN, "v4-notes")):
+        await rewrite(shop, held(keys))
+        async with writing(shop) as writers:
+            await shop.deploy(version)
+            await writers.write_more()
+        writers.expect_all_there(shop)
+        assert "hold" in has_begun(await last(shop))
+
+
+async def test_two_versions_never_run_at_once(shop: Stack) -> None:
+    text = shop.layout.app_files / "monitor.toml"
+    shop.write_app(services=("web", "api"), watch="0s", healthy_for="0.1s")
+    text.write_text(text.read_text().replace("[app]\n", "[app]\noverlap = false\n"))
+    assert (await shop.cli("reload")).status == 0
+    async with writing(shop) as writers:
+        await shop.deploy("v1")
+        await expect_alone(shop, "v1", writers)
+        for command in (("switch", "back"), ("restart",), ("switch", "back")):
+            answer = await shop.cli(*command)
+            assert answer.status == 0, answer.out + answer.err
+            await expect_alone(shop, "v2", writers)
+        answer = await shop.cli("deploy", "v3-unhealthy")
+        assert answer.status == 1
+        await expect_alone(shop, "v2", writers)
+    writers.expect_all_there(shop)
+
+
+async def expect_alone(shop: Stack, version: str, writers: Writers) -> None:
+    await writers.write_more()
+    status = await agreement(shop)
+    active = status["active"]
+    assert status["slots"][active]["version"] == version
+    other = status["slots"]["green" if active == "blue" else "blue"]
+    assert other["state"] == "cold"
+    assert {one["state"] for one in other["services"].values()} == {"stopped"}
