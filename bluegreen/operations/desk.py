@@ -12,11 +12,8 @@ from bluegreen.errors import BusyError, RefusedError, UsageError
 from bluegreen.model import (
     AppLock,
     Hold,
-    Lane,
     Operation,
     OperationKind,
-    OperationState,
-    PhaseName,
     Requester,
     Slot,
     SlotState,
@@ -24,26 +21,20 @@ from bluegreen.model import (
     UnitStatus,
 )
 from bluegreen.operations.by_hand import Action, ByHand, asked
-from bluegreen.operations.holding import Holds, refuse_if_held
+from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
-from bluegreen.operations.locking import refuse_if_locked
-from bluegreen.operations.machine import conclude, perform
-from bluegreen.operations.old_logs import remove_old
-from bluegreen.operations.phases.settle import keep_for_a_while
-from bluegreen.operations.plans import data_phases, phases_of
+from bluegreen.operations.queue import Queue
 from bluegreen.operations.restoring import require_backups, require_restorable
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
-from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
+from bluegreen.operations.switches import Switches, deployed
+from bluegreen.operations.switching import Switched
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
 from bluegreen.store.failures import DuplicateKeyError
 from bluegreen.store.operations import busy_error
 
 log = logging.getLogger(__name__)
-
-_NAMED_BY_VERSION = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTORE)
-SHUTDOWN_LIMIT = 60.0  # seconds for running operations to undo what they did
 
 
 class Desk:
@@ -55,8 +46,8 @@ class Desk:
         self.warmth = Warmth()
         self.holds = Holds()
         self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
-        self._runs: dict[str, Run] = {}
-        self._late: dict[str, asyncio.Task[None]] = {}
+        self.queue = Queue(parts, self.warmth)
+        self._switches = Switches(parts, self.queue, self.warmth, self.unsettled)
         self._later: set[asyncio.Task[None]] = set()
         parts.supervisor.on_change = self._on_change
 
@@ -78,14 +69,11 @@ class Desk:
 
     def running(self, app: str) -> Run | None:
         """The operation in progress on an app, if any."""
-        return self._runs.get(app)
+        return self.queue.running(app)
 
     def busy(self, app: str) -> BusyError | None:
         """Why nothing else may be done to an app now: who does what, and since when."""
-        run = self.running(app)
-        if run is None:
-            return None
-        return busy_error(app, run.operation, next(reversed(run.recorded), None))
+        return self.queue.busy(app)
 
     def runs_in(self, app: str, slot: Slot) -> bool:
         """Whether the services of an app run in a slot, or are to."""
@@ -104,7 +92,7 @@ class Desk:
     ) -> Operation:
         """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks."""
         check_version(version)
-        return await self._begin(
+        return await self.queue.begin(
             self.app(app), OperationKind.DEPLOY, by,
             version=version, acknowledged=acknowledged, key=key,
         )  # fmt: skip
@@ -119,17 +107,17 @@ class Desk:
         if version is None:
             version = await self._version_before(runtime)
         check_version(version)
-        return await self._begin(runtime, OperationKind.ROLLBACK, by, version=version, key=key)
+        return await self.queue.begin(runtime, OperationKind.ROLLBACK, by, version=version, key=key)
 
     async def restart(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
         """Begin to bring the serving release up in the other slot, and traffic over to it."""
         runtime = self.app(app)
         if known := await begun_with(key, runtime, OperationKind.RESTART):
             return known
-        serving = runtime.slots[self._active(runtime)]
+        serving = runtime.slots[deployed(runtime, runtime.active)]
         if self.parts.traffic.read(app).closed:
             raise RefusedError(f"{app} is out of service", remedy=f"bluegreen start {app}")
-        return await self._begin(
+        return await self.queue.begin(
             runtime, OperationKind.RESTART, by,
             version=serving.version, pinned_commit=serving.commit, key=key,
         )  # fmt: skip
@@ -137,20 +125,20 @@ class Desk:
     async def stop(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
         """Begin to take an app out of service."""
         runtime = self.app(app)
-        active = self._active(runtime)
-        return await self._begin(runtime, OperationKind.STOP, by, target=active, key=key)
+        active = deployed(runtime, runtime.active)
+        return await self.queue.begin(runtime, OperationKind.STOP, by, target=active, key=key)
 
     async def start(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
         """Begin to bring a stopped app back, through its gate."""
         runtime = self.app(app)
         if known := await begun_with(key, runtime, OperationKind.START):
             return known
-        active = self._active(runtime)
+        active = deployed(runtime, runtime.active)
         if not self.parts.traffic.read(app).closed:
             raise RefusedError(
                 f"{app} is in service already", remedy=f"see it: bluegreen status {app}"
             )
-        return await self._begin(runtime, OperationKind.START, by, target=active, key=key)
+        return await self.queue.begin(runtime, OperationKind.START, by, target=active, key=key)
 
     # -- data -------------------------------------------------------------------------------
 
@@ -158,7 +146,7 @@ class Desk:
         """Begin a backup of the app's data, whether it serves or not."""
         runtime = self.app(app)
         require_backups(runtime)
-        return await self._begin(runtime, OperationKind.BACKUP, by, key=key)
+        return await self.queue.begin(runtime, OperationKind.BACKUP, by, key=key)
 
     async def restore(
         self, app: str, backup: int, by: Requester, *, key: str | None = None
@@ -170,7 +158,7 @@ class Desk:
         if (busy := self.busy(app)) is not None:
             raise busy
         await require_restorable(runtime, backup)
-        return await self._begin(runtime, kind, by, version=version, key=key)
+        return await self.queue.begin(runtime, kind, by, version=version, key=key)
 
     async def migrate(
         self, app: str, action: Action, name: str | None, by: Requester, *, key: str | None = None
@@ -183,11 +171,11 @@ class Desk:
             return known
         if (busy := self.busy(app)) is not None:
             raise busy
-        self._active(runtime)
+        deployed(runtime, runtime.active)
         request = await asked(runtime, action, name)
         if action is not Action.CHECK:
             require_backups(runtime)
-        return await self._begin(runtime, kind, by, version=str(request), key=key)
+        return await self.queue.begin(runtime, kind, by, version=str(request), key=key)
 
     async def cancel(self, app: str) -> Operation:
         """End the operation in progress; returns it once all it did is undone."""
@@ -201,8 +189,6 @@ class Desk:
         run.interrupt(Interruption.CANCEL)
         return await asyncio.shield(run.task)
 
-    # -- switches ---------------------------------------------------------------------------
-
     async def switch(
         self, app: str, to: Slot | None, by: Requester, *, key: str | None = None
     ) -> Switched:
@@ -211,86 +197,7 @@ class Desk:
         At once where that slot is ready; else its release is started and gated first. A release
         in progress is interrupted, never waited for longer than its undoing takes.
         """
-        runtime = self.app(app)
-        async with runtime.commit:
-            # Asked in here: an equal request may have been moving the traffic until now.
-            known = await begun_with(key, runtime, OperationKind.SWITCH, slot=to)
-            if known is None:
-                target = self._switch_target(runtime, to)
-                held = self.parts.traffic.read(app).held
-                # While an operation holds requests, the data are on their way to one version.
-                if runtime.is_ready(target) and (held is None or held.operation is None):
-                    switched = await self._switch_now(runtime, target, by, key)
-                    # It could not switch meanwhile: that takes the lock which is held here.
-                    run = self.running(app)
-                    if run is not None and not run.operation.kind.is_of_data:
-                        run.interrupt(Interruption.SWITCH_BACK)
-                    return switched
-        if known is not None:
-            return await self._switched(known)
-        run = self.running(app)
-        if run is not None and (run.operation.kind, run.target) == (OperationKind.SWITCH, target):
-            return await self._switched(run.operation)  # asked for already
-        await self._interrupt_and_wait(runtime)
-        target = self._switch_target(runtime, to)
-        if runtime.slots[target].state is SlotState.EMPTY:
-            raise RefusedError(
-                f"{app}: the {target} slot holds no release to switch to",
-                remedy=f"bring an older one back: bluegreen rollback {app} --to VERSION",
-            )
-        operation = await self._begin(
-            runtime, OperationKind.SWITCH, by,
-            target=target, version=runtime.slots[target].version, key=key,
-        )  # fmt: skip
-        return await self._switched(operation)
-
-    async def _switch_now(
-        self, app: AppRuntime, to: Slot, by: Requester, key: str | None
-    ) -> Switched:
-        unsettled = [each.operation for each in self.unsettled.values()]
-        recordable = not any((o.app, o.lane) == (app.name, Lane.SWITCH) for o in unsettled)
-        try:
-            switched = await switch_now(app, to, by, key, recordable=recordable)
-        finally:
-            if app.unrecorded and (app.name not in self._late or self._late[app.name].done()):
-                self._late[app.name] = asyncio.create_task(
-                    record_late(app), name=f"late record of {app.name}"
-                )
-        await self.warmth.schedule_cooling(app)
-        return switched
-
-    async def _switched(self, operation: Operation) -> Switched:
-        """A switch operation, once it has succeeded; else RefusedError says why it has not."""
-        operation = await self.outcome(operation)
-        if operation.state is OperationState.SUCCEEDED and operation.slot is not None:
-            return Switched(operation=operation, to=operation.slot, warnings=())
-        error = operation.error
-        raise RefusedError(
-            error.message if error else f"operation {operation.id} is {operation.state}",
-            detail=error.detail if error else (),
-            remedy=error.remedy if error else f"see it: bluegreen status {operation.app}",
-        )
-
-    def _switch_target(self, app: AppRuntime, to: Slot | None) -> Slot:
-        traffic = self.parts.traffic.read(app.name)
-        active = self._deployed(app, traffic.active)
-        if traffic.closed:
-            raise RefusedError(
-                f"{app.name} is out of service", remedy=f"bluegreen start {app.name}"
-            )
-        target = active.other if to is None else to
-        if target is active:
-            raise RefusedError(
-                f"{app.name}: traffic is on {active} already ({app.slots[active].label})",
-                remedy=f"see both slots: bluegreen status {app.name}",
-            )
-        return target
-
-    async def _interrupt_and_wait(self, app: AppRuntime) -> None:
-        run = self.running(app.name)
-        if run is not None and run.task is not None:
-            run.interrupt(Interruption.SWITCH_BACK)
-            await asyncio.wait([run.task])
+        return await self._switches.switch(self.app(app), to, by, key=key)
 
     # -- holds ------------------------------------------------------------------------------
 
@@ -317,118 +224,28 @@ class Desk:
         if not await self.parts.store.clear_lock(self.app(app).name):
             raise RefusedError(f"{app} is not locked", remedy="there is nothing to do")
 
-    # -- running operations -----------------------------------------------------------------
-
     async def outcome(self, operation: Operation) -> Operation:
         """Wait until an operation has ended; returns it with its outcome."""
-        run = self.running(operation.app)
-        if run is not None and run.operation.id == operation.id and run.task is not None:
-            await asyncio.wait([run.task])
-        return await self.parts.store.operation(operation.id)
+        return await self.queue.outcome(operation)
 
-    async def _begin(
-        self,
-        app: AppRuntime,
-        kind: OperationKind,
-        by: Requester,
-        *,
-        version: str | None = None,
-        target: Slot | None = None,
-        pinned_commit: str | None = None,
-        acknowledged: tuple[str, ...] = (),
-        key: str | None = None,
-    ) -> Operation:
-        async with app.admission:
-            known = await begun_with(
-                key, app, kind,
-                version=version if kind in _NAMED_BY_VERSION else None,
-                slot=target if kind is OperationKind.SWITCH else None,
-                acknowledged=acknowledged,
-            )  # fmt: skip
-            if known is not None:
-                return known
-            if kind.is_release:
-                await refuse_if_locked(app)
-            if kind not in (OperationKind.SWITCH, OperationKind.BACKUP):
-                refuse_if_held(app)
-            if (busy := self.busy(app.name)) is not None:
-                raise busy
-            origin = app.active
-            slot = target if target is not None else app.idle
-            operation = await self.parts.store.create_operation(
-                app=app.name, kind=kind, lane=Lane.RELEASE,
-                version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
-                requested_by=by, idempotency_key=key,
-                data={"acknowledged": acknowledged} if acknowledged else {},
-            )  # fmt: skip
-            run = Run(
-                app=app, operation=operation, target=slot, origin=origin,
-                pinned_commit=pinned_commit,
-                gate_seconds=self._gate_seconds(app, kind, slot),
-            )  # fmt: skip
-            self.carry_on(run)
-        return operation
-
-    def _gate_seconds(self, app: AppRuntime, kind: OperationKind, slot: Slot) -> float | None:
-        """How long a slot must be healthy before it gets traffic; None: as configured.
-
-        A way back is not kept waiting, unless the release has crashed since it passed its gate.
-        """
-        crashed = app.slots[slot].state is SlotState.HOT and not app.is_ready(slot)
-        return 0.0 if kind is OperationKind.SWITCH and not crashed else None
-
-    def carry_on(self, run: Run, *, undo: bool = False) -> None:
-        """Let an operation run from wherever it stands, or undo what it did."""
-        run.task = asyncio.create_task(
-            self._perform(run, undo), name=f"operation {run.operation.id} of {run.app.name}"
-        )
-        self._runs[run.app.name] = run
-
-    async def _perform(self, run: Run, undo: bool) -> Operation:
-        kind, version = run.operation.kind, run.operation.version
-        # Also of one that the app file does not ask for any more: it has begun, and is undone.
-        of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
-        phases = phases_of(kind, of_data)
-        try:
-            operation = await (conclude(run, phases, None) if undo else perform(run, phases))
-        finally:
-            self._runs.pop(run.app.name, None)
-        await self._after(run)
-        return operation
-
-    async def _after(self, run: Run) -> None:
-        """Leave the idle slot as warm as it should be, and no more output than is kept."""
-        if not run.operation.state.is_final or run.interruption is Interruption.SHUTDOWN:
-            return
-        if PhaseName.SWITCH in run.recorded and not self.parts.traffic.read(run.app.name).closed:
-            await keep_for_a_while(run.app)
-        await self.warmth.keep(run.app)
-        await remove_old(run.app)
+    # -- the end ----------------------------------------------------------------------------
 
     def interrupt(self) -> None:
         """The daemon ends: what has not been switched is undone, a watch goes on in the next."""
-        for run in self._runs.values():
-            run.interrupt(Interruption.SHUTDOWN)
+        self.queue.interrupt()
 
     async def close(self) -> None:
         """Interrupt what runs, and wait until it is undone."""
-        self.interrupt()
-        tasks: list[asyncio.Task[Any]] = [
-            run.task for run in self._runs.values() if run.task is not None
-        ]
-        if tasks:
-            await asyncio.wait(tasks, timeout=SHUTDOWN_LIMIT)
+        await self.queue.close()
         await self.warmth.close()
         await self.holds.close()
         for app in self.apps.values():
             await app.stop_warming()
-        tasks += [*self._late.values(), *self._later]
-        for task in tasks:
+        later = [*self._later]
+        for task in later:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for app in self.apps.values():
-            while app.unrecorded and await record_next(app):
-                pass
+        await asyncio.gather(*later, return_exceptions=True)
+        await self._switches.close(self.apps.values())
 
     # -- what happens by itself -------------------------------------------------------------
 
@@ -459,20 +276,9 @@ class Desk:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s ended with an error", task.get_name(), exc_info=error)
 
-    def _active(self, app: AppRuntime) -> Slot:
-        return self._deployed(app, app.active)
-
-    def _deployed(self, app: AppRuntime, active: Slot | None) -> Slot:
-        if active is None:
-            raise RefusedError(
-                f"{app.name} has never been deployed",
-                remedy=f"deploy a version: bluegreen deploy {app.name} VERSION",
-            )
-        return active
-
     async def _version_before(self, app: AppRuntime) -> str:
         """The version that served before the present one began to."""
-        serving = app.slots[self._active(app)].version
+        serving = app.slots[deployed(app, app.active)].version
         before = await self.parts.store.served_before(app.name, serving)
         if before is None:
             raise RefusedError(

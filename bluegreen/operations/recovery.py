@@ -197,14 +197,14 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
     )  # fmt: skip
     await run.note("warning", message=f"the daemon ended in {_last_phase(records)}")
     if operation.kind is OperationKind.STOP:
-        desk.carry_on(run, undo=_failed(run))  # each step may be repeated
+        desk.queue.carry_on(run, undo=_failed(run))  # each step may be repeated
         return
     if operation.kind is OperationKind.START:
         run.repeats = True  # what was started and gated may have ended since
-        desk.carry_on(run, undo=_failed(run))
+        desk.queue.carry_on(run, undo=_failed(run))
         return
     if operation.kind.is_of_data:
-        desk.carry_on(run, undo=not await _goes_on(run))
+        desk.queue.carry_on(run, undo=not await _goes_on(run))
         return
     undoing = PhaseState.UNDOING in run.recorded.values()
     moved = app.active is run.target and run.target is not run.origin
@@ -216,9 +216,9 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
         if run.recorded[PhaseName.SWITCH] is PhaseState.DONE and not _failed(run):
             if run.origin is not None and not run.drained:
                 await _start_services(app, run.origin)  # the way back, while it is watched
-            desk.carry_on(run)
+            desk.queue.carry_on(run)
             return
-    desk.carry_on(run, undo=True)
+    desk.queue.carry_on(run, undo=True)
 
 
 async def _goes_on(run: Run) -> bool:

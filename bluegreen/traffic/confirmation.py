@@ -82,6 +82,16 @@ class Confirmation:
                 remedy=f"{self.remedies.see_nginx}, then: {self.remedies.take_up}",
             ) from error
 
+    def expect_served(self, app: str) -> None:
+        """Raises TrafficError unless nginx answers and has loaded ``app``. Blocking."""
+        answer = self.ask_now(app)
+        if answer.app != app:
+            raise TrafficError(
+                f"nginx has not loaded {app}",
+                detail=[f"nginx says: {answer}"],
+                remedy=f"see that nginx includes bluegreen's files, then: {self.remedies.take_up}",
+            )
+
     async def until(
         self,
         app: str | None,

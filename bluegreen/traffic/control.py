@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
@@ -16,23 +12,16 @@ from bluegreen.model import Hold, Slot, SwitchMode, Traffic
 from bluegreen.processes import uninterrupted
 from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.confirmation import Answer, Confirmation
-from bluegreen.traffic.disk import disk_error, unsafe
+from bluegreen.traffic.disk import disk_error
 from bluegreen.traffic.gate import Gate, HostGate, OwnGate
 from bluegreen.traffic.holding import Holding
 from bluegreen.traffic.loading import Loading
+from bluegreen.traffic.moving import MARKER_TIMEOUT, Moving
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
 from bluegreen.traffic.publishing import HostPublisher, Move, OwnPublisher, Publisher
 
-log = logging.getLogger(__name__)
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-SWITCHES_AT_ONCE = 8  # more wait for their turn, of a millisecond each
-MARKER_TIMEOUT = 5.0  # seconds until nginx says what a marker says
 AGAIN = 0.1  # seconds between looks at an nginx that does not answer
-REMEMBERED_AFTER = 0.02  # seconds: whoever asked for a switch has the answer first
 
 
 class TrafficControl:
@@ -49,10 +38,8 @@ class TrafficControl:
         self._apps: dict[str, AppSettings] = {}
         # Whoever changes what nginx loads; a switch by marker does not.
         self._loading_lock = asyncio.Lock()
-        self._opened: tuple[Planner, Publisher, Holding] | None = None
+        self._opened: tuple[Planner, Publisher, Holding, Moving] | None = None
         self._gate: Gate = OwnGate(layout) if own_nginx else HostGate(layout)
-        self._threads = ThreadPoolExecutor(SWITCHES_AT_ONCE, "switch")
-        self._remembering: dict[str, asyncio.Task[None]] = {}
         # What nginx is to serve, and whether it was ever brought to.
         self._wanted: Mapping[str, AppSettings] = {}
         self._published = False
@@ -71,7 +58,7 @@ class TrafficControl:
             layout=self._layout, build=build, planner=planner,
             confirmation=self._confirmation, gate=self._gate,
         )  # fmt: skip
-        self._opened = planner, publisher, holding
+        self._opened = planner, publisher, holding, Moving(planner, self._confirmation)
         await self._gate.open(needed=any(planner.traffic(app.name).held for app in apps))
         self._wanted = {settings.name: settings for settings in apps}
         await self.publish(apps)
@@ -121,7 +108,7 @@ class TrafficControl:
                 if app is None:
                     await self._confirmation.ask(None)
                 else:
-                    await asyncio.to_thread(self._expect_served, app)
+                    await asyncio.to_thread(self._confirmation.expect_served, app)
             except TrafficError:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
@@ -145,7 +132,7 @@ class TrafficControl:
         if settings.nginx.switch is SwitchMode.RELOAD:
             work = self._switch_by_reload(settings, to)
         else:
-            work = self._switch_by_marker(settings, to)
+            work = self._moving.switch(settings, to)
         return await uninterrupted(work, name=f"switch {settings.name}")
 
     async def set_closed(self, settings: AppSettings, closed: bool) -> None:
@@ -191,7 +178,7 @@ class TrafficControl:
 
         Raises TrafficError with everything as it was.
         """
-        await uninterrupted(self._hand_back(settings), name=f"hand back {settings.name}")
+        await uninterrupted(self._moving.hand_back(settings), name=f"hand back {settings.name}")
 
     async def agree(self, settings: AppSettings) -> None:
         """Make the files and nginx follow the marker, whatever was interrupted.
@@ -205,11 +192,11 @@ class TrafficControl:
         if stop_nginx and self._opened is not None:
             await uninterrupted(self._publisher.stop(), name="stop nginx")
         await uninterrupted(self._gate.close(stop=stop_nginx), name="let the gate go")
-        await self._all_remembered([*self._remembering])
-        self._threads.shutdown(wait=False)
+        if self._opened is not None:
+            await self._moving.end()
 
     @property
-    def _parts(self) -> tuple[Planner, Publisher, Holding]:
+    def _parts(self) -> tuple[Planner, Publisher, Holding, Moving]:
         if self._opened is None:
             raise RuntimeError("open() comes first")
         return self._opened
@@ -226,6 +213,10 @@ class TrafficControl:
     def _holding(self) -> Holding:
         return self._parts[2]
 
+    @property
+    def _moving(self) -> Moving:
+        return self._parts[3]
+
     async def _publish(self, apps: Mapping[str, AppSettings] | None) -> None:
         """None: those that are wanted once it is our turn, as a reload may have changed them."""
         async with self._loading_lock:
@@ -234,83 +225,9 @@ class TrafficControl:
             self._apps, self._wanted = dict(by_name), by_name
             self._published = True
 
-    async def _switch_by_marker(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
-        before = self._planner.traffic(settings.name)
-        try:
-            confirmed, warnings = await self._soon(self._move_marker, settings, to)
-        except OSError as error:
-            raise disk_error(f"the traffic of {settings.name} was not moved", error) from error
-        try:
-            if not confirmed:
-                await self._confirmation.until(
-                    settings.name,
-                    lambda answer: answer.serves(settings.name, to),
-                    what=f"{settings.name} is served by {to}",
-                    timeout=MARKER_TIMEOUT,
-                )
-        except TrafficError:
-            await self._restore(settings, before)
-            raise
-        if settings.name not in self._remembering:  # else what it will read is this
-            self._remembering[settings.name] = asyncio.create_task(
-                self._remember(settings), name=f"remember {settings.name}"
-            )
-        return warnings
-
-    def _move_marker(self, settings: AppSettings, to: Slot) -> tuple[bool, tuple[str, ...]]:
-        """Whether nginx has confirmed it at once, and warnings; in one visit to a thread.
-
-        Raises OSError or TrafficError with the marker where it was.
-        """
-        self._expect_served(settings.name)
-        markers = self._planner.markers(settings.name)
-        warnings: tuple[str, ...] = ()
-        try:
-            markers.switch(to)
-        except OSError as error:
-            # Renamed and not flushed: nginx reads it all the same, and to rename it back would
-            # ask the same disk for more.
-            if markers.present() != [to]:
-                raise
-            warnings = (self._warn(settings.name, error),)
-        try:
-            return self._confirmation.ask_now(settings.name).serves(settings.name, to), warnings
-        except TrafficError:
-            return False, warnings  # it is asked again, and an error then
-
-    def _warn(self, app: str, error: OSError) -> str:
-        log.warning("%s", text := unsafe(app, error), extra={"app": app})
-        return text
-
-    async def _remember(self, settings: AppSettings) -> None:
-        """Have the file that repeats the marker follow it.
-
-        A full disk does not hinder a switch: the file only matters should the marker get lost.
-        """
-        try:
-            await asyncio.sleep(REMEMBERED_AFTER)
-        finally:
-            del self._remembering[settings.name]
-        try:
-            await self._soon(self._planner.remember, settings)
-        except (OSError, TrafficError) as error:
-            log.warning(
-                "%s: what repeats the marker could not be rewritten (%s); the marker decides",
-                settings.name, error, extra={"app": settings.name},
-            )  # fmt: skip
-
-    async def _all_remembered(self, apps: Iterable[str]) -> None:
-        if under_way := [self._remembering[app] for app in apps if app in self._remembering]:
-            await asyncio.wait(under_way)
-
-    async def _soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """``work`` in a thread of our own: a switch waits for nothing that others do in threads."""
-        call = functools.partial(work, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
     async def _switch_by_reload(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
         async with self._loading_lock:
-            await asyncio.to_thread(self._expect_served, settings.name)
+            await asyncio.to_thread(self._confirmation.expect_served, settings.name)
             before = self._planner.traffic(settings.name)
             wanted = Traffic(active=to, closed=before.closed and before.active is not None)
             await self._load_traffic(settings, before, wanted)
@@ -326,7 +243,7 @@ class TrafficControl:
 
     async def _set_closed(self, settings: AppSettings, closed: bool) -> None:
         name = settings.name
-        await asyncio.to_thread(self._expect_served, name)
+        await asyncio.to_thread(self._confirmation.expect_served, name)
         before = self._planner.traffic(name)
         if before.active is None and not closed:
             raise TrafficError(
@@ -338,51 +255,11 @@ class TrafficControl:
             async with self._loading_lock:
                 await self._load_traffic(settings, before, wanted)
             return
-        markers = self._planner.markers(name)
-        try:
-            await asyncio.to_thread(markers.close if closed else markers.open)
-        except OSError as error:
-            if self._planner.traffic(name) != wanted:
-                what = f"{name} was not {'closed' if closed else 'opened'}"
-                raise disk_error(what, error) from error
-            self._warn(name, error)
-        try:
-            await self._confirmation.until(
-                name,
-                lambda answer: answer.app == name and answer.closed == closed,
-                what=f"{name} is {'out of' if closed else 'in'} service",
-                timeout=MARKER_TIMEOUT,
-            )
-        except TrafficError:
-            await self._restore(settings, before)
-            raise
-
-    async def _hand_back(self, settings: AppSettings) -> None:
-        name = settings.name
-        await asyncio.to_thread(self._expect_served, name)
-        before = self._planner.traffic(name)
-        first = Traffic(active=None, closed=True)
-        try:
-            await asyncio.to_thread(self._planner.restore_marker, settings, first)
-        except OSError as error:
-            if self._planner.traffic(name) != first:
-                what = f"the traffic of {name} was not handed back"
-                raise disk_error(what, error) from error
-            self._warn(name, error)
-        try:
-            await self._confirmation.until(
-                name,
-                lambda answer: answer.app == name and answer.closed,
-                what=f"what {name} replaces serves",
-                timeout=MARKER_TIMEOUT,
-            )
-        except TrafficError:
-            await self._restore(settings, before)
-            raise
+        await self._moving.set_closed(settings, before, wanted)
 
     async def _agree(self, settings: AppSettings) -> None:
         name = settings.name
-        await self._all_remembered([name])
+        await self._moving.all_remembered([name])
         async with self._loading_lock:
             traffic = self._planner.traffic(name)
             try:
@@ -414,21 +291,3 @@ class TrafficControl:
         except TrafficError:
             return None
         return answer if answer.app == app else None
-
-    def _expect_served(self, app: str) -> None:
-        """Raises TrafficError unless nginx answers and has loaded ``app``. Blocking."""
-        answer = self._confirmation.ask_now(app)
-        if answer.app != app:
-            raise TrafficError(
-                f"nginx has not loaded {app}",
-                detail=[f"nginx says: {answer}"],
-                remedy="see that nginx includes bluegreen's files, then: "
-                f"{self._layout.remedies.take_up}",
-            )
-
-    async def _restore(self, settings: AppSettings, traffic: Traffic) -> None:
-        try:
-            await asyncio.to_thread(self._planner.restore_marker, settings, traffic)
-        except OSError as error:
-            named = {"app": settings.name}
-            log.error("the marker of %s was not put back: %s", settings.name, error, extra=named)

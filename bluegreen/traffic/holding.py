@@ -111,14 +111,7 @@ class Holding:
             )
         if traffic.closed:
             raise RefusedError(f"{name} is out of service", remedy=f"bluegreen start {name}")
-        answer = self.confirmation.ask_now(name)
-        if answer.app != name:
-            raise TrafficError(
-                f"nginx has not loaded {name}",
-                detail=[f"nginx says: {answer}"],
-                remedy="see that nginx includes bluegreen's files, then: "
-                f"{self.layout.remedies.take_up}",
-            )
+        self.confirmation.expect_served(name)
         return traffic.held
 
     def _addresses(self, settings: AppSettings, slot: Slot) -> tuple[Address, ...]:

@@ -140,7 +140,7 @@ async def test_nginx_down_refuses_a_switch_and_the_marker_stays(
 async def test_an_unconfirmed_switch_puts_the_marker_back(
     world: World, slots: dict[str, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bluegreen.traffic.control.MARKER_TIMEOUT", 0.05)
+    monkeypatch.setattr("bluegreen.traffic.moving.MARKER_TIMEOUT", 0.05)
     settings = world.settings()
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)

@@ -1,0 +1,145 @@
+"""The operations that run: at most one an app, from its admission to its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bluegreen.errors import BusyError
+from bluegreen.model import Lane, Operation, OperationKind, PhaseName, Requester, Slot, SlotState
+from bluegreen.operations.holding import refuse_if_held
+from bluegreen.operations.keys import begun_with
+from bluegreen.operations.locking import refuse_if_locked
+from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.old_logs import remove_old
+from bluegreen.operations.phases.settle import keep_for_a_while
+from bluegreen.operations.plans import data_phases, phases_of
+from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.warmth import Warmth
+from bluegreen.store.operations import busy_error
+
+_NAMED_BY_VERSION = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTORE)
+SHUTDOWN_LIMIT = 60.0  # seconds for running operations to undo what they did
+
+
+class Queue:
+    """Admits operations and performs them; who finds one running is told to come again."""
+
+    def __init__(self, parts: Parts, warmth: Warmth) -> None:
+        self._parts = parts
+        self._warmth = warmth
+        self._runs: dict[str, Run] = {}
+
+    def running(self, app: str) -> Run | None:
+        """The operation in progress on an app, if any."""
+        return self._runs.get(app)
+
+    def busy(self, app: str) -> BusyError | None:
+        """Why nothing else may be done to an app now: who does what, and since when."""
+        run = self.running(app)
+        if run is None:
+            return None
+        return busy_error(app, run.operation, next(reversed(run.recorded), None))
+
+    async def outcome(self, operation: Operation) -> Operation:
+        """Wait until an operation has ended; returns it with its outcome."""
+        run = self.running(operation.app)
+        if run is not None and run.operation.id == operation.id and run.task is not None:
+            await asyncio.wait([run.task])
+        return await self._parts.store.operation(operation.id)
+
+    async def begin(
+        self,
+        app: AppRuntime,
+        kind: OperationKind,
+        by: Requester,
+        *,
+        version: str | None = None,
+        target: Slot | None = None,
+        pinned_commit: str | None = None,
+        acknowledged: tuple[str, ...] = (),
+        key: str | None = None,
+    ) -> Operation:
+        """Begin an operation, or find that of ``key``. Raises BusyError, RefusedError."""
+        async with app.admission:
+            known = await begun_with(
+                key, app, kind,
+                version=version if kind in _NAMED_BY_VERSION else None,
+                slot=target if kind is OperationKind.SWITCH else None,
+                acknowledged=acknowledged,
+            )  # fmt: skip
+            if known is not None:
+                return known
+            if kind.is_release:
+                await refuse_if_locked(app)
+            if kind not in (OperationKind.SWITCH, OperationKind.BACKUP):
+                refuse_if_held(app)
+            if (busy := self.busy(app.name)) is not None:
+                raise busy
+            origin = app.active
+            slot = target if target is not None else app.idle
+            operation = await self._parts.store.create_operation(
+                app=app.name, kind=kind, lane=Lane.RELEASE,
+                version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
+                requested_by=by, idempotency_key=key,
+                data={"acknowledged": acknowledged} if acknowledged else {},
+            )  # fmt: skip
+            run = Run(
+                app=app, operation=operation, target=slot, origin=origin,
+                pinned_commit=pinned_commit,
+                gate_seconds=_gate_seconds(app, kind, slot),
+            )  # fmt: skip
+            self.carry_on(run)
+        return operation
+
+    def carry_on(self, run: Run, *, undo: bool = False) -> None:
+        """Let an operation run from wherever it stands, or undo what it did."""
+        run.task = asyncio.create_task(
+            self._perform(run, undo), name=f"operation {run.operation.id} of {run.app.name}"
+        )
+        self._runs[run.app.name] = run
+
+    async def _perform(self, run: Run, undo: bool) -> Operation:
+        kind, version = run.operation.kind, run.operation.version
+        # Also of one that the app file does not ask for any more: it has begun, and is undone.
+        of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
+        phases = phases_of(kind, of_data)
+        try:
+            operation = await (conclude(run, phases, None) if undo else perform(run, phases))
+        finally:
+            self._runs.pop(run.app.name, None)
+        await self._after(run)
+        return operation
+
+    async def _after(self, run: Run) -> None:
+        """Leave the idle slot as warm as it should be, and no more output than is kept."""
+        if not run.operation.state.is_final or run.interruption is Interruption.SHUTDOWN:
+            return
+        if PhaseName.SWITCH in run.recorded and not self._parts.traffic.read(run.app.name).closed:
+            await keep_for_a_while(run.app)
+        await self._warmth.keep(run.app)
+        await remove_old(run.app)
+
+    def interrupt(self) -> None:
+        """Have all of them end: see `Interruption.SHUTDOWN`."""
+        for run in self._runs.values():
+            run.interrupt(Interruption.SHUTDOWN)
+
+    async def close(self) -> None:
+        """Interrupt what runs, and wait until it is undone."""
+        self.interrupt()
+        tasks = [run.task for run in self._runs.values() if run.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=SHUTDOWN_LIMIT)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _gate_seconds(app: AppRuntime, kind: OperationKind, slot: Slot) -> float | None:
+    """How long a slot must be healthy before it gets traffic; None: as configured.
+
+    A way back is not kept waiting, unless the release has crashed since it passed its gate.
+    """
+    crashed = app.slots[slot].state is SlotState.HOT and not app.is_ready(slot)
+    return 0.0 if kind is OperationKind.SWITCH and not crashed else None

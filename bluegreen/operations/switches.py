@@ -1,0 +1,142 @@
+"""Switches of traffic: at once where the slot is ready, else through an operation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from bluegreen.errors import RefusedError
+from bluegreen.model import (
+    Lane,
+    Operation,
+    OperationKind,
+    OperationState,
+    Requester,
+    Slot,
+    SlotState,
+)
+from bluegreen.operations.keys import begun_with
+from bluegreen.operations.queue import Queue
+from bluegreen.operations.run import Interruption
+from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
+from bluegreen.operations.unsettled import Unsettled
+from bluegreen.operations.warmth import Warmth
+
+
+class Switches:
+    """The switches of all apps, and the tasks that record late what the store could not take."""
+
+    def __init__(
+        self, parts: Parts, queue: Queue, warmth: Warmth, unsettled: Mapping[int, Unsettled]
+    ) -> None:
+        self._parts = parts
+        self._queue = queue
+        self._warmth = warmth
+        self._unsettled = unsettled
+        self._late: dict[str, asyncio.Task[None]] = {}
+
+    async def switch(
+        self, runtime: AppRuntime, to: Slot | None, by: Requester, *, key: str | None = None
+    ) -> Switched:
+        """See `Desk.switch`."""
+        app = runtime.name
+        async with runtime.commit:
+            # Asked in here: an equal request may have been moving the traffic until now.
+            known = await begun_with(key, runtime, OperationKind.SWITCH, slot=to)
+            if known is None:
+                target = self._switch_target(runtime, to)
+                held = runtime.parts.traffic.read(app).held
+                # While an operation holds requests, the data are on their way to one version.
+                if runtime.is_ready(target) and (held is None or held.operation is None):
+                    switched = await self._switch_now(runtime, target, by, key)
+                    # It could not switch meanwhile: that takes the lock which is held here.
+                    run = self._queue.running(app)
+                    if run is not None and not run.operation.kind.is_of_data:
+                        run.interrupt(Interruption.SWITCH_BACK)
+                    return switched
+        if known is not None:
+            return await self._switched(known)
+        run = self._queue.running(app)
+        if run is not None and (run.operation.kind, run.target) == (OperationKind.SWITCH, target):
+            return await self._switched(run.operation)  # asked for already
+        await self._interrupt_and_wait(runtime)
+        target = self._switch_target(runtime, to)
+        if runtime.slots[target].state is SlotState.EMPTY:
+            raise RefusedError(
+                f"{app}: the {target} slot holds no release to switch to",
+                remedy=f"bring an older one back: bluegreen rollback {app} --to VERSION",
+            )
+        operation = await self._queue.begin(
+            runtime, OperationKind.SWITCH, by,
+            target=target, version=runtime.slots[target].version, key=key,
+        )  # fmt: skip
+        return await self._switched(operation)
+
+    async def _switch_now(
+        self, app: AppRuntime, to: Slot, by: Requester, key: str | None
+    ) -> Switched:
+        unsettled = [each.operation for each in self._unsettled.values()]
+        recordable = not any((o.app, o.lane) == (app.name, Lane.SWITCH) for o in unsettled)
+        try:
+            switched = await switch_now(app, to, by, key, recordable=recordable)
+        finally:
+            if app.unrecorded and (app.name not in self._late or self._late[app.name].done()):
+                self._late[app.name] = asyncio.create_task(
+                    record_late(app), name=f"late record of {app.name}"
+                )
+        await self._warmth.schedule_cooling(app)
+        return switched
+
+    async def _switched(self, operation: Operation) -> Switched:
+        """A switch operation, once it has succeeded; else RefusedError says why it has not."""
+        operation = await self._queue.outcome(operation)
+        if operation.state is OperationState.SUCCEEDED and operation.slot is not None:
+            return Switched(operation=operation, to=operation.slot, warnings=())
+        error = operation.error
+        raise RefusedError(
+            error.message if error else f"operation {operation.id} is {operation.state}",
+            detail=error.detail if error else (),
+            remedy=error.remedy if error else f"see it: bluegreen status {operation.app}",
+        )
+
+    def _switch_target(self, app: AppRuntime, to: Slot | None) -> Slot:
+        traffic = self._parts.traffic.read(app.name)
+        active = deployed(app, traffic.active)
+        if traffic.closed:
+            raise RefusedError(
+                f"{app.name} is out of service", remedy=f"bluegreen start {app.name}"
+            )
+        target = active.other if to is None else to
+        if target is active:
+            raise RefusedError(
+                f"{app.name}: traffic is on {active} already ({app.slots[active].label})",
+                remedy=f"see both slots: bluegreen status {app.name}",
+            )
+        return target
+
+    async def _interrupt_and_wait(self, app: AppRuntime) -> None:
+        run = self._queue.running(app.name)
+        if run is not None and run.task is not None:
+            run.interrupt(Interruption.SWITCH_BACK)
+            await asyncio.wait([run.task])
+
+    async def close(self, apps: Iterable[AppRuntime]) -> None:
+        """Record what is not recorded yet, as far as the store takes it."""
+        late = [*self._late.values()]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for app in apps:
+            while app.unrecorded and await record_next(app):
+                pass
+
+
+def deployed(app: AppRuntime, active: Slot | None) -> Slot:
+    """``active``, where there is one. Raises RefusedError."""
+    if active is None:
+        raise RefusedError(
+            f"{app.name} has never been deployed",
+            remedy=f"deploy a version: bluegreen deploy {app.name} VERSION",
+        )
+    return active
