@@ -29,6 +29,7 @@ BENCHES = {
     "daemon": "a daemon with 200 apps: start, memory, idle processor time",
     "overhead": "a deploy without the app's own time",
     "hold": "10,000 requests held at once, and let through after a switch",
+    "hold_deploys": "twenty migrations under a hold, while visitors post",
     "backup": "a backup of 1 GB that is written to, beside sqlite3 .backup",
     "systemd_host": "a systemd host: its boot, a switch back, the start of a slot",
 }

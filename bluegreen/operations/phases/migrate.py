@@ -72,8 +72,10 @@ class Migrate:
             raise _told(run, pending)
         for name in applied:
             await run.say(f"applied: {name}")
-        changes = await schema_changes(run)
-        return {"applied": applied, "changes": changes, "seconds": round(took, 3)}
+        done = {"applied": applied, "seconds": round(took, 3)}
+        if PhaseName.HOLD in run.recorded and run.migrating.rehearsed_seconds is not None:
+            return done  # in what the schema changes, the rehearsal has said; visitors wait
+        return done | {"changes": await schema_changes(run)}
 
     async def undo(self, run: Run) -> bool:
         """Undo by name, newest first, what this operation has applied; else say what is left.
