@@ -182,6 +182,11 @@ class Layout:
         return self.run / "gate.json"
 
     @property
+    def gate_sign(self) -> Path:
+        """Is there where nginx may ask the gate; no socket, as of these nginx cannot tell."""
+        return self.gate_record
+
+    @property
     def nginx_run(self) -> Path:
         """Holds the sockets that nginx makes."""
         return self.run

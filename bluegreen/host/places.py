@@ -24,6 +24,11 @@ class HostLayout(Layout):
             super().app(name), env_launcher=ENV_LAUNCHER, nginx_sockets=self.nginx_run / name
         )
 
+    @property
+    def gate_sign(self) -> Path:
+        """Always there: systemd has the gate's sockets."""
+        return self.run
+
     def nginx_markers(self, app: str) -> Path:
         """In full, as the host's nginx works where it likes."""
         return self.app(app).traffic

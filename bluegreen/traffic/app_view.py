@@ -87,6 +87,7 @@ class AppView:
     slot_file: Path
     closed_marker: Path
     hold_marker: Path
+    gate_sign: Path  # is there where the gate may be asked
     may_be_held: bool
     slot_markers: tuple[Path, ...]
     closed_socket: Path
@@ -202,6 +203,7 @@ def view(
         slot_file=slot_file,
         closed_marker=markers / CLOSED,
         hold_marker=markers / HOLD,
+        gate_sign=layout.gate_sign,
         may_be_held=may_be_held,
         slot_markers=tuple(markers / slot.value for slot in Slot),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.operations.migrations import (
 )
 from tests.operations.writers import Writers, writing
 from tests.stack import Answer, Stack, stack
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -168,3 +170,15 @@ async def expect_alone(shop: Stack, version: str, writers: Writers) -> None:
     other = status["slots"]["green" if active == "blue" else "blue"]
     assert other["state"] == "cold"
     assert {one["state"] for one in other["services"].values()} == {"stopped"}
+
+
+async def test_an_upload_that_began_before_the_hold_goes_to_the_new_version(shop: Stack) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.listen["monitor"])
+    writer.write(b"POST /api/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
+    await writer.drain()
+    await shop.deploy("v4-rename")
+    writer.write(b'{"n": 7}')
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    assert b"v4-rename" in await reader.read(4096)
+    writer.close()
