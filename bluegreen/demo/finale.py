@@ -49,8 +49,10 @@ class Finale:
 
     @property
     def _marks(self) -> list[Mark]:
-        """Those from the time when there was a load."""
-        return [mark for mark in self.account.marks if mark.at >= self.report.started_at]
+        """Those from the time when there was this load."""
+        began = self.report.started_at
+        ended = began + self.report.seconds
+        return [mark for mark in self.account.marks if began <= mark.at <= ended]
 
     def verdict(self) -> list[str]:
         """The last lines: whether all held, and if not, what did not."""

@@ -17,6 +17,7 @@ from bluegreen.demo.acts import Acts
 from bluegreen.demo.finale import Finale
 from bluegreen.demo.load_process import LoadProcess
 from bluegreen.demo.load_settings import LoadSettings
+from bluegreen.demo.migration import migrate_under_hold
 from bluegreen.demo.narration import Narrator
 from bluegreen.demo.report import Report
 from bluegreen.demo.stage import APP, Stage, staged
@@ -100,8 +101,11 @@ async def _acts(stage: Stage, narrator: Narrator, account: Account) -> Report:
         await load.ready()
         acts.expect(check(True, "each of them has been served"))
         await _under_load(acts)
-        narrator.act("The visitors leave. What they saw:")
-        return await load.stop()
+        narrator.act("The visitors leave.")
+        report = await load.stop()
+    await migrate_under_hold(stage, narrator, acts)
+    narrator.act("What the first visitors saw:")
+    return report
 
 
 async def _under_load(acts: Acts) -> None:

@@ -25,6 +25,7 @@ from bluegreen.demo.commands import Commands
 from bluegreen.demo.daemon_process import DaemonProcess
 from bluegreen.demo.ports import HOST, claimed_ports
 from bluegreen.demo.versions import make_repository
+from bluegreen.files import write_atomically
 from bluegreen.layout import Layout
 from bluegreen.model import Slot
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
@@ -90,6 +91,11 @@ class Stage:
         """The app's, as the API says it."""
         found: dict[str, Any] = await asyncio.to_thread(self.client.get, f"/v1/apps/{APP}")
         return found
+
+    def add_to_app_file(self, sections: str) -> None:
+        """Whole tables, at its end."""
+        path = self.layout.app_files / f"{APP}.toml"
+        write_atomically(path, path.read_text() + sections)
 
     async def visit(self) -> Answer:
         """One request through nginx, on a connection of its own. OSError, HTTPException."""
