@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
@@ -93,11 +94,16 @@ class Stack:
             )  # fmt: skip
         process = self.daemon
 
-        async def answers() -> bool:
+        def listens() -> bool:
             if process.returncode is not None:
                 raise AssertionError(f"the daemon has ended:\n{self.daemon_log.read_text()}")
-            return (await self.cli("status", "--json")).status == 0
+            return _listens(self.layout.control_socket)
 
+        async def answers() -> bool:
+            return listens() and (await self.cli("status", "--json")).status == 0
+
+        # Asked in vain, a command takes the processor that the daemon starts on.
+        await eventually(listens, "the daemon listens")
         await eventually(answers, "the daemon answers")
 
     async def kill(self) -> None:
@@ -199,6 +205,13 @@ class Stack:
             return
         os.kill(identity.pid, signal.SIGTERM)
         await eventually(lambda: identify(identity.pid) != identity, "nginx has ended")
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
+        return connection.connect_ex(str(path)) == 0
 
 
 def _command_line(pid: int) -> str:
