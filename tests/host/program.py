@@ -54,7 +54,7 @@ def lay_out(root: Path) -> None:
             (directory / name).chmod(0o755 if directory == libexec else 0o644)
     # As an install does: neither the daemon nor an app may write there, and each would compile all
     # of it whenever it starts.
-    compiled = [program / "bin/python", "-m", "compileall", "-q", "-j", "0", packages]
+    compiled = [str(program / "bin/python"), "-m", "compileall", "-q", "-j", "0", str(packages)]
     subprocess.run(compiled, check=True, timeout=200)
 
 
