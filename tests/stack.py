@@ -28,6 +28,8 @@ from tests.ports import kernel_ports
 from tests.waiting import PATIENCE, eventually
 
 PYTHON = sys.executable
+# aiohttp reads all of the host's as it is imported, a sixth of the daemon's start: none is used.
+_NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Stack:
             self.daemon = await asyncio.create_subprocess_exec(
                 *prefix, PYTHON, "-m", "bluegreen", "serve", "--root", str(self.root), *options,
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **_NO_CERTIFICATES},
             )  # fmt: skip
         process = self.daemon
 
