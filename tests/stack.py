@@ -52,6 +52,7 @@ class Stack:
 
     root: Path
     repository: Path
+    services: tuple[str, ...] = SERVICES  # of apps that are written without naming theirs
     listen: dict[str, int] = field(default_factory=dict)
     ports: dict[str, list[int]] = field(default_factory=dict)
     daemon: asyncio.subprocess.Process | None = None
@@ -62,7 +63,7 @@ class Stack:
 
     def write_app(self, name: str = "monitor", **options: Any) -> Path:
         """An app file for the sample app; see ``monitor_app_file`` for the options."""
-        services = options.pop("services", SERVICES)
+        services = options.pop("services", self.services)
         if name not in self.ports:
             self.listen[name], *self.ports[name] = kernel_ports(1 + 2 * len(services))
         text = monitor_app_file(
