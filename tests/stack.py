@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
@@ -27,6 +28,8 @@ from tests.ports import kernel_ports
 from tests.waiting import PATIENCE, eventually
 
 PYTHON = sys.executable
+# aiohttp reads all of the host's as it is imported, a sixth of the daemon's start: none is used.
+_NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Stack:
 
     root: Path
     repository: Path
+    services: tuple[str, ...] = SERVICES  # of apps that are written without naming theirs
     listen: dict[str, int] = field(default_factory=dict)
     ports: dict[str, list[int]] = field(default_factory=dict)
     daemon: asyncio.subprocess.Process | None = None
@@ -59,7 +63,7 @@ class Stack:
 
     def write_app(self, name: str = "monitor", **options: Any) -> Path:
         """An app file for the sample app; see ``monitor_app_file`` for the options."""
-        services = options.pop("services", SERVICES)
+        services = options.pop("services", self.services)
         if name not in self.ports:
             self.listen[name], *self.ports[name] = kernel_ports(1 + 2 * len(services))
         text = monitor_app_file(
@@ -90,14 +94,20 @@ class Stack:
             self.daemon = await asyncio.create_subprocess_exec(
                 *prefix, PYTHON, "-m", "bluegreen", "serve", "--root", str(self.root), *options,
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **_NO_CERTIFICATES},
             )  # fmt: skip
         process = self.daemon
 
-        async def answers() -> bool:
+        def listens() -> bool:
             if process.returncode is not None:
                 raise AssertionError(f"the daemon has ended:\n{self.daemon_log.read_text()}")
-            return (await self.cli("status", "--json")).status == 0
+            return _listens(self.layout.control_socket)
 
+        async def answers() -> bool:
+            return listens() and (await self.cli("status", "--json")).status == 0
+
+        # Asked in vain, a command takes the processor that the daemon starts on.
+        await eventually(listens, "the daemon listens")
         await eventually(answers, "the daemon answers")
 
     async def kill(self) -> None:
@@ -199,6 +209,13 @@ class Stack:
             return
         os.kill(identity.pid, signal.SIGTERM)
         await eventually(lambda: identify(identity.pid) != identity, "nginx has ended")
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
+        return connection.connect_ex(str(path)) == 0
 
 
 def _command_line(pid: int) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -80,8 +81,7 @@ async def _ask(program: str, *arguments: str) -> Answer:
     except TimeoutError:
         pass
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         with contextlib.suppress(TimeoutError):  # its children may keep its pipes open
             async with asyncio.timeout(KILLED):
                 await process.wait()
@@ -94,8 +94,16 @@ async def _read(
 ) -> None:
     while output is not None and (chunk := await output.read(MOST)):
         into += chunk[: MOST - len(into)]
-        if len(into) == MOST and process.returncode is None:
-            process.kill()  # it may never end
+        if len(into) == MOST:
+            _kill(process)  # it may never end
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL it, if it has not ended."""
+    # Its own kill() reaps a process that has ended already, and asyncio does not learn its status.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,21 @@ def at(tmp_path: Path) -> Door:
     return Door("shop", tmp_path)
 
 
+async def looked(at: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until the door has looked at the markers some times more."""
+    looks = 0
+    held = at.held
+
+    def look() -> Hold | None:
+        nonlocal looks
+        looks += 1
+        return held()
+
+    with monkeypatch.context() as watched:
+        watched.setattr(at, "held", look)
+        await eventually(lambda: looks >= 5, "it has looked")
+
+
 async def sent_to(at: Door) -> Slot | None:
     """Where one more request goes."""
     request = Request()
@@ -76,13 +91,13 @@ async def test_without_a_hold_it_goes_on_at_once(markers: Markers, at: Door) -> 
 
 
 async def test_it_waits_for_the_marker_and_goes_where_the_others_point_then(
-    markers: Markers, at: Door
+    markers: Markers, at: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held_for(markers, LONG, {})
     requests = [Request() for _ in range(3)]
     for request in requests:
         at.wait(request)
-    await asyncio.sleep(5 * door.POLL)
+    await looked(at, monkeypatch)
     assert at.waiting == 3
     markers.switch(Slot.GREEN)
     at.forget(requests[0])
@@ -119,9 +134,12 @@ async def test_at_the_end_nothing_that_answers_is_nowhere(markers: Markers, at: 
     blue, green = kernel_ports(2)
     held_for(markers, 0.05, {Slot.BLUE: [blue], Slot.GREEN: [green]}, [Slot.GREEN])
     assert await sent_to(at) is None
+
+    async def goes_to_green() -> bool:
+        return await sent_to(at) is Slot.GREEN
+
     async with listening([green]):
-        await asyncio.sleep(door.KNOWN_FOR)
-        assert await sent_to(at) is Slot.GREEN
+        await eventually(goes_to_green, "it is found that green answers")
 
 
 async def test_a_closed_app_is_nowhere(markers: Markers, at: Door) -> None:
@@ -144,18 +162,22 @@ async def test_a_clock_that_jumps_ends_no_hold(
     monkeypatch.setattr(time, "time", lambda: there() + 86400)
     request = Request()
     at.wait(request)
-    await asyncio.sleep(5 * door.POLL)
+    await looked(at, monkeypatch)
     assert request.answered == []
     at.forget(request)
 
 
-async def test_a_hold_that_is_written_anew_has_another_end(markers: Markers, at: Door) -> None:
+async def test_a_hold_that_is_written_anew_has_another_end(
+    markers: Markers, at: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held_for(markers, 0.05, {})
+    first_end = time.monotonic() + 0.05
     assert at.held() is not None
     held_for(markers, LONG, {})
     request = Request()
     at.wait(request)
-    await asyncio.sleep(0.1)
+    await eventually(lambda: time.monotonic() > first_end, "the first end has come")
+    await looked(at, monkeypatch)
     assert request.answered == []
     held_for(markers, 0.01, {})
     await eventually(lambda: request.answered == [Slot.BLUE], "it goes on")

@@ -244,7 +244,8 @@ class Host:
         if (leader := self._first_process()) is None:
             return False
         self._leader = leader
-        said = await self.run("systemctl", "is-system-running", check=False)
+        # It answers when all is started; until systemd itself answers, it fails at once.
+        said = await self.run("systemctl", "is-system-running", "--wait", check=False)
         return said.output.strip() in UP
 
     async def _has_ended(self) -> None:

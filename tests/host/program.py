@@ -16,8 +16,8 @@ LAUNCHERS = ("bluegreen-boot", "bluegreen-exec", "bluegreen-env", "bluegreen-job
 UNITS = (
     "bluegreen.service", "bluegreen.socket", "bluegreen-gate.service", "bluegreen-gate.socket",
 )  # fmt: skip
-# What only tests and checks of the program need.
 _COMPILED = shutil.ignore_patterns("__pycache__")
+# What only tests and checks of the program need.
 _FOR_TESTS = shutil.ignore_patterns(
     "__pycache__", "mypy*", "ruff*", "hypothesis*", "_hypothesis*", "pytest*", "_pytest", "pip*",
     "setuptools*", "pkg_resources", "_editable_impl_bluegreen.pth", "bluegreen*", "librt*",
@@ -52,6 +52,10 @@ def lay_out(root: Path) -> None:
         for name in names:
             shutil.copyfile(CHECKOUT / "systemd" / name, directory / name)
             (directory / name).chmod(0o755 if directory == libexec else 0o644)
+    # As an install does: neither the daemon nor an app may write there, and each would compile all
+    # of it whenever it starts.
+    compiled = [str(program / "bin/python"), "-m", "compileall", "-q", "-j", "0", str(packages)]
+    subprocess.run(compiled, check=True, timeout=200)
 
 
 def _site_packages() -> str:

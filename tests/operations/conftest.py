@@ -18,8 +18,9 @@ async def empty() -> AsyncIterator[Stack]:
 
 @pytest.fixture
 async def served(empty: Stack) -> Stack:
-    """The sample app, never deployed, and its daemon."""
-    empty.write_app(env={"MONITOR_CRASH_AFTER": "2"})
+    """Two services of the sample app, never deployed, and its daemon."""
+    empty.services = ("web", "api")
+    empty.write_app(env={"MONITOR_CRASH_AFTER": "2"}, watch="0.3s")
     await empty.serve()
     return empty
 

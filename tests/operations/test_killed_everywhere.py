@@ -157,8 +157,8 @@ ON_THE_WAY_BACK = points(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def unvisited() -> AsyncIterator[Trial]:
     """Without visitors, for what they would notice."""
-    async with trial(loaded=False) as running:
-        await running.rewrite(watch="20s")
+    async with trial(loaded=False, services=("web", "api")) as running:
+        await running.rewrite(watch="20s", services=("web", "api"))
         yield running
 
 
