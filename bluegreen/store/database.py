@@ -8,6 +8,7 @@ interleave, and a caller that is cancelled leaves one committed or rolled back, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -36,10 +37,14 @@ ANSWER_WITHIN = 30.0  # seconds; a disk that takes longer is given up on
 QUICK_CHECK_UP_TO = 64 * 2**20  # bytes; a larger file would delay the start of the daemon
 CHECKPOINT_AFTER = 100  # transactions, of some ten pages each, once nobody writes …
 QUIET = 0.5  # … for so many seconds: what is written beside a checkpoint takes twice as long
-CHECKPOINT_AT = 1000  # transactions, whoever writes: some 40 MB
+CHECKPOINT_AT = 1000  # transactions, whoever writes: some 14 MB
+WAL_ROOM = 16 * 2**20  # bytes, for what is written between two checkpoints
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"  # waits for nobody, and nobody waits for it
 
+# A transaction touches some ten pages, a few rows in each, and all of them go to the WAL. It is for
+# a file that is made now; what there is keeps its own.
 _PRAGMAS = (
+    "PRAGMA page_size = 1024",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -48,6 +53,8 @@ _PRAGMAS = (
     # A checkpoint takes as long as some commits: never within one, see ``_empty_wal``.
     "PRAGMA wal_autocheckpoint = 0",
 )
+
+_ZEROS = bytes(2**20)
 
 
 class _Transactions(sqlite3.Connection):
@@ -120,6 +127,7 @@ class Database:
             if size < QUICK_CHECK_UP_TO:
                 await _check(writer, path)
             await migrate(writer, path)
+            await asyncio.to_thread(_make_room, path)
             reader = await _connect(path, connections)
             await reader.execute_fetchall("PRAGMA query_only = ON")
             checkpointer = await _connect(path, connections)
@@ -282,6 +290,25 @@ def _prepare(path: Path) -> int:
         sync_directory(path.parent)
     wal = path.with_name(f"{path.name}-wal")
     return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
+
+
+def _make_room(path: Path) -> None:
+    """Lengthen the WAL by zeros, which SQLite takes for its end, before anybody writes.
+
+    A commit that makes the file longer waits for the file system's journal too: twice as long.
+    """
+    wal = path.with_name(f"{path.name}-wal")
+    with contextlib.suppress(OSError):  # it grows by itself then
+        descriptor = os.open(wal, os.O_WRONLY | os.O_CLOEXEC)
+        size = os.fstat(descriptor).st_size
+        try:
+            for position in range(size, WAL_ROOM, len(_ZEROS)):
+                os.pwrite(descriptor, _ZEROS[: WAL_ROOM - position], position)
+            os.fdatasync(descriptor)
+        except OSError:  # no room: what there is, is for others
+            os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
 
 
 async def _connect(
