@@ -16,7 +16,6 @@ from pathlib import Path
 from bluegreen.errors import BluegreenError, StoreFullError
 from bluegreen.model import OperationState, Slot
 from bluegreen.store import Store
-from bluegreen.store.database import WAL_ROOM
 from tests.store.rows import deploy, switch
 
 ROOM = 100_000  # bytes by which the WAL may still grow
@@ -24,12 +23,10 @@ ROOM = 100_000  # bytes by which the WAL may still grow
 
 async def _main(path: Path) -> None:
     told: list[int] = []
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Less than the WAL is to get beforehand: it stays short, and grows with what is written.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (WAL_ROOM // 2, hard))
     store = await Store.open(path, events=lambda event: told.append(event.id))
     first = await deploy(store)
     wal = path.with_name(f"{path.name}-wal")
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + ROOM, hard))
     errors: list[BluegreenError] = []
     recorded = [first.id]

@@ -58,21 +58,28 @@ async def test_the_wal_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert path.stat().st_size > 30 * ROUNDS * 4000 / 2, "it went into the file meanwhile"
 
 
-async def test_a_commit_finds_room_in_the_wal(tmp_path: Path) -> None:
+async def test_a_commit_finds_room_in_the_wal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "ROOM_AFTER", 0.0)
     path = tmp_path / "store.db"
     wal = tmp_path / "store.db-wal"
     async with opened(path) as store:
-        assert wal.stat().st_size == database.WAL_ROOM
+        await write(store, ROUNDS)
+        await eventually(lambda: wal.stat().st_size == database.WAL_ROOM, "there is room")
         await write(store, ROUNDS)
         assert wal.stat().st_size == database.WAL_ROOM
     assert not wal.exists()
 
 
 async def test_the_room_in_the_wal_of_a_killed_daemon_is_not_taken_for_transactions(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "ROOM_AFTER", 0.0)
     path, left = tmp_path / "store.db", tmp_path / "left.db"
     async with opened(path) as store:
+        wal = path.with_name("store.db-wal")
+        await eventually(lambda: wal.stat().st_size == database.WAL_ROOM, "there is room")
         for written in (0, ROUNDS):
             await write(store, written)
             for end in ("", "-wal"):
