@@ -332,7 +332,6 @@ class JobResult:
 
     exit_status: int | None  # None: killed by a signal, or out of time
     ending: str  # "exit status 1", "killed by SIGKILL", "timed out after 600 s"
-    took: float  # seconds
 
     @property
     def ok(self) -> bool:

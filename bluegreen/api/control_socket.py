@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.errors import RefusedError
+from bluegreen.private_socket import bind_privately
 
 FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
@@ -70,25 +71,10 @@ def control_socket(path: Path, handed_over: socket.socket | None) -> ControlSock
                 "service's",
             )
         return ControlSocket(handed_over, path, handed_over=True)
-    try:
-        return ControlSocket(_private_socket(path), path, handed_over=False)
+    try:  # whatever is there: the lock file says that nobody serves on it
+        return ControlSocket(bind_privately(path), path, handed_over=False)
     except OSError as error:
         raise RefusedError(
             f"{path} cannot be made: {error.strerror}",
             remedy="move away what is there, and start the daemon again",
         ) from error
-
-
-def _private_socket(path: Path) -> socket.socket:
-    """A socket that only its owner and group may use. Quick: the umask is the whole process's."""
-    path.unlink(missing_ok=True)  # the lock file says that nobody serves on it
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o117)
-    try:
-        listener.bind(str(path))
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    return listener

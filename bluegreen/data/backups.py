@@ -19,6 +19,7 @@ from bluegreen.data.schema import Schema, as_schema
 from bluegreen.data.work import OnLine, Work
 from bluegreen.errors import DataError, RefusedError
 from bluegreen.layout import AppLayout
+from bluegreen.remedies import Remedies
 from bluegreen.slots.shared_links import outermost
 
 
@@ -27,6 +28,7 @@ class Backups:
     """Of the app that ``programs`` are of."""
 
     programs: Programs
+    remedies: Remedies
     version: str | None  # of the active release
 
     @property
@@ -225,7 +227,7 @@ class Backups:
             raise RefusedError(
                 f"{app}: backup {number} is of other PostgreSQL databases than the app file names",
                 detail=[f"the backup: {', '.join(manifest.postgres)}"],
-                remedy="name those under postgres in [backup], then bluegreen reload",
+                remedy="name those under postgres in [backup], then: " + self.remedies.take_up,
             )
         parts = self.programs.parts(self._catalog.path(number))
         others = {OUTPUT} & manifest.members.keys()

@@ -107,7 +107,7 @@ class AppRuntime:
             settings=self.settings, layout=self.layout, jobs=self.parts.supervisor, slot=slot,
             version=held.version or "", tree=held.tree or self.layout.shared,
         )  # fmt: skip
-        return Backups(programs=programs, version=held.version)
+        return Backups(programs=programs, remedies=self.parts.layout.remedies, version=held.version)
 
     @property
     def source(self) -> Source:

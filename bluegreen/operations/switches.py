@@ -85,7 +85,7 @@ class Switches:
                 self._late[app.name] = asyncio.create_task(
                     record_late(app), name=f"late record of {app.name}"
                 )
-        await self._warmth.schedule_cooling(app)
+        await self._warmth.schedule_cooling(app, to.other)
         return switched
 
     async def _switched(self, operation: Operation) -> Switched:

@@ -41,12 +41,16 @@ class Switched:
 class Attempt:
     """One switch on its way into the history."""
 
-    origin: Slot | None
     to: Slot
     by: Requester
     key: str | None
     operation: Operation | None = None
     error: BluegreenError | None = None
+
+    @property
+    def move(self) -> dict[str, Slot]:
+        """What is recorded of the phase."""
+        return {"from": self.to.other, "to": self.to}
 
 
 def slots_after(app: AppRuntime, to: Slot) -> list[SlotRecord]:
@@ -62,14 +66,14 @@ def slots_after(app: AppRuntime, to: Slot) -> list[SlotRecord]:
 async def switch_now(
     app: AppRuntime, to: Slot, by: Requester, key: str | None, *, recordable: bool = True
 ) -> Switched:
-    """Move traffic to a ready slot; the caller holds ``app.commit``.
+    """Move traffic to a ready slot from the other one; the caller holds ``app.commit``.
 
     Where the store fails (a full disk), or is not to be asked (not ``recordable``, while a switch
     of an earlier daemon is unsettled), the marker itself is the durable record: the switch is made
     all the same, and the history is written once the store can (``record_late``). Raises
     TrafficError with traffic where it was.
     """
-    attempt = Attempt(app.active, to, by, key)
+    attempt = Attempt(to, by, key)
     warnings: tuple[str, ...] = ()
     if recordable and not app.unrecorded:  # else its turn in the history comes later
         try:
@@ -94,11 +98,11 @@ async def _begin(app: AppRuntime, attempt: Attempt) -> Operation:
         lane=Lane.SWITCH,
         version=app.slots[attempt.to].version,
         slot=attempt.to,
-        from_slot=attempt.origin,
+        from_slot=attempt.to.other,
         requested_by=attempt.by,
         idempotency_key=attempt.key,
         first_phase=PhaseName.SWITCH,
-        data={"from": attempt.origin, "to": attempt.to},
+        data=attempt.move,
     )
 
 
@@ -111,7 +115,7 @@ async def _finish(app: AppRuntime, attempt: Attempt, operation: Operation) -> Op
         phase=(
             PhaseName.SWITCH,
             PhaseState.DONE if error is None else PhaseState.FAILED,
-            {"from": attempt.origin, "to": attempt.to},
+            attempt.move,
         ),
         slots=list(app.slots.values()),
     )

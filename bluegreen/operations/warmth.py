@@ -17,9 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class Warmth:
-    """At most one task an app for each of the two."""
+    """At most one task an app for each of the two; a slot's hot time is a timer."""
 
     def __init__(self) -> None:
+        self._hot: dict[str, asyncio.TimerHandle] = {}  # until their time is over
         self._cooling: dict[str, asyncio.Task[None]] = {}
 
     async def keep(self, app: AppRuntime) -> None:
@@ -34,23 +35,31 @@ class Warmth:
             app.warming = asyncio.create_task(
                 self._warm(app, idle.slot), name=f"warm up {app.name} {idle.slot}"
             )
-        await self.schedule_cooling(app)
+        await self.schedule_cooling(app, idle.slot)
 
-    async def schedule_cooling(self, app: AppRuntime) -> None:
-        """Stop the idle slot's services when its hot time is over."""
+    async def schedule_cooling(self, app: AppRuntime, idle: Slot) -> None:
+        """Stop the services of ``idle``, which has no traffic, when its hot time is over."""
         await self.stop_cooling(app.name)
-        idle = app.idle
         until = app.slots[idle].hot_until
         if until is not None:
-            self._cooling[app.name] = asyncio.create_task(
-                self._cool(app, idle, until), name=f"cool {app.name} {idle}"
+            # Monotonic from here on: a jump of the wall clock moves nothing.
+            self._hot[app.name] = asyncio.get_running_loop().call_later(
+                max(0.0, until - time.time()), self._begin_to_cool, app, idle, until
             )
 
+    def _begin_to_cool(self, app: AppRuntime, slot: Slot, until: float) -> None:
+        del self._hot[app.name]
+        self._cooling[app.name] = asyncio.create_task(
+            self._cool(app, slot, until), name=f"cool {app.name} {slot}"
+        )
+
     async def stop_cooling(self, app: str) -> None:
+        if (timer := self._hot.pop(app, None)) is not None:
+            timer.cancel()
         await end_task(self._cooling.pop(app, None))
 
     async def close(self) -> None:
-        for app in [*self._cooling]:
+        for app in {*self._hot, *self._cooling}:
             await self.stop_cooling(app)
 
     async def _warm(self, app: AppRuntime, slot: Slot) -> None:
@@ -79,7 +88,7 @@ class Warmth:
             app.has_passed_gate(starting.slot)
             await app.keep_slot(replace(starting, state=SlotState.HOT, gated_by=starting.operation))
         await keep_for_a_while(app)
-        await self.schedule_cooling(app)
+        await self.schedule_cooling(app, app.idle)
 
     async def _give_up(self, app: AppRuntime, starting: SlotRecord, error: BluegreenError) -> None:
         slot = starting.slot
@@ -96,8 +105,6 @@ class Warmth:
         await app.stop_services(slot)
 
     async def _cool(self, app: AppRuntime, slot: Slot, until: float) -> None:
-        # Monotonic from here on: a jump of the wall clock moves nothing.
-        await asyncio.sleep(max(0.0, until - time.time()))
         async with app.commit:
             record = app.slots[slot]
             if app.active is slot or record.hot_until != until:

@@ -8,6 +8,7 @@ interleave, and a caller that is cancelled leaves one committed or rolled back, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -36,10 +37,15 @@ ANSWER_WITHIN = 30.0  # seconds; a disk that takes longer is given up on
 QUICK_CHECK_UP_TO = 64 * 2**20  # bytes; a larger file would delay the start of the daemon
 CHECKPOINT_AFTER = 100  # transactions, of some ten pages each, once nobody writes …
 QUIET = 0.5  # … for so many seconds: what is written beside a checkpoint takes twice as long
-CHECKPOINT_AT = 1000  # transactions, whoever writes: some 40 MB
+CHECKPOINT_AT = 1000  # transactions, whoever writes: some 14 MB
+WAL_ROOM = 16 * 2**20  # bytes, for what is written between two checkpoints …
+ROOM_AFTER = 1.0  # … made so many seconds after the start, which does not wait for that
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"  # waits for nobody, and nobody waits for it
 
+# A transaction touches some ten pages, a few rows in each, and all of them go to the WAL. It is for
+# a file that is made now; what there is keeps its own.
 _PRAGMAS = (
+    "PRAGMA page_size = 1024",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -48,6 +54,8 @@ _PRAGMAS = (
     # A checkpoint takes as long as some commits: never within one, see ``_empty_wal``.
     "PRAGMA wal_autocheckpoint = 0",
 )
+
+_ZEROS = bytes(2**20)
 
 
 class _Transactions(sqlite3.Connection):
@@ -95,6 +103,7 @@ class Database:
         self._checkpoint: asyncio.Task[None] | None = None
         self._since_checkpoint = 0
         self._quiet: asyncio.TimerHandle | None = None
+        self._room: asyncio.TimerHandle | None = None
         self._staged = staged
         self._writing: set[asyncio.Task[Any]] = set()
         self._open = True
@@ -129,7 +138,10 @@ class Database:
             if isinstance(error, sqlite3.Error):
                 raise from_sqlite(error, path, opening=True) from error
             raise
-        return cls(path, writer, reader, checkpointer, staged)
+        database = cls(path, writer, reader, checkpointer, staged)
+        loop = asyncio.get_running_loop()
+        database._room = loop.call_later(ROOM_AFTER, database._begin_to_make_room)
+        return database
 
     async def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """The rows of one query. Raises StoreError."""
@@ -182,6 +194,8 @@ class Database:
 
         Raises StoreError when the disk does not let them end.
         """
+        if self._room is not None:
+            self._room.cancel()
         while self._writing:
             _, pending = await asyncio.wait(set(self._writing), timeout=ANSWER_WITHIN)
             if pending:
@@ -216,6 +230,10 @@ class Database:
         elif self._since_checkpoint >= CHECKPOINT_AFTER:
             self._wait_for_quiet()
         return result
+
+    def _begin_to_make_room(self) -> None:
+        # As a transaction: nobody else writes meanwhile.
+        self.begin(lambda _: _make_room(self._path)).add_done_callback(_report_failure)
 
     def _wait_for_quiet(self) -> None:
         if self._quiet is not None:
@@ -282,6 +300,25 @@ def _prepare(path: Path) -> int:
         sync_directory(path.parent)
     wal = path.with_name(f"{path.name}-wal")
     return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
+
+
+def _make_room(path: Path) -> None:
+    """Lengthen the WAL by zeros, which SQLite takes for its end, while nobody writes. Blocking.
+
+    A commit that makes the file longer waits for the file system's journal too: twice as long.
+    """
+    wal = path.with_name(f"{path.name}-wal")
+    with contextlib.suppress(OSError):  # it grows by itself then
+        descriptor = os.open(wal, os.O_WRONLY | os.O_CLOEXEC)
+        size = os.fstat(descriptor).st_size
+        try:
+            for position in range(size, WAL_ROOM, len(_ZEROS)):
+                os.pwrite(descriptor, _ZEROS[: WAL_ROOM - position], position)
+            os.fdatasync(descriptor)
+        except OSError:  # no room: what there is, is for others
+            os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
 
 
 async def _connect(

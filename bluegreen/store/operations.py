@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bluegreen.errors import BusyError, IllegalTransitionError, NotFoundError
@@ -150,7 +150,20 @@ def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) 
     ).fetchone()  # fmt: skip
     _insert_state(connection, identifier, None, OperationState.QUEUED, now)
     _insert_state(connection, identifier, OperationState.QUEUED, OperationState.RUNNING, now)
-    return find(connection, identifier)
+    return Operation(
+        id=identifier,
+        app=new.app,
+        kind=new.kind,
+        lane=new.lane,
+        state=OperationState.RUNNING,
+        version=new.version,
+        commit=None,
+        slot=new.slot,
+        from_slot=new.from_slot,
+        requested_by=new.requested_by,
+        created_at=now,
+        acknowledged=tuple(new.data.get("acknowledged", ())),
+    )
 
 
 def finish(
@@ -161,8 +174,9 @@ def finish(
 ) -> Operation:
     """Record an outcome and let go of the lane. Raises NotFoundError, IllegalTransitionError."""
     present = find(connection, operation)
-    _insert_state(connection, operation, present.state, state, time.time(), error)
-    return find(connection, operation)
+    now = time.time()
+    _insert_state(connection, operation, present.state, state, now, error)
+    return replace(present, state=state, finished_at=now, error=error)
 
 
 def resolve(

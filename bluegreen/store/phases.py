@@ -53,6 +53,24 @@ def insert(
     check_phase_transition(
         operation, OperationState(present["operation_state"]), phase, previous, state
     )
+    _insert(connection, operation, phase, previous, state, data)
+
+
+def insert_first(
+    connection: sqlite3.Connection, operation: int, phase: PhaseName, data: Mapping[str, Any]
+) -> None:
+    """Record the intent of the first phase of an operation that begins in this transaction."""
+    _insert(connection, operation, phase, None, PhaseState.INTENT, data)
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    operation: int,
+    phase: PhaseName,
+    previous: PhaseState | None,
+    state: PhaseState,
+    data: Mapping[str, Any],
+) -> None:
     connection.execute(
         "INSERT INTO phases (operation, phase, previous, state, at, data)"
         " VALUES (?, ?, ?, ?, ?, ?)",

@@ -139,9 +139,7 @@ class Store:
         def work(connection: sqlite3.Connection) -> Operation:
             operation = operation_rows.insert(connection, new, first_id=self._first_operation)
             if first_phase is not None:
-                phase_rows.insert(
-                    connection, operation.id, first_phase, PhaseState.INTENT, new.data
-                )
+                phase_rows.insert_first(connection, operation.id, first_phase, new.data)
             return operation
 
         task = self._begin(work)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -23,7 +22,6 @@ LOOK_INTERVAL = 1.0  # seconds between looks at the size of a job's log
 
 async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> JobResult:
     """See `JobRunner.run`."""
-    began = time.monotonic()
     running = await launch(job, records, table)
     limit = asyncio.timeout(job.timeout)
     async with _kept_short(job):
@@ -33,10 +31,9 @@ async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> Job
                     await running.ended()
         finally:
             _, ending = await uninterrupted(running.end(stop_timeout=0), name=f"end of {job.name}")
-    took = time.monotonic() - began
     if limit.expired():
-        return JobResult(exit_status=None, ending=f"timed out after {job.timeout:g} s", took=took)
-    return JobResult(exit_status=ending.exit_status, ending=str(ending), took=took)
+        return JobResult(exit_status=None, ending=f"timed out after {job.timeout:g} s")
+    return JobResult(exit_status=ending.exit_status, ending=str(ending))
 
 
 @asynccontextmanager

@@ -52,17 +52,17 @@ def _numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
 
 
-def rotate(path: Path, *, log_bytes: int, log_files: int) -> bool:
-    """Rotate the log if it has grown beyond ``log_bytes``; says whether it did.
+def rotate(path: Path, *, log_bytes: int, log_files: int) -> None:
+    """Rotate the log if it has grown beyond ``log_bytes``.
 
     ``log_files`` counts the log itself and the older ones kept beside it. Blocks on the disk.
     Raises OSError; then nothing has been lost but the oldest file.
     """
     try:
         if path.stat().st_size <= log_bytes:
-            return False
+            return
     except FileNotFoundError:
-        return False
+        return
     kept = log_files - 1
     # The oldest goes first: on a disk that is nearly full, its place is needed for the copy.
     _numbered(path, max(kept, 1)).unlink(missing_ok=True)
@@ -73,7 +73,6 @@ def rotate(path: Path, *, log_bytes: int, log_files: int) -> bool:
         if kept > 0:
             _copy_to(_numbered(path, 1), log.fileno())
         log.truncate(0)
-    return True
 
 
 def _copy_to(target: Path, log: int) -> None:

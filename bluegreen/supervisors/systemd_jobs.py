@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import secrets
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,6 @@ class _Run:
 
     async def until_ended(self) -> JobResult:
         """Start the unit, await its end, copy its output. Raises SupervisorError and OSError."""
-        began = time.monotonic()
         limit = asyncio.timeout(self._job.timeout)
         self._systemd.listen(self._unit, self._hear)
         opened, refused = False, ""
@@ -114,19 +112,18 @@ class _Run:
                 opened = await uninterrupted(self._end(), name=f"end of {self._unit}")
         finally:
             self._systemd.forget(self._unit)
-        took = time.monotonic() - began
         if limit.expired():
             out_of_time = f"timed out after {self._job.timeout:g} s"
-            return JobResult(exit_status=None, ending=out_of_time, took=took)
+            return JobResult(exit_status=None, ending=out_of_time)
         if not opened and not self._is_lost:
             raise await self._not_started(refused)
         words = ending(self._properties, executed=opened)
         if self._is_lost or words is None:
             words = "ended while systemd could not be heard (exit status unknown)"
-            return JobResult(exit_status=None, ending=words, took=took)
+            return JobResult(exit_status=None, ending=words)
         by_itself = self._properties.get("Result", "success") in ("success", "exit-code")
         status = exit_status(self._properties) if by_itself else None
-        return JobResult(exit_status=status, ending=words, took=took)
+        return JobResult(exit_status=status, ending=words)
 
     async def _while_copied(self, copy: asyncio.Task[None]) -> str:
         """`_start_and_wait`, given up when the output cannot be written any more: OSError."""

@@ -99,7 +99,7 @@ class Confirmation:
         *,
         what: str,
         timeout: float,
-    ) -> Answer:
+    ) -> None:
         """Ask until the answer ``agrees``.
 
         Raises TrafficError, with ``what`` was waited for and the last answer, after ``timeout``
@@ -110,7 +110,7 @@ class Confirmation:
             try:
                 answer = await self.ask(app)
                 if agrees(answer):
-                    return answer
+                    return
                 last = [f"nginx says: {answer}"]
             except TrafficError as error:
                 last = [error.message, *error.detail]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from bluegreen.errors import TrafficError
 from bluegreen.files import write_atomically
 from bluegreen.gate.server import BACKLOG
 from bluegreen.layout import Layout
+from bluegreen.private_socket import bind_privately
 from bluegreen.processes import Process, ProcessIdentity, Session, spawn, uninterrupted
 
 log = logging.getLogger(__name__)
@@ -241,16 +241,6 @@ class OwnGate(HostGate):
 
 def _listen(path: Path) -> socket.socket:
     """A new socket, for nginx and for us: its workers are the daemon's user. Raises OSError."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    before = os.umask(0o117)
-    try:
-        listener.bind(os.fspath(path))
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
+    listener = bind_privately(path)
+    listener.listen(BACKLOG)
     return listener

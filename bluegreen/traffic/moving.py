@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
 from bluegreen.model import Slot, Traffic
-from bluegreen.traffic.confirmation import Confirmation
+from bluegreen.traffic.confirmation import Answer, Confirmation
 from bluegreen.traffic.disk import disk_error, unsafe
 from bluegreen.traffic.plan import Planner
 
@@ -47,17 +48,13 @@ class Moving:
             confirmed, warnings = await self._soon(self._move_marker, settings, to)
         except OSError as error:
             raise disk_error(f"the traffic of {settings.name} was not moved", error) from error
-        try:
-            if not confirmed:
-                await self._confirmation.until(
-                    settings.name,
-                    lambda answer: answer.serves(settings.name, to),
-                    what=f"{settings.name} is served by {to}",
-                    timeout=MARKER_TIMEOUT,
-                )
-        except TrafficError:
-            await self._restore(settings, before)
-            raise
+        if not confirmed:
+            await self._confirm(
+                settings,
+                before,
+                lambda answer: answer.serves(settings.name, to),
+                what=f"{settings.name} is served by {to}",
+            )
         if settings.name not in self._remembering:  # else what it will read is this
             self._remembering[settings.name] = asyncio.create_task(
                 self._remember(settings), name=f"remember {settings.name}"
@@ -120,23 +117,14 @@ class Moving:
         """Take the app out of service or into it. Raises TrafficError, with all as ``before``."""
         name, closed = settings.name, wanted.closed
         markers = self._planner.markers(name)
-        try:
+        with self._to_be(name, wanted, f"{name} was not {'closed' if closed else 'opened'}"):
             await asyncio.to_thread(markers.close if closed else markers.open)
-        except OSError as error:
-            if self._planner.traffic(name) != wanted:
-                what = f"{name} was not {'closed' if closed else 'opened'}"
-                raise disk_error(what, error) from error
-            self._warn(name, error)
-        try:
-            await self._confirmation.until(
-                name,
-                lambda answer: answer.app == name and answer.closed == closed,
-                what=f"{name} is {'out of' if closed else 'in'} service",
-                timeout=MARKER_TIMEOUT,
-            )
-        except TrafficError:
-            await self._restore(settings, before)
-            raise
+        await self._confirm(
+            settings,
+            before,
+            lambda answer: answer.app == name and answer.closed == closed,
+            what=f"{name} is {'out of' if closed else 'in'} service",
+        )
 
     async def hand_back(self, settings: AppSettings) -> None:
         """See `TrafficControl.hand_back`."""
@@ -144,20 +132,36 @@ class Moving:
         await asyncio.to_thread(self._confirmation.expect_served, name)
         before = self._planner.traffic(name)
         first = Traffic(active=None, closed=True)
-        try:
+        with self._to_be(name, first, f"the traffic of {name} was not handed back"):
             await asyncio.to_thread(self._planner.restore_marker, settings, first)
-        except OSError as error:
-            if self._planner.traffic(name) != first:
-                what = f"the traffic of {name} was not handed back"
-                raise disk_error(what, error) from error
-            self._warn(name, error)
+        await self._confirm(
+            settings,
+            before,
+            lambda answer: answer.app == name and answer.closed,
+            what=f"what {name} replaces serves",
+        )
+
+    @contextlib.contextmanager
+    def _to_be(self, app: str, wanted: Traffic, failed: str) -> Iterator[None]:
+        """Within it the disk may refuse: TrafficError, unless the markers say ``wanted`` then."""
         try:
-            await self._confirmation.until(
-                name,
-                lambda answer: answer.app == name and answer.closed,
-                what=f"what {name} replaces serves",
-                timeout=MARKER_TIMEOUT,
-            )
+            yield
+        except OSError as error:
+            if self._planner.traffic(app) != wanted:
+                raise disk_error(failed, error) from error
+            self._warn(app, error)
+
+    async def _confirm(
+        self,
+        settings: AppSettings,
+        before: Traffic,
+        agrees: Callable[[Answer], bool],
+        *,
+        what: str,
+    ) -> None:
+        """Raises TrafficError, with the marker as ``before``, unless nginx sees where it is."""
+        try:
+            await self._confirmation.until(settings.name, agrees, what=what, timeout=MARKER_TIMEOUT)
         except TrafficError:
             await self._restore(settings, before)
             raise

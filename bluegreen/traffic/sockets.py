@@ -15,17 +15,16 @@ from bluegreen.layout import Layout
 CONNECT_TIMEOUT = 0.5  # seconds
 
 
-def remove_stale_sockets(layout: Layout) -> list[Path]:
+def remove_stale_sockets(layout: Layout) -> None:
     """Remove the sockets that a killed nginx has left and on which nobody listens.
 
     nginx does not bind over a file that exists, so one of these would keep it from starting.
     """
     of_apps = (layout.app("*").nginx_sockets / "*.nginx.sock").relative_to(layout.nginx_run)
     ours = [layout.nginx_socket, *layout.nginx_run.glob(str(of_apps))]
-    stale = [path for path in ours if _is_stale(path)]
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return stale
+    for path in ours:
+        if _is_stale(path):
+            path.unlink(missing_ok=True)
 
 
 def _is_stale(path: Path) -> bool:

@@ -27,7 +27,7 @@ class Says:
 
     async def run(self, job: Job) -> JobResult:
         await asyncio.to_thread(Path(job.argv[-1]).write_bytes, self.report)
-        return JobResult(exit_status=self.status, ending=f"exit status {self.status}", took=0.1)
+        return JobResult(exit_status=self.status, ending=f"exit status {self.status}")
 
 
 @pytest.fixture

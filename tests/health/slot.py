@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bluegreen.config.environment import ProcessEnvironment
-from bluegreen.health import Target
+from bluegreen.health.target import Target
 from bluegreen.model import (
     Address,
     Job,
@@ -38,14 +38,12 @@ class SubprocessJobs:
             async with asyncio.timeout(job.timeout):
                 status = await process.wait()
         except TimeoutError:
-            return JobResult(
-                exit_status=None, ending=f"timed out after {job.timeout:g} s", took=job.timeout
-            )
+            return JobResult(exit_status=None, ending=f"timed out after {job.timeout:g} s")
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return JobResult(exit_status=status, ending=f"exit status {status}", took=0.0)
+        return JobResult(exit_status=status, ending=f"exit status {status}")
 
 
 class FakeSlot:

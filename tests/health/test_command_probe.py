@@ -7,7 +7,7 @@ import pytest
 
 from bluegreen.config.questions import CommandProbe, Probe
 from bluegreen.errors import SupervisorError
-from bluegreen.health import probe_once
+from bluegreen.health.attempt import probe_once
 from bluegreen.model import Address, Job, JobResult
 from tests.health.conftest import StartStranger
 from tests.health.slot import FakeSlot

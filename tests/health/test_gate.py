@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bluegreen.config.settings import Gate
 from bluegreen.errors import GateError, StoreFullError
-from bluegreen.health import pass_gate
+from bluegreen.health.gate import pass_gate
 from bluegreen.model import Address, ProbeResult, UnitState
 from tests.health.conftest import Accept, Serve, StartStranger
 from tests.health.slot import FakeSlot

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bluegreen.config.questions import Probe
 from bluegreen.errors import UsageError
-from bluegreen.health import probe_once
+from bluegreen.health.attempt import probe_once
 from bluegreen.model import ProbeResult
 from tests.health.conftest import Accept, Serve
 from tests.health.slot import FakeSlot

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bluegreen.config.secrets import of_secret_file
-from bluegreen.health import probe_once
+from bluegreen.health.attempt import probe_once
 from tests.health.conftest import Accept, Serve
 from tests.health.slot import FakeSlot
 from tests.health.test_http_probe import http

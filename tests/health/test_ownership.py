@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from bluegreen.config.questions import HttpProbe, Probe
-from bluegreen.health import listening, probe_once, sock_diag
+from bluegreen.health import sock_diag
+from bluegreen.health.attempt import probe_once
 from bluegreen.health.listener import Listener
-from bluegreen.health.ownership import examine
+from bluegreen.health.ownership import examine, listening
 from bluegreen.health.sockets import holder, tcp_listeners, tcp_listeners_by_proc
 from bluegreen.model import Address
 from tests.health.conftest import StartStranger

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 
 from bluegreen.config.questions import Probe, TcpProbe
-from bluegreen.health import probe_once
+from bluegreen.health.attempt import probe_once
 from bluegreen.model import Address
 from tests.health.conftest import Accept
 from tests.health.slot import FakeSlot

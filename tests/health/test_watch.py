@@ -10,7 +10,7 @@ from aiohttp import web
 from bluegreen.config.questions import Probe
 from bluegreen.config.settings import Watch
 from bluegreen.errors import GateError
-from bluegreen.health import keep_watch
+from bluegreen.health.watch import keep_watch
 from bluegreen.model import Address
 from tests.health.conftest import Serve
 from tests.health.slot import FakeSlot

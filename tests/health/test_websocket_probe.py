@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import WSMsgType, web
 
 from bluegreen.config.questions import Probe
-from bluegreen.health import probe_once
+from bluegreen.health.attempt import probe_once
 from bluegreen.model import ProbeResult
 from tests.health.conftest import Accept, Serve
 from tests.health.slot import FakeSlot

@@ -107,8 +107,8 @@ async def test_switches_are_recorded_late_though_the_key_of_one_has_been_taken(
     lost = await begin(app, Lane.SWITCH, key="k")  # its commit came after it had been given up
     await app.parts.store.finish_operation(lost.id, OperationState.CANCELLED)
     app.unrecorded += [
-        Attempt(Slot.BLUE, Slot.GREEN, BY, "k"),
-        Attempt(Slot.GREEN, Slot.BLUE, BY, None),
+        Attempt(Slot.GREEN, BY, "k"),
+        Attempt(Slot.BLUE, BY, None),
     ]
     await asyncio.wait_for(record_late(app), 10)
     recorded = [(o.slot, o.state) for o in await app.parts.store.operations("a")]

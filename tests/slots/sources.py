@@ -69,7 +69,7 @@ class Runner:
         assert status is not None
         if ending is None:
             ending = f"exit status {status}" if status >= 0 else f"killed by {_name(-status)}"
-        return JobResult(exit_status=status if status >= 0 else None, ending=ending, took=0.0)
+        return JobResult(exit_status=status if status >= 0 else None, ending=ending)
 
 
 def _name(number: int) -> str:

@@ -26,7 +26,6 @@ async def a_job_runs_as_the_apps_user(shop: Workshop) -> None:
         result = await supervisor.run(job)
         assert result.ok, (result, job.log_file.read_text())
         assert result.ending == "exit status 0"
-        assert result.took > 0
         assert job.log_file.read_text() == f"{USER}\n{shop.work}\nred\nerr\n"
         await shop.no_job_is_left()
 
@@ -70,7 +69,6 @@ async def out_of_time_all_of_it_is_killed(shop: Workshop) -> None:
         job = shop.job("trap '' TERM; setsid sleep 1000 & echo $!; wait", name=kind, timeout=1.5)
         result = await supervisor.run(job)
         assert (result.exit_status, result.ending) == (None, "timed out after 1.5 s")
-        assert result.took < 5, result
         assert not is_alive(int(job.log_file.read_text()))
         await shop.no_job_is_left()
 
@@ -104,7 +102,6 @@ async def what_a_job_leaves_running_is_killed(shop: Workshop) -> None:
     job = shop.job(script)
     result = await supervisor.run(job)
     assert result.ok, result
-    assert result.took < 5, result
     assert not any(is_alive(int(pid)) for pid in job.log_file.read_text().split())
 
 
