@@ -215,6 +215,11 @@ class Gate(Section):
     smoke: tuple[SmokeStep, ...] = ()  # in this order, once the probes have passed
     unchanged: tuple[Invariant, ...] = ()
 
+    @property
+    def rehearsal_time(self) -> float:
+        """Seconds that a release may run on a copy of the data: to be healthy, and its scenario."""
+        return self.deadline + sum(step.timeout for step in self.smoke)
+
 
 class Watch(Section):
     """``[watch]``: how long, and by which probes, a release is watched after the switch."""

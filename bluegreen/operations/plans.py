@@ -46,7 +46,10 @@ def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> s
         return {PhaseName.BACKUP}
     if migrations.mode == "none":
         return set()
-    return set(OF_DATA) if migrations.runs else {PhaseName.BACKUP}
+    if migrations.runs:
+        return set(OF_DATA)
+    rehearsed = {PhaseName.REHEARSE} if migrations.rehearses else set[PhaseName]()
+    return {PhaseName.BACKUP} | rehearsed
 
 
 def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> Sequence[Phase]:

@@ -257,8 +257,10 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
     if migrate := intents.get(PhaseName.MIGRATE):
         run.migrating = from_data(migrate)
     if rehearse := intents.get(PhaseName.REHEARSE):
-        over = any(r.phase is PhaseName.REHEARSE and r.state is PhaseState.DONE for r in records)
-        run.migrating.rehearsal_over = over or not rehearse["rehearses"]
+        done = [r for r in records if r.phase is PhaseName.REHEARSE and r.state is PhaseState.DONE]
+        run.migrating.rehearsal_over = bool(done) or not rehearse["rehearses"]
+        for record in done:
+            run.migrating.rehearsed_seconds = record.data.get("seconds")
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
     if operation.version is not None and run.tree is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bluegreen.model import Job, JobResult
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import logs
-from bluegreen.supervisors.launch import launch
+from bluegreen.supervisors.launch import RunningSession, launch
 from bluegreen.supervisors.records import ProcessRecords
 from bluegreen.supervisors.sessions import ProcessTable
 
@@ -21,10 +21,16 @@ logger = logging.getLogger(__name__)
 LOOK_INTERVAL = 1.0  # seconds between looks at the size of a job's log
 
 
-async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> JobResult:
-    """See `JobRunner.run`."""
+async def run_job(
+    job: Job,
+    records: ProcessRecords,
+    table: ProcessTable,
+    sessions: MutableMapping[str, RunningSession],
+) -> JobResult:
+    """See `JobRunner.run`. While it runs it is in ``sessions``, by its name."""
     began = time.monotonic()
     running = await launch(job, records, table)
+    sessions[job.name] = running
     limit = asyncio.timeout(job.timeout)
     async with _kept_short(job):
         try:
@@ -32,6 +38,7 @@ async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> Job
                 async with limit:
                     await running.ended()
         finally:
+            del sessions[job.name]
             _, ending = await uninterrupted(running.end(stop_timeout=0), name=f"end of {job.name}")
     took = time.monotonic() - began
     if limit.expired():

@@ -35,7 +35,8 @@ def what(tmp_path: Path) -> Rehearsal:
     for link in ("data", "uploads", "backend/settings"):
         (tree / link).symlink_to(shared / link)
     return Rehearsal(
-        tree=str(tree), shared=str(shared), copy=str(tree / ".copy"),
+        tree=str(tree), shared=str(shared), place=str(tree / ".rehearsal"),
+        copy=str(tree / ".rehearsal/data"),
         links=["data", "uploads"], sqlite=["data/app.db"], files=["uploads"],
     )  # fmt: skip
 
@@ -51,7 +52,7 @@ def test_what_is_done_on_the_copy_does_not_reach_the_data(what: Rehearsal) -> No
     changed = differences(before, schema_of(Path(what.copy), what.sqlite))
     assert changed == ["data/app.db: table logs added"]
     end(what)
-    assert not Path(what.copy).exists()
+    assert not Path(what.place).exists()
     assert (tree / "data").readlink() == shared / "data"
     assert schema_of(shared, what.sqlite) == before
     assert (shared / "uploads/deep/large").stat().st_size == LARGEST_FILE + 1

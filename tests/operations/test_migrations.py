@@ -18,13 +18,14 @@ from tests.operations.migrations import (
     applied,
     last,
     phase,
+    refused,
     rehearsals,
     rewrite,
     schema,
     section,
     serve,
 )
-from tests.stack import Answer, Stack, stack
+from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,18 +37,6 @@ async def shop() -> AsyncIterator[Stack]:
     async with stack() as built:
         await serve(built, deadline="6s")
         yield built
-
-
-async def refused(stack: Stack, version: str) -> tuple[Answer, Any]:
-    """The answer and the operation of a deploy that fails; v2 serves, and nothing is left over."""
-    slot = stack.marker()
-    answer = await stack.cli("deploy", version)
-    assert answer.status == 1, answer.out + answer.err
-    assert stack.marker() == slot
-    assert (await stack.status())["slots"][slot]["version"] == "v2"
-    assert not rehearsals(stack)
-    assert set(BEFORE) <= set(servers(stack))
-    return answer, await last(stack)
 
 
 def has_begun(operation: Any) -> list[str]:
@@ -183,15 +172,6 @@ async def test_an_app_without_check_is_served(fresh: Stack) -> None:
     assert (
         "data/servers.db: table audit_logs added" in phase(operation, "migrate")["data"]["changes"]
     )
-    assert phase(operation, "backup")["data"]["backup"] == operation["id"]
-
-
-async def test_an_app_without_run_is_backed_up_before_it_starts(fresh: Stack) -> None:
-    await serve(fresh, section(CHECK))
-    await fresh.deploy("v4-audit")
-    operation = await last(fresh)
-    begun = has_begun(operation)
-    assert begun[begun.index("build") :][:3] == ["build", "backup", "start"]
     assert phase(operation, "backup")["data"]["backup"] == operation["id"]
 
 
