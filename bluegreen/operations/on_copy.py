@@ -73,10 +73,11 @@ def asked_services(settings: AppSettings, among: Collection[str]) -> tuple[str, 
         wanted = {name for name in among if settings.services[name].address(Slot.BLUE, Path())}
     named = _named(question.model_dump_json() for question in questions)
     named |= _named(text for text in settings.env.values() if isinstance(text, str))
-    while more := (named & set(among)) - wanted:
-        wanted |= more
-        named |= _named(settings.services[name].model_dump_json() for name in wanted)
-    return tuple(name for name in settings.services if name in wanted)
+    reached: set[str] = set()
+    while more := (wanted | named & set(among)) - reached:
+        reached |= more
+        named |= _named(settings.services[name].model_dump_json() for name in more)
+    return tuple(name for name in settings.services if name in reached)
 
 
 def baked_addresses(settings: AppSettings) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.data import rehearsal
-from bluegreen.data.rehearsal import LARGEST_FILE, Rehearsal, begin, end
+from bluegreen.data.rehearsal import LARGEST_FILE, LARGEST_REST, Rehearsal, begin, bytes_of, end
 from bluegreen.data.schema import differences, schema_of
 from bluegreen.errors import DataError
 
@@ -82,3 +82,11 @@ def test_a_link_that_was_replaced_is_told(what: Rehearsal) -> None:
     link.mkdir()
     with pytest.raises(DataError, match="is no link any more"):
         begin(what, lambda _: None)
+
+
+def test_the_room_is_counted_that_a_copy_takes(what: Rehearsal) -> None:
+    shared = Path(what.shared)
+    database = sum(path.stat().st_size for path in (shared / "data").glob("app.db*"))
+    found = bytes_of(shared, what.sqlite, what.files)
+    assert found >= LARGEST_REST + database + LARGEST_FILE
+    assert bytes_of(shared, ["data/none.db"], ["nothing"]) == LARGEST_REST

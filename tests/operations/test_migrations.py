@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.operations.data import add_servers, listed, servers
+from tests.operations.data import add_servers, listed, servers, shared
 from tests.operations.migrations import (
     ALL,
     CHECK,
@@ -229,3 +231,21 @@ async def test_a_check_that_prints_what_is_no_name_is_refused(fresh: Stack) -> N
     assert "check printed what is no name of a migration" in answer.err
     assert "2 migrations are pending" in answer.err
     assert ROLLBACK in keys
+
+
+async def test_the_room_for_copies_is_looked_at_before_anything_is_done(fresh: Stack) -> None:
+    files = section(CHECK + RUN).replace("keep = 3", 'keep = 3\nfiles = ["uploads"]')
+    await serve(fresh, files)
+    uploads = shared(fresh) / "uploads"
+    uploads.mkdir()
+    (uploads / "large").touch()
+    os.truncate(uploads / "large", 2**42)  # 4 TiB, none of them on the disk
+    answer, operation = await refused(fresh, "v4-audit")
+    assert has_begun(operation) == ["preflight"]
+    assert re.search(r"\(41943\d\d MiB of it for its backup and rehearsal\)", answer.err), (
+        answer.err
+    )
+    plan = await fresh.cli("plan", "monitor", "v4-audit")
+    assert "of it for its backup and rehearsal" in plan.out + plan.err
+    # A way back copies no data.
+    assert (await fresh.cli("restart", "monitor")).status == 0

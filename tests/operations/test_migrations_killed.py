@@ -16,7 +16,8 @@ import pytest
 import pytest_asyncio
 
 from bluegreen.model import OperationKind, PhaseName
-from bluegreen.operations.plans import OF_DATA, phases_of
+from bluegreen.operations.of_data import OF_DATA
+from bluegreen.operations.plans import phases_of
 from bluegreen.processes import ProcessIdentity, is_alive
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
