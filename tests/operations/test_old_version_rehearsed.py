@@ -66,6 +66,14 @@ async def test_a_schema_that_the_old_version_cannot_live_with_is_refused(shop: S
     assert now["services"] == hot["services"]
 
 
+async def test_one_kind_of_write_is_enough_for_that(shop: Stack) -> None:
+    answer, _ = await refused(shop, "v4-required")
+    assert "api of v2 on the copy: http /api/health passes" in answer.out
+    assert "api of v2 on the copy: smoke servers passes" in answer.out
+    assert "step 3 of 3 of the smoke scenario failed: api smoke add: HTTP 500" in answer.err
+    assert "owner" not in schema(shop)["servers"]
+
+
 async def test_what_the_old_version_writes_is_written_to_the_copy(shop: Stack) -> None:
     before = servers(shop).count("scenario")
     answer = await shop.deploy("v4-notes")
