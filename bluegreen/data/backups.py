@@ -257,7 +257,8 @@ class Backups:
     async def room(self) -> Room:
         """How much room is taken by a copy of the data, and by a backup. Raises DataError."""
         sqlite, files = self._paths(None)
-        found = await self._work.at_once("size", {"sqlite": sqlite, "files": files})
+        task = {"sqlite": sqlite, "files": files}
+        found = await self._work.do("size", task, log=None)  # there may be very many files
         return await self._work.checked(_room, found)
 
     # -- the way back -----------------------------------------------------------------------

@@ -38,7 +38,6 @@ from bluegreen.operations.run import Run
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors.interface import Supervisor
 
-SLACK = 60.0  # seconds that a service is given beyond what it is asked in
 _NAMED = re.compile(r"\{(?:ports|sockets)\.([a-z0-9-]+)\}")
 
 
@@ -200,7 +199,7 @@ def _prepared(run: Run, what: OnCopy, settings: AppSettings, layout: AppLayout) 
             ),
             cwd=what.tree,
             env=environment[name].variables,
-            timeout=settings.gate.rehearsal_time + SLACK,
+            timeout=settings.gate.rehearsal_time,
             log_file=what.log(run, name),
         )
         for name in services

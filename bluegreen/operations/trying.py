@@ -110,7 +110,7 @@ def _told(run: Run, version: str) -> Callable[[ProbeResult], None]:
     """Answers on the copy are not those of the gate later on, and are told apart."""
 
     def tell(result: ProbeResult) -> None:
-        run.on_probe(replace(result, service=f"{result.service} of {version} on the copy:"))
+        run.on_probe(replace(result, probe=f"{result.probe} of {version} on the copy"))
 
     return tell
 

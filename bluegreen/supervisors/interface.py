@@ -71,7 +71,7 @@ class Supervisor(JobRunner, Protocol):
         ...
 
     async def job_processes(self, name: str) -> frozenset[int]:
-        """The PIDs of all live processes of the running job of that name, now; of no other."""
+        """The PIDs of all live processes of the running job of that name, now: of the latest."""
         ...
 
     async def job_control_groups(self, name: str) -> frozenset[int]:

@@ -38,7 +38,8 @@ async def run_job(
                 async with limit:
                     await running.ended()
         finally:
-            del sessions[job.name]
+            if sessions.get(job.name) is running:  # and not a later one of that name
+                del sessions[job.name]
             _, ending = await uninterrupted(running.end(stop_timeout=0), name=f"end of {job.name}")
     took = time.monotonic() - began
     if limit.expired():

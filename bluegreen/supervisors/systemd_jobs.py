@@ -48,7 +48,8 @@ async def run_job(
             "otherwise look at the disk: df -h",
         ) from error
     finally:
-        units.pop(job.name, None)
+        if units.get(job.name) == run.unit:  # and not a later one of that name
+            del units[job.name]
         await uninterrupted(asyncio.to_thread(run.clean_up), name=f"clean up {job.name}")
 
 

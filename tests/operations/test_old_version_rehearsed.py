@@ -53,7 +53,7 @@ async def test_a_schema_that_the_old_version_cannot_live_with_is_refused(shop: S
     assert "step 2 of 3 of the smoke scenario failed: api smoke servers: HTTP 500" in answer.err
     assert 'use mode = "hold"' in answer.err
     assert "v2 is tried on the migrated copy: web, api" in answer.out
-    assert "api of v2 on the copy: smoke login passes" in answer.out
+    assert "api smoke login of v2 on the copy passes" in answer.out
     assert "{ports.api} in [[build]] are those of" in answer.out
     assert [one["phase"] for one in operation["phases"]][-1] == "rehearse"
     output = await shop.cli("logs", "monitor", str(operation["id"]), "--phase", "rehearse")
@@ -68,8 +68,8 @@ async def test_a_schema_that_the_old_version_cannot_live_with_is_refused(shop: S
 
 async def test_one_kind_of_write_is_enough_for_that(shop: Stack) -> None:
     answer, _ = await refused(shop, "v4-required")
-    assert "api of v2 on the copy: http /api/health passes" in answer.out
-    assert "api of v2 on the copy: smoke servers passes" in answer.out
+    assert "api http /api/health of v2 on the copy passes" in answer.out
+    assert "api smoke servers of v2 on the copy passes" in answer.out
     assert "step 3 of 3 of the smoke scenario failed: api smoke add: HTTP 500" in answer.err
     assert "owner" not in schema(shop)["servers"]
 
