@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.section import Section
-from bluegreen.config.values import Pattern, PositiveDuration, Script, Switch
+from bluegreen.config.values import Pattern, PositiveDuration, Script
 
 
 def _named(script: str) -> str:
@@ -21,6 +21,15 @@ def _named(script: str) -> str:
     return script
 
 
+def _rehearsal(value: Any) -> Any:
+    if not isinstance(value, bool) and value != "migrations":
+        raise ValueError(
+            'true, false, or "migrations", with which the old version is not started on the copy'
+        )
+    return value
+
+
+Rehearsal = Annotated[bool | Literal["migrations"], BeforeValidator(_rehearsal)]
 NamedScript = Annotated[Script, AfterValidator(_named)]
 
 
@@ -33,7 +42,7 @@ class Migrations(Section):
     rollback: NamedScript | None = None
     mark_applied: NamedScript | None = None
     fail_on: Pattern | None = None
-    rehearse: Switch = True
+    rehearse: Rehearsal = True
     timeout: PositiveDuration = 600.0  # of each command
 
     @property
@@ -45,3 +54,13 @@ class Migrations(Section):
     def runs(self) -> bool:
         """Whether a release has its migrations run before it starts."""
         return self.mode != "none" and self.run is not None
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether they are done on a copy of the data first."""
+        return self.mode != "none" and self.rehearse is not False
+
+    @property
+    def tries_old_version(self) -> bool:
+        """Whether the version that serves on has to live with the migrated copy."""
+        return self.mode == "online" and self.rehearse is True

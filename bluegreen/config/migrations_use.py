@@ -37,7 +37,7 @@ def migration_findings(draft: Draft) -> Iterator[Finding]:
             wrong="no data are changed without a backup, and nothing says what to back up",
             right='Add [backup], with sqlite = ["data/app.db"] for instance',
         )
-    elif migrations.run is not None and migrations.rehearse and (backup.postgres or backup.command):
+    elif migrations.rehearses and (backup.postgres or backup.command):
         kind = "postgres" if backup.postgres else "command"
         yield Finding(
             place=("migrations",),

@@ -206,6 +206,9 @@ class Nginx(Section):
     max_body: Size = 16 * 2**20
 
 
+REHEARSAL_SLACK = 60.0  # seconds beyond what a release on a copy of the data is asked in
+
+
 class Gate(Section):
     """``[gate]``: what a release must pass before it gets traffic."""
 
@@ -214,6 +217,11 @@ class Gate(Section):
     probes: tuple[Probe, ...] = ()
     smoke: tuple[SmokeStep, ...] = ()  # in this order, once the probes have passed
     unchanged: tuple[Invariant, ...] = ()
+
+    @property
+    def rehearsal_time(self) -> float:
+        """Seconds that a release may run on a copy of the data: to be healthy, and its scenario."""
+        return self.deadline + sum(step.timeout for step in self.smoke) + REHEARSAL_SLACK
 
 
 class Watch(Section):

@@ -19,8 +19,41 @@ from bluegreen.data.schema import Schema, as_schema
 from bluegreen.data.work import OnLine, Work
 from bluegreen.errors import DataError, RefusedError
 from bluegreen.layout import AppLayout
+from bluegreen.model import Slot
 from bluegreen.remedies import Remedies
 from bluegreen.slots.shared_links import outermost
+
+
+@dataclass(frozen=True)
+class RehearsalPlace:
+    """Where in the ``tree`` of a new release its rehearsal is: gone with the tree, if not before.
+
+    On the disk of the data and the trees, and out of reach of whatever serves.
+    """
+
+    tree: Path
+
+    @property
+    def directory(self) -> Path:
+        return self.tree / ".bluegreen-rehearsal"
+
+    @property
+    def data(self) -> Path:
+        """The copy of what is shared."""
+        return self.directory / "data"
+
+    @property
+    def release(self) -> Path:
+        """The copy of the tree of the release that serves."""
+        return self.directory / "release"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """Bytes that a copy of the data takes, and those of the newest backup or what stands in."""
+
+    data: int
+    backup: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,22 +225,43 @@ class Backups:
         done = await self._work.do("schema", task, log=None)
         return await self._work.checked(lambda it: as_schema(it["schema"]), done)
 
-    async def begin_rehearsal(self, tree: Path, copy: Path, log: Path, on_line: OnLine) -> int:
+    async def begin_rehearsal(self, place: RehearsalPlace, log: Path, on_line: OnLine) -> int:
         """Copy the data, and lead the tree's links to the copy; how many files were left out."""
-        task = self._rehearsal(tree, copy)
+        task = self._rehearsal(place)
         done = await self._work.do("begin-rehearsal", task, log=log, on_line=on_line)
         return await self._work.checked(lambda it: shapes.count(it["left_out"]), done)
 
-    async def end_rehearsal(self, tree: Path, copy: Path, log: Path) -> None:
-        """Lead the tree's links to the real data again, durably, and remove the copy."""
-        await self._work.do("end-rehearsal", self._rehearsal(tree, copy), log=log)
+    async def copy_release(
+        self, tree: Path, place: RehearsalPlace, log: Path, on_line: OnLine
+    ) -> None:
+        """Copy the tree of the release that serves; what it has of the data is the copy's."""
+        layout = self.layout
+        leads = {layout.shared: place.data} | dict.fromkeys(
+            (layout.slot(slot) for slot in Slot), place.release
+        )
+        task = {
+            "tree": str(tree), "copy": str(place.release),
+            "leads": {str(path): str(to) for path, to in leads.items()},
+        }  # fmt: skip
+        await self._work.do("copy-release", task, log=log, on_line=on_line)
 
-    def _rehearsal(self, tree: Path, copy: Path) -> dict[str, Any]:
+    async def end_rehearsal(self, place: RehearsalPlace, log: Path) -> None:
+        """Lead the tree's links to the real data again, durably, and remove the copies."""
+        await self._work.do("end-rehearsal", self._rehearsal(place), log=log)
+
+    def _rehearsal(self, place: RehearsalPlace) -> dict[str, Any]:
         sqlite, files = self._paths(None)
         return {
-            "tree": str(tree), "copy": str(copy),
+            "tree": str(place.tree), "place": str(place.directory), "copy": str(place.data),
             "links": outermost(self.settings.app.shared), "sqlite": sqlite, "files": files,
         }  # fmt: skip
+
+    async def room(self) -> Room:
+        """How much room is taken by a copy of the data, and by a backup. Raises DataError."""
+        sqlite, files = self._paths(None)
+        task = {"sqlite": sqlite, "files": files}
+        found = await self._work.do("size", task, log=None)  # there may be very many files
+        return await self._work.checked(_room, found)
 
     # -- the way back -----------------------------------------------------------------------
 
@@ -263,6 +317,11 @@ class Backups:
         """Do it with all that a restore of backup ``number`` replaces, even when cancelled."""
         task = {"number": number, "operation": operation, "step": step}
         await self._work.at_once("replace", task)
+
+
+def _room(found: Mapping[str, Any]) -> Room:
+    data, backup = shapes.count(found["data"]), shapes.optional(shapes.count, found["backup"])
+    return Room(data=data, backup=data if backup is None else backup)
 
 
 def _entries(result: Mapping[str, Any]) -> list[Entry]:

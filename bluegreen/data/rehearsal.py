@@ -17,7 +17,7 @@ from bluegreen.data.archive import Say
 from bluegreen.data.databases import BESIDE, NoRoomError, copy_database
 from bluegreen.errors import DataError
 from bluegreen.files import link_atomically
-from bluegreen.sources.disk_space import free_bytes, is_full, shortage
+from bluegreen.sources.disk_space import allocated, free_bytes, is_full, shortage
 from bluegreen.sources.removal import remove_tree
 
 # Of what is shared and is not backed up: enough for the configuration that commands read.
@@ -27,10 +27,14 @@ LARGEST_REST = 64 * 2**20  # bytes of all of them
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """``copy`` is what stands in for ``shared``; ``links`` are the tree's, into what is shared."""
+    """``copy`` is what stands in for ``shared``; ``links`` are the tree's, into what is shared.
+
+    ``place`` is the directory that holds all that a rehearsal needs, ``copy`` among it.
+    """
 
     tree: str
     shared: str
+    place: str
     copy: str
     links: Sequence[str]
     sqlite: Sequence[str]
@@ -50,9 +54,10 @@ def begin(what: Rehearsal, say: Say) -> int:
     Raises DataError, NoRoomError where the disk is full.
     """
     shared, copy = Path(what.shared), Path(what.copy)
-    _remove(copy)
+    _remove(Path(what.place))
     try:
         copied = _Copied(skipped={path + end for path in what.sqlite for end in ("", *BESIDE)})
+        Path(what.place).mkdir(mode=0o700)
         copy.mkdir(mode=0o700)
         _require_room(shared, copy, what.sqlite)
         for path in what.sqlite:
@@ -74,9 +79,9 @@ def begin(what: Rehearsal, say: Say) -> int:
 
 
 def end(what: Rehearsal) -> None:
-    """Lead the links to what is shared again, on disk, and remove the copy."""
+    """Lead the links to what is shared again, on disk, and remove all that was made."""
     _lead(what, Path(what.shared))
-    _remove(Path(what.copy))
+    _remove(Path(what.place))
 
 
 def _lead(what: Rehearsal, to: Path) -> None:
@@ -91,12 +96,7 @@ def _lead(what: Rehearsal, to: Path) -> None:
 
 
 def _require_room(shared: Path, copy: Path, sqlite: Sequence[str]) -> None:
-    needed = sum(
-        (shared / f"{path}{end}").stat().st_size
-        for path in sqlite
-        for end in ("", "-wal")
-        if (shared / f"{path}{end}").exists()
-    )
+    needed = sum(_size(shared / f"{path}{end}") for path in sqlite for end in ("", "-wal"))
     if free_bytes(copy) < needed:
         raise _no_room(copy, needed)
 
@@ -109,9 +109,30 @@ def _no_room(copy: Path, needed: int | None = None) -> NoRoomError:
     )
 
 
-def _remove(copy: Path) -> None:
-    if os.path.lexists(copy):
-        remove_tree(copy)
+def _remove(place: Path) -> None:
+    if os.path.lexists(place):
+        remove_tree(place)
+
+
+def bytes_of(shared: Path, sqlite: Sequence[str], files: Sequence[str]) -> int:
+    """What a copy of the data takes; of what is not backed up, what it takes at most."""
+    found = LARGEST_REST
+    for path in sqlite:
+        found += sum(_size(shared / f"{path}{end}") for end in ("", "-wal"))
+    for path in files:
+        if not (shared / path).is_dir():
+            found += _size(shared / path)
+            continue
+        for directory, _, names in os.walk(shared / path):
+            found += sum(allocated(_size(Path(directory) / name)) for name in names)
+    return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _copy_directory(

@@ -19,7 +19,8 @@ from bluegreen.data.catalog import Catalog
 from bluegreen.data.databases import NoRoomError
 from bluegreen.data.gathering import Gathering, gather, seal
 from bluegreen.data.manifest import manifest_of
-from bluegreen.data.rehearsal import Rehearsal, begin, end
+from bluegreen.data.rehearsal import Rehearsal, begin, bytes_of, end
+from bluegreen.data.release_copy import ReleaseCopy, copy_release
 from bluegreen.data.replacement import Step, replacements
 from bluegreen.data.schema import schema_of
 from bluegreen.data.shapes import LONGEST
@@ -110,6 +111,13 @@ def _there(task: Task, _: Say) -> dict[str, Any]:
     return {"there": [path for path in task["paths"] if os.path.lexists(shared / path)]}
 
 
+def _size(task: Task, _: Say) -> dict[str, Any]:
+    """Bytes: of a copy of the data, and of the newest backup, None where there is none."""
+    data = bytes_of(Path(task["shared"]), task["sqlite"], task["files"])
+    made = (entry.manifest for entry in _catalog(task).entries())
+    return {"data": data, "backup": next((one.bytes for one in made if one is not None), None)}
+
+
 def _gather(task: Task, say: Say) -> dict[str, Any]:
     catalog = _catalog(task)
     what = Gathering(
@@ -173,6 +181,12 @@ def _begin_rehearsal(task: Task, say: Say) -> dict[str, Any]:
     return {"left_out": begin(_rehearsal(task), say)}
 
 
+def _copy_release(task: Task, say: Say) -> dict[str, Any]:
+    what = ReleaseCopy(tree=task["tree"], copy=task["copy"], leads=task["leads"])
+    say(f"{copy_release(what)} files of the old version copied for the rehearsal")
+    return {}
+
+
 def _end_rehearsal(task: Task, _: Say) -> dict[str, Any]:
     end(_rehearsal(task))
     return {}
@@ -186,8 +200,9 @@ _TASKS: Mapping[str, Callable[[Task, Say], dict[str, Any]]] = {
     "list": _list, "has": _has, "manifest": _manifest,
     "there": _there, "begin": _begin, "gather": _gather, "seal": _seal, "publish": _publish,
     "discard": _discard, "prune": _prune, "verify": _verify,
-    "present": _present, "stage": _stage, "replace": _replace,
-    "schema": _schema, "begin-rehearsal": _begin_rehearsal, "end-rehearsal": _end_rehearsal,
+    "present": _present, "stage": _stage, "replace": _replace, "size": _size,
+    "schema": _schema, "begin-rehearsal": _begin_rehearsal, "copy-release": _copy_release,
+    "end-rehearsal": _end_rehearsal,
 }  # fmt: skip
 
 

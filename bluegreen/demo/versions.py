@@ -55,6 +55,10 @@ MIGRATIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rename": ("a column is renamed, which the old version cannot live with", ("0006_rename",)),
     "delete": ("rows are deleted, with no way back", ("0007_delete",)),
     "syntax": ("it is no SQL", ("0008_syntax",)),
+    "required": (
+        "every row needs a new column, so that the old version reads and cannot write",
+        ("0010_required",),
+    ),
     "silent": ("it ends with status 0 and does nothing", ("0009_silent",)),
 }
 

@@ -23,16 +23,16 @@ async def ask_command(
 ) -> Answer:
     """Run the command; it passes with exit status 0, within ``timeout`` seconds.
 
-    No shell is involved. Its output is appended to ``gate-SERVICE-LABEL.log``. Raises UsageError
+    No shell is involved. Its output is appended to ``PHASE-SERVICE-LABEL.log``. Raises UsageError
     for an unknown placeholder, SupervisorError when it cannot be started.
     """
     name = f"{service}-{label}"  # both checked names, so fit for a file name
-    log_file = target.logs / f"gate-{name}.log"
+    log_file = target.logs / f"{target.phase}-{name}.log"
     environment = target.environment[service]
     words = [expand(part, target.values[service]) for part in shlex.split(probe.run)]
     job = Job(
         app=target.app,
-        name=f"{target.app}-{target.slot}-gate-{name}-{next(_number)}",
+        name=f"{target.app}-{target.slot}-{target.phase}-{name}-{next(_number)}",
         argv=environment.command(words),
         cwd=target.tree,
         env=environment.variables,

@@ -41,7 +41,8 @@ class Target:
     """A release in a slot, with all that a probe of it needs.
 
     ``values`` are the placeholders and ``environment`` what the processes of each service get.
-    Command probes run in ``tree`` through ``jobs`` and leave their output in ``logs``.
+    Command probes run in ``tree`` through ``jobs`` and leave their output in ``logs``, in files
+    whose names begin with ``phase``.
     """
 
     app: str
@@ -54,3 +55,4 @@ class Target:
     environment: Mapping[str, ProcessEnvironment]
     jobs: JobRunner
     logs: Path
+    phase: str = "gate"

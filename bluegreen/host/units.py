@@ -113,6 +113,9 @@ def _times(settings: AppSettings) -> Iterator[float]:
     yield from (step.timeout for step in settings.gate.smoke)
     yield measuring_time(settings.gate.unchanged)
     yield from (settings.data_timeout, SHORT)
+    if settings.migrations is not None:
+        yield settings.migrations.timeout
+        yield settings.gate.rehearsal_time
 
 
 def _common(

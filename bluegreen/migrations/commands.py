@@ -19,6 +19,7 @@ from bluegreen.config.settings import AppSettings
 from bluegreen.errors import MigrationError
 from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable
+from bluegreen.migrations.apart import naming
 from bluegreen.migrations.names import LONGEST, check_name, is_name
 from bluegreen.model import Job, MigrationPlace
 from bluegreen.slots.building import LONGEST_LINE, last_lines
@@ -68,6 +69,11 @@ class Commands:
                 "check",
             )
         return tuple(dict.fromkeys(names))
+
+    @property
+    def has_run(self) -> bool:
+        """Whether there is a command that applies them; else the app does as it starts."""
+        return self._section.run is not None
 
     async def run(self) -> None:
         """Run ``run``, if there is such a command. Raises MigrationError."""
@@ -120,7 +126,7 @@ class Commands:
         )
         since = await asyncio.to_thread(_size, job.log_file)
         result = await self.jobs.run(job)
-        told = await asyncio.to_thread(_Told.read, job.log_file, since, self._section.failure, mark)
+        told = await asyncio.to_thread(Told.read, job.log_file, since, self._section.failure, mark)
         if told.failure is not None:
             raise self._error(
                 f"{step} of {place.version} failed: its output matches fail_on, and it ended with "
@@ -138,13 +144,11 @@ class Commands:
         """In a rehearsal nothing may name the real data."""
         if self.live is None:
             return
-        named = [name for name, value in environment.variables.items() if str(self.live) in value]
-        if str(self.live) in script:
-            named.append(f"{step} in [migrations]")
-        if named:
+        texts = environment.variables | {f"{step} in [migrations]": script}
+        if named := naming((self.live, self.layout.slots), texts):
             raise self._error(
                 f"{step} would have worked on the real data",
-                [f"{name} names {self.live}" for name in named],
+                named,
                 "write {shared_dir} there, which is the copy in a rehearsal, or rehearse = false; ",
                 step,
             )
@@ -161,16 +165,14 @@ class Commands:
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """What a command has written: the first line that means failure, and those after its mark."""
 
     failure: str | None
     lines: list[str]
 
     @classmethod
-    def read(
-        cls, log: Path, since: int, failure: re.Pattern[str] | None, mark: str | None
-    ) -> _Told:
+    def read(cls, log: Path, since: int, failure: re.Pattern[str] | None, mark: str | None) -> Told:
         """Of what ``log`` holds beyond ``since`` bytes. Blocking."""
         failed: str | None = None
         after: list[str] = []

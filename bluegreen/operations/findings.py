@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from bluegreen.config.environment_files import unusable_files
 from bluegreen.config.settings import Service
-from bluegreen.errors import PreflightError, TrafficError
+from bluegreen.errors import DataError, PreflightError, TrafficError
 from bluegreen.health.ownership import examine
-from bluegreen.model import Slot
+from bluegreen.model import OperationKind, Slot
+from bluegreen.operations.of_data import bytes_for_data
 from bluegreen.operations.runtime import AppRuntime, SlotView
 from bluegreen.requirements.candidate import Candidate
 from bluegreen.requirements.commands import unmet_commands
@@ -29,10 +30,11 @@ class Findings:
     needed: int
 
 
-async def look(app: AppRuntime, candidate: Candidate) -> Findings:
+async def look(app: AppRuntime, candidate: Candidate, kind: OperationKind) -> Findings:
     """Look at all that a release needs of its host, at once."""
     free = (await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)).free
-    needed = await app.trees.bytes_needed()
+    for_data, found = await _room_for_data(app, kind, candidate.version)
+    needed = await app.trees.bytes_needed() + for_data
     looks = await asyncio.gather(
         _ports(app, candidate.slot),
         _files(app),
@@ -42,15 +44,25 @@ async def look(app: AppRuntime, candidate: Candidate) -> Findings:
         asyncio.to_thread(unmet_memory, app.name, app.settings.requires.memory),
         return_exceptions=True,  # all have come to their end before any of them counts
     )
-    found = unmet_room(
+    found += unmet_room(
         app.name, app.parts.layout.state,
-        free=free, needed=needed, kept=app.settings.requires.free_disk or 0,
+        free=free, needed=needed, for_data=for_data, kept=app.settings.requires.free_disk or 0,
     )  # fmt: skip
     for one in looks:
         if isinstance(one, BaseException):
             raise one
         found += one
     return Findings(found=found, free=free, needed=needed)
+
+
+async def _room_for_data(
+    app: AppRuntime, kind: OperationKind, version: str
+) -> tuple[int, list[PreflightError]]:
+    """Bytes; or why they are not known, for which nothing could be backed up either."""
+    try:
+        return await bytes_for_data(app, kind, version), []
+    except DataError as error:
+        return 0, [PreflightError(error.message, detail=error.detail, remedy=error.remedy)]
 
 
 async def strangers(app: AppRuntime, slot: Slot) -> list[str]:

@@ -51,6 +51,7 @@ def to_data(known: Migrating) -> dict[str, Any]:
         "pending": None if known.pending is None else list(known.pending),
         "schema": known.schema,
         "backup": known.backup,
+        "rehearsed_seconds": known.rehearsed_seconds,
     }
 
 
@@ -65,6 +66,7 @@ def from_data(data: Mapping[str, Any]) -> Migrating:
         pending=None if data["pending"] is None else tuple(data["pending"]),
         schema=data["schema"],
         backup=data["backup"],
+        rehearsed_seconds=data.get("rehearsed_seconds"),
     )
 
 

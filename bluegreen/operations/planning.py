@@ -87,7 +87,7 @@ async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
             tree=app.trees.path(0, slot), operation=0, logs=scratch, jobs=app.parts.supervisor,
             remedies=app.parts.layout.remedies,
         )  # fmt: skip
-        findings += (await look(app, candidate)).found
+        findings += (await look(app, candidate, OperationKind.DEPLOY)).found
     findings += upgrade.with_all_acknowledged.unmet()
     times = await desk.parts.store.latest_phases(app.name, OperationKind.DEPLOY, limit=LATEST)
     held = app.slots[slot]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from bluegreen.config.settings import AppSettings
 from bluegreen.model import OperationKind, PhaseName
-from bluegreen.operations.by_hand import Action, ByHand
+from bluegreen.operations.of_data import OF_DATA
 from bluegreen.operations.phases.backup import Backup, BackupBeforeChange, Retain
 from bluegreen.operations.phases.build import Build
 from bluegreen.operations.phases.by_hand import Check, MigrateByHand
@@ -30,24 +29,6 @@ from bluegreen.operations.phases.start import Start
 from bluegreen.operations.phases.switch import Switch
 from bluegreen.operations.phases.watch import Watch
 from bluegreen.operations.run import Phase
-
-OF_DATA = frozenset({PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE})
-"""The phases that a release has only where its app has data to care for."""
-
-
-def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> set[PhaseName]:
-    """Those of `OF_DATA` that an operation goes through, as the app file is now."""
-    if kind is OperationKind.MIGRATE:
-        only_looks = ByHand.parse(version).action is Action.CHECK
-        return set() if only_looks else {PhaseName.BACKUP, PhaseName.MIGRATE}
-    migrations = app.migrations
-    if kind is not OperationKind.DEPLOY or app.backup is None:
-        return set()
-    if migrations is None:
-        return {PhaseName.BACKUP}
-    if migrations.mode == "none":
-        return set()
-    return set(OF_DATA) if migrations.runs else {PhaseName.BACKUP}
 
 
 def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> Sequence[Phase]:

@@ -10,9 +10,10 @@ from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.of_data import data_phases
 from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.settle import keep_for_a_while
-from bluegreen.operations.plans import data_phases, phases_of
+from bluegreen.operations.plans import phases_of
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.warmth import Warmth

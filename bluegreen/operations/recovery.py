@@ -258,6 +258,7 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
         switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records),
     )
     intents = {r.phase: r.data for r in records if r.state is PhaseState.INTENT}
+    done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}
     if start := intents.get(PhaseName.START):
         run.previous = record_from_data(start["previous"])
         run.tree = Path(start["tree"]) if start["tree"] is not None else None
@@ -266,11 +267,10 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
     if migrate := intents.get(PhaseName.MIGRATE):
         run.migrating = from_data(migrate)
     if rehearse := intents.get(PhaseName.REHEARSE):
-        over = any(r.phase is PhaseName.REHEARSE and r.state is PhaseState.DONE for r in records)
-        run.migrating.rehearsal_over = over or not rehearse["rehearses"]
+        run.migrating.rehearsal_over = PhaseName.REHEARSE in done or not rehearse["rehearses"]
+        run.migrating.rehearsed_seconds = done.get(PhaseName.REHEARSE, {}).get("seconds")
     if drain := intents.get(PhaseName.DRAIN):
         run.drained = drained_from(drain)
-    done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}
     if (backup := done.get(PhaseName.BACKUP)) and run.migrating.backup is None:
         run.migrating.backup = backup.get("backup")
     if watch := intents.get(PhaseName.WATCH):

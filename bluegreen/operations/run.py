@@ -43,8 +43,9 @@ class Migrating:
     pending: tuple[str, ...] | None = None  # None: nothing can say it
     schema: Schema | None = None  # of the real data, before anything was run
     backup: int | None = None
-    rehearsed_seconds: float | None = None  # what they took on the copy
     rehearsal_over: bool = True  # the tree's links lead to the real data
+    # How long it took on the copy: run, or the start of an app that migrates as it starts.
+    rehearsed_seconds: float | None = None  # None: it was not rehearsed, or nothing was pending
     left: tuple[str, ...] = ()  # what could not be undone, in words
     remedy: str | None = None  # what to do about it
     unrestored: bool = False  # a backup should have been put back, and could not

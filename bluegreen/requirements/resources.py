@@ -24,11 +24,18 @@ def unmet_memory(app: str, required: int | None) -> list[PreflightError]:
     ]
 
 
-def unmet_room(app: str, place: Path, *, free: int, needed: int, kept: int) -> list[PreflightError]:
-    """Whether the ``free`` bytes of ``place`` do for a release, with ``kept`` of them left."""
+def unmet_room(
+    app: str, place: Path, *, free: int, needed: int, kept: int, for_data: int = 0
+) -> list[PreflightError]:
+    """Whether the ``free`` bytes of ``place`` do for a release, with ``kept`` of them left.
+
+    ``for_data`` of those that are ``needed`` are for copies of the app's data.
+    """
     if free >= needed + kept:
         return []
     besides = f", {kept // 2**20} MiB are to stay free" if kept else ""
+    if for_data:
+        besides = f" ({for_data // 2**20} MiB of it for its backup and rehearsal){besides}"
     return [
         PreflightError(
             f"{app}: a release needs about {needed // 2**20} MiB{besides}, and "

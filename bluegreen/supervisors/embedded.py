@@ -40,6 +40,7 @@ class EmbeddedSupervisor:
         self._records = ProcessRecords(layout.process_records)
         self._table = ProcessTable()
         self._services: dict[UnitKey, Service] = {}
+        self._jobs: dict[str, RunningSession] = {}
         self._rotation: asyncio.Task[None] | None = None
         self._unrotated: set[Path] = set()
 
@@ -100,6 +101,15 @@ class EmbeddedSupervisor:
         """See `Supervisor.control_groups`."""
         return frozenset()
 
+    async def job_processes(self, name: str) -> frozenset[int]:
+        """See `Supervisor.job_processes`."""
+        running = self._jobs.get(name)
+        return await running.members() if running is not None else frozenset()
+
+    async def job_control_groups(self, name: str) -> frozenset[int]:
+        """See `Supervisor.job_control_groups`."""
+        return frozenset()
+
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """See `Supervisor.log_tail`."""
         service = self._services.get(key)
@@ -123,7 +133,7 @@ class EmbeddedSupervisor:
 
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""
-        return await run_job(job, self._records, self._table)
+        return await run_job(job, self._records, self._table, self._jobs)
 
     async def is_host_ending(self) -> bool:
         """See `Supervisor.is_host_ending`. Nobody tells."""

@@ -70,6 +70,14 @@ class Supervisor(JobRunner, Protocol):
         """
         ...
 
+    async def job_processes(self, name: str) -> frozenset[int]:
+        """The PIDs of all live processes of the running job of that name, now: of the latest."""
+        ...
+
+    async def job_control_groups(self, name: str) -> frozenset[int]:
+        """As `control_groups`, of the running job of that name."""
+        ...
+
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """The last ``lines`` lines of the unit's log, fit to print."""
         ...

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bluegreen.model import Job, JobResult
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import logs
-from bluegreen.supervisors.launch import launch
+from bluegreen.supervisors.launch import RunningSession, launch
 from bluegreen.supervisors.records import ProcessRecords
 from bluegreen.supervisors.sessions import ProcessTable
 
@@ -20,9 +20,15 @@ logger = logging.getLogger(__name__)
 LOOK_INTERVAL = 1.0  # seconds between looks at the size of a job's log
 
 
-async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> JobResult:
-    """See `JobRunner.run`."""
+async def run_job(
+    job: Job,
+    records: ProcessRecords,
+    table: ProcessTable,
+    sessions: MutableMapping[str, RunningSession],
+) -> JobResult:
+    """See `JobRunner.run`. While it runs it is in ``sessions``, by its name."""
     running = await launch(job, records, table)
+    sessions[job.name] = running
     limit = asyncio.timeout(job.timeout)
     async with _kept_short(job):
         try:
@@ -30,6 +36,8 @@ async def run_job(job: Job, records: ProcessRecords, table: ProcessTable) -> Job
                 async with limit:
                     await running.ended()
         finally:
+            if sessions.get(job.name) is running:  # and not a later one of that name
+                del sessions[job.name]
             _, ending = await uninterrupted(running.end(stop_timeout=0), name=f"end of {job.name}")
     if limit.expired():
         return JobResult(exit_status=None, ending=f"timed out after {job.timeout:g} s")

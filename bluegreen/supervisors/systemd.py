@@ -64,6 +64,7 @@ class SystemdSupervisor:
         self._layout = layout
         self._systemd = Systemd(bus_address)
         self._units: dict[UnitKey, WatchedUnit] = {}
+        self._jobs: dict[str, str] = {}  # the units of running jobs, by the jobs' names
         self._turns: dict[UnitKey, asyncio.Lock] = {}
         self._marks = asyncio.Lock()
         self._stops: dict[UnitKey, asyncio.Task[bool]] = {}  # the latest of each, to be joined
@@ -116,14 +117,24 @@ class SystemdSupervisor:
 
     async def processes(self, key: UnitKey) -> frozenset[int]:
         """See `Supervisor.processes`. Raises SupervisorError when systemd does not answer."""
-        return await asyncio.to_thread(cgroups.processes, await self._group(key))
+        return await asyncio.to_thread(cgroups.processes, await self._group(service_unit(key)))
 
     async def control_groups(self, key: UnitKey) -> frozenset[int]:
         """See `Supervisor.control_groups`. Raises SupervisorError when systemd does not answer."""
-        return await asyncio.to_thread(cgroups.identities, await self._group(key))
+        return await asyncio.to_thread(cgroups.identities, await self._group(service_unit(key)))
 
-    async def _group(self, key: UnitKey) -> str:
-        return str(await self._systemd.service_property(service_unit(key), "ControlGroup"))
+    async def job_processes(self, name: str) -> frozenset[int]:
+        """See `Supervisor.job_processes`. Raises SupervisorError."""
+        return await asyncio.to_thread(cgroups.processes, await self._group(self._jobs.get(name)))
+
+    async def job_control_groups(self, name: str) -> frozenset[int]:
+        """See `Supervisor.job_control_groups`. Raises SupervisorError."""
+        return await asyncio.to_thread(cgroups.identities, await self._group(self._jobs.get(name)))
+
+    async def _group(self, unit: str | None) -> str:
+        if unit is None:
+            return ""
+        return str(await self._systemd.service_property(unit, "ControlGroup"))
 
     async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
         """See `Supervisor.log_tail`. From the journal; raises SupervisorError."""
@@ -138,7 +149,7 @@ class SystemdSupervisor:
 
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""
-        return await run_job(job, self._layout, self._systemd)
+        return await run_job(job, self._layout, self._systemd, self._jobs)
 
     async def is_host_ending(self) -> bool:
         """See `Supervisor.is_host_ending`. Raises SupervisorError when systemd does not answer."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,16 @@ SHOWN_LINES = 5
 SIGKILL = 9
 
 
-async def run_job(job: Job, layout: Layout, systemd: Systemd) -> JobResult:
-    """See `JobRunner.run`."""
+async def run_job(
+    job: Job, layout: Layout, systemd: Systemd, units: MutableMapping[str, str]
+) -> JobResult:
+    """See `JobRunner.run`. While it runs its unit is in ``units``, by the job's name."""
     # Two jobs of one name are two units; and none is called as a slot is.
     identity = f"{_UNFIT.sub('_', job.name)[:NAME_LENGTH].lstrip('.')}.{secrets.token_hex(4)}"
     run = _Run(job, identity, layout.app(job.app).jobs, systemd)
     try:
         await uninterrupted(asyncio.to_thread(run.prepare), name=f"prepare {job.name}")
+        units[job.name] = run.unit
         return await run.until_ended()
     except OSError as error:
         raise SupervisorError(
@@ -44,6 +47,8 @@ async def run_job(job: Job, layout: Layout, systemd: Systemd) -> JobResult:
             "otherwise look at the disk: df -h",
         ) from error
     finally:
+        if units.get(job.name) == run.unit:  # and not a later one of that name
+            del units[job.name]
         await uninterrupted(asyncio.to_thread(run.clean_up), name=f"clean up {job.name}")
 
 
@@ -71,7 +76,7 @@ class _Run:
 
     def __init__(self, job: Job, identity: str, directory: Path, systemd: Systemd) -> None:
         self._job = job
-        self._unit = job_unit(job.app, identity)
+        self.unit = job_unit(job.app, identity)
         self._spec = directory / f"{identity}.json"
         self._output = JobOutput(directory / f"{identity}.out", job.log_file)
         self._systemd = systemd
@@ -99,7 +104,7 @@ class _Run:
     async def until_ended(self) -> JobResult:
         """Start the unit, await its end, copy its output. Raises SupervisorError and OSError."""
         limit = asyncio.timeout(self._job.timeout)
-        self._systemd.listen(self._unit, self._hear)
+        self._systemd.listen(self.unit, self._hear)
         opened, refused = False, ""
         try:
             try:
@@ -109,9 +114,9 @@ class _Run:
                 if not limit.expired():
                     raise
             finally:
-                opened = await uninterrupted(self._end(), name=f"end of {self._unit}")
+                opened = await uninterrupted(self._end(), name=f"end of {self.unit}")
         finally:
-            self._systemd.forget(self._unit)
+            self._systemd.forget(self.unit)
         if limit.expired():
             out_of_time = f"timed out after {self._job.timeout:g} s"
             return JobResult(exit_status=None, ending=out_of_time)
@@ -141,28 +146,28 @@ class _Run:
     async def _start_and_wait(self) -> str:
         """Until the unit is at rest again: what became of its start, where that is not "done"."""
         self._asked = True
-        result = await self._systemd.job("StartUnit", self._unit, timeout=None)
+        result = await self._systemd.job("StartUnit", self.unit, timeout=None)
         if "ActiveState" not in self._properties:
-            self._hear(await self._systemd.properties(self._unit))
+            self._hear(await self._systemd.properties(self.unit))
         while not self._is_at_rest:
             if self._properties.get("ActiveState") == "deactivating":
                 # The command has ended: what it has left running is not waited for.
-                await unless_gone(self._systemd.call("KillUnit", "ssi", self._unit, "all", SIGKILL))
+                await unless_gone(self._systemd.call("KillUnit", "ssi", self.unit, "all", SIGKILL))
             await self._changed.wait()
             self._changed.clear()
         if result in ("done", LOST):
             return ""
         # All of them, before it is forgotten: what it was refused for is not told in signals.
-        self._refusal = await self._systemd.properties(self._unit)
+        self._refusal = await self._systemd.properties(self.unit)
         return result
 
     async def _end(self) -> bool:
         """Leave nothing of the unit running; whether its command was ever reached."""
         try:
             if self._asked and (self._is_lost or not self._is_at_rest):
-                await kill(self._unit, self._systemd)
+                await kill(self.unit, self._systemd)
             elif self._properties.get("ActiveState") == "failed":
-                await unless_gone(self._systemd.call("ResetFailedUnit", "s", self._unit))
+                await unless_gone(self._systemd.call("ResetFailedUnit", "s", self.unit))
         finally:
             opened = await self._output.finish()
         return opened
@@ -184,7 +189,7 @@ class _Run:
     async def _not_started(self, refused: str) -> SupervisorError:
         why = ending(self._properties) or refused or "a condition of its unit is not met"
         try:
-            lines = await journal.tail(self._unit, SHOWN_LINES)
+            lines = await journal.tail(self.unit, SHOWN_LINES)
         except BluegreenError as error:
             lines = [error.message]
         remedy = (

@@ -120,6 +120,12 @@ class TrafficControl:
         """Those whose requests are held. Blocking, and quick."""
         return [app for app in apps if self._planner.markers(app).held is not None]
 
+    def ports(self) -> frozenset[int]:
+        """Every port that a service of any app has, in either slot."""
+        services = (one for app in self._apps.values() for one in app.services.values())
+        pairs = [one.ports for one in services if one.ports is not None]
+        return frozenset(port for pair in pairs for port in (pair.blue, pair.green))
+
     def read(self, app: str) -> Traffic:
         """Where the markers say that the app's traffic goes."""
         return self._planner.traffic(app)

@@ -55,6 +55,20 @@ def test_the_defaults(tmp_path: Path) -> None:
     assert not migrations.runs
 
 
+@pytest.mark.parametrize(
+    ("section", "rehearses", "tries"),
+    [
+        ("", True, True),
+        ('rehearse = "migrations"', True, False),
+        ("rehearse = false", False, False),
+        ('mode = "none"', False, False),
+    ],
+)
+def test_what_is_rehearsed(tmp_path: Path, section: str, rehearses: bool, tries: bool) -> None:
+    migrations = load(tmp_path, section)
+    assert (migrations.rehearses, migrations.tries_old_version) == (rehearses, tries)
+
+
 def test_none_needs_no_backup(tmp_path: Path) -> None:
     assert load(tmp_path, 'mode = "none"', backup="").mode == "none"
 
@@ -71,6 +85,8 @@ def test_none_needs_no_backup(tmp_path: Path) -> None:
         ('fail_on = "[FATAL"', "migrations.fail_on", "no regular expression"),
         ('fail_on = ".*"', "migrations.fail_on", "it matches an empty line"),
         ('mode = "none"\nrun = "m"', "migrations.run", "it would never be run"),
+        ('rehearse = "old"', "migrations.rehearse", 'write true, false, or "migrations"'),
+        ("rehearse = 1", "migrations.rehearse", 'write true, false, or "migrations"'),
         ('timeout = "0s"', "migrations.timeout", "greater than 0"),
         ('sync = "m"', "migrations.sync", "there is no key of that name"),
     ],
@@ -83,6 +99,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, section: str, key: str, says: st
     assert says.lower() in f"{problem.wrong}; {problem.right}".lower()
 
 
+@pytest.mark.parametrize("section", ['run = "m"', ""])
 @pytest.mark.parametrize(
     ("backup", "says"),
     [
@@ -91,9 +108,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, section: str, key: str, says: st
         ('[backup]\ncommand = "dump"\n', "command cannot be copied"),
     ],
 )
-def test_what_it_needs_of_the_backup(tmp_path: Path, backup: str, says: str) -> None:
+def test_what_it_needs_of_the_backup(tmp_path: Path, section: str, backup: str, says: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
-        load(tmp_path, 'run = "m"', backup=backup)
+        load(tmp_path, section, backup=backup)
     (problem,) = caught.value.problems
     assert problem.key == "migrations"
     assert says in problem.wrong

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.data import rehearsal
-from bluegreen.data.rehearsal import LARGEST_FILE, Rehearsal, begin, end
+from bluegreen.data.rehearsal import LARGEST_FILE, LARGEST_REST, Rehearsal, begin, bytes_of, end
 from bluegreen.data.schema import differences, schema_of
 from bluegreen.errors import DataError
 
@@ -35,7 +35,8 @@ def what(tmp_path: Path) -> Rehearsal:
     for link in ("data", "uploads", "backend/settings"):
         (tree / link).symlink_to(shared / link)
     return Rehearsal(
-        tree=str(tree), shared=str(shared), copy=str(tree / ".copy"),
+        tree=str(tree), shared=str(shared), place=str(tree / ".rehearsal"),
+        copy=str(tree / ".rehearsal/data"),
         links=["data", "uploads"], sqlite=["data/app.db"], files=["uploads"],
     )  # fmt: skip
 
@@ -51,7 +52,7 @@ def test_what_is_done_on_the_copy_does_not_reach_the_data(what: Rehearsal) -> No
     changed = differences(before, schema_of(Path(what.copy), what.sqlite))
     assert changed == ["data/app.db: table logs added"]
     end(what)
-    assert not Path(what.copy).exists()
+    assert not Path(what.place).exists()
     assert (tree / "data").readlink() == shared / "data"
     assert schema_of(shared, what.sqlite) == before
     assert (shared / "uploads/deep/large").stat().st_size == LARGEST_FILE + 1
@@ -81,3 +82,11 @@ def test_a_link_that_was_replaced_is_told(what: Rehearsal) -> None:
     link.mkdir()
     with pytest.raises(DataError, match="is no link any more"):
         begin(what, lambda _: None)
+
+
+def test_the_room_is_counted_that_a_copy_takes(what: Rehearsal) -> None:
+    shared = Path(what.shared)
+    database = sum(path.stat().st_size for path in (shared / "data").glob("app.db*"))
+    found = bytes_of(shared, what.sqlite, what.files)
+    assert found >= LARGEST_REST + database + LARGEST_FILE
+    assert bytes_of(shared, ["data/none.db"], ["nothing"]) == LARGEST_REST

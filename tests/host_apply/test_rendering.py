@@ -138,8 +138,14 @@ async def test_sites_are_those_that_the_daemon_expects(
         ),
         ('[[gate.unchanged]]\ntimeout = "40m"\ncommand = "true"\n' * 2, "4890s"),
         ('[backup]\nfiles = ["uploads"]\ntimeout = "2h"\n', "7260s"),
+        ('[backup]\nfiles = ["data"]\n[migrations]\nrun = "m"\ntimeout = "3h"\n', "10860s"),
+        (
+            '[backup]\nfiles = ["data"]\n[migrations]\n[gate]\ndeadline = "4h"\n'
+            '[[gate.smoke]]\nservice = "api"\ntimeout = "1h"\ncommand = { run = "ask" }\n',
+            "18120s",
+        ),
     ],
-    ids=["own", "build", "smoke", "unchanged", "backup"],
+    ids=["own", "build", "smoke", "unchanged", "backup", "migrations", "rehearsal"],
 )
 def test_systemd_gives_a_job_longer_than_the_daemon_does(
     tmp_path: Path, more: str, longest: str

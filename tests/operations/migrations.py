@@ -10,9 +10,9 @@ from typing import Any
 
 from bluegreen.slots.stamp import stamp_of
 from tests.operations.asking import ask
-from tests.operations.data import OPTIONS, add_servers, shared
+from tests.operations.data import OPTIONS, add_servers, servers, shared
 from tests.operations.killing import APP
-from tests.stack import Stack
+from tests.stack import Answer, Stack
 
 BACKUP = """
 [backup]
@@ -28,17 +28,39 @@ FAIL_ON = 'fail_on = "\\\\[(FATAL|ERROR)\\\\]"\n'
 ALL = CHECK + RUN + ROLLBACK + MARK + FAIL_ON
 
 
-def section(keys: str = ALL, *, rehearse: bool = True) -> str:
-    """``[backup]`` and ``[migrations]``."""
-    rehearsal = "" if rehearse else "rehearse = false\n"
+# What v2 does not live with once a column has another name.
+SCENARIO = """
+[[gate.smoke]]
+name = "login"
+service = "api"
+http = { path = "/api/login", method = "POST", send_json = { user = "admin", password = "monitor" }, capture = { token = "token" } }
+
+[[gate.smoke]]
+name = "servers"
+service = "api"
+http = { path = "/api/servers", request_headers = { Authorization = "Bearer {captured.token}" } }
+"""  # noqa: E501 - as one writes it
+ADDS = """
+[[gate.smoke]]
+name = "add"
+service = "api"
+http = { path = "/api/servers", method = "POST", status = 201, request_headers = { Authorization = "Bearer {captured.token}" }, send_json = { name = "scenario", address = "x" } }
+"""  # noqa: E501 - as one writes it
+
+
+def section(keys: str = ALL, *, rehearse: bool | str = True) -> str:
+    """``[backup]`` and ``[migrations]``; ``rehearse`` may be TOML."""
+    value = str(rehearse).lower() if isinstance(rehearse, bool) else rehearse
+    rehearsal = "" if rehearse is True else f"rehearse = {value}\n"
     return f'{BACKUP}\n[migrations]\nmode = "online"\ntimeout = "30s"\n{keys}{rehearsal}'
 
 
 async def serve(stack: Stack, extra: str | None = None, **options: Any) -> None:
-    """Serve v2 with two servers in its data."""
+    """Serve v2, or ``first``, with two servers in its data."""
+    first = options.pop("first", "v2")
     stack.write_app(extra=section() if extra is None else extra, **OPTIONS | options)
     await stack.serve()
-    await stack.deploy("v2")
+    await stack.deploy(first)
     add_servers(stack, "old one", "first")
 
 
@@ -78,6 +100,24 @@ def phase(operation: Any, name: str) -> Any:
     """One phase of an operation, as the API shows it."""
     (found,) = [one for one in operation["phases"] if one["phase"] == name]
     return found
+
+
+async def refused(stack: Stack, version: str) -> tuple[Answer, Any]:
+    """The answer and the operation of a deploy that fails; v2 serves, and nothing is left over."""
+    slot = stack.marker()
+    answer = await stack.cli("deploy", version)
+    assert answer.status == 1, answer.out + answer.err
+    assert stack.marker() == slot
+    assert (await stack.status())["slots"][slot]["version"] == "v2"
+    assert not rehearsals(stack)
+    assert {"first", "old one"} <= set(servers(stack))
+    return answer, await last(stack)
+
+
+def rehearsed_processes(stack: Stack) -> list[str]:
+    """Records of services that run on a copy of the data."""
+    pattern = "job-monitor-*-rehearse-*.json"
+    return [path.name for path in stack.layout.process_records.glob(pattern)]
 
 
 def rehearsals(stack: Stack) -> list[str]:

@@ -135,8 +135,11 @@ async def test_at_the_time_limit_it_is_undone(shop: Stack) -> None:
 
 
 async def test_apps_that_migrate_as_they_start_or_have_no_check_are_served(shop: Stack) -> None:
-    for keys, version in ((CHECK, "v4-audit"), (RUN, "v4-notes")):
-        await rewrite(shop, held(keys))
+    for keys, version, env in (
+        (CHECK, "v4-audit", {"MONITOR_MIGRATES_AT_START": "1"}),
+        (RUN, "v4-notes", {}),
+    ):
+        await rewrite(shop, held(keys), env=env)
         async with writing(shop) as writers:
             await shop.deploy(version)
             await writers.write_more()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.operations.data import add_servers, listed, servers
+from tests.operations.data import add_servers, listed, servers, shared
 from tests.operations.migrations import (
     ALL,
     CHECK,
@@ -18,13 +20,14 @@ from tests.operations.migrations import (
     applied,
     last,
     phase,
+    refused,
     rehearsals,
     rewrite,
     schema,
     section,
     serve,
 )
-from tests.stack import Answer, Stack, stack
+from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,18 +39,6 @@ async def shop() -> AsyncIterator[Stack]:
     async with stack() as built:
         await serve(built, deadline="6s")
         yield built
-
-
-async def refused(stack: Stack, version: str) -> tuple[Answer, Any]:
-    """The answer and the operation of a deploy that fails; v2 serves, and nothing is left over."""
-    slot = stack.marker()
-    answer = await stack.cli("deploy", version)
-    assert answer.status == 1, answer.out + answer.err
-    assert stack.marker() == slot
-    assert (await stack.status())["slots"][slot]["version"] == "v2"
-    assert not rehearsals(stack)
-    assert set(BEFORE) <= set(servers(stack))
-    return answer, await last(stack)
 
 
 def has_begun(operation: Any) -> list[str]:
@@ -186,15 +177,6 @@ async def test_an_app_without_check_is_served(fresh: Stack) -> None:
     assert phase(operation, "backup")["data"]["backup"] == operation["id"]
 
 
-async def test_an_app_without_run_is_backed_up_before_it_starts(fresh: Stack) -> None:
-    await serve(fresh, section(CHECK))
-    await fresh.deploy("v4-audit")
-    operation = await last(fresh)
-    begun = has_begun(operation)
-    assert begun[begun.index("build") :][:3] == ["build", "backup", "start"]
-    assert phase(operation, "backup")["data"]["backup"] == operation["id"]
-
-
 async def test_the_first_release_has_no_data_to_back_up(fresh: Stack) -> None:
     await serve(fresh)
     (first,) = [one for one in (await fresh.operations()) if one["version"] == "v2"]
@@ -249,3 +231,21 @@ async def test_a_check_that_prints_what_is_no_name_is_refused(fresh: Stack) -> N
     assert "check printed what is no name of a migration" in answer.err
     assert "2 migrations are pending" in answer.err
     assert ROLLBACK in keys
+
+
+async def test_the_room_for_copies_is_looked_at_before_anything_is_done(fresh: Stack) -> None:
+    files = section(CHECK + RUN).replace("keep = 3", 'keep = 3\nfiles = ["uploads"]')
+    await serve(fresh, files)
+    uploads = shared(fresh) / "uploads"
+    uploads.mkdir()
+    (uploads / "large").touch()
+    os.truncate(uploads / "large", 2**42)  # 4 TiB, none of them on the disk
+    answer, operation = await refused(fresh, "v4-audit")
+    assert has_begun(operation) == ["preflight"]
+    assert re.search(r"\(41943\d\d MiB of it for its backup and rehearsal\)", answer.err), (
+        answer.err
+    )
+    plan = await fresh.cli("plan", "monitor", "v4-audit")
+    assert "of it for its backup and rehearsal" in plan.out + plan.err
+    # A way back copies no data.
+    assert (await fresh.cli("restart", "monitor")).status == 0

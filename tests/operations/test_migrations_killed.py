@@ -16,17 +16,20 @@ import pytest
 import pytest_asyncio
 
 from bluegreen.model import OperationKind, PhaseName
-from bluegreen.operations.plans import OF_DATA, phases_of
+from bluegreen.operations.of_data import OF_DATA
+from bluegreen.operations.plans import phases_of
 from bluegreen.processes import ProcessIdentity, is_alive
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
 from tests.operations.data import listed, servers
 from tests.operations.killing import APP, Point, kill_at, points
 from tests.operations.migrations import (
+    SCENARIO,
     applied,
     last,
     phase,
     rehearsals,
+    rehearsed_processes,
     rewrite,
     schema,
     section,
@@ -42,6 +45,9 @@ IN_A_DEPLOY = points(
     "around rehearse intent",
     f"{_JOB}begin-rehearsal-*",
     f"{_JOB}*-rehearse-run*",
+    f"{_JOB}copy-release-*",
+    f"{_JOB}*-rehearse-old-web*",
+    f"{_JOB}*-rehearse-old-api*",
     f"{_JOB}end-rehearsal-*",
     "before rehearse done",
     "around backup intent",
@@ -88,7 +94,7 @@ async def test_the_tables_name_every_phase_that_is_about_data() -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop() -> AsyncIterator[Stack]:
     async with stack() as built:
-        await serve(built, deadline="3s")
+        await serve(built, section() + SCENARIO, deadline="3s")
         yield built
 
 
@@ -101,6 +107,7 @@ async def killed(stack: Stack, point: Point, path: str, body: dict[str, Any]) ->
     operation = await last(stack)
     assert (operation["id"], operation["state"]) == (newest + 1, point.ends), operation
     assert not rehearsals(stack)
+    assert not rehearsed_processes(stack)
     assert servers(stack) == ["old one", "first"]
     for backup in await listed(stack):
         assert backup["good"], backup

@@ -12,6 +12,8 @@ def test_what_is_kept_free_comes_on_top_of_what_the_release_takes() -> None:
     assert unmet_room("shop", Path("/srv"), **room, kept=36 * MIB) == []
     (error,) = unmet_room("shop", Path("/srv"), **room, kept=37 * MIB)
     assert "needs about 64 MiB, 37 MiB are to stay free, and 100 MiB are free on /srv" in str(error)
+    (error,) = unmet_room("shop", Path("/srv"), **room, kept=37 * MIB, for_data=20 * MIB)
+    assert "about 64 MiB (20 MiB of it for its backup and rehearsal), 37 MiB are to" in str(error)
     assert "requires.free_disk" in error.remedy
 
 

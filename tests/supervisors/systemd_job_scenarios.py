@@ -45,6 +45,22 @@ async def what_a_job_is_to_do_is_for_the_app_alone(shop: Workshop) -> None:
     assert (await running).ok
 
 
+async def the_processes_of_a_job_are_known_while_it_runs(shop: Workshop) -> None:
+    await shop.write_job_template()
+    supervisor = await shop.supervisor()
+    job = shop.job("sleep 1000 & echo $! >child; wait")
+    assert await supervisor.job_processes(job.name) == frozenset()
+    running = asyncio.create_task(supervisor.run(job))
+    file = shop.work / "child"
+    await eventually(lambda: file.exists() and file.read_text() != "", "the job has begun")
+    assert int(file.read_text()) in await supervisor.job_processes(job.name)
+    assert await supervisor.job_control_groups(job.name)
+    running.cancel()
+    await asyncio.wait([running])
+    assert await supervisor.job_processes(job.name) == frozenset()
+    assert await supervisor.job_control_groups(job.name) == frozenset()
+
+
 async def how_a_job_failed_is_told(shop: Workshop) -> None:
     supervisor = await shop.supervisor()
     for kind in ("exec", "oneshot"):
@@ -229,6 +245,7 @@ async def output_that_is_too_long_lacks_its_middle(shop: Workshop) -> None:
 SCENARIOS = (
     a_job_runs_as_the_apps_user,
     what_a_job_is_to_do_is_for_the_app_alone,
+    the_processes_of_a_job_are_known_while_it_runs,
     how_a_job_failed_is_told,
     out_of_time_all_of_it_is_killed,
     cancelled_all_of_it_is_killed_first,

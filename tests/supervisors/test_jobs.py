@@ -51,6 +51,22 @@ async def test_out_of_time_the_whole_session_is_killed(workshop: Workshop) -> No
     assert workshop.records() == []
 
 
+async def test_the_processes_of_a_job_are_known_while_it_runs(workshop: Workshop) -> None:
+    supervisor = await workshop.supervisor()
+    job = workshop.job("sleep 1000 & echo child $!; wait")
+    other = dataclasses.replace(workshop.job("sleep 1000"), name="other")
+    running = [asyncio.create_task(supervisor.run(one)) for one in (job, other)]
+    child = int(await workshop.line(job.log_file, "child "))
+    found = await supervisor.job_processes(job.name)
+    assert child in found
+    assert not found & await supervisor.job_processes("other")
+    assert await supervisor.job_control_groups(job.name) == frozenset()
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    assert await supervisor.job_processes(job.name) == frozenset()
+
+
 async def test_cancelled_the_whole_session_is_killed_first(workshop: Workshop) -> None:
     supervisor = await workshop.supervisor()
     job = workshop.job("sleep 1000 & echo child $!; wait")

@@ -32,7 +32,7 @@ class Preflight:
     async def act(self, run: Run) -> dict[str, Any]:
         app, candidate = run.app, _candidate(run)
         upgrade = _upgrade(run)
-        looked = await look(app, candidate)
+        looked = await look(app, candidate, run.operation.kind)
         found = looked.found
         if upgrade is not None:
             found += upgrade.unmet()

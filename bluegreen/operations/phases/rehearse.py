@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from bluegreen.config.migrations_section import Migrations
+from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.schema import differences
 from bluegreen.errors import MigrationError
 from bluegreen.model import PhaseName
 from bluegreen.operations.migrating import commands_of
 from bluegreen.operations.run import Run
+from bluegreen.operations.trying import start_new_version, try_old_version
 
 SLACK = 120.0  # seconds for what is no command and no copy
-COPY = ".bluegreen-rehearsal"  # in the release's tree, and gone with it
 
 
 class Rehearse:
@@ -24,12 +24,14 @@ class Rehearse:
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        section = run.app.settings.migrations or Migrations()
-        return SLACK + 3 * section.timeout + 2 * run.app.settings.data_timeout
+        settings = run.app.settings
+        section = settings.migrations or Migrations()
+        services = 2 * settings.gate.rehearsal_time
+        return SLACK + 3 * section.timeout + 3 * settings.data_timeout + services
 
     def intent(self, run: Run) -> dict[str, Any]:
         section = run.app.settings.migrations
-        rehearses = section is not None and section.runs and section.rehearse
+        rehearses = section is not None and section.rehearses
         run.migrating.rehearsal_over = not rehearses
         return {"tree": str(run.tree), "rehearses": rehearses}
 
@@ -39,17 +41,14 @@ class Rehearse:
         if known.rehearsal_over:
             known.pending = await commands_of(run, self.name).pending()
             return _found(run, {})
-        tree = run.tree
-        if tree is None:
+        if run.tree is None:
             raise RuntimeError("rehearse before fetch")
-        copy = tree / COPY
-        left_out = await backups.begin_rehearsal(
-            tree, copy, run.logs / "rehearse-copy.log", run.say
-        )
+        place, log = RehearsalPlace(run.tree), run.logs / "rehearse-copy.log"
+        left_out = await backups.begin_rehearsal(place, log, run.say)
         if left_out:
             await run.say(f"{left_out} files are not in the copy: they are not in [backup]")
-        data = await self._rehearse(run, copy)
-        await backups.end_rehearsal(tree, copy, run.logs / "rehearse-copy.log")
+        data = await self._rehearse(run, place)
+        await backups.end_rehearsal(place, log)
         known.rehearsal_over = True
         if leaked := differences(known.schema, await backups.schema()):
             raise MigrationError(
@@ -60,31 +59,40 @@ class Rehearse:
             )
         return _found(run, data)
 
-    async def _rehearse(self, run: Run, copy: Path) -> dict[str, Any]:
+    async def _rehearse(self, run: Run, place: RehearsalPlace) -> dict[str, Any]:
         known, backups = run.migrating, run.app.backups
-        commands = commands_of(run, self.name, copy)
+        commands = commands_of(run, self.name, place.data)
         known.pending = await commands.pending()
         if known.pending == ():
             return {}
         began = time.monotonic()
-        await commands.run()
-        took = known.rehearsed_seconds = time.monotonic() - began
+        if commands.has_run:
+            await commands.run()
+        elif not await backups.has_data():
+            return {"skipped": "there are no data yet"}
+        else:
+            await start_new_version(run, place)
+        took = time.monotonic() - began
+        known.rehearsed_seconds = round(took, 3)
         if still := await commands.pending():
+            how = "run has ended well" if commands.has_run else "the release has come up"
             raise MigrationError(
-                f"{run.app.name}: run has ended well, and check still calls migrations pending in "
-                "the rehearsal",
+                f"{run.app.name}: {how}, and check still calls migrations pending in the rehearsal",
                 detail=still,
                 remedy="correct the release; the data were not touched. The whole output: "
                 f"bluegreen logs {run.app.name} {run.operation.id} --phase {self.name}",
             )
-        changes = differences(known.schema or {}, await backups.schema(copy))
+        changes = differences(known.schema or {}, await backups.schema(place.data))
         await run.say(f"rehearsed in {took:.1f} s: {'; '.join(changes) or 'the schema stays'}")
-        return {"seconds": round(took, 3), "changes": changes}
+        data = {"seconds": known.rehearsed_seconds, "changes": changes}
+        if known.pending is None and not changes:
+            return data  # as far as anybody can tell, there was nothing to migrate
+        return data | await try_old_version(run, place)
 
     async def undo(self, run: Run) -> bool:
         """A tree whose links may lead to the copy is never used again."""
         if not run.migrating.rehearsal_over and run.tree is not None:
-            await run.app.trees.disown(run.tree, run.tree / COPY)
+            await run.app.trees.disown(run.tree, RehearsalPlace(run.tree).directory)
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from .database import Database
+from .migrations import main as migrate
 from .release import ROOT, Fault, Release
 from .serving import RELEASE, health, run
 
@@ -117,4 +119,7 @@ def build(release: Release) -> web.Application:
 
 
 if __name__ == "__main__":
+    # As many apps do; one that cannot migrate does not start.
+    if os.environ.get("MONITOR_MIGRATES_AT_START") and (status := migrate("run")):
+        sys.exit(status)
     run("api", build, port_variable="API_PORT", port=9083)

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS servers (
 """
 
 ADDRESS = "host" if "0006_rename" in migration_names() else "address"  # the column's name
+OWNED = "0010_required" in migration_names()
 
 T = TypeVar("T")
 
@@ -124,8 +125,12 @@ class Database:
         """Insert a row and return its id."""
 
         def insert(connection: sqlite3.Connection) -> int:
-            statement = f"INSERT INTO servers (name, {ADDRESS}, added_by_slot) VALUES (?, ?, ?)"
-            return connection.execute(statement, (name, address, slot)).lastrowid or 0
+            columns, values = f"name, {ADDRESS}, added_by_slot", [name, address, slot]
+            if OWNED:
+                columns, values = f"{columns}, owner", [*values, "nobody"]
+            marks = ", ".join("?" * len(values))
+            statement = f"INSERT INTO servers ({columns}) VALUES ({marks})"
+            return connection.execute(statement, values).lastrowid or 0
 
         return await self._run(insert)
 

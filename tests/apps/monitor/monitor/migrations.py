@@ -58,6 +58,19 @@ def _slow(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE slow (id INTEGER PRIMARY KEY)")
 
 
+def _require_owner(connection: sqlite3.Connection) -> None:
+    """SQLite adds no column without a default that may not be null: the table is made anew."""
+    connection.execute(
+        "CREATE TABLE owned (id INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, "
+        "added_by_slot TEXT NOT NULL, owner TEXT NOT NULL)"
+    )
+    connection.execute(
+        "INSERT INTO owned SELECT id, name, address, added_by_slot, 'nobody' FROM servers"
+    )
+    connection.execute("DROP TABLE servers")
+    connection.execute("ALTER TABLE owned RENAME TO servers")
+
+
 STEPS: Mapping[str, Step] = {
     "0001_audit_logs": Step(
         _sql("CREATE TABLE audit_logs (id INTEGER PRIMARY KEY, what TEXT NOT NULL)"),
@@ -77,6 +90,7 @@ STEPS: Mapping[str, Step] = {
     "0007_delete": Step(_sql("DELETE FROM servers WHERE name LIKE 'old%'"), None),
     "0008_syntax": Step(_sql("CREATE TABEL typo (id INTEGER)"), None),
     "0009_silent": Step(_sql("SELECT 1"), None, is_silent=True),
+    "0010_required": Step(_require_owner, _sql("ALTER TABLE servers DROP COLUMN owner")),
 }
 
 

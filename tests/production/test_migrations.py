@@ -1,0 +1,84 @@
+"""Migrations on a host, where releases and data are of a user that is not the daemon's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.host import lab
+from tests.host.program import PROGRAM
+from tests.operations.migrations import BACKUP, SCENARIO
+from tests.production.production import APP, Production
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BASE = f"/var/lib/bluegreen/apps/{APP}"
+_COMMAND = f"{PROGRAM}/bin/python -m monitor.migrations"
+WITH_COMMANDS = f"""
+[migrations]
+check = "{_COMMAND} check"
+run = "{_COMMAND} run"
+rollback = "{_COMMAND} rollback {{name}}"
+"""
+AT_START = "[migrations]\n"
+OPTIONS: dict[str, Any] = {"services": ("web", "api"), "watch": "0s", "healthy_for": "0.1s"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def host(program: Any) -> AsyncIterator[Production]:
+    """v2 serves."""
+    if (why := lab.obstacle()) is not None:
+        pytest.skip(why)
+    async with lab.host(extra=program) as built:
+        made = Production(built)
+        await made.set_up(extra=BACKUP + WITH_COMMANDS + SCENARIO, **OPTIONS)
+        await made.deploy("v2")
+        yield made
+
+
+async def schema(production: Production) -> str:
+    said = await production.host.run("sqlite3", f"{BASE}/shared/data/servers.db", ".schema")
+    return said.output
+
+
+async def jobs(production: Production) -> str:
+    """Units of jobs that run, or have failed."""
+    said = await production.host.run(
+        "systemctl", "list-units", "--no-legend", "--plain", f"bluegreen-{APP}-job@*"
+    )
+    return said.output.strip()
+
+
+async def refused(production: Production, version: str) -> str:
+    """What is said of a deploy that its rehearsal refuses: v2 serves on the data as they were."""
+    before = await schema(production)
+    said = await production.deploy(version, check=False)
+    assert said.status == 1, said
+    assert await production.served() == "v2"
+    assert await schema(production) == before
+    assert await jobs(production) == ""
+    found = await production.host.run("find", BASE, "-name", ".bluegreen-rehearsal")
+    assert found.output == ""
+    return said.output
+
+
+async def test_a_schema_that_the_old_version_cannot_live_with_is_refused(host: Production) -> None:
+    said = await refused(host, "v4-rename")
+    assert "the old version v2 does not live with the migrated schema" in said
+    assert "api smoke servers: HTTP 500" in said
+
+
+async def test_an_app_that_migrates_as_it_starts_is_rehearsed(host: Production) -> None:
+    variables = {"MONITOR_MIGRATES_AT_START": "1"}
+    host.write_app(extra=BACKUP + AT_START + SCENARIO, env=variables, **OPTIONS)
+    await host.bluegreen("apply")
+    said = await refused(host, "v4-syntax")
+    assert "v4-syntax does not come up on a copy of the data: service api ended" in said
+    assert 'near "TABEL": syntax error' in said
+    await host.deploy("v4-audit")
+    assert await host.served() == "v4-audit"
+    assert "audit_logs" in await schema(host)
+    assert await jobs(host) == ""
