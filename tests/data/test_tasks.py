@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -159,3 +160,12 @@ def test_a_database_keeps_its_owner_and_files_get_theirs_back(changed: Shop) -> 
     changed.done("replace", operation=OPERATION, step="carry-out")
     assert (changed.database.stat().st_uid, changed.database.stat().st_gid) == (12, 34)
     assert (changed.upload.stat().st_uid, changed.upload.stat().st_gid) == (0, 0)
+
+
+def test_a_database_that_is_gone_comes_back_with_its_mode(shop: Shop) -> None:
+    shop.database.chmod(0o640)
+    shop.back_up()
+    shop.database.unlink()
+    shop.done("stage", operation=OPERATION)
+    shop.done("replace", operation=OPERATION, step="carry-out")
+    assert stat.S_IMODE(shop.database.stat().st_mode) == 0o640

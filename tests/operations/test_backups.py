@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.data.test_databases import written_to
-from tests.mounts import mounted_tmpfs
+from tests.mounts import mounted_tmpfs, read_only
 from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, status_of
 from tests.operations.data import (
@@ -230,6 +230,37 @@ async def test_a_disk_that_is_full_fails_it_with_the_bytes_needed(shop: Stack) -
         assert not list(backups(shop).iterdir())
         await agreement(shop)
     assert [backup["id"] for backup in await listed(shop)] == [good]
+    await back_up(shop)
+
+
+async def test_a_directory_that_may_not_be_written_to_fails_it_and_the_others_stay(
+    shop: Stack,
+) -> None:
+    good = await back_up(shop)
+    with read_only(backups(shop)):
+        answer = await shop.cli("backup", "create")
+        assert answer.status == 1
+        assert "Read-only file system" in answer.err
+        assert "Next: " in answer.err
+        assert (await shop.cli("backup", "verify", str(good))).status == 0
+        await agreement(shop)
+    assert [backup["id"] for backup in await listed(shop)] == [good]
+
+
+async def test_a_backup_of_a_database_that_a_stranger_has_locked_says_who_to_look_for(
+    shop: Stack,
+) -> None:
+    good = await back_up(shop)
+    database = shared(shop) / "data/servers.db"
+    assert (await shop.cli("stop")).status == 0
+    with closing(sqlite3.connect(database, isolation_level=None)) as stranger:
+        stranger.execute("PRAGMA locking_mode = EXCLUSIVE")
+        stranger.execute("INSERT INTO servers (name, address, added_by_slot) VALUES ('x', 1, 2)")
+        answer = await shop.cli("backup", "create")
+        assert answer.status == 1
+        assert "servers.db is locked by another process" in answer.err
+        assert f"fuser {database}" in answer.err
+    assert [path.name for path in backups(shop).iterdir()] == [str(good)]
     await back_up(shop)
 
 

@@ -143,6 +143,8 @@ async def test_a_backup_is_the_apps_and_nobody_elses(host: Production) -> None:
 
 
 async def test_a_restore_brings_the_data_back_as_the_apps_user(host: Production) -> None:
+    await host.host.run("usermod", "--append", "--groups", "www-data", APP)
+    await host.host.run("chgrp", "www-data", f"{SHARED}/uploads/deep/a.txt")
     number = await back_up(host)
     await write(host, "second")
     said = await host.bluegreen("backup", "restore", APP, str(number), "--yes", check=False)
@@ -152,7 +154,7 @@ async def test_a_restore_brings_the_data_back_as_the_apps_user(host: Production)
     assert "servers: 2 rows now, 1 row then" in said.output
     assert await data(host) == FIRST
     whose = await host.host.run("stat", "-c", "%a %U:%G", DATABASE, f"{SHARED}/uploads/deep/a.txt")
-    assert whose.output.split("\n")[1] == f"640 {APP}:{APP}"
+    assert whose.output.split("\n")[1] == f"640 {APP}:www-data"
     assert whose.output.split("\n")[0].endswith(f"{APP}:{APP}")
     assert await leftovers(host) == ""
     await host.bluegreen("start", APP)
