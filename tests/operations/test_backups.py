@@ -247,23 +247,6 @@ async def test_a_directory_that_may_not_be_written_to_fails_it_and_the_others_st
     assert [backup["id"] for backup in await listed(shop)] == [good]
 
 
-async def test_a_backup_of_a_database_that_a_stranger_has_locked_says_who_to_look_for(
-    shop: Stack,
-) -> None:
-    good = await back_up(shop)
-    database = shared(shop) / "data/servers.db"
-    assert (await shop.cli("stop")).status == 0
-    with closing(sqlite3.connect(database, isolation_level=None)) as stranger:
-        stranger.execute("PRAGMA locking_mode = EXCLUSIVE")
-        stranger.execute("INSERT INTO servers (name, address, added_by_slot) VALUES ('x', 1, 2)")
-        answer = await shop.cli("backup", "create")
-        assert answer.status == 1
-        assert "servers.db is locked by another process" in answer.err
-        assert f"fuser {database}" in answer.err
-    assert [path.name for path in backups(shop).iterdir()] == [str(good)]
-    await back_up(shop)
-
-
 async def test_a_lost_history_gives_no_backup_the_number_of_another(shop: Stack) -> None:
     number = await back_up(shop)
     await shop.kill()

@@ -131,20 +131,12 @@ async def test_rows_are_counted_as_they_are_in_the_dump_and_in_the_database(
     status, loss = await ask(shop, "GET", f"{APP}/backups/{number}/loss")
     assert status == 200
     assert loss["postgres"] == {server.url: {"rows": rows, "problem": None, "then": rows}}
-    server.sql('DROP SCHEMA "odd one" CASCADE')
-
-
-async def test_what_is_lost_is_asked_of_a_server_that_is_away_too(
-    shop: Stack, server: Postgres
-) -> None:
-    number = await back_up(shop)
-    assert (await shop.cli("stop")).status == 0
-    file = shop.root / "password"
-    file.write_text("no longer right")
+    # A server that is away is one reason to restore: what there was then is known all the same.
+    (shop.root / "password").write_text("no longer right")
     status, loss = await ask(shop, "GET", f"{APP}/backups/{number}/loss")
     assert status == 200
     (found,) = loss["postgres"].values()
-    assert (found["rows"], found["then"]) == ({}, {"public.orders": 1000})
+    assert (found["rows"], found["then"]) == ({}, rows)
     assert "password authentication failed" in found["problem"]
-    assert "no longer right" not in found["problem"]
     assert not list(shop.layout.app("monitor").work.iterdir())
+    server.sql('DROP SCHEMA "odd one" CASCADE')
