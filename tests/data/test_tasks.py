@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from bluegreen.data.manifest import Manifest
+from bluegreen.data.tasks import FULL
 from tests.data.test_databases import make
+from tests.mounts import mounted_tmpfs
 
 LIMIT = 60.0  # seconds
 RENAMES = "?rename,renameat,?renameat2"
@@ -149,6 +151,22 @@ def test_killed_anywhere_a_replacement_is_put_back(changed: Shop, call: int) -> 
     for step in ("put-back", "discard"):
         changed.done("replace", operation=OPERATION, step=step)
     assert (changed.holds(), changed.leftovers()) == ("now", [])
+
+
+def test_a_restore_that_finds_no_room_says_what_it_needs_and_leaves_the_data(shop: Shop) -> None:
+    shop.upload.write_bytes(bytes(3 * 2**20))
+    shop.back_up()
+    with mounted_tmpfs(shop.shared, size="2m"):
+        shop.upload.parent.mkdir()
+        shop.upload.write_text("now")
+        error = shop.work("stage", operation=OPERATION)["error"]
+        assert error["kind"] == FULL
+        assert error["message"] == "the disk has no room for what is to be restored"
+        assert "MiB needed" in error["detail"][0]
+        shop.done("replace", operation=OPERATION, step="discard")
+        assert [path.name for path in shop.shared.rglob(".*")] == []
+        assert shop.upload.read_text() == "now"
+    assert shop.upload.stat().st_size == 3 * 2**20
 
 
 def test_a_database_keeps_its_owner_and_files_get_theirs_back(changed: Shop) -> None:
