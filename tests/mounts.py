@@ -22,9 +22,30 @@ def mounted_tmpfs(directory: Path | str, *, size: str | None = None) -> Iterator
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
     options = [] if size is None else ["-o", f"size={size}"]
-    mount = ["mount", "-t", "tmpfs", *options, "tmpfs", directory]
-    subprocess.run(mount, check=True, timeout=LIMIT)
+    _mount("-t", "tmpfs", *options, "tmpfs", directory)
     try:
         yield
     finally:
         subprocess.run(["umount", directory], check=True, timeout=LIMIT)
+
+
+@contextlib.contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """What is in ``directory``, mounted so that nobody may write; skips where it may not be."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    _mount("--bind", directory, directory)
+    try:
+        _mount("-o", "remount,bind,ro", directory)
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True, timeout=LIMIT)
+
+
+def _mount(*words: str | Path) -> None:
+    """Skips the test where root may not mount, as in a container without CAP_SYS_ADMIN."""
+    done = subprocess.run(
+        ["mount", *words], check=False, capture_output=True, text=True, timeout=LIMIT
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")

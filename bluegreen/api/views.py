@@ -59,7 +59,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "bytes": manifest.bytes,
         "sqlite": manifest.sqlite,
         "files": manifest.files,
-        "postgres": manifest.postgres,
+        "postgres": manifest.postgres_rows,
         "command": manifest.command,
         "damaged": manifest.damaged,
     }

@@ -117,12 +117,12 @@ def backup_lines(backup: dict[str, Any]) -> list[str]:
     """A backup in words."""
     if backup["problem"] is not None:
         return [f"{backup['id']:>5}  CANNOT BE USED: {backup['problem']}"]
-    rows = sum(sum(tables.values()) for tables in backup["sqlite"].values())
+    databases = {**backup["sqlite"], **backup["postgres"]}
+    rows = sum(sum(tables.values()) for tables in databases.values())
     files = sum(found["files"] for found in backup["files"].values())
     holds = [
-        f"{_counted(rows, 'row')} in {', '.join(backup['sqlite'])}" if backup["sqlite"] else "",
+        f"{_counted(rows, 'row')} in {', '.join(databases)}" if databases else "",
         f"{_counted(files, 'file')} in {', '.join(backup['files'])}" if backup["files"] else "",
-        *backup["postgres"],
         "what its command printed" if backup["command"] else "",
         f"DAMAGED {', '.join(backup['damaged'])}" if backup["damaged"] else "",
     ]
@@ -142,21 +142,33 @@ def loss_lines(loss: dict[str, Any]) -> list[str]:
     ]
     for path, found in loss["sqlite"].items():
         lines.append(f"  {path}: {found['problem'] or _changed(found, then)}")
-        for table in sorted({*found["rows"], *found["then"]}):
-            now, was = found["rows"].get(table), found["then"].get(table)
-            if now != was and found["problem"] is None:
-                lines.append(f"    {table}: {_count(now)} now, {_count(was)} then")
+        lines += _tables(found)
     for path, found in loss["files"].items():
         lines.append(
             f"  {path}: {_counted(found['files'], 'file')} now, "
             f"{found['then']['files']:,} then; "
             f"{_changed(found, then)}"
         )
-    lines += [f"  {url}: replaced as a whole" for url in loss["postgres"]]
+    for url, found in loss["postgres"].items():
+        problem = f"; {found['problem']}" if found["problem"] else ""
+        lines += [f"  {url}: replaced as a whole{problem}", *_tables(found)]
     if loss["command"]:
         lines.append("  what restore_command writes: replaced as it does it")
     lines.append("What is there now is backed up first.")
     return lines
+
+
+def _tables(found: dict[str, Any]) -> list[str]:
+    """A line for each table of a database that has another number of rows now."""
+    if found["problem"] is not None:
+        return []
+    both = sorted({*found["rows"], *found["then"]})
+    pairs = ((table, found["rows"].get(table), found["then"].get(table)) for table in both)
+    return [
+        f"    {table}: {_count(now)} now, {_count(was)} then"
+        for table, now, was in pairs
+        if now != was
+    ]
 
 
 def _count(rows: int | None) -> str:

@@ -139,12 +139,12 @@ class Backups:
             log=log,
             on_line=on_line,
         )  # fmt: skip
-        await self.programs.dump(parts, logs=logs, operation=number, on_line=on_line)
+        rows = await self.programs.dump(parts, logs=logs, operation=number, on_line=on_line)
         if replaced_by is not None:
             reason = f"before the restore of backup {replaced_by.id}"
         manifest = Manifest(
             id=number, app=self.settings.name, created_at=began, reason=reason,
-            version=self.version, postgres=self._urls(replaced_by),
+            version=self.version, postgres=self._urls(replaced_by), postgres_rows=rows,
             command=any(part.file == OUTPUT for part in parts),
         )  # fmt: skip
         task = {"number": number, "manifest": {**manifest.to_json(), **gathered}}
@@ -212,10 +212,20 @@ class Backups:
     async def loss(self, number: int) -> dict[str, Any]:
         """What a restore would replace: rows by table, files, and the latest change, now and then.
 
-        Of what only a program can read nothing is known. Raises NotFoundError, DataError.
+        Of what a command prints nothing is known. Raises NotFoundError, DataError.
         """
         now = await self._work.do("present", {"number": number}, log=None)
-        return {"backup": number, **await self._work.checked(_loss, now)}
+        found = await self._work.checked(_loss, now)
+        then = found.pop("postgres_rows")
+        own = [url for url in self._urls(None) if url in then]
+        postgres = {url: {**await self._rows_now(url), "then": then[url]} for url in own}
+        return {"backup": number, **found, "postgres": postgres}
+
+    async def _rows_now(self, url: str) -> dict[str, Any]:
+        try:
+            return {"rows": await self.programs.rows_now(url), "problem": None}
+        except DataError as error:  # a server that is gone is one reason to restore
+            return {"rows": {}, "problem": " ".join([error.message, *error.detail[-1:]])}
 
     # -- rehearsals -------------------------------------------------------------------------
 
@@ -349,7 +359,7 @@ def _loss(now: Mapping[str, Any]) -> dict[str, Any]:
             path: {**_files(now["files"][path]), "then": then}
             for path, then in manifest.files.items()
         },
-        "postgres": list(manifest.postgres),
+        "postgres_rows": manifest.postgres_rows,
         "command": manifest.command,
     }
 

@@ -21,6 +21,7 @@ from bluegreen.data.databases import (
 )
 from bluegreen.data.digests import CHUNK, digest, sync_and_forget
 from bluegreen.data.manifest import ARCHIVE, LISTING, NAME, Manifest, sqlite_copy, write_manifest
+from bluegreen.data.ownership import give_as
 from bluegreen.data.verification import verify
 from bluegreen.errors import DataError
 from bluegreen.files import sync_directory, sync_file
@@ -182,6 +183,7 @@ def _copy(
     began = time.monotonic()
     try:
         copy_database(source, target, reporter(path, say))
+        give_as(target, source)  # for a restore that finds none in its place
         sync_file(target)
         took = max(time.monotonic() - began, 1e-6)
         found.sqlite[path] = rows = check_database(target)

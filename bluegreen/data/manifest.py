@@ -46,6 +46,7 @@ class Manifest:
     damaged: tuple[str, ...] = ()  # databases that were damaged by then: copied as they were
     files: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # {"files", "bytes"}
     postgres: tuple[str, ...] = ()  # the databases, in the order of their dumps
+    postgres_rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by URL, table
     command: bool = False
     members: Mapping[str, Member] = field(default_factory=dict)  # by name in the backup
 
@@ -76,6 +77,7 @@ def manifest_of(document: Any) -> Manifest:
         damaged=tuple(shapes.array(shapes.text, document["damaged"])),
         files=shapes.table(files_and_bytes, document["files"]),
         postgres=tuple(shapes.array(shapes.text, document["postgres"])),
+        postgres_rows=shapes.table(shapes.counts, document["postgres_rows"]),
         command=shapes.flag(document["command"]),
         members=shapes.table(_member, document["members"]),
     )

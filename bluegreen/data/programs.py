@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import secrets
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from bluegreen.config.environment import ProcessEnvironment, backup_environment
 from bluegreen.config.placeholders import expand, slot_values
 from bluegreen.config.settings import AppSettings
 from bluegreen.data.manifest import OUTPUT, dump
+from bluegreen.data.postgres_rows import NOT_FOUND, counter, rows_in_log
 from bluegreen.data.work import DiskFullError, OnLine
 from bluegreen.errors import DataError
 from bluegreen.layout import AppLayout
@@ -22,7 +25,6 @@ from bluegreen.sources.disk_space import says_full, shortage
 from bluegreen.supervisors.interface import JobRunner
 
 PG_LOCK_WAIT = "10s"  # for a table that somebody else has locked
-_NOT_FOUND = 127  # what a shell ends with where there is no such program
 
 # Its own standard output is the log; $2 is opened before the script can do anything.
 _TO_FILE = 'exec /bin/sh -c "$1" >"$2"'
@@ -41,6 +43,7 @@ class Part:
     dump: tuple[tuple[str, ...], ...]
     load: tuple[str, ...]
     is_atomic: bool  # a load that fails has changed nothing
+    url: str | None = None  # of a PostgreSQL database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,21 +90,41 @@ class Programs:
 
     async def dump(
         self, parts: Sequence[Part], *, logs: Path, operation: int, on_line: OnLine
-    ) -> None:
-        """Have each part written into its draft, whose directories are there. Raises DataError."""
+    ) -> dict[str, dict[str, int]]:
+        """Have each part written into its draft, whose directories are there. Raises DataError.
+
+        Returns the rows by table, as they are in the dump, of each PostgreSQL database by its URL.
+        """
+        found: dict[str, dict[str, int]] = {}
         for part in parts:
             log = logs / f"backup-{part.name}.log"
             for argv in part.dump:
-                await self._run(part, argv, log, operation, self.layout.backups)
-            await on_line(f"{part.name}: backed up by {os.path.basename(part.dump[0][0])}")
+                await self._run(part.name, argv, log, str(operation), self.layout.backups)
+            said = f"{part.name}: backed up by {os.path.basename(part.dump[0][0])}"
+            if part.url is not None:
+                found[part.url] = rows = await asyncio.to_thread(_counted, log)
+                said += f" and read back, {sum(rows.values())} rows in {len(rows)} tables"
+            await on_line(said)
+        return found
+
+    async def rows_now(self, url: str) -> dict[str, int]:
+        """The rows by table of a PostgreSQL database. Raises DataError."""
+        purpose = secrets.token_hex(4)
+        log = self.layout.work / f"count-{purpose}.log"
+        try:
+            await self._run("count", counter("now", url), log, purpose, self.layout.backups)
+            return await asyncio.to_thread(_counted, log)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                log.unlink()
 
     async def load(self, part: Part, *, logs: Path, operation: int) -> None:
         """Have a part read back from its backup. Raises DataError."""
         log = logs / f"restore-{part.name}.log"
-        await self._run(part, part.load, log, operation, self.layout.shared)
+        await self._run(part.name, part.load, log, str(operation), self.layout.shared)
 
     async def _run(
-        self, part: Part, argv: tuple[str, ...], log: Path, operation: int, writes: Path
+        self, name: str, argv: tuple[str, ...], log: Path, purpose: str, writes: Path
     ) -> None:
         environment: ProcessEnvironment = await asyncio.to_thread(
             backup_environment, self.settings, self.layout, self.slot,
@@ -110,7 +133,7 @@ class Programs:
         backup = self.settings.backup
         job = Job(
             app=self.settings.name,
-            name=f"{self.settings.name}-{operation}-{part.name}",
+            name=f"{self.settings.name}-{purpose}-{name}",
             argv=environment.command(argv),
             cwd=self.tree,
             env=environment.variables,
@@ -124,18 +147,32 @@ class Programs:
         full = says_full(lines)
         kind = DiskFullError if full else DataError
         raise kind(
-            f"{self.settings.name}: {part.name} ({os.path.basename(argv[0])}) failed: "
-            f"{result.ending}",
+            f"{self.settings.name}: {name} ({_called(argv)}) failed: {result.ending}",
             detail=[*lines, *([shortage(writes)] if full else [])],
             remedy=_remedy(result.exit_status, full=full)
-            + f"the whole output: bluegreen logs {self.settings.name} {operation}",
+            + f"the whole output: bluegreen logs {self.settings.name} {purpose}",
         )
+
+
+def _counted(log: Path) -> dict[str, int]:
+    """Of a database that the app may have filled with whatever names: it is checked what it is."""
+    try:
+        return rows_in_log(log)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"the rows of a PostgreSQL database could not be counted: {error}",
+            remedy="see that psql and pg_restore are those of the server's version, then try again",
+        ) from error
+
+
+def _called(argv: tuple[str, ...]) -> str:
+    return "counting rows" if argv[:4] == counter()[:4] else os.path.basename(argv[0])
 
 
 def _remedy(status: int | None, *, full: bool) -> str:
     if full:
         return "free some space on the disk; "
-    if status == _NOT_FOUND:
+    if status == NOT_FOUND:
         return "install what is missing (pg_dump is in the package postgresql-client); "
     return ""
 
@@ -150,13 +187,14 @@ def _database(number: int, url: str, directory: Path) -> Part:
                 "pg_dump", "--format=custom", "--no-password",
                 f"--lock-wait-timeout={PG_LOCK_WAIT}", f"--file={file}", f"--dbname={url}",
             ),
-            ("pg_restore", "--list", "--file=/dev/null", file),
+            counter("dump", file),
         ),
         load=(
             "pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error",
             "--no-password", f"--dbname={url}", file,
         ),
         is_atomic=True,
+        url=url,
     )  # fmt: skip
 
 

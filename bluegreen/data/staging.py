@@ -15,6 +15,7 @@ from bluegreen.data.archive import Say, read_archive
 from bluegreen.data.databases import BESIDE, NoRoomError, count_rows
 from bluegreen.data.digests import CHUNK, Digested, sync_and_forget
 from bluegreen.data.manifest import ARCHIVE, LISTING, Manifest, sqlite_copy
+from bluegreen.data.ownership import give, give_as
 from bluegreen.data.replacement import Replacement, replacements
 from bluegreen.errors import DataError
 from bluegreen.sources.disk_space import is_full, shortage
@@ -66,9 +67,8 @@ def _copy(directory: Path, name: str, manifest: Manifest, replacement: Replaceme
         shutil.copyfileobj(digested, written, CHUNK)
         if digested.drain() != manifest.members[name]:
             raise DataError(f"{source} is damaged", remedy="restore another backup")
-        if target.exists():
-            status = target.stat()
-            _give(written.fileno(), status.st_uid, status.st_gid, status.st_mode)
+        # The copy in the backup has what the database had then.
+        give_as(written.fileno(), target if target.exists() else source)
         sync_and_forget(written)
 
 
@@ -92,27 +92,16 @@ def _unpack(directory: Path, shared: Path, paths: Sequence[str], operation: int)
         else:
             with target.open("xb") as written:
                 shutil.copyfileobj(content, written, CHUNK)
-                _give(written.fileno(), member.uid, member.gid, member.mode)
+                give(written.fileno(), member.uid, member.gid, member.mode)
             os.utime(target, (member.mtime, member.mtime))
 
     with (directory / ARCHIVE).open("rb") as file:
         read_archive(Digested(file), directory / LISTING, put)
     for made, member in reversed(directories):
-        _give(made, member.uid, member.gid, member.mode)
+        give(made, member.uid, member.gid, member.mode)
         os.utime(made, (member.mtime, member.mtime))
     # syncfs(2), as an fsync of each of many small files would take minutes.
     subprocess.run(["sync", "-f", "--", shared], check=True, timeout=FLUSH_LIMIT)
-
-
-def _give(to: int | Path, uid: int, gid: int, mode: int) -> None:
-    """Owner and mode; only root gives away, and what anyone else restores is their own."""
-    if os.geteuid() == 0:
-        os.chown(to, uid, gid)  # before the mode, of which it clears bits
-    try:
-        os.chmod(to, stat.S_IMODE(mode))
-    except PermissionError:
-        # The sandbox of a job keeps set-ID bits from being set, and so does a group not our own.
-        os.chmod(to, stat.S_IMODE(mode) & ~(stat.S_ISUID | stat.S_ISGID))
 
 
 def present(shared: Path, sqlite: Sequence[str], files: Sequence[str]) -> dict[str, Any]:

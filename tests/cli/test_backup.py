@@ -17,7 +17,7 @@ def backup(**fields: Any) -> dict[str, Any]:
     return {
         "id": 12, "good": True, "problem": None, "created_at": time.time() - 3600,
         "reason": "asked for", "version": "v1", "bytes": 3 * 2**20, "sqlite": {}, "files": {},
-        "postgres": [], "command": False, "damaged": [],
+        "postgres": {}, "command": False, "damaged": [],
     } | fields  # fmt: skip
 
 
@@ -26,12 +26,12 @@ def test_a_backup_is_said_in_two_lines() -> None:
         backup(
             sqlite={"data/app.db": {"users": 1000, "orders": 234}},
             files={"uploads": {"files": 1, "bytes": 5}},
-            postgres=["postgresql:///shop"],
+            postgres={"postgresql:///shop": {"public.orders": 6}},
             command=True,
         )
     ) == [
         "   12  1 h ago      3.0 MiB  v1  asked for",
-        "       1,234 rows in data/app.db; 1 file in uploads; postgresql:///shop; "
+        "       1,240 rows in data/app.db, postgresql:///shop; 1 file in uploads; "
         "what its command printed",
     ]
 
@@ -64,7 +64,14 @@ def test_a_loss_is_said_table_by_table() -> None:
                     "then": {"files": 1, "bytes": 5},
                 }
             },
-            "postgres": [], "command": False,
+            "postgres": {
+                "postgresql:///shop": {
+                    "rows": {"public.orders": 7, "public.same": 1}, "problem": None,
+                    "then": {"public.orders": 6, "public.same": 1},
+                },
+                "postgresql:///away": {"rows": {}, "problem": "no answer", "then": {"public.a": 1}},
+            },
+            "command": False,
         }
     )  # fmt: skip
     assert lines[0].startswith("backup 12 of shop, made ")
@@ -76,6 +83,9 @@ def test_a_loss_is_said_table_by_table() -> None:
         "    users: 3 rows now, 1 row then",
         "  gone.db: it is not there",
         "  uploads: 2 files now, 1 then; not changed since",
+        "  postgresql:///shop: replaced as a whole",
+        "    public.orders: 7 rows now, 6 rows then",
+        "  postgresql:///away: replaced as a whole; no answer",
         "What is there now is backed up first.",
     ]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bluegreen.data import databases
 from bluegreen.data.databases import NoRoomError
 from bluegreen.data.gathering import Gathering, gather, seal
 from bluegreen.data.manifest import (
@@ -151,6 +154,21 @@ def test_a_database_that_will_not_fit_is_refused_before_anything_is_written(
     assert "4." in line.partition("free")[2]
     assert "MiB needed" in line
     assert not list(small.iterdir())
+
+
+def test_a_database_that_a_stranger_has_locked_fails_a_backup_and_is_no_damaged_one(
+    what: Gathering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "LOCK_WAIT", 0.1)
+    database = Path(what.shared) / "data/app.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as stranger:
+        stranger.execute("PRAGMA locking_mode = EXCLUSIVE")
+        stranger.execute("INSERT INTO one (text) VALUES ('x')")
+        for leniently in (False, True):
+            with pytest.raises(DataError, match=r"app\.db is locked by another") as caught:
+                gather(replace(what, leniently=leniently), said)
+            assert f"fuser {database}" in caught.value.remedy
+    assert gather(what, said).sqlite == {"data/app.db": {"one": 51, "two": 50}}
 
 
 def test_files_that_turn_out_not_to_fit_say_what_they_need(what: Gathering, small: Path) -> None:

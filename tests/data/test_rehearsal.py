@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.data import rehearsal
+from bluegreen.data import databases, rehearsal
 from bluegreen.data.rehearsal import LARGEST_FILE, LARGEST_REST, Rehearsal, begin, bytes_of, end
 from bluegreen.data.schema import differences, schema_of
 from bluegreen.errors import DataError
@@ -74,6 +74,22 @@ def test_without_room_nothing_leads_to_the_copy(
     with pytest.raises(DataError, match="no room for the copy"):
         begin(what, lambda _: None)
     assert (Path(what.tree) / "data").readlink() == Path(what.shared) / "data"
+
+
+def test_a_database_that_a_stranger_has_locked_is_told_and_nothing_leads_to_the_copy(
+    what: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "LOCK_WAIT", 0.1)
+    database = Path(what.shared) / "data/app.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as stranger:
+        stranger.execute("PRAGMA locking_mode = EXCLUSIVE")
+        stranger.execute("INSERT INTO users VALUES ('bob')")
+        with pytest.raises(DataError, match=r"app\.db is locked by another process") as caught:
+            begin(what, lambda _: None)
+    assert f"fuser {database}" in caught.value.remedy
+    assert (Path(what.tree) / "data").readlink() == Path(what.shared) / "data"
+    begin(what, lambda _: None)
+    assert (Path(what.tree) / "data").readlink() == Path(what.copy) / "data"
 
 
 def test_a_link_that_was_replaced_is_told(what: Rehearsal) -> None:

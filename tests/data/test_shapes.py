@@ -27,8 +27,8 @@ def test_a_manifest_comes_back_as_it_was() -> None:
     [
         {"id": -1}, {"id": True}, {"id": 2**63}, {"id": "3"}, {"created_at": float("nan")},
         {"created_at": None}, {"version": 2}, {"sqlite": []}, {"sqlite": {"a": {"b": "c"}}},
-        {"files": {"a": {}}}, {"postgres": "url"}, {"command": 1}, {"members": {"a": []}},
-        {"members": {"a": {"sha256": 1, "bytes": 1}}}, {"format": 2},
+        {"files": {"a": {}}}, {"postgres": "url"}, {"postgres_rows": {"url": [1]}}, {"command": 1},
+        {"members": {"a": []}}, {"members": {"a": {"sha256": 1, "bytes": 1}}}, {"format": 2},
     ],
     ids=str,
 )  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ from typing import Any
 import pytest
 
 from bluegreen.data.manifest import Manifest
+from bluegreen.data.tasks import FULL
 from tests.data.test_databases import make
+from tests.mounts import mounted_tmpfs
 
 LIMIT = 60.0  # seconds
 RENAMES = "?rename,renameat,?renameat2"
@@ -150,6 +153,22 @@ def test_killed_anywhere_a_replacement_is_put_back(changed: Shop, call: int) -> 
     assert (changed.holds(), changed.leftovers()) == ("now", [])
 
 
+def test_a_restore_that_finds_no_room_says_what_it_needs_and_leaves_the_data(shop: Shop) -> None:
+    shop.upload.write_bytes(bytes(3 * 2**20))
+    shop.back_up()
+    with mounted_tmpfs(shop.shared, size="2m"):
+        shop.upload.parent.mkdir()
+        shop.upload.write_text("now")
+        error = shop.work("stage", operation=OPERATION)["error"]
+        assert error["kind"] == FULL
+        assert error["message"] == "the disk has no room for what is to be restored"
+        assert "MiB needed" in error["detail"][0]
+        shop.done("replace", operation=OPERATION, step="discard")
+        assert [path.name for path in shop.shared.rglob(".*")] == []
+        assert shop.upload.read_text() == "now"
+    assert shop.upload.stat().st_size == 3 * 2**20
+
+
 def test_a_database_keeps_its_owner_and_files_get_theirs_back(changed: Shop) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
@@ -159,3 +178,12 @@ def test_a_database_keeps_its_owner_and_files_get_theirs_back(changed: Shop) -> 
     changed.done("replace", operation=OPERATION, step="carry-out")
     assert (changed.database.stat().st_uid, changed.database.stat().st_gid) == (12, 34)
     assert (changed.upload.stat().st_uid, changed.upload.stat().st_gid) == (0, 0)
+
+
+def test_a_database_that_is_gone_comes_back_with_its_mode(shop: Shop) -> None:
+    shop.database.chmod(0o640)
+    shop.back_up()
+    shop.database.unlink()
+    shop.done("stage", operation=OPERATION)
+    shop.done("replace", operation=OPERATION, step="carry-out")
+    assert stat.S_IMODE(shop.database.stat().st_mode) == 0o640

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.data.test_databases import written_to
-from tests.mounts import mounted_tmpfs
+from tests.mounts import mounted_tmpfs, read_only
 from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, status_of
 from tests.operations.data import (
@@ -231,6 +231,20 @@ async def test_a_disk_that_is_full_fails_it_with_the_bytes_needed(shop: Stack) -
         await agreement(shop)
     assert [backup["id"] for backup in await listed(shop)] == [good]
     await back_up(shop)
+
+
+async def test_a_directory_that_may_not_be_written_to_fails_it_and_the_others_stay(
+    shop: Stack,
+) -> None:
+    good = await back_up(shop)
+    with read_only(backups(shop)):
+        answer = await shop.cli("backup", "create")
+        assert answer.status == 1
+        assert "Read-only file system" in answer.err
+        assert "Next: " in answer.err
+        assert (await shop.cli("backup", "verify", str(good))).status == 0
+        await agreement(shop)
+    assert [backup["id"] for backup in await listed(shop)] == [good]
 
 
 async def test_a_lost_history_gives_no_backup_the_number_of_another(shop: Stack) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -32,6 +34,13 @@ from tests.stack import Stack, stack
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BEFORE = ["first", "old one"]
+KEPT = """
+[[gate.unchanged]]
+name = "servers"
+sqlite = "data/servers.db"
+query = "SELECT COUNT(*) FROM servers"
+allow = "more"
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -143,6 +152,45 @@ async def test_the_way_back_that_is_told_works(fresh: Stack) -> None:
         assert answer.status == 0, answer.err
     assert "half" not in schema(fresh)
     assert set(servers(fresh)) == set(BEFORE)
+
+
+async def test_rows_that_a_migration_deletes_stop_its_release_and_come_back(fresh: Stack) -> None:
+    await serve(fresh, section() + KEPT)
+    answer = await fresh.cli("deploy", "v4-delete")
+    assert answer.status == 1, answer.out + answer.err
+    assert "what is to stay unchanged has changed: servers: 2 before, 1 now" in answer.err
+    operation = await last(fresh)
+    assert has_begun(operation)[-1] == "gate"
+    status = await fresh.status()
+    assert status["slots"][fresh.marker()]["version"] == "v2"
+    # There is no way back from it but the backup that was made before it.
+    assert servers(fresh) == ["first"]
+    assert (await listed(fresh))[0]["sqlite"]["data/servers.db"]["servers"] == 2
+    for command in (
+        ("stop", "monitor"),
+        ("backup", "restore", "monitor", str(operation["id"]), "--yes"),
+        ("start", "monitor"),
+    ):
+        assert (await fresh.cli(*command)).status == 0
+    assert sorted(servers(fresh)) == BEFORE
+
+
+async def test_a_migration_of_a_database_that_a_stranger_has_locked_fails_and_may_be_tried_again(
+    fresh: Stack,
+) -> None:
+    await serve(fresh)
+    # It makes the table of the names, so that asking waits for no lock.
+    assert (await fresh.cli("migrations", "check", "monitor")).status == 0
+    before = schema(fresh)
+    # Others may read all the while: rehearsal and backup do not notice.
+    database = fresh.layout.app("monitor").shared / "data/servers.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        answer, operation = await refused(fresh, "v4-notes")
+        assert has_begun(operation)[-2:] == ["backup", "migrate"]
+        assert "failed: database is locked" in answer.err
+    assert (await applied(fresh), schema(fresh)) == ([], before)
+    await fresh.deploy("v4-notes")
 
 
 async def test_status_0_with_fatal_is_a_failure_on_the_data_too(fresh: Stack) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.data.postgres import PASSWORD, Postgres, postgres
+from tests.operations.asking import ask
 from tests.operations.data import OPTIONS, back_up, backups, listed
+from tests.operations.killing import APP
 from tests.stack import Stack
 
 
@@ -47,11 +49,14 @@ async def test_a_database_is_dumped_while_it_serves_and_brought_back(
     dump = backups(shop) / str(number) / "postgres/1.dump"
     assert dump.read_bytes()[:5] == b"PGDMP"
     assert (await shop.cli("backup", "verify", str(number))).status == 0
+    (made,) = await listed(shop)
+    assert made["postgres"] == {server.url: {"public.orders": 1000}}
     server.sql("DELETE FROM orders WHERE id > 10; UPDATE orders SET item = 'coffee'")
     assert (await shop.cli("stop")).status == 0
     answer = await shop.cli("backup", "restore", str(number), "--yes")
     assert answer.status == 0, answer.out + answer.err
-    assert f"{server.url}: replaced as a whole" in answer.out
+    assert f"{server.url}: replaced as a whole\n" in answer.out
+    assert "    public.orders: 10 rows now, 1,000 rows then\n" in answer.out
     assert server.sql("SELECT count(*), max(item) FROM orders") == ["1000|tea"]
     newest, _ = await listed(shop)
     answer = await shop.cli("backup", "restore", str(newest["id"]), "--yes")
@@ -104,3 +109,34 @@ async def test_the_password_is_nowhere(shop: Stack) -> None:
     held += [path for path in shop.layout.logs.rglob("*") if path.is_file()]
     found = [path for path in held if PASSWORD.encode() in path.read_bytes()]
     assert found == []
+
+
+async def test_rows_are_counted_as_they_are_in_the_dump_and_in_the_database(
+    shop: Stack, server: Postgres
+) -> None:
+    # Names and texts that look like what a script is made of; a parent has only rows of its own.
+    server.sql(
+        'CREATE SCHEMA "odd one"; CREATE TABLE "odd one"."a (b) FROM stdin;" (text text);'
+        r"""INSERT INTO "odd one"."a (b) FROM stdin;" VALUES ('\.'), (E'x\n\\.\ny'), ('COPY a.b')"""
+    )
+    server.sql("CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent)")
+    server.sql("INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2), (3)")
+    number = await back_up(shop)
+    rows = {
+        '"odd one"."a (b) FROM stdin;"': 3,
+        "public.child": 2, "public.orders": 1000, "public.parent": 1,
+    }  # fmt: skip
+    assert (await listed(shop))[0]["postgres"] == {server.url: rows}
+    assert (await shop.cli("stop")).status == 0
+    status, loss = await ask(shop, "GET", f"{APP}/backups/{number}/loss")
+    assert status == 200
+    assert loss["postgres"] == {server.url: {"rows": rows, "problem": None, "then": rows}}
+    # A server that is away is one reason to restore: what there was then is known all the same.
+    (shop.root / "password").write_text("no longer right")
+    status, loss = await ask(shop, "GET", f"{APP}/backups/{number}/loss")
+    assert status == 200
+    (found,) = loss["postgres"].values()
+    assert (found["rows"], found["then"]) == ({}, rows)
+    assert "password authentication failed" in found["problem"]
+    assert not list(shop.layout.app("monitor").work.iterdir())
+    server.sql('DROP SCHEMA "odd one" CASCADE')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest_asyncio
 
 from tests.host import lab
 from tests.host.program import PROGRAM
-from tests.production.asking import APP_PATH, ask, latest_operation, run_file, status_of
+from tests.production.asking import (
+    APP_PATH,
+    ask,
+    begin_deploy,
+    latest_operation,
+    run_file,
+    status_of,
+)
 from tests.production.holding import DAEMON
 from tests.production.production import APP, Production
 from tests.waiting import eventually
@@ -39,6 +47,19 @@ files = ["uploads"]
 command = "cat {shared_dir}/kv; while [ -e {shared_dir}/hold ]; do sleep 0.05; done"
 restore_command = "cat > {shared_dir}/kv"
 keep = 4
+"""
+_PYTHON = f"{PROGRAM}/bin/python -m monitor.migrations"
+MIGRATIONS = f"""
+[backup]
+sqlite = ["data/servers.db"]
+files = ["uploads"]
+
+[migrations]
+check = "{_PYTHON} check"
+run = "id -un && {_PYTHON} run"
+rollback = "{_PYTHON} rollback {{name}}"
+mark_applied = "{_PYTHON} mark-applied {{name}}"
+timeout = "30s"
 """
 OPTIONS: dict[str, Any] = {"services": ("web", "api"), "watch": "0s", "healthy_for": "0.1s"}
 
@@ -143,6 +164,8 @@ async def test_a_backup_is_the_apps_and_nobody_elses(host: Production) -> None:
 
 
 async def test_a_restore_brings_the_data_back_as_the_apps_user(host: Production) -> None:
+    await host.host.run("usermod", "--append", "--groups", "www-data", APP)
+    await host.host.run("chgrp", "www-data", f"{SHARED}/uploads/deep/a.txt")
     number = await back_up(host)
     await write(host, "second")
     said = await host.bluegreen("backup", "restore", APP, str(number), "--yes", check=False)
@@ -152,7 +175,7 @@ async def test_a_restore_brings_the_data_back_as_the_apps_user(host: Production)
     assert "servers: 2 rows now, 1 row then" in said.output
     assert await data(host) == FIRST
     whose = await host.host.run("stat", "-c", "%a %U:%G", DATABASE, f"{SHARED}/uploads/deep/a.txt")
-    assert whose.output.split("\n")[1] == f"640 {APP}:{APP}"
+    assert whose.output.split("\n")[1] == f"640 {APP}:www-data"
     assert whose.output.split("\n")[0].endswith(f"{APP}:{APP}")
     assert await leftovers(host) == ""
     await host.bluegreen("start", APP)
@@ -265,3 +288,53 @@ async def test_a_daemon_that_is_killed_in_a_replacement_carries_it_on(
     assert await leftovers(host) == ""
     await host.bluegreen("start", APP)
     assert await host.served() == "v1"
+
+
+async def tables(production: Production) -> set[str]:
+    said = await as_app(
+        production, f"sqlite3 {DATABASE} \"SELECT name FROM sqlite_schema WHERE type = 'table'\""
+    )
+    return set(said.split()) & {"audit_logs", "half"}
+
+
+async def test_migrations_of_a_release_run_as_the_apps_user_and_are_undone_by_name(
+    host: Production,
+) -> None:
+    host.write_app(extra=f"{MIGRATIONS}rehearse = false\n", **OPTIONS)
+    await host.bluegreen("apply")
+    said = await host.deploy("v4-halfway", check=False)
+    assert said.status == 1
+    assert "rolled back: 0001_audit_logs" in said.output
+    operation = await latest_operation(host)
+    assert f"backup {operation['id']} holds the data of before" in said.output
+    assert await tables(host) == {"half"}
+    assert await host.served() == "v1"
+    host.write_app(extra=MIGRATIONS, **OPTIONS)
+    await host.bluegreen("apply")
+    number = await begin_deploy(host, "v4-notes")
+    # One at a time, whoever asks.
+    status, _ = await ask(host, "POST", f"{APP_PATH}/migrations/run", {})
+    assert status == 409
+    operation = await rest(host)
+    assert (operation["id"], operation["state"]) == (number, "succeeded")
+    for phase in ("rehearse", "migrate"):
+        log = (await host.bluegreen("logs", APP, str(number), "--phase", phase)).output
+        assert re.search(rf"\b{APP}$", log, re.MULTILINE), log
+        assert "applying 0001_audit_logs" in log
+    assert await tables(host) == {"half", "audit_logs"}
+    assert await host.served() == "v4-notes"
+
+
+async def test_migrations_by_hand_are_the_apps_users_too(host: Production) -> None:
+    for words, says in (
+        (("rollback", APP), "rolled back: 0002_notes"),
+        (("rollback", APP, "0001_audit_logs"), "rolled back: 0001_audit_logs"),
+        (("mark-applied", APP, "0001_audit_logs"), "0001_audit_logs"),
+        (("run", APP), "0002_notes"),
+    ):
+        said = await host.bluegreen("migrations", *words)
+        assert says in said.output
+    assert await tables(host) == {"half"}  # what was only marked was not done
+    assert await leftovers(host) == ""
+    owner = await host.host.run("stat", "-c", "%U", DATABASE)
+    assert owner.output.strip() == APP
