@@ -30,8 +30,12 @@ from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.settle import keep_for_a_while
-from bluegreen.operations.plans import data_phases, phases_of
-from bluegreen.operations.restoring import require_backups, require_restorable
+from bluegreen.operations.plans import data_phases, phases_of, phases_with_data
+from bluegreen.operations.restoring import (
+    release_of_backup,
+    require_backups,
+    require_restorable,
+)
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
@@ -110,16 +114,29 @@ class Desk:
         )  # fmt: skip
 
     async def rollback(
-        self, app: str, version: str | None, by: Requester, *, key: str | None = None
+        self,
+        app: str,
+        version: str | None,
+        by: Requester,
+        *,
+        backup: int | None = None,
+        key: str | None = None,
     ) -> Operation:
-        """Begin the way to an older release; None: the one that served before the present."""
-        runtime = self.app(app)
-        if known := await begun_with(key, runtime, OperationKind.ROLLBACK, version=version):
+        """Begin the way to an older release, with a backup's data if one is named.
+
+        ``version`` None: the one that made the backup or, without, that served before the present.
+        """
+        runtime, kind = self.app(app), OperationKind.ROLLBACK
+        if known := await begun_with(key, runtime, kind, version=version, backup=backup):
             return known
+        if backup is not None:
+            if (busy := self.busy(app)) is not None:
+                raise busy
+            version = version or await release_of_backup(runtime, backup)
         if version is None:
             version = await self._version_before(runtime)
         check_version(version)
-        return await self._begin(runtime, OperationKind.ROLLBACK, by, version=version, key=key)
+        return await self._begin(runtime, kind, by, version=version, backup=backup, key=key)
 
     async def restart(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
         """Begin to bring the serving release up in the other slot, and traffic over to it."""
@@ -334,6 +351,7 @@ class Desk:
         target: Slot | None = None,
         pinned_commit: str | None = None,
         acknowledged: tuple[str, ...] = (),
+        backup: int | None = None,
         key: str | None = None,
     ) -> Operation:
         async with app.admission:
@@ -341,7 +359,7 @@ class Desk:
                 key, app, kind,
                 version=version if kind in _NAMED_BY_VERSION else None,
                 slot=target if kind is OperationKind.SWITCH else None,
-                acknowledged=acknowledged,
+                acknowledged=acknowledged, backup=backup,
             )  # fmt: skip
             if known is not None:
                 return known
@@ -357,7 +375,8 @@ class Desk:
                 app=app.name, kind=kind, lane=Lane.RELEASE,
                 version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
-                data={"acknowledged": acknowledged} if acknowledged else {},
+                data=({"acknowledged": acknowledged} if acknowledged else {})
+                | ({} if backup is None else {"backup": backup}),
             )  # fmt: skip
             run = Run(
                 app=app, operation=operation, target=slot, origin=origin,
@@ -386,7 +405,8 @@ class Desk:
         kind, version = run.operation.kind, run.operation.version
         # Also of one that the app file does not ask for any more: it has begun, and is undone.
         of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
-        phases = phases_of(kind, of_data)
+        of_backup = run.operation.backup is not None
+        phases = phases_with_data() if of_backup else phases_of(kind, of_data)
         try:
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         finally:

@@ -8,6 +8,7 @@ from bluegreen.config.settings import AppSettings
 from bluegreen.model import OperationKind, PhaseName
 from bluegreen.operations.by_hand import Action, ByHand
 from bluegreen.operations.phases.backup import Backup, BackupBeforeChange, Retain
+from bluegreen.operations.phases.bring_back import SettleBack, SwitchAndOpen, data_back
 from bluegreen.operations.phases.build import Build
 from bluegreen.operations.phases.by_hand import Check, MigrateByHand
 from bluegreen.operations.phases.fetch import Fetch
@@ -23,6 +24,7 @@ from bluegreen.operations.phases.restore import (
     Stage,
     Verify,
 )
+from bluegreen.operations.phases.reverse import BackupBeforeReverse, Reverse
 from bluegreen.operations.phases.service import Close, Open, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.start import Start
@@ -30,7 +32,7 @@ from bluegreen.operations.phases.switch import Switch
 from bluegreen.operations.phases.watch import Watch
 from bluegreen.operations.run import Phase
 
-OF_DATA = frozenset({PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE})
+OF_DATA = frozenset({PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE, PhaseName.REVERSE})
 """The phases that a release has only where its app has data to care for."""
 
 
@@ -40,13 +42,17 @@ def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> s
         only_looks = ByHand.parse(version).action is Action.CHECK
         return set() if only_looks else {PhaseName.BACKUP, PhaseName.MIGRATE}
     migrations = app.migrations
+    if kind is OperationKind.ROLLBACK and migrations is not None and migrations.mode != "none":
+        return {PhaseName.BACKUP, PhaseName.REVERSE}
     if kind is not OperationKind.DEPLOY or app.backup is None:
         return set()
     if migrations is None:
         return {PhaseName.BACKUP}
     if migrations.mode == "none":
         return set()
-    return set(OF_DATA) if migrations.runs else {PhaseName.BACKUP}
+    if not migrations.runs:
+        return {PhaseName.BACKUP}
+    return {PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE}
 
 
 def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> Sequence[Phase]:
@@ -57,6 +63,15 @@ def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> 
         return (Check(),)
     return [
         phase for phase in _phases_of(kind) if phase.name not in OF_DATA or phase.name in of_data
+    ]
+
+
+def phases_with_data() -> Sequence[Phase]:
+    """Those of a rollback that brings back a backup's data with the release."""
+    return [
+        *(Preflight(), Fetch(), Build()),
+        *data_back(),
+        *(Start(), Gate(), SwitchAndOpen(), SettleBack()),
     ]
 
 
@@ -73,6 +88,11 @@ def _phases_of(kind: OperationKind) -> Sequence[Phase]:
         return (Verify(), BackupBefore(), Stage(), Restore(), SettleRestore())
     if kind is OperationKind.MIGRATE:
         return (Check(), BackupBeforeChange(), MigrateByHand(), Retain())
+    if kind is OperationKind.ROLLBACK:
+        return (
+            *(Preflight(), Fetch(), Build(), Measure(), Start(), Gate(), Switch(), Watch()),
+            *(BackupBeforeReverse(), Reverse(), Settle()),
+        )
     return (
         *(Preflight(), Fetch(), Build(), Rehearse(), Measure()),
         *(BackupBeforeChange(), Migrate()),

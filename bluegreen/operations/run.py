@@ -63,6 +63,7 @@ class Run:
     watch_deadline: float | None = None  # Unix seconds, once the watch has begun
     gate_seconds: float | None = None  # how long health must hold; None: as configured
     pinned_commit: str | None = None  # deploy this commit, whatever the version names today
+    was_closed: bool = False  # before an operation that closes it
     switched: bool = False  # traffic has been on the target, whatever came after
     interruption: Interruption | None = None
     repeats: bool = False  # phases that are recorded as done are done once more

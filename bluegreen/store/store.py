@@ -250,6 +250,12 @@ class Store:
         rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
         return rows[0]["version"] if rows else None
 
+    async def came_with(self, app: str, version: str) -> int | None:
+        """The operation that brought a version into service; None where none is known."""
+        rows = await self._database.read(operation_rows.CAME_WITH, {"app": app, "version": version})
+        number: int | None = rows[0]["id"]
+        return number
+
     # Events
 
     async def add_event(
@@ -290,6 +296,13 @@ class Store:
     async def applied_migrations(self, app: str) -> list[AppliedMigration]:
         """What is applied now, in the order in which it was applied."""
         rows = await self._database.read(applied_rows.OF_APP, (app,))
+        return [applied_rows.to_applied(row) for row in rows]
+
+    async def latest_of_migrations(
+        self, app: str, *, until: float | None = None
+    ) -> list[AppliedMigration]:
+        """The latest change of each, undone ones too, as it was at ``until`` (Unix seconds)."""
+        rows = await self._database.read(applied_rows.LATEST, {"app": app, "until": until})
         return [applied_rows.to_applied(row) for row in rows]
 
     async def migrations_of(self, operation: int) -> set[tuple[str, MigrationChange]]:
