@@ -178,6 +178,11 @@ class _Commands:
         to.set_defaults(run=("switch", "switch"))
         to.add_argument("slot", choices=["blue", "green"])
         _app(to)
+        for way in (back, to):
+            way.add_argument(
+                "--emergency", action="store_true",
+                help="without a daemon, where that cannot be started: move the marker itself",
+            )  # fmt: skip
 
     def _data(self) -> None:
         backup = self._commands.add_parser(

@@ -41,6 +41,13 @@ from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
+from bluegreen.operations.way_back import (
+    How,
+    WayBack,
+    known_migrations,
+    refuse_by_schema,
+    way_past_schema,
+)
 from bluegreen.store.failures import DuplicateKeyError
 from bluegreen.store.operations import busy_error
 
@@ -234,7 +241,8 @@ class Desk:
             known = await begun_with(key, runtime, OperationKind.SWITCH, slot=to)
             if known is None:
                 target = self._switch_target(runtime, to)
-                if runtime.is_ready(target):
+                barred = await self._past_schema(runtime, target)
+                if barred is None and runtime.is_ready(target):
                     switched = await self._switch_now(runtime, target, by, key)
                     # It could not switch meanwhile: that takes the lock which is held here.
                     run = self.running(app)
@@ -248,6 +256,10 @@ class Desk:
             return await self._switched(run.operation)  # asked for already
         await self._interrupt_and_wait(runtime)
         target = self._switch_target(runtime, to)
+        barred = await self._past_schema(runtime, target)
+        if barred is not None and barred.how is How.REVERSE:
+            return await self._switch_with_reversal(runtime, target, by, key)
+        refuse_by_schema(runtime, target, barred, await known_migrations(runtime))
         if runtime.slots[target].state is SlotState.EMPTY:
             raise RefusedError(
                 f"{app}: the {target} slot holds no release to switch to",
@@ -257,6 +269,28 @@ class Desk:
             runtime, OperationKind.SWITCH, by,
             target=target, version=runtime.slots[target].version, key=key,
         )  # fmt: skip
+        return await self._switched(operation)
+
+    async def _past_schema(self, app: AppRuntime, target: Slot) -> WayBack | None:
+        """What has to be done before ``target`` can live with the schema; None: nothing.
+
+        The store is asked only where that may be: it must not hinder any other switch.
+        """
+        section = app.settings.migrations
+        if section is None or section.mode != "hold":
+            return None
+        return way_past_schema(app, app.slots[target], await known_migrations(app))
+
+    async def _switch_with_reversal(
+        self, app: AppRuntime, target: Slot, by: Requester, key: str | None
+    ) -> Switched:
+        """To a release that cannot live with the schema: what came after it is undone by name.
+
+        The rollback to it does that, with its gate.
+        """
+        operation = await self._begin(
+            app, OperationKind.ROLLBACK, by, version=app.slots[target].version, key=key
+        )
         return await self._switched(operation)
 
     async def _switch_now(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -239,6 +240,14 @@ class Store:
         """Of the newest ``limit`` operations of that kind that succeeded."""
         rows = await self._database.read(phase_rows.OF_LATEST, (app, kind, limit))
         return [phase_rows.to_phase_record(row) for row in rows]
+
+    async def latest_rehearsal(self, app: str, version: str) -> tuple[int, tuple[str, ...]] | None:
+        """The operation that rehearsed a version last, and what was pending by then, by name."""
+        rows = await self._database.read(phase_rows.LATEST_REHEARSAL, (app, version))
+        if not rows:
+            return None
+        pending = json.loads(rows[0]["data"])["pending"]
+        return None if pending is None else (rows[0]["operation"], tuple(pending))
 
     async def by_idempotency_key(self, app: str, key: str) -> Operation | None:
         rows = await self._database.read(operation_rows.BY_KEY, (app, key))
