@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ class Pending:
     says: str
 
 
+LIMIT = 60.0  # seconds to ask for them: a plan is waited for
 LATER = Pending(names=None, says="found out in the rehearsal, before anything is touched")
 
 
@@ -41,8 +43,10 @@ async def pending_of(
     if section.check is None:
         return Pending(names=None, says="not known: [migrations] has no check")
     if release is not None and _can_be_asked(app):
-        with contextlib.suppress(BluegreenError, OSError):  # then it is told by what is known
-            names = await _asked(app, release, slot, scratch)
+        # Whatever is in the way, its time too: then it is told by what is known.
+        with contextlib.suppress(BluegreenError, OSError):
+            async with asyncio.timeout(LIMIT):
+                names = await _asked(app, await app.source.resolve(version), slot, scratch)
             return Pending(names=names, says="asked on a copy of the data")
     known = await app.parts.store.latest_rehearsal(app.name, version)
     if known is None:

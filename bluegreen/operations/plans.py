@@ -32,12 +32,16 @@ from bluegreen.operations.phases.switch import Switch
 from bluegreen.operations.phases.watch import Watch
 from bluegreen.operations.run import Phase
 
-OF_DATA = frozenset({PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE, PhaseName.REVERSE})
+OF_DATA = frozenset({PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE})
 """The phases that a release has only where its app has data to care for."""
 
 
+WHERE_ASKED_FOR = OF_DATA | {PhaseName.REVERSE}
+"""The same, with what a rollback has only where its app has migrations."""
+
+
 def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> set[PhaseName]:
-    """Those of `OF_DATA` that an operation goes through, as the app file is now."""
+    """Those of `WHERE_ASKED_FOR` that an operation goes through, as the app file is now."""
     if kind is OperationKind.MIGRATE:
         only_looks = ByHand.parse(version).action is Action.CHECK
         return set() if only_looks else {PhaseName.BACKUP, PhaseName.MIGRATE}
@@ -50,19 +54,21 @@ def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> s
         return {PhaseName.BACKUP}
     if migrations.mode == "none":
         return set()
-    if not migrations.runs:
-        return {PhaseName.BACKUP}
-    return {PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE}
+    return set(OF_DATA) if migrations.runs else {PhaseName.BACKUP}
 
 
-def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> Sequence[Phase]:
-    """A fresh list of the phases of an operation of that kind; of `OF_DATA`, those named."""
+def phases_of(
+    kind: OperationKind, of_data: Collection[PhaseName] = WHERE_ASKED_FOR
+) -> Sequence[Phase]:
+    """A fresh list of the phases of an operation of that kind; of `WHERE_ASKED_FOR`, those named."""
     if kind in (OperationKind.BACKUP, OperationKind.RESTORE):
         return _phases_of(kind)
     if kind is OperationKind.MIGRATE and not of_data:
         return (Check(),)
     return [
-        phase for phase in _phases_of(kind) if phase.name not in OF_DATA or phase.name in of_data
+        phase
+        for phase in _phases_of(kind)
+        if phase.name not in WHERE_ASKED_FOR or phase.name in of_data
     ]
 
 
