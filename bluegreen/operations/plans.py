@@ -60,7 +60,7 @@ def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> s
 def phases_of(
     kind: OperationKind, of_data: Collection[PhaseName] = WHERE_ASKED_FOR
 ) -> Sequence[Phase]:
-    """A fresh list of the phases of an operation of that kind; of `WHERE_ASKED_FOR`, those named."""
+    """A fresh list of the phases of that kind; of `WHERE_ASKED_FOR`, those named."""
     if kind in (OperationKind.BACKUP, OperationKind.RESTORE):
         return _phases_of(kind)
     if kind is OperationKind.MIGRATE and not of_data:

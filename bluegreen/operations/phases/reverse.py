@@ -32,7 +32,7 @@ SLACK = 600.0  # seconds for what is no command and no copy
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Step:
+class StepBack:
     """One migration and where it is undone."""
 
     migration: AppliedMigration
@@ -81,7 +81,7 @@ class Reverse:
 
     async def _act(self, run: Run) -> dict[str, Any]:
         data: dict[str, Any] = {"skipped": "no migration came after it"}
-        if steps := await _steps(run):
+        if steps := await steps_back(run):
             await _stop_newer(run)
             data = {"rolled_back": await reverse(run, steps)}
         # Here, as whoever was cancelled would not come to it.
@@ -119,7 +119,7 @@ class Reverse:
         return False
 
 
-async def reverse(run: Run, steps: Sequence[_Step]) -> list[str]:
+async def reverse(run: Run, steps: Sequence[StepBack]) -> list[str]:
     """Undo ``steps`` on the real data, rehearsed on a copy before; returns the names.
 
     Nothing that needs the newer schema may run meanwhile: the caller has stopped it, or holds the
@@ -140,7 +140,7 @@ def _version(run: Run) -> str:
     return run.operation.version or ""
 
 
-async def _steps(run: Run) -> list[_Step]:
+async def steps_back(run: Run) -> list[StepBack]:
     """What is to be undone, the newest first. Raises MigrationError."""
     steps = []
     for one in await came_after(run.app, _version(run)):
@@ -150,7 +150,7 @@ async def _steps(run: Run) -> list[_Step]:
                 f"{run.app.name}: no tree is left that could roll {one.name} back",
                 remedy=f"deploy {one.place.version} again, then repeat this",
             )
-        steps.append(_Step(migration=one, place=place))
+        steps.append(StepBack(migration=one, place=place))
     return steps
 
 
@@ -171,7 +171,7 @@ async def _stop_newer(run: Run) -> None:
 # -- the rehearsal ----------------------------------------------------------------------------
 
 
-async def _rehearse(run: Run, steps: Sequence[_Step]) -> None:
+async def _rehearse(run: Run, steps: Sequence[StepBack]) -> None:
     """On a copy in the tree of the newest, as far as that tree's migrations go."""
     section = run.app.settings.migrations
     if section is None or not section.rehearse:
@@ -243,7 +243,7 @@ async def _end_rehearsals(run: Run) -> None:
 
 async def _record_what_is_undone(run: Run) -> None:
     """Of what is recorded as applied: a rollback may have failed, or been killed, at its end."""
-    for step in await _steps(run):
+    for step in await steps_back(run):
         run.migrating.place = step.place
         if step.name in (await commands_of(run, PhaseName.REVERSE).pending() or ()):
             await _record(run, step.name, MigrationChange.ROLLED_BACK)
