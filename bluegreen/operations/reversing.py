@@ -17,8 +17,10 @@ async def came_after(app: AppRuntime, version: str) -> list[AppliedMigration]:
     version that never served nothing is known.
     """
     section = app.settings.migrations
+    if section is None or section.mode == "none":
+        return []
     since = await app.parts.store.came_with(app.name, version)
-    if section is None or section.mode == "none" or since is None:
+    if since is None:
         return []
     applied = await app.parts.store.applied_migrations(app.name)
     later = [one for one in applied if one.operation > since and one.place.version != version]
