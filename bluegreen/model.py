@@ -89,6 +89,7 @@ class PhaseName(StrEnum):
     DRAIN = "drain"  # both slots finish what they have, and stop
     CHECK = "check"  # which migrations are pending
     MIGRATE = "migrate"  # run the app's migrations, or undo one, on its data
+    REVERSE = "reverse"  # undo, newest first, the migrations that came after an older release
     START = "start"
     GATE = "gate"
     SWITCH = "switch"
@@ -163,6 +164,7 @@ class Operation:
     finished_at: float | None = None
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
+    backup: int | None = None  # the one whose data a rollback brings back with the release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +241,7 @@ class MigrationChange(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AppliedMigration:
-    """A migration that is applied, as far as bluegreen knows. ``at`` is Unix seconds."""
+    """What became of a migration last, as far as bluegreen knows. ``at`` is Unix seconds."""
 
     name: str
     change: MigrationChange

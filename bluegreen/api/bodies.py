@@ -49,6 +49,7 @@ class DeployBody(Body):
 
 class RollbackBody(Body):
     version: str | None = None
+    restore: Annotated[int, Field(ge=1, lt=2**62)] | None = None  # the number of a backup
 
 
 class MigrationBody(Body):

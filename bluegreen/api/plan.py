@@ -38,6 +38,7 @@ def plan_view(plan: Plan) -> dict[str, Any]:
         "phases": [asdict(time) for time in plan.times],
         "seconds": sum(time.seconds for time in plan.times) if plan.times else None,
         "deploys": plan.deploys,
+        "migrations": None if plan.pending is None else asdict(plan.pending),
         "switch_back": asdict(plan.way_back),
         "hot_seconds": plan.hot,
         "command": plan.upgrade.command,

@@ -228,7 +228,8 @@ class Api:
 
     async def loss(self, request: web.Request) -> web.Response:
         app = self.desk.app(self._name(request))
-        return web.json_response(await loss(app, _backup(request)))
+        serving = request.query.get("serving") == "1"
+        return web.json_response(await loss(app, _backup(request), serving=serving))
 
     async def verify(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
@@ -250,8 +251,9 @@ class Api:
     async def rollback(self, request: web.Request) -> web.Response:
         body = await read_body(request, RollbackBody)
         operation = await self.desk.rollback(
-            self._name(request), body.version, requester(request), key=_key(request)
-        )
+            self._name(request), body.version, requester(request),
+            backup=body.restore, key=_key(request),
+        )  # fmt: skip
         return web.json_response(operation_view(operation), status=202)
 
     async def restart(self, request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from bluegreen.model import PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
-from bluegreen.operations.way_back import way_back
+from bluegreen.operations.way_back import known_migrations, way_back
 
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
@@ -36,6 +36,7 @@ async def _app_status(
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     serving = None if traffic.closed else traffic.active
     slots = {slot: await _slot(app, slot, checkups, serves=slot is serving) for slot in Slot}
+    migrations = await known_migrations(app)
     lock = await desk.parts.store.lock(app.name)
     return {
         "app": app.name,
@@ -45,7 +46,7 @@ async def _app_status(
         "slots": slots,
         "operation": _operation(desk, app),
         "lock": None if lock is None else asdict(lock),
-        "switch_back": asdict(way_back(app, traffic, desk.running(app.name), silence)),
+        "switch_back": asdict(way_back(app, traffic, desk.running(app.name), silence, migrations)),
         "replaces": {
             name: service.replaces
             for name, service in app.settings.services.items()

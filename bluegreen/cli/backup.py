@@ -57,13 +57,35 @@ def verify(options: argparse.Namespace) -> int:
     return 1
 
 
-def restore(options: argparse.Namespace) -> int:
-    _understand(options)
+def rollback_with_data(options: argparse.Namespace) -> int:
+    """``rollback --restore``: the release that made a backup, and its data."""
+    number = options.restore
+    _require_someone(options, f"bluegreen rollback APP --restore {number} --yes")
+    client = Client(options.root)
+    loss = client.get(f"{app_path(options.app)}/backups/{number}/loss?serving=1")
+    if not options.json:
+        for line in loss_lines(loss):
+            print(line)
+        release = options.version or loss["version"]
+        print(f"{loss['app']} answers 503 until {release} has passed its gate on these data.")
+    if not options.yes and not _agrees(number):
+        print("nothing was changed")
+        return 1
+    return begin(options, "rollback", {"version": options.version, "restore": number})
+
+
+def _require_someone(options: argparse.Namespace, command: str) -> None:
+    """Raises UsageError where the question cannot be put, and was not answered beforehand."""
     if not options.yes and (options.json or not sys.stdin.isatty()):
         raise UsageError(
             "a restore replaces data, and nobody can be asked here",
-            remedy="add --yes, when you know what is lost: bluegreen backup restore APP ID --yes",
+            remedy=f"add --yes, when you know what is lost: {command}",
         )
+
+
+def restore(options: argparse.Namespace) -> int:
+    _understand(options)
+    _require_someone(options, "bluegreen backup restore APP ID --yes")
     client = Client(options.root)
     number = options.id
     if number is None:

@@ -140,6 +140,11 @@ class _Commands:
             type=_version,
             help="default: the release before",
         )
+        rollback.add_argument(
+            "--restore", metavar="BACKUP", type=_at_least_one,
+            help="with the data of that backup, and by default its release",
+        )  # fmt: skip
+        rollback.add_argument("--yes", action="store_true", help="ask nothing")
         restart = self._add(
             "restart", ("release", "restart"),
             "the same version into the other slot and over, with no request lost",
@@ -173,6 +178,11 @@ class _Commands:
         to.set_defaults(run=("switch", "switch"))
         to.add_argument("slot", choices=["blue", "green"])
         _app(to)
+        for way in (back, to):
+            way.add_argument(
+                "--emergency", action="store_true",
+                help="without a daemon, where that cannot be started: move the marker itself",
+            )  # fmt: skip
 
     def _data(self) -> None:
         backup = self._commands.add_parser(

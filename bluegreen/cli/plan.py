@@ -34,6 +34,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
         *(f"  {line}" for rule in plan["rules"] for line in _rule(rule)),
         *(f"  {line}" for line in plan["variables"]),
         *(f"  warning: {line}" for line in plan["warnings"]),
+        *_migrations(plan["migrations"]),
         *_time(plan),
         f"  switch back afterwards: {plan['switch_back']['says']}{_while(plan)}",
         *_findings(plan["findings"]),
@@ -86,6 +87,16 @@ def _rule(rule: dict[str, Any]) -> Iterator[str]:
     yield f"upgrade rule {rule['span']}{via}{unsure}"
     if rule["breaking"] is not None:
         yield f"  breaks: {rule['breaking']}"
+
+
+def _migrations(found: dict[str, Any] | None) -> Iterator[str]:
+    if found is None:
+        return
+    names, says = found["names"], found["says"]
+    if names is None:
+        yield f"  pending migrations: {says}"
+    else:
+        yield f"  pending migrations: {', '.join(names) or 'none'} ({says})"
 
 
 def _time(plan: dict[str, Any]) -> Iterator[str]:

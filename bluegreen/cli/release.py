@@ -25,6 +25,10 @@ def deploy(options: argparse.Namespace) -> int:
 
 
 def rollback(options: argparse.Namespace) -> int:
+    if options.restore is not None:
+        from bluegreen.cli.backup import rollback_with_data
+
+        return rollback_with_data(options)
     return begin(options, "rollback", {"version": options.version})
 
 

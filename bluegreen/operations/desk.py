@@ -24,7 +24,11 @@ from bluegreen.operations.by_hand import Action, ByHand, asked
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.queue import Queue
-from bluegreen.operations.restoring import require_backups, require_restorable
+from bluegreen.operations.restoring import (
+    release_of_backup,
+    require_backups,
+    require_restorable,
+)
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switches import Switches, deployed
@@ -98,16 +102,29 @@ class Desk:
         )  # fmt: skip
 
     async def rollback(
-        self, app: str, version: str | None, by: Requester, *, key: str | None = None
+        self,
+        app: str,
+        version: str | None,
+        by: Requester,
+        *,
+        backup: int | None = None,
+        key: str | None = None,
     ) -> Operation:
-        """Begin the way to an older release; None: the one that served before the present."""
-        runtime = self.app(app)
-        if known := await begun_with(key, runtime, OperationKind.ROLLBACK, version=version):
+        """Begin the way to an older release, with a backup's data if one is named.
+
+        ``version`` None: the one that made the backup or, without, that served before the present.
+        """
+        runtime, kind = self.app(app), OperationKind.ROLLBACK
+        if known := await begun_with(key, runtime, kind, version=version, backup=backup):
             return known
+        if backup is not None:
+            if (busy := self.busy(app)) is not None:
+                raise busy
+            version = version or await release_of_backup(runtime, backup)
         if version is None:
             version = await self._version_before(runtime)
         check_version(version)
-        return await self.queue.begin(runtime, OperationKind.ROLLBACK, by, version=version, key=key)
+        return await self.queue.begin(runtime, kind, by, version=version, backup=backup, key=key)
 
     async def restart(self, app: str, by: Requester, *, key: str | None = None) -> Operation:
         """Begin to bring the serving release up in the other slot, and traffic over to it."""

@@ -15,18 +15,20 @@ async def begun_with(
     version: str | None = None,
     slot: Slot | None = None,
     acknowledged: tuple[str, ...] = (),
+    backup: int | None = None,
 ) -> Operation | None:
     """The operation that an equal request with ``key`` has begun, if any.
 
     ``version`` and ``slot`` are those that were asked for; None: not named. Raises
-    DuplicateKeyError where the key began one of another kind, version, slot or acknowledgement.
+    DuplicateKeyError where the key began one of another kind, version, slot, acknowledgement or
+    backup.
     """
     if key is None:
         return None
     known = await app.parts.store.by_idempotency_key(app.name, key)
     if known is None:
         return None
-    asked = (kind, version or known.version, slot or known.slot, acknowledged)
-    if asked != (known.kind, known.version, known.slot, known.acknowledged):
+    asked = (kind, version or known.version, slot or known.slot, acknowledged, backup)
+    if asked != (known.kind, known.version, known.slot, known.acknowledged, known.backup):
         raise DuplicateKeyError(app.name, key, known.id)
     return known

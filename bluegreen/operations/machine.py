@@ -254,7 +254,8 @@ def as_reason(error: BluegreenError) -> OperationError:
 
 def _reason(run: Run, error: BluegreenError | None) -> OperationError:
     serving = run.app.active
-    if error is not None and run.switched and serving is run.target:
+    proved = run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
+    if error is not None and run.switched and serving is run.target and not proved:
         label = run.app.slots[serving].label
         return replace(
             as_reason(error),

@@ -13,12 +13,18 @@ OF_DATA = frozenset({PhaseName.REHEARSE, PhaseName.BACKUP, PhaseName.MIGRATE})
 """The phases that a release has only where its app has data to care for."""
 
 
+WHERE_ASKED_FOR = OF_DATA | {PhaseName.REVERSE}
+"""The same, with what a rollback has only where its app has migrations."""
+
+
 def data_phases(kind: OperationKind, version: str | None, app: AppSettings) -> set[PhaseName]:
-    """Those of `OF_DATA` that an operation goes through, as the app file is now."""
+    """Those of `WHERE_ASKED_FOR` that an operation goes through, as the app file is now."""
     if kind is OperationKind.MIGRATE:
         only_looks = ByHand.parse(version).action is Action.CHECK
         return set() if only_looks else {PhaseName.BACKUP, PhaseName.MIGRATE}
     migrations = app.migrations
+    if kind is OperationKind.ROLLBACK and migrations is not None and migrations.mode != "none":
+        return {PhaseName.BACKUP, PhaseName.REVERSE}
     if kind is not OperationKind.DEPLOY or app.backup is None:
         return set()
     if migrations is None:

@@ -24,6 +24,7 @@ from bluegreen.model import (
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.findings import look
 from bluegreen.operations.locking import refuse_if_locked
+from bluegreen.operations.pending import Pending, pending_of
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import WayBack, way_back_after
@@ -63,6 +64,7 @@ class Plan:
     findings: Sequence[BluegreenError]
     times: Sequence[PhaseTime]
     deploys: int  # that were measured
+    pending: Pending | None  # None: a deploy runs no migrations
     way_back: WayBack
     hot: float | None  # seconds that the way back stays so; None: for ever
 
@@ -88,6 +90,8 @@ async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
             remedies=app.parts.layout.remedies,
         )  # fmt: skip
         findings += (await look(app, candidate, OperationKind.DEPLOY)).found
+        release = None if comparison is None else comparison.release
+        pending = await pending_of(app, release, version, slot, scratch)
     findings += upgrade.with_all_acknowledged.unmet()
     times = await desk.parts.store.latest_phases(app.name, OperationKind.DEPLOY, limit=LATEST)
     held = app.slots[slot]
@@ -103,7 +107,8 @@ async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
         findings=findings,
         times=_medians(times),
         deploys=len({record.operation for record in times}),
-        way_back=way_back_after(app, traffic),
+        pending=pending,
+        way_back=way_back_after(app, traffic, () if pending is None else pending.names),
         hot=app.settings.keep.hot,
     )
 

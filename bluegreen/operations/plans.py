@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bluegreen.model import OperationKind, PhaseName
-from bluegreen.operations.of_data import OF_DATA
+from bluegreen.operations.of_data import WHERE_ASKED_FOR
 from bluegreen.operations.phases.backup import Backup, BackupBeforeChange, Retain
+from bluegreen.operations.phases.bring_back import SettleBack, SwitchAndOpen, data_back
 from bluegreen.operations.phases.build import Build
 from bluegreen.operations.phases.by_hand import Check, MigrateByHand
 from bluegreen.operations.phases.fetch import Fetch
@@ -23,6 +24,7 @@ from bluegreen.operations.phases.restore import (
     Stage,
     Verify,
 )
+from bluegreen.operations.phases.reverse import BackupBeforeReverse, Reverse, ReverseUnderHold
 from bluegreen.operations.phases.service import Close, Open, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.start import Start
@@ -31,18 +33,34 @@ from bluegreen.operations.phases.watch import Watch
 from bluegreen.operations.run import Phase
 
 
-def phases_of(kind: OperationKind, of_data: Collection[PhaseName] = OF_DATA) -> Sequence[Phase]:
-    """A fresh list of the phases of an operation of that kind; of `OF_DATA`, those named."""
+def phases_of(
+    kind: OperationKind, of_data: Collection[PhaseName] = WHERE_ASKED_FOR, *, held: bool = False
+) -> Sequence[Phase]:
+    """A fresh list of the phases of that kind; of `WHERE_ASKED_FOR`, those named.
+
+    ``held``: no two versions live with one schema, so that a rollback changes it under a hold.
+    """
     if kind in (OperationKind.BACKUP, OperationKind.RESTORE):
-        return _phases_of(kind)
+        return _phases_of(kind, held)
     if kind is OperationKind.MIGRATE and not of_data:
         return (Check(),)
     return [
-        phase for phase in _phases_of(kind) if phase.name not in OF_DATA or phase.name in of_data
+        phase
+        for phase in _phases_of(kind, held)
+        if phase.name not in WHERE_ASKED_FOR or phase.name in of_data
     ]
 
 
-def _phases_of(kind: OperationKind) -> Sequence[Phase]:
+def phases_with_data() -> Sequence[Phase]:
+    """Those of a rollback that brings back a backup's data with the release."""
+    return [
+        *(Preflight(), Fetch(), Build()),
+        *data_back(),
+        *(Start(), Gate(), SwitchAndOpen(), SettleBack()),
+    ]
+
+
+def _phases_of(kind: OperationKind, held: bool) -> Sequence[Phase]:
     if kind is OperationKind.SWITCH:
         # To a slot that is not ready; see switching.py.
         return (HoldRequests(), Drain(), Start(), Gate(), Switch(), ReleaseRequests())
@@ -56,6 +74,13 @@ def _phases_of(kind: OperationKind) -> Sequence[Phase]:
         return (Verify(), BackupBefore(), Stage(), Restore(), SettleRestore())
     if kind is OperationKind.MIGRATE:
         return (Check(), BackupBeforeChange(), MigrateByHand(), Retain())
+    if kind is OperationKind.ROLLBACK:
+        before = (BackupBeforeReverse(), ReverseUnderHold()) if held else ()
+        after = () if held else (BackupBeforeReverse(), Reverse())
+        return (
+            *(Preflight(), Fetch(), Build(), HoldRequests(), Drain(), Measure(), *before),
+            *(Start(), Gate(), Switch(), ReleaseRequests(), Watch(), *after, Settle()),
+        )
     return (
         *(Preflight(), Fetch(), Build(), Rehearse()),
         *(HoldRequests(), Drain(), Measure(), BackupBeforeChange(), Migrate()),

@@ -8,10 +8,12 @@ from bluegreen.model import MigrationChange, PhaseName
 from bluegreen.operations.migrating import way_back
 from bluegreen.operations.run import Run
 
+_CHANGING = (PhaseName.MIGRATE, PhaseName.REVERSE, PhaseName.START)
+
 
 def may_have_changed(run: Run) -> bool:
     """Whether the release has begun with what changes data, and there is a backup of before."""
-    begun = PhaseName.MIGRATE in run.recorded or PhaseName.START in run.recorded
+    begun = not run.recorded.keys().isdisjoint(_CHANGING)
     moved = run.app.active is run.target and run.target is not run.origin
     return run.migrating.backup is not None and begun and not moved
 
@@ -32,13 +34,19 @@ async def put_back(run: Run) -> None:
         known.left = (f"the data of before are not put back: {error.message}", *error.detail)
         known.remedy = f"{error.remedy}; then {way_back(run)}"
         raise
-    applied = await run.app.parts.store.applied_migrations(run.app.name)
-    names = [one.name for one in applied if one.operation == run.operation.id]
-    if names and known.place is not None:
-        await run.app.parts.store.record_migrations(
-            run.operation.id, names, MigrationChange.ROLLED_BACK, known.place
-        )
+    await _record_as_before(run)
     await run.say(f"the data of before are put back, from backup {known.backup}")
+
+
+async def _record_as_before(run: Run) -> None:
+    """What the operation has applied is not applied any more, and what it rolled back is again."""
+    store, operation = run.app.parts.store, run.operation.id
+    now, before = MigrationChange.APPLIED, MigrationChange.ROLLED_BACK
+    if PhaseName.REVERSE in run.recorded:
+        now, before = before, now
+    for one in await store.latest_of_migrations(run.app.name):
+        if one.operation == operation and one.change is now:
+            await store.record_migrations(operation, [one.name], before, one.place)
 
 
 async def _restore(run: Run, number: int) -> None:

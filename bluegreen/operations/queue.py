@@ -13,7 +13,7 @@ from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.of_data import data_phases
 from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.settle import keep_for_a_while
-from bluegreen.operations.plans import phases_of
+from bluegreen.operations.plans import phases_of, phases_with_data
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.warmth import Warmth
@@ -59,6 +59,8 @@ class Queue:
         target: Slot | None = None,
         pinned_commit: str | None = None,
         acknowledged: tuple[str, ...] = (),
+        backup: int | None = None,
+        despite_lock: bool = False,
         key: str | None = None,
     ) -> Operation:
         """Begin an operation, or find that of ``key``. Raises BusyError, RefusedError."""
@@ -67,11 +69,11 @@ class Queue:
                 key, app, kind,
                 version=version if kind in _NAMED_BY_VERSION else None,
                 slot=target if kind is OperationKind.SWITCH else None,
-                acknowledged=acknowledged,
+                acknowledged=acknowledged, backup=backup,
             )  # fmt: skip
             if known is not None:
                 return known
-            if kind.is_release:
+            if kind.is_release and not despite_lock:
                 await refuse_if_locked(app)
             if kind not in (OperationKind.SWITCH, OperationKind.BACKUP):
                 refuse_if_held(app)
@@ -83,7 +85,8 @@ class Queue:
                 app=app.name, kind=kind, lane=Lane.RELEASE,
                 version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
-                data={"acknowledged": acknowledged} if acknowledged else {},
+                data=({"acknowledged": acknowledged} if acknowledged else {})
+                | ({} if backup is None else {"backup": backup}),
             )  # fmt: skip
             run = Run(
                 app=app, operation=operation, target=slot, origin=origin,
@@ -104,7 +107,9 @@ class Queue:
         kind, version = run.operation.kind, run.operation.version
         # Also of one that the app file does not ask for any more: it has begun, and is undone.
         of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
-        phases = phases_of(kind, of_data)
+        migrations, of_backup = run.app.settings.migrations, run.operation.backup is not None
+        held = migrations is not None and migrations.mode == "hold"
+        phases = phases_with_data() if of_backup else phases_of(kind, of_data, held=held)
         try:
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         finally:

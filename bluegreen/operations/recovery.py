@@ -30,6 +30,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.migrating import from_data
+from bluegreen.operations.phases.bring_back import goes_on_with_data
 from bluegreen.operations.phases.hold import drained_from
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
@@ -206,6 +207,9 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
     if operation.kind.is_of_data:
         desk.queue.carry_on(run, undo=not await _goes_on(run))
         return
+    if operation.backup is not None:
+        desk.queue.carry_on(run, undo=not goes_on_with_data(run))
+        return
     undoing = PhaseState.UNDOING in run.recorded.values()
     moved = app.active is run.target and run.target is not run.origin
     if moved and not undoing and PhaseName.SWITCH in run.recorded:
@@ -214,8 +218,10 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
             data = {"from": run.origin, "to": run.target, "observed": True}
             await run.record(PhaseName.SWITCH, PhaseState.DONE, data, slot=switched_to(run))
         if run.recorded[PhaseName.SWITCH] is PhaseState.DONE and not _failed(run):
-            if run.origin is not None and not run.drained:
-                await _start_services(app, run.origin)  # the way back, while it is watched
+            # The way back, while it is watched; not once its schema may be gone.
+            gone = run.drained or PhaseName.REVERSE in run.recorded
+            if run.origin is not None and not gone:
+                await _start_services(app, run.origin)
             desk.queue.carry_on(run)
             return
     desk.queue.carry_on(run, undo=True)
@@ -273,6 +279,8 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
         run.drained = drained_from(drain)
     if (backup := done.get(PhaseName.BACKUP)) and run.migrating.backup is None:
         run.migrating.backup = backup.get("backup")
+    if close := intents.get(PhaseName.CLOSE):
+        run.was_closed = bool(close.get("was_closed"))
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
     if operation.version is not None and run.tree is not None:

@@ -42,7 +42,29 @@ async def require_restorable(app: AppRuntime, number: int) -> Manifest:
     return manifest
 
 
-async def loss(app: AppRuntime, number: int) -> dict[str, Any]:
-    """What a restore would lose. Raises as `require_restorable` does: it changes until then."""
-    await require_restorable(app, number)
+async def release_of_backup(app: AppRuntime, number: int) -> str:
+    """The version that served when the backup was made, if both can be brought back.
+
+    Raises RefusedError, NotFoundError.
+    """
+    require_backups(app)
+    manifest = await app.backups.require_restorable(number)
+    if manifest.version is None:
+        raise RefusedError(
+            f"{app.name}: no release served when backup {number} was made",
+            remedy=f"name one: bluegreen rollback {app.name} --to VERSION --restore {number}",
+        )
+    return manifest.version
+
+
+async def loss(app: AppRuntime, number: int, *, serving: bool = False) -> dict[str, Any]:
+    """What a restore would lose.
+
+    Raises as `require_restorable` does, as it changes until then; not if it may be ``serving``:
+    then it is what is lost by now.
+    """
+    if serving:
+        await app.backups.require_restorable(number)
+    else:
+        await require_restorable(app, number)
     return {"app": app.name, **await app.backups.loss(number)}

@@ -48,6 +48,7 @@ class Migrating:
     rehearsed_seconds: float | None = None  # None: it was not rehearsed, or nothing was pending
     left: tuple[str, ...] = ()  # what could not be undone, in words
     remedy: str | None = None  # what to do about it
+    came_after: tuple[str, ...] = ()  # the release that a rollback is to, the newest first
     unrestored: bool = False  # a backup should have been put back, and could not
 
 
@@ -68,6 +69,7 @@ class Run:
     pinned_commit: str | None = None  # deploy this commit, whatever the version names today
     drained: Mapping[Slot, SlotRecord] = field(default_factory=dict)  # what the slots held before
     forward_until: float | None = None  # while requests are held; by the event loop's clock
+    was_closed: bool = False  # before an operation that closes it
     switched: bool = False  # traffic has been on the target, whatever came after
     interruption: Interruption | None = None
     repeats: bool = False  # phases that are recorded as done are done once more

@@ -22,6 +22,13 @@ from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
+from bluegreen.operations.way_back import (
+    How,
+    WayBack,
+    known_migrations,
+    refuse_by_schema,
+    way_past_schema,
+)
 
 
 class Switches:
@@ -46,9 +53,11 @@ class Switches:
             known = await begun_with(key, runtime, OperationKind.SWITCH, slot=to)
             if known is None:
                 target = self._switch_target(runtime, to)
+                barred = await _past_schema(runtime, target)
                 held = runtime.parts.traffic.read(app).held
                 # While an operation holds requests, the data are on their way to one version.
-                if runtime.is_ready(target) and (held is None or held.operation is None):
+                free = barred is None and (held is None or held.operation is None)
+                if free and runtime.is_ready(target):
                     switched = await self._switch_now(runtime, target, by, key)
                     # It could not switch meanwhile: that takes the lock which is held here.
                     run = self._queue.running(app)
@@ -62,6 +71,10 @@ class Switches:
             return await self._switched(run.operation)  # asked for already
         await self._interrupt_and_wait(runtime)
         target = self._switch_target(runtime, to)
+        barred = await _past_schema(runtime, target)
+        if barred is not None and barred.how is How.REVERSE:
+            return await self._switch_with_reversal(runtime, target, by, key)
+        refuse_by_schema(runtime, target, barred, await known_migrations(runtime))
         if runtime.slots[target].state is SlotState.EMPTY:
             raise RefusedError(
                 f"{app}: the {target} slot holds no release to switch to",
@@ -70,6 +83,20 @@ class Switches:
         operation = await self._queue.begin(
             runtime, OperationKind.SWITCH, by,
             target=target, version=runtime.slots[target].version, key=key,
+        )  # fmt: skip
+        return await self._switched(operation)
+
+    async def _switch_with_reversal(
+        self, app: AppRuntime, target: Slot, by: Requester, key: str | None
+    ) -> Switched:
+        """To a release that cannot live with the schema: what came after it is undone by name.
+
+        The rollback to it does that, under a hold; as a way back it heeds no lock.
+        """
+        held = app.slots[target]
+        operation = await self._queue.begin(
+            app, OperationKind.ROLLBACK, by,
+            version=held.version, pinned_commit=held.commit, despite_lock=True, key=key,
         )  # fmt: skip
         return await self._switched(operation)
 
@@ -140,3 +167,14 @@ def deployed(app: AppRuntime, active: Slot | None) -> Slot:
             remedy=f"deploy a version: bluegreen deploy {app.name} VERSION",
         )
     return active
+
+
+async def _past_schema(app: AppRuntime, target: Slot) -> WayBack | None:
+    """What has to be done before ``target`` can live with the schema; None: nothing.
+
+    The store is asked only where that may be: it must not hinder any other switch.
+    """
+    section = app.settings.migrations
+    if section is None or section.mode != "hold":
+        return None
+    return way_past_schema(app, app.slots[target], await known_migrations(app))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bluegreen.errors import TrafficError
-from bluegreen.model import SlotState, Traffic
+from bluegreen.errors import RefusedError, StoreError, TrafficError
+from bluegreen.model import AppliedMigration, MigrationChange, Slot, SlotRecord, SlotState, Traffic
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
 
@@ -16,6 +18,8 @@ class How(StrEnum):
 
     INSTANT = "instant"  # it runs, and has passed its gate
     START = "start"  # it is started and gated first
+    REVERSE = "reverse"  # it cannot live with the schema: migrations are undone by name first
+    RESTORE = "restore"  # the same, and they cannot be undone: a backup comes back, writes are lost
     IMPOSSIBLE = "impossible"  # there is none, or nothing serves
 
 
@@ -25,14 +29,30 @@ class WayBack:
 
     how: How
     says: str
+    migrations: tuple[str, ...] = ()  # what is undone, newest first; or what is in the way
+    backup: int | None = None  # that is restored
+    since: float | None = None  # Unix seconds from which on writes would be lost
+
+
+async def known_migrations(app: AppRuntime) -> Sequence[AppliedMigration]:
+    """The latest change of each; none where the store cannot say it."""
+    try:
+        return await app.parts.store.latest_of_migrations(app.name)
+    except StoreError:
+        return ()
 
 
 def way_back(
-    app: AppRuntime, traffic: Traffic, run: Run | None, silence: TrafficError | None
+    app: AppRuntime,
+    traffic: Traffic,
+    run: Run | None,
+    silence: TrafficError | None,
+    migrations: Sequence[AppliedMigration] = (),
 ) -> WayBack:
     """What ``switch back`` would do now.
 
-    ``run`` is the operation in progress, ``silence`` why nginx cannot be told to move traffic.
+    ``run`` is the operation in progress, ``silence`` why nginx cannot be told to move traffic, and
+    ``migrations`` the latest change of each that is known.
     """
     active = traffic.active
     if active is None:
@@ -42,23 +62,107 @@ def way_back(
     if silence is not None:
         return WayBack(how=How.IMPOSSIBLE, says=f"{silence.message}; {silence.remedy}")
     record = app.slots[active.other]
+    if (barred := way_past_schema(app, record, migrations)) is not None:
+        return barred
     if app.is_ready(record.slot):
         return _instant(record.label, record.slot)
     if run is not None and run.previous is not None and run.target is record.slot:
         record = run.previous
     if record.state is SlotState.EMPTY or record.version is None:
         return WayBack(how=How.IMPOSSIBLE, says=f"{active.other} holds no release")
-    return _start(record.label, record.slot)
+    return way_without_schema(app, record, migrations) or _start(record.label, record.slot)
 
 
-def way_back_after(app: AppRuntime, traffic: Traffic) -> WayBack:
-    """What it would do once a release that is deployed now serves and has passed its watch."""
+def way_past_schema(
+    app: AppRuntime, idle: SlotRecord, migrations: Sequence[AppliedMigration]
+) -> WayBack | None:
+    """Where the idle release cannot live with what came after it: what has to be done first.
+
+    None: it can, as it does in mode "online", or nothing came after it.
+    """
+    section = app.settings.migrations
+    if section is None or section.mode != "hold" or idle.version is None:
+        return None
+    later = [
+        one
+        for one in migrations
+        if one.change is not MigrationChange.ROLLED_BACK
+        and one.operation > (idle.operation or 0)
+        and one.place.version != idle.version
+    ][::-1]
+    if not later:
+        return None
+    names = tuple(one.name for one in later)
+    if section.rollback is not None:
+        return _reverse(idle.label, names)
+    return _restore(idle.label, names, later[-1].operation, later[-1].at)
+
+
+def way_without_schema(
+    app: AppRuntime, idle: SlotRecord, migrations: Sequence[AppliedMigration]
+) -> WayBack | None:
+    """Where what the idle release has applied is rolled back by now: it is deployed again."""
+    names = tuple(
+        one.name
+        for one in migrations
+        if one.change is MigrationChange.ROLLED_BACK and one.place.tree == idle.tree
+    )
+    if not names:
+        return None
+    names = tuple(sorted(names))
+    verb = "is" if len(names) == 1 else "are"
+    return WayBack(
+        how=How.IMPOSSIBLE,
+        says=f"{', '.join(names)} {verb} rolled back, which {idle.label} in {idle.slot} has "
+        f"applied: bluegreen deploy {app.name} {idle.version}",
+        migrations=names,
+    )
+
+
+def refuse_by_schema(
+    app: AppRuntime,
+    target: Slot,
+    barred: WayBack | None,
+    migrations: Sequence[AppliedMigration],
+) -> None:
+    """Raises RefusedError, with the command that does it, where a switch alone would not do."""
+    record = app.slots[target]
+    if barred is not None and barred.how is How.RESTORE:
+        raise RefusedError(
+            f"{app.name}: {record.label} cannot live with {', '.join(barred.migrations)}, and "
+            "nothing can undo that by name",
+            detail=[barred.says],
+            remedy=f"bluegreen rollback {app.name} --restore {barred.backup} (it says what would "
+            "be lost)",
+        )
+    gone = way_without_schema(app, record, migrations)
+    if gone is not None:
+        raise RefusedError(
+            f"{app.name}: {', '.join(gone.migrations)}, which {record.label} has applied, is "
+            "rolled back since",
+            remedy=f"deploy it again, migrations included: bluegreen deploy {app.name} "
+            f"{record.version}",
+        )
+
+
+def way_back_after(
+    app: AppRuntime, traffic: Traffic, pending: Sequence[str] | None = None
+) -> WayBack:
+    """What it would do once a release that is deployed now serves and has passed its watch.
+
+    ``pending`` is what that would migrate; None: not known.
+    """
     active = traffic.active
     if active is None:
         return WayBack(how=How.IMPOSSIBLE, says="no release has served before this one")
     if traffic.closed:
         return _closed(app)
-    record = app.slots[active]
+    record, section = app.slots[active], app.settings.migrations
+    if section is not None and section.mode == "hold" and pending != () and section.runs:
+        names = tuple(reversed(pending or ()))
+        if section.rollback is not None:
+            return _reverse(record.label, names)
+        return _restore(record.label, names, None, None)
     if app.settings.keep.hot == 0 or not app.is_running(active):
         return _start(record.label, active)
     return _instant(record.label, active)
@@ -68,9 +172,35 @@ def _closed(app: AppRuntime) -> WayBack:
     return WayBack(how=How.IMPOSSIBLE, says=f"out of service; bluegreen start {app.name}")
 
 
-def _instant(label: str, slot: str) -> WayBack:
+def _instant(label: str, slot: Slot) -> WayBack:
     return WayBack(how=How.INSTANT, says=f"instant, to {label} in {slot}")
 
 
-def _start(label: str, slot: str) -> WayBack:
+def _start(label: str, slot: Slot) -> WayBack:
     return WayBack(how=How.START, says=f"{label} in {slot} is started and gated first")
+
+
+def _reverse(label: str, names: tuple[str, ...]) -> WayBack:
+    what = f"reverse migration: {', '.join(names)}" if names else "reverse migration, if any is run"
+    return WayBack(
+        how=How.REVERSE, says=f"{what}; then {label}, while requests wait", migrations=names
+    )
+
+
+def _restore(
+    label: str, names: tuple[str, ...], backup: int | None, since: float | None
+) -> WayBack:
+    which = "the backup that is made then" if backup is None else f"backup {backup}"
+    moment = "it" if since is None else _clock(since)
+    why = f" ({', '.join(names)} cannot be undone)" if names else ""
+    return WayBack(
+        how=How.RESTORE,
+        says=f"restore of {which}, with {label}; loses writes since {moment}{why}",
+        migrations=names,
+        backup=backup,
+        since=since,
+    )
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -18,6 +18,16 @@ OF_APP = """
     ORDER BY m.id
 """
 
+LATEST = """
+    SELECT m.*, o.state FROM migrations AS m
+    INNER JOIN operations_now AS o ON o.id = m.operation
+    WHERE m.app = :app AND m.id = (
+        SELECT max(id) FROM migrations
+        WHERE app = m.app AND name = m.name AND at <= coalesce(:until, 9e99)
+    )
+    ORDER BY m.id
+"""
+
 OF_OPERATION = "SELECT name, change FROM migrations WHERE operation = ?"
 
 

@@ -43,7 +43,7 @@ NEWEST_OF_APP = (
 # What served before the present version began to: that was when it was last deployed, or, without
 # a deploy of it, when traffic first moved there. Going back to it later does not count, so that
 # one rollback after the other goes further back. By the index on app and id, up to the first hit.
-SERVED_BEFORE = """
+_MOVES = """
     WITH moves AS NOT MATERIALIZED (
         SELECT o.id, o.kind, o.version FROM operations_now AS o
         WHERE o.app = :app AND o.state IN ('succeeded', 'cancelled') AND (
@@ -51,6 +51,11 @@ SERVED_BEFORE = """
             ORDER BY id DESC LIMIT 1
         ) = 'done'
     )
+"""
+SERVED_BEFORE = "".join(
+    (
+        _MOVES,
+        """
     SELECT version FROM moves WHERE version <> :serving AND id < coalesce(
         (
             SELECT id FROM moves WHERE version = :serving AND kind = 'deploy'
@@ -60,7 +65,24 @@ SERVED_BEFORE = """
         9223372036854775807
     )
     ORDER BY id DESC LIMIT 1
-"""
+""",
+    )
+)
+# Since when a version is what it is: its latest deploy, or else when traffic first moved there.
+CAME_WITH = "".join(
+    (
+        _MOVES,
+        """
+    SELECT coalesce(
+        (
+            SELECT id FROM moves WHERE version = :version AND kind = 'deploy'
+            ORDER BY id DESC LIMIT 1
+        ),
+        (SELECT id FROM moves WHERE version = :version ORDER BY id LIMIT 1)
+    ) AS id
+""",
+    )
+)
 _LATEST_PHASE = "SELECT phase FROM phases WHERE operation = ? ORDER BY id DESC LIMIT 1"
 
 
@@ -91,7 +113,7 @@ def not_found(operation: int) -> NotFoundError:
 
 
 def to_operation(row: Row) -> Operation:
-    error = None
+    data, error = json.loads(row["data"]), None
     if row["error"] is not None:
         recorded = json.loads(row["error"])
         error = OperationError(**{**recorded, "detail": tuple(recorded["detail"])})
@@ -109,7 +131,8 @@ def to_operation(row: Row) -> Operation:
         created_at=row["created_at"],
         finished_at=row["finished_at"],
         error=error,
-        acknowledged=tuple(json.loads(row["data"]).get("acknowledged", ())),
+        acknowledged=tuple(data.get("acknowledged", ())),
+        backup=data.get("backup"),
     )
 
 

@@ -21,6 +21,12 @@ OF_LATEST = (
     "SELECT id FROM operations_now WHERE app = ? AND kind = ? AND state = 'succeeded'"
     " ORDER BY id DESC LIMIT ?) ORDER BY id"
 )
+LATEST_REHEARSAL = (
+    "SELECT p.operation, p.data FROM phases AS p"
+    " INNER JOIN operations_now AS o ON o.id = p.operation"
+    " WHERE o.app = ? AND o.version = ? AND p.phase = 'rehearse' AND p.state = 'done'"
+    " ORDER BY p.id DESC LIMIT 1"
+)
 _PRESENT = (
     "SELECT s.state AS operation_state, (SELECT p.state FROM phases AS p"
     " WHERE p.operation = s.operation AND p.phase = ? ORDER BY p.id DESC LIMIT 1) AS phase_state"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -238,6 +239,14 @@ class Store:
         rows = await self._database.read(phase_rows.OF_LATEST, (app, kind, limit))
         return [phase_rows.to_phase_record(row) for row in rows]
 
+    async def latest_rehearsal(self, app: str, version: str) -> tuple[int, tuple[str, ...]] | None:
+        """The operation that rehearsed a version last, and what was pending by then, by name."""
+        rows = await self._database.read(phase_rows.LATEST_REHEARSAL, (app, version))
+        if not rows:
+            return None
+        pending = json.loads(rows[0]["data"])["pending"]
+        return None if pending is None else (rows[0]["operation"], tuple(pending))
+
     async def by_idempotency_key(self, app: str, key: str) -> Operation | None:
         rows = await self._database.read(operation_rows.BY_KEY, (app, key))
         return operation_rows.to_operation(rows[0]) if rows else None
@@ -247,6 +256,12 @@ class Store:
         named = {"app": app, "serving": serving or ""}
         rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
         return rows[0]["version"] if rows else None
+
+    async def came_with(self, app: str, version: str) -> int | None:
+        """The operation that brought a version into service; None where none is known."""
+        rows = await self._database.read(operation_rows.CAME_WITH, {"app": app, "version": version})
+        number: int | None = rows[0]["id"]
+        return number
 
     # Events
 
@@ -288,6 +303,13 @@ class Store:
     async def applied_migrations(self, app: str) -> list[AppliedMigration]:
         """What is applied now, in the order in which it was applied."""
         rows = await self._database.read(applied_rows.OF_APP, (app,))
+        return [applied_rows.to_applied(row) for row in rows]
+
+    async def latest_of_migrations(
+        self, app: str, *, until: float | None = None
+    ) -> list[AppliedMigration]:
+        """The latest change of each, undone ones too, as it was at ``until`` (Unix seconds)."""
+        rows = await self._database.read(applied_rows.LATEST, {"app": app, "until": until})
         return [applied_rows.to_applied(row) for row in rows]
 
     async def migrations_of(self, operation: int) -> set[tuple[str, MigrationChange]]:

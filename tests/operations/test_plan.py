@@ -182,7 +182,8 @@ async def test_an_app_out_of_service_and_a_remote_that_is_away(shop: Stack) -> N
     await asyncio.to_thread(shutil.move, shop.repository, shop.root / "elsewhere.git")
     made = await plan_of(shop, "v2")
     assert made["switch_back"] == {
-        "how": "impossible", "says": "out of service; bluegreen start monitor"
+        "how": "impossible", "says": "out of service; bluegreen start monitor",
+        "migrations": [], "backup": None, "since": None,
     }  # fmt: skip
     assert made["switch_back"] == (await shop.status())["switch_back"]
     assert "v2 is used as cached" in made["warnings"][0]

@@ -44,6 +44,8 @@ class Check:
                 await run.say(f"nothing is pending in {known.place.version}")
         else:
             _require_sense(run, request, pending or ())
+        if request.action is Action.ROLLBACK and request.name is not None:
+            await _say_who_serves(run, request.name)
         if request.action is not Action.CHECK:
             known.schema = await run.app.backups.schema()
         if request.action in (Action.ROLLBACK, Action.MARK_APPLIED):
@@ -55,6 +57,20 @@ class Check:
 
     async def undo(self, run: Run) -> bool:
         return True
+
+
+async def _say_who_serves(run: Run, name: str) -> None:
+    """Whether the release that serves came with the migration, and has to do without it then."""
+    app = run.app
+    applied = {one.name: one for one in await app.parts.store.applied_migrations(app.name)}
+    active, found = app.active, applied.get(name)
+    if active is None or found is None or (app.slots[active].operation or 0) < found.operation:
+        return
+    await run.note(
+        "warning",
+        message=f"{app.slots[active].label} serves, came with {name} or after it, and goes on "
+        f"without: if it cannot, go back with it: bluegreen rollback {app.name} --to VERSION",
+    )
 
 
 def _require_sense(run: Run, request: ByHand, pending: tuple[str, ...]) -> None:

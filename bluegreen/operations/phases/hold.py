@@ -32,9 +32,12 @@ def needs_hold(run: Run) -> bool:
         return False  # nothing runs
     if not app.settings.app.overlap:
         return True
-    section = app.settings.migrations
-    migrates = run.operation.kind is OperationKind.DEPLOY and run.migrating.pending != ()
-    return section is not None and section.mode == "hold" and migrates
+    section, known, kind = app.settings.migrations, run.migrating, run.operation.kind
+    if section is None or section.mode != "hold":
+        return False
+    if kind is OperationKind.ROLLBACK:
+        return known.came_after != ()
+    return kind is OperationKind.DEPLOY and known.pending != ()
 
 
 class HoldRequests:

@@ -9,6 +9,7 @@ from typing import Any
 from bluegreen.errors import PreflightError
 from bluegreen.model import OperationKind, PhaseName
 from bluegreen.operations.findings import look
+from bluegreen.operations.reversing import came_after, unmet_reversal
 from bluegreen.operations.run import Run
 from bluegreen.requirements.candidate import Candidate
 from bluegreen.requirements.upgrade import Upgrade
@@ -36,6 +37,10 @@ class Preflight:
         found = looked.found
         if upgrade is not None:
             found += upgrade.unmet()
+        if run.operation.kind is OperationKind.ROLLBACK and run.operation.backup is None:
+            came = await came_after(app, candidate.version)
+            run.migrating.came_after = tuple(one.name for one in came)
+            found += await unmet_reversal(app, candidate.version, run.origin)
         if found:
             raise _all_of(found, run)
         data = {"free_bytes": looked.free, "needed_bytes": looked.needed}

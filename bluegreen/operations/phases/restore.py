@@ -12,7 +12,7 @@ from bluegreen.data.manifest import Manifest
 from bluegreen.data.programs import Part
 from bluegreen.data.replacement import Step
 from bluegreen.errors import BluegreenError
-from bluegreen.model import PhaseName
+from bluegreen.model import MigrationChange, PhaseName
 from bluegreen.operations.phases.backup import Backup
 from bluegreen.operations.restoring import require_restorable
 from bluegreen.operations.run import Run
@@ -22,8 +22,12 @@ SLACK = 120.0
 
 
 def backup_of(run: Run) -> int:
-    """The number of the backup that is restored: what the operation has as its version."""
-    return int(run.operation.version or 0)
+    """The number of the backup that is restored.
+
+    Of a restore alone it is what the operation has as its version.
+    """
+    operation = run.operation
+    return int(operation.version or 0) if operation.backup is None else operation.backup
 
 
 async def _manifest(run: Run) -> Manifest:
@@ -136,7 +140,7 @@ class Restore:
 
 
 class SettleRestore:
-    """Remove what was replaced: a backup holds it."""
+    """Remove what was replaced, as a backup holds it; record which migrations the data have now."""
 
     name = PhaseName.SETTLE
     leaves_nothing = True
@@ -148,8 +152,27 @@ class SettleRestore:
         return {}
 
     async def act(self, run: Run) -> dict[str, Any]:
+        await record_migrations_of_backup(run)
         await run.app.backups.each_replacement(backup_of(run), run.operation.id, Step.CLEAR)
         return {}
 
     async def undo(self, run: Run) -> bool:
         return True
+
+
+async def record_migrations_of_backup(run: Run) -> None:
+    """What was applied since the backup is not in the data, and what was undone since is."""
+    store, app = run.app.parts.store, run.app.name
+    then = (await run.app.backups.manifest(backup_of(run))).created_at
+    before = {one.name: one for one in await store.latest_of_migrations(app, until=then)}
+    for now in await store.latest_of_migrations(app):
+        was = before.get(now.name)
+        applied = was is not None and was.change is not MigrationChange.ROLLED_BACK
+        if applied and was is not None and now.change is MigrationChange.ROLLED_BACK:
+            await store.record_migrations(
+                run.operation.id, [now.name], MigrationChange.APPLIED, was.place
+            )
+        elif not applied and now.change is not MigrationChange.ROLLED_BACK:
+            await store.record_migrations(
+                run.operation.id, [now.name], MigrationChange.ROLLED_BACK, now.place
+            )

@@ -1,0 +1,168 @@
+"""A switch without a daemon: where it cannot be started, and traffic has to move all the same.
+
+The marker is all that nginx reads. What a daemon would know is looked at instead: who listens in
+the slot, and what the store says of it, if it can be read. Blocking.
+"""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.config.settings import AppSettings
+from bluegreen.daemon_lock import only_one
+from bluegreen.errors import NotFoundError, RefusedError, TrafficError, UsageError
+from bluegreen.layout import Layout
+from bluegreen.model import Address, Slot, SlotState, SwitchMode
+from bluegreen.operations import acceptance
+from bluegreen.traffic.confirmation import Confirmation
+from bluegreen.traffic.markers import Markers
+
+CONNECT_TIMEOUT = 2.0  # seconds for each service
+CONFIRM_TIMEOUT = 5.0  # seconds for nginx to see the marker
+POLL = 0.02  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Traffic that has moved; ``warnings`` are for people."""
+
+    app: str
+    to: Slot
+    warnings: tuple[str, ...]
+
+
+def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> Moved:
+    """Move the marker of an app to ``to``, or to the other slot, and have nginx confirm it.
+
+    Raises RefusedError while a daemon runs, and where the slot does not take connections or has
+    not passed its gate by what the store says; InvalidConfiguration, UsageError, NotFoundError,
+    TrafficError with traffic where it was.
+    """
+    with only_one(layout):
+        apps = acceptance.load(layout, lambda _app, _slot: True).configuration.apps
+        settings = _one_of(apps, name)
+        markers = Markers(layout.app(settings.name).traffic)
+        target = _target(settings, markers, to)
+        warnings = _expect_fit(layout, settings, target)
+        _move(layout, settings.name, markers, target)
+    return Moved(app=settings.name, to=target, warnings=warnings)
+
+
+def _one_of(apps: Mapping[str, AppSettings], name: str | None) -> AppSettings:
+    known = ", ".join(sorted(apps)) or "none"
+    if name is None and len(apps) != 1:
+        raise UsageError("which app?", remedy=f"name one of: {known}")
+    found = next(iter(apps.values())) if name is None else apps.get(name)
+    if found is None:
+        raise NotFoundError(f"there is no app named {name}", remedy=f"known apps: {known}")
+    return found
+
+
+def _target(settings: AppSettings, markers: Markers, to: Slot | None) -> Slot:
+    name, named = settings.name, markers.present()
+    if settings.nginx.switch is SwitchMode.RELOAD:
+        raise RefusedError(
+            f"{name}: its traffic moves by nginx's configuration, not by a marker",
+            remedy='see to the daemon first; switch = "marker" needs none',
+        )
+    if markers.closed or len(named) != 1:
+        raise RefusedError(
+            f"{name} is out of service, or has never been deployed",
+            remedy=f"see to the daemon, then: bluegreen status {name}",
+        )
+    target = named[0].other if to is None else to
+    if target is named[0]:
+        raise RefusedError(
+            f"{name}: traffic is on {target} already",
+            remedy=f"the other slot: bluegreen switch to {target.other} {name} --emergency",
+        )
+    return target
+
+
+def _expect_fit(layout: Layout, settings: AppSettings, target: Slot) -> tuple[str, ...]:
+    """Warnings. Raises RefusedError unless all of the slot's services take connections."""
+    run = layout.app(settings.name).run
+    places = {name: one.address(target, run) for name, one in settings.services.items()}
+    silent = [
+        f"{name}: {place} does not take connections"
+        for name, place in places.items()
+        if place is not None and not _accepts(place)
+    ]
+    if silent:
+        raise RefusedError(
+            f"{settings.name}: what is in {target} does not serve",
+            detail=silent,
+            remedy="start its services, or see to the daemon, which starts and gates them",
+        )
+    state = _recorded_state(layout.database, settings.name, target)
+    if state is not None and state is not SlotState.HOT:
+        raise RefusedError(
+            f"{settings.name}: {target} is {state}: it has not passed its gate",
+            remedy="see to the daemon, which gates it; nothing was changed",
+        )
+    warnings = ["the history will not have this switch"]
+    if state is None:
+        warnings.append(f"the store cannot be read: nobody knows whether {target} passed its gate")
+    return tuple(warnings)
+
+
+def _accepts(address: Address) -> bool:
+    try:
+        if address.socket is not None:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(CONNECT_TIMEOUT)
+                connection.connect(str(address.socket))
+            return True
+        where = ("127.0.0.1", address.port or 0)
+        socket.create_connection(where, CONNECT_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
+def _recorded_state(database: Path, app: str, slot: Slot) -> SlotState | None:
+    """What the store says of a slot; None where it cannot be read, or says nothing."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute(
+                "SELECT state FROM slots WHERE app = ? AND slot = ?", (app, slot.value)
+            ).fetchone()
+        return None if found is None else SlotState(found[0])
+    except (sqlite3.Error, ValueError):
+        return None
+
+
+def _move(layout: Layout, name: str, markers: Markers, target: Slot) -> None:
+    """Raises TrafficError with the marker where it was."""
+    confirmation = Confirmation(layout.nginx_socket, layout.remedies)
+    answer = confirmation.ask_now(name)
+    if answer.app != name:
+        raise TrafficError(
+            f"nginx has not loaded {name}",
+            detail=[f"nginx says: {answer}"],
+            remedy=f"{layout.remedies.see_nginx}; nothing was changed",
+        )
+    try:
+        markers.switch(target)
+    except OSError as error:
+        if markers.present() != [target]:
+            raise TrafficError(
+                f"the traffic of {name} was not moved: {error.strerror}",
+                detail=[f"{markers.directory}"],
+                remedy="be root, or the user that runs the daemon, and see that it can be written",
+            ) from error
+    deadline = time.monotonic() + CONFIRM_TIMEOUT
+    while not confirmation.ask_now(name).serves(name, target):
+        if time.monotonic() > deadline:
+            markers.switch(target.other)
+            raise TrafficError(
+                f"nginx did not confirm within {CONFIRM_TIMEOUT:g} s that {target} serves {name}",
+                remedy=f"{layout.remedies.see_nginx}; traffic is where it was",
+            )
+        time.sleep(POLL)

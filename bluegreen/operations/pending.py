@@ -1,0 +1,90 @@
+"""Which migrations a release that is not deployed yet would find pending, as far as is known."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bluegreen.data.backups import RehearsalPlace
+from bluegreen.data.work import nobody_listens
+from bluegreen.errors import BluegreenError
+from bluegreen.migrations.commands import Commands
+from bluegreen.model import MigrationPlace, Release, Slot
+from bluegreen.operations.runtime import AppRuntime
+from bluegreen.slots.shared_links import link_shared, outermost
+from bluegreen.sources.interruptible import Stop, in_thread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """``names`` None: not known yet. ``says`` is how it is known, or where it will be."""
+
+    names: tuple[str, ...] | None
+    says: str
+
+
+LIMIT = 60.0  # seconds to ask for them: a plan is waited for
+LATER = Pending(names=None, says="found out in the rehearsal, before anything is touched")
+
+
+async def pending_of(
+    app: AppRuntime, release: Release | None, version: str, slot: Slot, scratch: Path
+) -> Pending | None:
+    """None where the app has no migrations that a deploy would run. Changes nothing.
+
+    Asked in a throw-away checkout on a copy of the data where nothing has to be built for that;
+    else what the latest rehearsal of the version has found.
+    """
+    section = app.settings.migrations
+    if section is None or not section.runs:
+        return None
+    if section.check is None:
+        return Pending(names=None, says="not known: [migrations] has no check")
+    if release is not None and _can_be_asked(app):
+        # Whatever is in the way, its time too: then it is told by what is known.
+        with contextlib.suppress(BluegreenError, OSError):
+            async with asyncio.timeout(LIMIT):
+                names = await _asked(app, await app.source.resolve(version), slot, scratch)
+            return Pending(names=names, says="asked on a copy of the data")
+    known = await app.parts.store.latest_rehearsal(app.name, version)
+    if known is None:
+        return LATER
+    operation, found = known
+    applied = {one.name for one in await app.parts.store.applied_migrations(app.name)}
+    left = tuple(name for name in found if name not in applied)
+    return Pending(names=left, says=f"as the rehearsal of operation {operation} has found")
+
+
+def _can_be_asked(app: AppRuntime) -> bool:
+    """Whether a checkout is all it takes, and the data can be copied."""
+    backup = app.settings.backup
+    copied = backup is not None and not backup.postgres and not backup.command
+    return not app.settings.build and copied and not app.layout.has_own_user
+
+
+async def _asked(
+    app: AppRuntime, release: Release, slot: Slot, scratch: Path
+) -> tuple[str, ...] | None:
+    tree = scratch / "tree"
+    rehearsal = RehearsalPlace(tree)
+    await app.source.lay_out(release, tree)
+    paths = outermost(app.settings.app.shared)
+
+    def link(stop: Stop) -> None:
+        link_shared(tree, app.layout.shared, paths, scratch / "aside", stop)
+
+    await in_thread(link, name=f"link a plan of {app.name}")
+    await app.backups.begin_rehearsal(rehearsal, scratch / "copy.log", nobody_listens)
+    commands = Commands(
+        settings=app.settings,
+        layout=replace(app.layout, data=rehearsal.data),
+        jobs=app.parts.supervisor,
+        place=MigrationPlace(version=release.version, slot=slot, tree=tree),
+        operation=0,
+        phase=scratch.name,
+        logs=scratch,
+        live=app.layout.shared,
+    )
+    return await commands.pending()

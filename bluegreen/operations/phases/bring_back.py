@@ -1,0 +1,125 @@
+"""What a rollback with a backup's data has that neither a rollback nor a restore has alone.
+
+The older release is built while the newer one serves. Then the app is out of service until the
+older one has passed its gate on the restored data: no write goes to data that are about to be
+replaced. What fails before that puts the data back and the newer release into service again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from bluegreen.errors import RefusedError
+from bluegreen.model import PhaseName, PhaseState, SlotState
+from bluegreen.operations.phases.restore import (
+    BackupBefore,
+    Restore,
+    SettleRestore,
+    Stage,
+    Verify,
+    backup_of,
+)
+from bluegreen.operations.phases.service import Close, StopSlots
+from bluegreen.operations.phases.settle import Settle
+from bluegreen.operations.phases.switch import Switch, switched_to
+from bluegreen.operations.proof import gate_again
+from bluegreen.operations.run import Phase, Run
+
+
+class VerifyFirst(Verify):
+    """Read the whole backup while the app serves."""
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        backups, number = run.app.backups, backup_of(run)
+        manifest = await backups.require_restorable(number)
+        await backups.require_verified(number, run.logs / "verify.log")
+        return {"backup": number, "created_at": manifest.created_at}
+
+
+class CloseFirst(Close):
+    """As `Close`; an app that was out of service before is not opened by an undo."""
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        run.was_closed = run.app.parts.traffic.read(run.app.name).closed
+        return {"was_closed": run.was_closed}
+
+    async def undo(self, run: Run) -> bool:
+        return True if run.was_closed else await super().undo(run)
+
+
+class StopBoth(StopSlots):
+    """Stop both slots; undone, the one that served runs again, gated."""
+
+    async def undo(self, run: Run) -> bool:
+        app, origin = run.app, run.origin
+        if run.was_closed or origin is None:
+            return True
+        await app.keep_slot(replace(app.slots[origin], state=SlotState.STARTING, gated_by=None))
+        await app.start_services(origin)
+        await gate_again(app, origin, run.logs, run.on_probe)
+        return True
+
+
+class SwitchAndOpen(Switch):
+    """Traffic to the older release, and nginx lets it through: from here on there are new writes.
+
+    Marker and opening are one step: between them nobody is served.
+    """
+
+    def intent(self, run: Run) -> dict[str, Any]:
+        return {**super().intent(run), "open": run.target}
+
+    async def _move(self, run: Run) -> dict[str, Any]:
+        app = run.app
+        if not app.is_running(run.target):  # the host has been down since its gate
+            await app.start_services(run.target)
+            await gate_again(app, run.target, run.logs, run.on_probe)
+        async with app.commit:
+            if run.interruption is not None:
+                raise asyncio.CancelledError
+            if not app.is_running(run.target):
+                raise RefusedError(
+                    f"{app.name}: {run.target} has passed its gate and does not run any more",
+                    remedy=f"see why: bluegreen status {app.name}",
+                )
+            warnings = () if app.active is run.target else await app.move_traffic(run.target)
+            for message in warnings:
+                await run.note("warning", message=message)
+            # Before nginx opens: what serves is never called less than hot.
+            await app.save_slot(switched_to(run))
+            await app.set_closed(False)
+            run.switched = True
+            data = {"from": run.origin, "to": run.target, "open": run.target}
+            await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
+        return data
+
+    async def undo(self, run: Run) -> bool:
+        """Out of service again, and the marker as it was."""
+        app = run.app
+        async with app.commit:
+            await app.set_closed(True)
+            if run.origin is not None and app.active is run.target is not run.origin:
+                await app.move_traffic(run.origin)
+        run.switched = False
+        return True
+
+
+class SettleBack(Settle):
+    """As after a restore, and as after a release."""
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        await SettleRestore().act(run)
+        return await super().act(run)
+
+
+def goes_on_with_data(run: Run) -> bool:
+    """Whether a later daemon finishes it: the data began to be replaced, and nothing failed."""
+    failed = any(s not in (PhaseState.INTENT, PhaseState.DONE) for s in run.recorded.values())
+    return PhaseName.RESTORE in run.recorded and not failed
+
+
+def data_back() -> tuple[Phase, ...]:
+    """From the older release, built, to its data in their place. Nothing of it serves yet."""
+    return (VerifyFirst(), CloseFirst(), StopBoth(), BackupBefore(), Stage(), Restore())

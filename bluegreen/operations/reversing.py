@@ -1,0 +1,89 @@
+"""Which migrations came after an older release, and whether they can be rolled back by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from bluegreen.errors import PreflightError
+from bluegreen.model import AppliedMigration, MigrationPlace, Slot
+from bluegreen.operations.runtime import AppRuntime
+
+
+async def came_after(app: AppRuntime, version: str) -> list[AppliedMigration]:
+    """What releases later than ``version`` have applied and is so still, the newest first.
+
+    Later than its latest deploy: what traffic did since, back and forth, changes no schema. Of a
+    version that never served nothing is known.
+    """
+    section = app.settings.migrations
+    if section is None or section.mode == "none":
+        return []
+    since = await app.parts.store.came_with(app.name, version)
+    if since is None:
+        return []
+    applied = await app.parts.store.applied_migrations(app.name)
+    later = [one for one in applied if one.operation > since and one.place.version != version]
+    return later[::-1]
+
+
+async def place_of_reversal(
+    app: AppRuntime, one: AppliedMigration, newer: Slot | None
+) -> MigrationPlace | None:
+    """The tree of the release that applied it or, where that is gone, of the ``newer`` slot's.
+
+    What comes after a release knows its migrations too. None: no such tree is left.
+    """
+    if await asyncio.to_thread(one.place.tree.is_dir):
+        return one.place
+    held = None if newer is None else app.slots[newer]
+    if held is None or held.tree is None or (held.operation or 0) <= one.operation:
+        return None
+    return MigrationPlace(version=held.version or "", slot=held.slot, tree=held.tree)
+
+
+async def unmet_reversal(app: AppRuntime, version: str, newer: Slot | None) -> list[PreflightError]:
+    """Why what came after ``version`` could not be rolled back, with the way that is left."""
+    came = await came_after(app, version)
+    if not came:
+        return []
+    names = ", ".join(one.name for one in came)
+    section = app.settings.migrations
+    if section is None or section.rollback is None:
+        return [
+            PreflightError(
+                f"{app.name}: {names} came after {version}, and [migrations] has no rollback",
+                remedy=f"{await way_left(app, came)}; or add rollback to [migrations]",
+            )
+        ]
+    places = {one.name: await place_of_reversal(app, one, newer) for one in came}
+    lost = [name for name, place in places.items() if place is None]
+    if lost:
+        return [
+            PreflightError(
+                f"{app.name}: {', '.join(lost)} came after {version}, and no tree is left that "
+                "could roll that back",
+                remedy=await way_left(app, came),
+            )
+        ]
+    return []
+
+
+async def way_left(app: AppRuntime, came: Sequence[AppliedMigration]) -> str:
+    """How data and release get back where migrations cannot be undone by name."""
+    number = await backup_before(app, came)
+    if number is None:
+        return (
+            f"bring an older backup back with its release: bluegreen backup list {app.name}, then: "
+            f"bluegreen rollback {app.name} --restore BACKUP (it says what would be lost)"
+        )
+    return (
+        f"bring the data of before back with their release: bluegreen rollback {app.name} "
+        f"--restore {number} (it says what would be lost)"
+    )
+
+
+async def backup_before(app: AppRuntime, came: Sequence[AppliedMigration]) -> int | None:
+    """The backup that was made before the oldest of them; its number is the operation's."""
+    oldest = came[-1].operation
+    return oldest if await app.backups.has(oldest) else None

@@ -1,0 +1,104 @@
+"""What a switch back means, by what is known of migrations and by their mode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from bluegreen.config.migrations_section import Migrations
+from bluegreen.errors import RefusedError
+from bluegreen.model import (
+    AppliedMigration,
+    MigrationChange,
+    MigrationPlace,
+    Slot,
+    SlotRecord,
+    SlotState,
+    Traffic,
+)
+from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.way_back import How, refuse_by_schema, way_back, way_back_after
+
+GREEN_SERVES = Traffic(active=Slot.GREEN, closed=False)
+V1 = SlotRecord(
+    app="shop", slot=Slot.BLUE, state=SlotState.HOT, version="v1", tree=Path("/t/1-blue"),
+    operation=1, gated_by=1,
+)  # fmt: skip
+V2 = replace(V1, slot=Slot.GREEN, version="v2", tree=Path("/t/2-green"), operation=2, gated_by=2)
+
+
+def migration(name: str, change: MigrationChange = MigrationChange.APPLIED) -> AppliedMigration:
+    """Of v2, the release of operation 2."""
+    place = MigrationPlace(version="v2", slot=Slot.GREEN, tree=Path("/t/2-green"))
+    return AppliedMigration(
+        name=name, change=change, operation=2, place=place, at=1_000_000.0, succeeded=True
+    )
+
+
+def app(mode: str, *, rollback: bool = True, ready: bool = True, blue: SlotRecord = V1) -> Any:
+    """Both slots, as far as the way back looks at them; ``mode`` as settings will have it."""
+    section = Migrations(
+        check="check", run="run", rollback="rollback {name}" if rollback else None
+    ).model_copy(update={"mode": mode})
+    settings = SimpleNamespace(migrations=section, keep=SimpleNamespace(hot=None))
+    found = SimpleNamespace(
+        name="shop", settings=settings, slots={Slot.BLUE: blue, Slot.GREEN: V2},
+        is_ready=lambda _: ready, is_running=lambda _: True,
+    )  # fmt: skip
+    return cast(AppRuntime, found)
+
+
+TWO = [migration("0001_audit"), migration("0002_notes")]
+
+
+def test_online_it_is_instant_whatever_was_applied() -> None:
+    assert way_back(app("online"), GREEN_SERVES, None, None, TWO).how is How.INSTANT
+
+
+def test_under_a_hold_it_is_a_reverse_migration_newest_first() -> None:
+    found = way_back(app("hold"), GREEN_SERVES, None, None, TWO)
+    assert (found.how, found.migrations) == (How.REVERSE, ("0002_notes", "0001_audit"))
+    assert found.says.startswith("reverse migration: 0002_notes, 0001_audit; then v1")
+
+
+def test_without_a_rollback_it_is_a_restore_that_loses_writes() -> None:
+    shop = app("hold", rollback=False)
+    found = way_back(shop, GREEN_SERVES, None, None, TWO)
+    assert (found.how, found.backup, found.since) == (How.RESTORE, 2, 1_000_000.0)
+    assert "loses writes since" in found.says
+    with pytest.raises(RefusedError) as refused:
+        refuse_by_schema(shop, Slot.BLUE, found, TWO)
+    assert "bluegreen rollback shop --restore 2" in refused.value.remedy
+
+
+def test_under_a_hold_with_nothing_that_came_after_it_is_instant() -> None:
+    gone = [migration("0001_audit", MigrationChange.ROLLED_BACK)]
+    for known in ([], gone):
+        assert way_back(app("hold"), GREEN_SERVES, None, None, known).how is How.INSTANT
+
+
+def test_to_a_release_whose_own_migrations_are_gone_it_is_another_deploy() -> None:
+    newer = replace(V2, slot=Slot.BLUE, state=SlotState.COLD, gated_by=None)
+    shop = app("online", ready=False, blue=newer)
+    gone = [migration("0001_audit", MigrationChange.ROLLED_BACK)]
+    found = way_back(shop, GREEN_SERVES, None, None, gone)
+    assert found.how is How.IMPOSSIBLE
+    assert found.says.endswith("bluegreen deploy shop v2")
+    with pytest.raises(RefusedError, match="rolled back since"):
+        refuse_by_schema(shop, Slot.BLUE, None, gone)
+
+
+def test_after_a_deploy_it_depends_on_what_is_pending() -> None:
+    assert way_back_after(app("online"), GREEN_SERVES, ("0003_x",)).how is How.INSTANT
+    assert way_back_after(app("hold"), GREEN_SERVES, ()).how is How.INSTANT
+    found = way_back_after(app("hold"), GREEN_SERVES, ("0003_x", "0004_y"))
+    assert (found.how, found.migrations) == (How.REVERSE, ("0004_y", "0003_x"))
+    unknown = way_back_after(app("hold"), GREEN_SERVES, None)
+    assert (unknown.how, unknown.migrations) == (How.REVERSE, ())
+    found = way_back_after(app("hold", rollback=False), GREEN_SERVES, ("0003_x",))
+    assert found.how is How.RESTORE
+    assert "0003_x cannot be undone" in found.says
