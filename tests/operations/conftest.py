@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.operations.told import run
 from tests.stack import Stack, stack
+
+__all__ = ["run"]  # of those who perform told phases
 
 
 @pytest.fixture
@@ -18,8 +21,8 @@ async def empty() -> AsyncIterator[Stack]:
 
 @pytest.fixture
 async def served(empty: Stack) -> Stack:
-    """Two services of the sample app, never deployed, and its daemon."""
-    empty.services = ("web", "api")
+    """Most services of the sample app, never deployed, and its daemon."""
+    empty.services = ("web", "api", "terminal")  # what visitors ask
     empty.write_app(env={"MONITOR_CRASH_AFTER": "2"}, watch="0.3s")
     await empty.serve()
     return empty

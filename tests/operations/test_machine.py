@@ -3,120 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from bluegreen.config.settings import AppSettings
-from bluegreen.errors import BuildError, StoreFullError
-from bluegreen.layout import Layout
+from bluegreen.errors import StoreFullError
 from bluegreen.model import (
-    Lane,
-    Operation,
-    OperationKind,
     OperationState,
     PhaseName,
     PhaseState,
-    Requester,
-    Slot,
-    SlotRecord,
-    Traffic,
 )
 from bluegreen.operations.machine import perform
-from bluegreen.operations.run import Interruption, Run
-from bluegreen.operations.runtime import AppRuntime, Parts
-from bluegreen.store import Store
-from bluegreen.supervisors.interface import Supervisor
-from bluegreen.traffic.control import TrafficControl
-from tests.store.rows import opened
-
-SETTINGS = AppSettings.model_validate(
-    {"app": {"name": "a"}, "source": {"git": "/x"}, "services": {"s": {"command": "s"}}}
-)
-BROKEN = BuildError("it broke", remedy="mend it")
-
-
-class _Traffic:
-    """Traffic is on blue, whatever happens."""
-
-    def read(self, app: str) -> Traffic:
-        return Traffic(active=Slot.BLUE, closed=False)
-
-
-@dataclass
-class _Supervisor:
-    """Knows only whether the host is going down."""
-
-    host_ends: bool = False
-
-    async def is_host_ending(self) -> bool:
-        return self.host_ends
-
-
-async def _nothing() -> None:
-    """Does what most phases of these tests do."""
-
-
-@dataclass
-class Told:
-    """A phase that does as it is told, and writes down that it did."""
-
-    name: PhaseName
-    diary: list[str]
-    act_as: Callable[[], Awaitable[None]] = _nothing
-    undo_as: Callable[[], Awaitable[None]] = _nothing
-    leaves_nothing: bool = False
-    goes_back: bool = True
-    seconds: float = 5.0
-    data: dict[str, Any] = field(default_factory=dict)
-
-    def limit(self, run: Run) -> float:
-        return self.seconds
-
-    def intent(self, run: Run) -> dict[str, Any]:
-        return self.data
-
-    async def act(self, run: Run) -> dict[str, Any]:
-        self.diary.append(self.name)
-        await self.act_as()
-        return {}
-
-    async def undo(self, run: Run) -> bool:
-        self.diary.append(f"undo {self.name}")
-        await self.undo_as()
-        return self.goes_back
-
-
-@pytest.fixture
-async def run(tmp_path: Path) -> AsyncIterator[Run]:
-    store = await Store.open(tmp_path / "store.db")
-    parts = Parts(
-        layout=Layout(tmp_path),
-        store=store,
-        supervisor=cast("Supervisor", _Supervisor()),
-        traffic=cast("TrafficControl", _Traffic()),
-        builds=asyncio.Semaphore(1),
-    )
-    slots = {slot: SlotRecord(app="a", slot=slot) for slot in Slot}
-    operation = await store.create_operation(
-        app="a", kind=OperationKind.DEPLOY, lane=Lane.RELEASE, version="v1",
-        slot=Slot.GREEN, from_slot=Slot.BLUE, requested_by=Requester(name="t", via="test"),
-    )  # fmt: skip
-    app = AppRuntime(settings=SETTINGS, parts=parts, slots=slots)
-    yield Run(app=app, operation=operation, target=Slot.GREEN, origin=Slot.BLUE)
-    await store.close()
-
-
-async def raise_broken() -> None:
-    raise BROKEN
-
-
-async def states(run: Run) -> list[tuple[str, str]]:
-    records = await run.app.parts.store.phases(run.operation.id)
-    return [(record.phase, record.state) for record in records]
+from bluegreen.operations.run import Run
+from tests.operations.told import BROKEN, Told, raise_broken, states
 
 
 async def test_all_phases_are_done_in_order(run: Run) -> None:
@@ -178,35 +77,6 @@ async def test_a_defect_is_reported_without_its_trace(run: Run) -> None:
     assert "Traceback" not in operation.error.message
 
 
-@pytest.mark.parametrize(
-    ("why", "state"),
-    [
-        (Interruption.CANCEL, OperationState.CANCELLED),
-        (Interruption.SWITCH_BACK, OperationState.SUPERSEDED),
-        (Interruption.SHUTDOWN, OperationState.INTERRUPTED),
-    ],
-)
-async def test_an_interrupted_operation_is_undone(
-    run: Run, why: Interruption, state: OperationState
-) -> None:
-    diary: list[str] = []
-    reached = asyncio.Event()
-
-    async def wait() -> None:
-        reached.set()
-        await asyncio.Event().wait()
-
-    phases = [Told(PhaseName.START, diary), Told(PhaseName.GATE, diary, act_as=wait)]
-    run.task = asyncio.create_task(perform(run, phases), name="operation")
-    await reached.wait()
-    run.interrupt(why)
-    operation = await run.task
-    assert operation.state is state
-    assert operation.error is not None
-    assert operation.error.message.startswith(why.value)
-    assert diary == ["start", "gate", "undo gate", "undo start"]
-
-
 async def test_a_release_that_fails_after_the_switch_is_rolled_back(run: Run) -> None:
     diary: list[str] = []
     phases = [
@@ -239,81 +109,6 @@ async def test_clearing_up_that_fails_takes_no_release_back(run: Run) -> None:
     assert (await perform(run, phases)).state is OperationState.SUCCEEDED
     assert diary == ["switch", "settle"]
     assert (await states(run))[-1] == ("settle", "failed")
-
-
-@dataclass
-class Begun(Told):
-    """One that says when its intent is about to be recorded."""
-
-    about_to: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def intent(self, run: Run) -> dict[str, Any]:
-        self.about_to.set()
-        return {}
-
-
-async def interrupted_in_the_commit_of(run: Run, phases: list[Told], last: Begun) -> Operation:
-    """Perform ``phases`` and ``last``; a cancel comes while the intent of that is committed."""
-    with opened(run.app.parts.layout.root / "store.db") as other:
-        for phase in phases:
-            await run.record(phase.name, PhaseState.INTENT)
-            await run.record(phase.name, PhaseState.DONE)
-        other.execute("BEGIN IMMEDIATE")  # the transaction of the intent has to wait
-        run.task = asyncio.create_task(perform(run, [*phases, last]), name="operation")
-        await last.about_to.wait()
-        run.interrupt(Interruption.CANCEL)
-        other.execute("ROLLBACK")
-    return await run.task
-
-
-async def test_a_phase_whose_intent_is_committed_as_a_cancel_comes_is_undone(run: Run) -> None:
-    diary: list[str] = []
-    gate = Begun(PhaseName.GATE, diary)
-    operation = await interrupted_in_the_commit_of(run, [Told(PhaseName.START, diary)], gate)
-    assert operation.state is OperationState.CANCELLED
-    assert diary == ["undo gate", "undo start"]
-    assert (await states(run))[2:] == [
-        ("gate", "intent"), ("gate", "failed"), ("gate", "undoing"), ("gate", "undone"),
-        ("start", "undoing"), ("start", "undone"),
-    ]  # fmt: skip
-
-
-async def test_clearing_up_that_is_cancelled_as_it_begins_is_not_left_begun(run: Run) -> None:
-    switch = Told(PhaseName.SWITCH, [])
-    operation = await interrupted_in_the_commit_of(run, [switch], Begun(PhaseName.SETTLE, []))
-    assert operation.state is OperationState.SUCCEEDED
-    assert (await states(run))[2:] == [("settle", "intent"), ("settle", "failed")]
-
-
-async def test_a_daemon_that_stops_leaves_the_clearing_up_to_the_next(run: Run) -> None:
-    async def is_stopped() -> None:
-        run.interrupt(Interruption.SHUTDOWN)
-        await asyncio.sleep(0)
-
-    diary: list[str] = []
-    phases = [
-        Told(PhaseName.SWITCH, diary),
-        Told(PhaseName.SETTLE, diary, act_as=is_stopped),
-    ]
-    run.task = asyncio.create_task(perform(run, phases))
-    assert (await run.task).state is OperationState.RUNNING
-    assert (await states(run))[-1] == ("settle", "intent")
-
-
-@pytest.mark.parametrize(
-    ("phase", "state"),
-    [
-        (PhaseName.GATE, OperationState.INTERRUPTED),
-        (PhaseName.WATCH, OperationState.RUNNING),  # which goes on after the boot
-    ],
-)
-async def test_what_ends_with_the_host_is_not_held_against_the_release(
-    run: Run, phase: PhaseName, state: OperationState
-) -> None:
-    cast("_Supervisor", run.app.parts.supervisor).host_ends = True
-    before = PhaseName.START if phase is PhaseName.GATE else PhaseName.SWITCH
-    phases = [Told(before, []), Told(phase, [], act_as=raise_broken, leaves_nothing=True)]
-    assert (await perform(run, phases)).state is state
 
 
 async def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone(run: Run) -> None:

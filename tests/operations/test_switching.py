@@ -34,7 +34,7 @@ from bluegreen.operations.switching import Attempt, record_late, switch_now
 from bluegreen.store import Store
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.traffic.control import TrafficControl
-from tests.operations.test_machine import SETTINGS
+from tests.operations.told import SETTINGS
 
 BY = Requester(name="t", via="test")
 

@@ -4,71 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import signal
 import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
 
-from bluegreen.config.settings import AppSettings
 from bluegreen.errors import RefusedError, TrafficError, UsageError
 from bluegreen.model import Slot
-from bluegreen.processes import identify
-from bluegreen.traffic.control import TrafficControl
-from bluegreen.traffic.gate import HostGate
 from tests.traffic.backends import Backend, raw_backend
-from tests.traffic.client import Load, Reply, ask
+from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
+from tests.traffic.held import (
+    HOLDABLE,
+    LONG,
+    WAITING,
+    bodies,
+    hold,
+    opened,
+    send,
+    until_waiting,
+    waiting,
+)
 from tests.traffic.test_switch import prepare
-from tests.waiting import eventually
-
-LONG = 60.0  # seconds: longer than what a test does meanwhile
-HOLDABLE = ["site", "snippet"]
-WAITING = 20
-
-
-async def opened(world: World, mode: str = "site") -> AppSettings:
-    """The app, with its traffic on blue."""
-    settings = prepare(world, mode, "marker")
-    await world.control.open([settings])
-    await world.control.switch(settings, Slot.BLUE)
-    return settings
-
-
-async def hold(
-    world: World, settings: AppSettings, seconds: float = LONG, ways: tuple[Slot, ...] = ()
-) -> None:
-    await world.control.hold(settings, until=time.time() + seconds, by="a test", ways=ways)
-
-
-async def waiting(world: World) -> int:
-    """How many requests the gate knows of; -1 while there is none."""
-    try:
-        return (await HostGate(world.layout).ask("shop")).waiting
-    except TrafficError:
-        return -1
-
-
-async def until_waiting(world: World, count: int) -> None:
-    async def all_wait() -> bool:
-        return await waiting(world) == count
-
-    await eventually(all_wait, f"{count} requests wait")
-
-
-def send(world: World, count: int = WAITING) -> list[asyncio.Task[Reply]]:
-    return [
-        asyncio.create_task(ask(world.site, method="POST", body=b"hello"), name=f"post {number}")
-        for number in range(count)
-    ]
-
-
-async def bodies(sent: list[asyncio.Task[Reply]]) -> set[str]:
-    replies = await asyncio.gather(*sent)
-    assert {reply.status for reply in replies} == {200}
-    return {reply.body for reply in replies}
 
 
 @pytest.mark.parametrize("mode", HOLDABLE)
@@ -214,95 +172,6 @@ async def test_an_app_that_is_closed_while_it_is_held_answers_503(
     await world.control.set_closed(settings, True)
     await world.control.release(settings)
     assert {reply.status for reply in await asyncio.gather(*sent)} == {503}
-
-
-async def test_a_gate_that_is_killed_is_started_again_and_nobody_who_waits_notices(
-    world: World, slots: dict[str, Backend]
-) -> None:
-    settings = await opened(world)
-    await hold(world, settings)
-    sent = send(world)
-    for _ in range(2):
-        await until_waiting(world, WAITING)
-        gate = world.gate()
-        assert gate is not None
-        os.kill(gate, signal.SIGKILL)
-        await eventually(lambda gate=gate: world.gate() != gate, "another gate")
-    await until_waiting(world, WAITING)
-    await world.control.release(settings)
-    assert await bodies(sent) == {"blue 5"}
-
-
-async def without_daemon_and_gate(world: World) -> None:
-    """Both have ended: one that is only told to end may be found alive."""
-    gate = world.gate()
-    assert gate is not None
-    identity = identify(gate)
-    await world.control.close(stop_nginx=False)
-    world.end_gate()
-    await eventually(lambda: identify(gate) != identity, "the gate has ended")
-
-
-async def test_without_a_gate_requests_are_answered_503_and_not_passed(
-    world: World, slots: dict[str, Backend]
-) -> None:
-    settings = await opened(world)
-    await hold(world, settings)
-    await without_daemon_and_gate(world)
-    reply = await ask(world.site)
-    assert (reply.status, reply.headers["retry-after"]) == (503, "10")
-    assert sum(backend.posts for backend in slots.values()) == 0
-
-
-async def test_the_next_daemon_finds_the_gate_and_lets_those_through_who_wait(
-    world: World, slots: dict[str, Backend]
-) -> None:
-    settings = await opened(world)
-    await hold(world, settings)
-    sent = send(world)
-    await until_waiting(world, WAITING)
-    gate = world.gate()
-    await world.control.close(stop_nginx=False)
-    assert await waiting(world) == WAITING
-    world.control = TrafficControl(world.layout, own_nginx=True)
-    await world.control.open([settings])
-    held = world.control.read("shop").held
-    assert held is not None
-    assert (held.by, held.operation) == ("a test", None)
-    await world.control.release(settings)
-    assert world.control.read("shop").held is None
-    assert await bodies(sent) == {"blue 5"}
-    assert world.gate() == gate
-
-
-async def test_a_gate_that_is_gone_is_started_by_the_next_daemon_where_requests_are_held(
-    world: World, slots: dict[str, Backend]
-) -> None:
-    settings = await opened(world)
-    await hold(world, settings)
-    await without_daemon_and_gate(world)
-    world.control = TrafficControl(world.layout, own_nginx=True)
-    await world.control.open([settings])
-    sent = send(world)
-    await until_waiting(world, WAITING)
-    await world.control.release(settings)
-    assert await bodies(sent) == {"blue 5"}
-
-
-async def test_the_gate_is_started_by_the_first_hold_and_ended_with_our_nginx(
-    world: World, slots: dict[str, Backend]
-) -> None:
-    settings = await opened(world)
-    assert world.gate() is None
-    await hold(world, settings)
-    gate = world.gate()
-    assert gate is not None
-    identity = identify(gate)
-    assert identity is not None
-    await world.control.release(settings)
-    await world.control.close(stop_nginx=True)
-    assert identify(gate) != identity
-    assert world.gate() is None
 
 
 async def test_another_hold_of_the_same_requests_only_changes_its_end(
