@@ -185,3 +185,33 @@ async def test_an_upload_that_began_before_the_hold_goes_to_the_new_version(shop
     assert head.startswith(b"HTTP/1.1 200 "), head
     assert b"v4-rename" in await reader.read(4096)
     writer.close()
+
+
+async def test_the_way_back_undoes_the_migrations_under_a_hold(shop: Stack) -> None:
+    before = schema(shop)
+    async with writing(shop) as writers:
+        await shop.deploy("v4-rename")
+        await writers.write_more()
+        said = (await shop.status())["switch_back"]
+        assert (said["how"], said["migrations"]) == ("reverse", ["0006_rename"])
+        assert (await shop.cli("lock", "monitor", "--reason", "no releases today")).status == 0
+        answer = await shop.cli("switch", "back")
+        assert answer.status == 0, answer.err
+        await expect_alone(shop, "v2", writers)
+    writers.expect_all_there(shop)
+    assert await applied(shop) == []
+    assert schema(shop)["servers"] == before["servers"]
+    begun = has_begun(await last(shop))
+    assert begun[begun.index("hold") :][:5] == ["hold", "drain", "backup", "reverse", "start"]
+
+
+async def test_a_way_back_that_fails_is_put_back(shop: Stack) -> None:
+    await shop.deploy("v4-rename")
+    await rewrite(shop, held(CHECK + RUN + "rollback = 'exit 1 # {name}'\n"))
+    async with writing(shop) as writers:
+        answer = await shop.cli("switch", "back")
+        assert answer.status != 0
+        await expect_alone(shop, "v4-rename", writers)
+    writers.expect_all_there(shop)
+    assert await applied(shop) == ["0006_rename"]
+    assert "host" in schema(shop)["servers"]
