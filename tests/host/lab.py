@@ -93,6 +93,8 @@ class Host:
         wants = self.root / "etc/systemd/system/multi-user.target.wants"
         for unit in UNWANTED:
             (wants / unit).unlink(missing_ok=True)
+        # Else each package that is installed has all manual pages of this machine indexed anew.
+        (self.root / "var/lib/man-db/auto-update").unlink(missing_ok=True)
 
     async def unmount(self) -> None:
         await _must("umount", str(self.root))

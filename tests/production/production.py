@@ -42,9 +42,10 @@ class Production:
             "useradd", "--system", "--home-dir=/var/lib/bluegreen", "--user-group", "bluegreen"
         )
         self.path("/etc/nginx/sites-enabled/default").unlink(missing_ok=True)
-        await run("systemctl", "enable", "--now", "--quiet", "nginx.service")
         await run("systemctl", "daemon-reload")
-        await run("systemctl", "start", "bluegreen.service")
+        # As enabled, without the scripts that keep System V's links in step.
+        await run("systemctl", "add-wants", "multi-user.target", "nginx.service")
+        await run("systemctl", "start", "nginx.service", "bluegreen.service")
 
     async def set_up(self, **options: Any) -> None:
         """An installed bluegreen, and the sample app without a release."""
