@@ -12,10 +12,13 @@ _CHANGING = (PhaseName.MIGRATE, PhaseName.REVERSE, PhaseName.START)
 
 
 def may_have_changed(run: Run) -> bool:
-    """Whether the release has begun with what changes data, and there is a backup of before."""
+    """Whether the release has begun with what changes data, and nobody else has written since.
+
+    And there is a backup of before.
+    """
     begun = not run.recorded.keys().isdisjoint(_CHANGING)
     moved = run.app.active is run.target and run.target is not run.origin
-    return run.migrating.backup is not None and begun and not moved
+    return run.migrating.backup is not None and begun and not moved and not run.switched
 
 
 async def put_back(run: Run) -> None:

@@ -40,7 +40,7 @@ _CHAPTERS = {
 # Named in a sentence without what they need to be typed, to talk of the command as such.
 _BARE = {"bluegreen plan", "bluegreen deploy"}
 # What a command line on the page may have that the parser lacks; each has to be lacking.
-_LACKING = ("bluegreen preview", "--restore")
+_LACKING = ("bluegreen preview",)
 
 
 def _command_lines() -> list[str]:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from bluegreen.demo.load import Load
 from bluegreen.demo.load_settings import LoadSettings
 from tests.operations.agreement import agreement
-from tests.operations.data import leftovers
+from tests.operations.data import OPTIONS, leftovers
 from tests.operations.migrations import (
     ALL,
     CHECK,
@@ -148,9 +148,7 @@ async def test_apps_that_migrate_as_they_start_or_have_no_check_are_served(shop:
 
 
 async def test_two_versions_never_run_at_once(shop: Stack) -> None:
-    text = shop.layout.app_files / "monitor.toml"
-    shop.write_app(services=("web", "api"), watch="0s", healthy_for="0.1s")
-    text.write_text(text.read_text().replace("[app]\n", "[app]\noverlap = false\n"))
+    alone(shop)
     assert (await shop.cli("reload")).status == 0
     async with writing(shop) as writers:
         await shop.deploy("v1")
@@ -162,7 +160,18 @@ async def test_two_versions_never_run_at_once(shop: Stack) -> None:
         answer = await shop.cli("deploy", "v3-unhealthy")
         assert answer.status == 1
         await expect_alone(shop, "v2", writers)
+        alone(shop, watch="20s", env={"MONITOR_CRASH_AFTER": "1", "MONITOR_CRASH_SERVICE": "web"})
+        assert (await shop.cli("reload")).status == 0
+        answer = await shop.cli("deploy", "v3-crashes")
+        assert answer.status == 5, answer.out + answer.err
+        await expect_alone(shop, "v2", writers)
     writers.expect_all_there(shop)
+
+
+def alone(shop: Stack, **options: Any) -> None:
+    """Write an app file that says that two versions never run at once."""
+    file = shop.write_app(**OPTIONS | options)
+    file.write_text(file.read_text().replace("[app]\n", "[app]\noverlap = false\n"))
 
 
 async def expect_alone(shop: Stack, version: str, writers: Writers) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bluegreen.errors import GateError, RefusedError
 from bluegreen.model import PhaseName, PhaseState, SlotRecord, SlotState
+from bluegreen.operations.changing_places import change_places
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
 
@@ -70,11 +71,8 @@ class Switch:
                 message = f"{run.origin} cannot take the traffic back: {error.message}"
                 await run.note("warning", message=message)
         if run.origin is not None and app.active is run.target and run.drained:
-            raise RefusedError(
-                f"{app.name}: {run.origin} was stopped before {run.target} began, and visitors "
-                f"have written since, so traffic stays on {run.target}",
-                remedy=f"see what the way back is: bluegreen status {app.name}",
-            )
+            await change_places(run, run.origin)
+            return True
         async with app.commit:
             if app.active is not run.target:
                 return True
