@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sqlite3
 import sys
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+from bluegreen.processes import ProcessIdentity
 from bluegreen.slots.stamp import stamp_of
 from tests.operations.asking import ask
 from tests.operations.data import OPTIONS, add_servers, servers, shared
 from tests.operations.killing import APP
 from tests.stack import Answer, Stack
+from tests.waiting import eventually
 
 BACKUP = """
 [backup]
@@ -129,3 +134,20 @@ def rehearsals(stack: Stack) -> list[str]:
         if (tree / ".bluegreen-rehearsal").exists()
         or (stamp_of(tree).exists() and "rehearsal" in str((tree / "data").readlink()))
     ]
+
+
+def _running(stack: Stack) -> Iterator[ProcessIdentity]:
+    for record in stack.layout.process_records.glob("job-monitor-*-migrate-run*.json"):
+        yield ProcessIdentity(**json.loads(record.read_text())["session"]["leader"])
+
+
+async def begun(stack: Stack, before: int) -> ProcessIdentity:
+    """Wait until v4-slow migrates, in the operation after ``before``; who leads it."""
+    logs = stack.layout.app("monitor").operation_logs(before + 1) / "migrate-run.log"
+
+    def says_so() -> bool:
+        return Path(logs).exists() and "takes its time" in logs.read_text()
+
+    await eventually(says_so, "the migration has begun")
+    (leader,) = _running(stack)
+    return leader

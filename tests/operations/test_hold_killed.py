@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +14,16 @@ from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
 from tests.operations.data import leftovers, listed
 from tests.operations.killing import APP, Point, kill_at, points
-from tests.operations.migrations import applied, last, rehearsals, schema, section, serve
+from tests.operations.migrations import (
+    applied,
+    begun,
+    last,
+    rehearsals,
+    rewrite,
+    schema,
+    section,
+    serve,
+)
 from tests.operations.writers import writing
 from tests.stack import Stack, stack
 
@@ -126,3 +137,21 @@ async def test_killed_once_traffic_has_moved_the_new_version_serves(
         if shop.marker() != "blue":
             await shop.deploy("v2")
     await killed(shop, point, "v4-notes")
+
+
+async def test_a_migration_that_is_killed_is_undone(shop: Stack) -> None:
+    slow = {"env": {"MONITOR_MIGRATION_SECONDS": "60"}}
+    await rewrite(shop, HELD, **slow)
+    before = (await history_of(shop))[0]["id"]
+    async with writing(shop, visitors=2) as writers:
+        deploying = await shop.start_cli("deploy", "v4-slow")
+        leader = await begun(shop, before)
+        os.killpg(leader.pid, signal.SIGKILL)
+        _, err = await deploying.communicate()
+        assert deploying.returncode == 1
+        assert b"SIGKILL" in err, err
+        await agreement(shop)
+        await writers.write_more()
+    writers.expect_all_there(shop)
+    assert "slow" not in schema(shop)
+    assert (await shop.status())["held"] is None

@@ -5,11 +5,9 @@ The release is undone, its migrations with it, and the history says so.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ import pytest_asyncio
 from bluegreen.model import OperationKind, PhaseName
 from bluegreen.operations.of_data import OF_DATA
 from bluegreen.operations.plans import phases_of
-from bluegreen.processes import ProcessIdentity, is_alive
+from bluegreen.processes import is_alive
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
 from tests.operations.data import listed, servers
@@ -26,6 +24,7 @@ from tests.operations.killing import APP, Point, kill_at, points
 from tests.operations.migrations import (
     SCENARIO,
     applied,
+    begun,
     last,
     phase,
     rehearsals,
@@ -36,7 +35,6 @@ from tests.operations.migrations import (
     serve,
 )
 from tests.stack import Stack, stack
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -168,23 +166,6 @@ async def slow() -> AsyncIterator[Stack]:
     async with stack() as built:
         await serve(built, section(rehearse=False), **SLOW)
         yield built
-
-
-def _running(stack: Stack) -> Iterator[ProcessIdentity]:
-    """The process that leads the migration, once it says that it has begun."""
-    for record in stack.layout.process_records.glob("job-monitor-*-migrate-run*.json"):
-        yield ProcessIdentity(**json.loads(record.read_text())["session"]["leader"])
-
-
-async def begun(stack: Stack, before: int) -> ProcessIdentity:
-    logs = stack.layout.app("monitor").operation_logs(before + 1) / "migrate-run.log"
-
-    def says_so() -> bool:
-        return Path(logs).exists() and "takes its time" in logs.read_text()
-
-    await eventually(says_so, "the migration has begun")
-    (leader,) = _running(stack)
-    return leader
 
 
 async def test_killed_while_a_migration_runs_it_is_ended_before_anything_is_said(

@@ -82,3 +82,24 @@ async def test_an_app_that_migrates_as_it_starts_is_rehearsed(host: Production) 
     assert await host.served() == "v4-audit"
     assert "audit_logs" in await schema(host)
     assert await jobs(host) == ""
+
+
+async def test_under_a_hold_visitors_wait_whatever_comes_of_it(host: Production) -> None:
+    held = WITH_COMMANDS.replace("[migrations]\n", '[migrations]\nmode = "hold"\n')
+    host.write_app(extra=BACKUP + held, **OPTIONS)
+    await host.bluegreen("apply")
+    async with host.load(websockets=0, timeout=60.0) as load:
+        await load.ready()
+        before = await schema(host)
+        assert (await host.deploy("v4-unhealthy", check=False)).status == 1
+        assert await host.served() == "v4-audit"
+        assert await schema(host) == before
+        await host.deploy("v4-rename")
+        assert await host.served() == "v4-rename"
+        assert "host TEXT" in await schema(host)
+        await host.bluegreen("switch", "back", APP)
+        assert await host.served() == "v4-audit"
+        report = await load.stop()
+    assert report.failed == 0
+    assert await schema(host) == before
+    assert await jobs(host) == ""

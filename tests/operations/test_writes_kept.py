@@ -1,0 +1,57 @@
+"""Visitors who write during releases of each mode: what was acknowledged is there, and once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.operations.migrations import BACKUP, applied, rewrite, section, serve
+from tests.operations.writers import writing
+from tests.stack import Stack, stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NONE = f'{BACKUP}\n[migrations]\nmode = "none"\n'
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop() -> AsyncIterator[Stack]:
+    async with stack() as built:
+        await serve(built, section(rehearse=False), deadline="4s")
+        yield built
+
+
+@pytest.mark.parametrize("version", ["v4-halfway", "v4-fatal", "v4-silent", "v4-unhealthy"])
+async def test_online_and_refused(shop: Stack, version: str) -> None:
+    async with writing(shop) as writers:
+        answer = await shop.cli("deploy", version)
+        assert answer.status == 1, answer.out + answer.err
+        await writers.write_more()
+    writers.expect_all_there(shop)
+    assert await applied(shop) == []
+    assert (await shop.status())["slots"][shop.marker()]["version"] == "v2"
+
+
+async def test_online_and_back_and_rolled_back(shop: Stack) -> None:
+    async with writing(shop) as writers:
+        await shop.deploy("v4-notes")
+        await writers.write_more()
+        for command in (("switch", "back"), ("switch", "back"), ("rollback", "--to", "v2")):
+            answer = await shop.cli(*command)
+            assert answer.status == 0, answer.out + answer.err
+            await writers.write_more()
+    writers.expect_all_there(shop)
+    assert await applied(shop) == []
+
+
+async def test_without_migrations(shop: Stack) -> None:
+    await rewrite(shop, NONE)
+    async with writing(shop) as writers:
+        await shop.deploy("v1")
+        await writers.write_more()
+        assert (await shop.cli("deploy", "v3-unhealthy")).status == 1
+        assert (await shop.cli("switch", "back")).status == 0
+        await writers.write_more()
+    writers.expect_all_there(shop)
