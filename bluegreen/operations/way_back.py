@@ -70,7 +70,7 @@ def way_back(
         record = run.previous
     if record.state is SlotState.EMPTY or record.version is None:
         return WayBack(how=How.IMPOSSIBLE, says=f"{active.other} holds no release")
-    return way_without_schema(app, record, migrations) or _start(record.label, record.slot)
+    return way_without_schema(app, record, migrations) or _start(app, record.label, record.slot)
 
 
 def way_past_schema(
@@ -163,8 +163,9 @@ def way_back_after(
         if section.rollback is not None:
             return _reverse(record.label, names)
         return _restore(record.label, names, None, None)
-    if app.settings.keep.hot == 0 or not app.is_running(active):
-        return _start(record.label, active)
+    hot = app.settings.keep.hot != 0 and app.settings.app.overlap
+    if not hot or not app.is_running(active):
+        return _start(app, record.label, active)
     return _instant(record.label, active)
 
 
@@ -176,8 +177,9 @@ def _instant(label: str, slot: Slot) -> WayBack:
     return WayBack(how=How.INSTANT, says=f"instant, to {label} in {slot}")
 
 
-def _start(label: str, slot: Slot) -> WayBack:
-    return WayBack(how=How.START, says=f"{label} in {slot} is started and gated first")
+def _start(app: AppRuntime, label: str, slot: Slot) -> WayBack:
+    held = "" if app.settings.app.overlap else ", once the other one has stopped; requests wait"
+    return WayBack(how=How.START, says=f"{label} in {slot} is started and gated first{held}")
 
 
 def _reverse(label: str, names: tuple[str, ...]) -> WayBack:

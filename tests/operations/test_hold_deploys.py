@@ -179,6 +179,8 @@ async def expect_alone(shop: Stack, version: str, writers: Writers) -> None:
     status = await agreement(shop)
     active = status["active"]
     assert status["slots"][active]["version"] == version
+    if status["switch_back"]["how"] == "start":
+        assert status["switch_back"]["says"].endswith("requests wait")
     other = status["slots"]["green" if active == "blue" else "blue"]
     assert other["state"] == "cold"
     assert {one["state"] for one in other["services"].values()} == {"stopped"}

@@ -44,7 +44,9 @@ def app(mode: str, *, rollback: bool = True, ready: bool = True, blue: SlotRecor
     section = Migrations(
         check="check", run="run", rollback="rollback {name}" if rollback else None
     ).model_copy(update={"mode": mode})
-    settings = SimpleNamespace(migrations=section, keep=SimpleNamespace(hot=None))
+    settings = SimpleNamespace(
+        migrations=section, keep=SimpleNamespace(hot=None), app=SimpleNamespace(overlap=True)
+    )
     found = SimpleNamespace(
         name="shop", settings=settings, slots={Slot.BLUE: blue, Slot.GREEN: V2},
         is_ready=lambda _: ready, is_running=lambda _: True,
