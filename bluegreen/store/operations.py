@@ -186,6 +186,7 @@ def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) 
         requested_by=new.requested_by,
         created_at=now,
         acknowledged=tuple(new.data.get("acknowledged", ())),
+        backup=new.data.get("backup"),
     )
 
 

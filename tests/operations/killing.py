@@ -117,9 +117,7 @@ async def come_to(point: Point, stack: Stack, standstill: Standstill, ledger: Le
             return
         seen += now
         ended = [step for step in now if step in [f"operation {state}" for state in ENDS]]
-        if ended:
-            error = (await history_of(stack))[0]["error"]
-            raise AssertionError(f"ended, and never came to {point}: {seen}: {error}")
+        assert not ended, f"the operation has ended and never came to {point}: {seen}"
         standstill.go_on()
 
 

@@ -42,6 +42,16 @@ async def test_a_new_operation_is_running_and_holds_its_lane(store: Store) -> No
     await deploy(store, "blog")
 
 
+async def test_what_is_created_is_what_is_read(store: Store) -> None:
+    created = await store.create_operation(
+        app="shop", kind=OperationKind.ROLLBACK, lane=Lane.RELEASE, version="v1",
+        slot=Slot.GREEN, from_slot=Slot.BLUE, requested_by=ALICE, idempotency_key="k",
+        data={"acknowledged": ["a"], "backup": 7},
+    )  # fmt: skip
+    assert (created.acknowledged, created.backup) == (("a",), 7)
+    assert await store.operation(created.id) == created
+
+
 async def test_a_first_phase_is_recorded_with_the_operation(store: Store) -> None:
     operation = await switch(store, data={"from": Slot.GREEN})
     [intent] = await store.phases(operation.id)
