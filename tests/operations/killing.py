@@ -19,6 +19,7 @@ import aiohttp
 
 from bluegreen.demo.load import Load
 from bluegreen.demo.load_settings import LoadSettings
+from bluegreen.model import PhaseName
 from bluegreen.processes import ProcessIdentity, is_alive
 from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, is_idle, status_of
@@ -38,6 +39,8 @@ INTACT = """
 sqlite = "data/servers.db"
 query = "SELECT COUNT(*) FROM users"
 """
+# Which a release without a hold does not go through.
+OF_A_HOLD = frozenset({PhaseName.HOLD, PhaseName.DRAIN, PhaseName.RELEASE})
 ENDS = ("succeeded", "failed", "rolled_back", "cancelled", "superseded", "interrupted")
 
 

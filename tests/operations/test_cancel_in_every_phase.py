@@ -14,16 +14,20 @@ from bluegreen.model import OperationKind, OperationState, PhaseName
 from bluegreen.operations.plans import phases_of
 from tests.operations.agreement import agreement, disagreements
 from tests.operations.asking import ask, history_of
-from tests.operations.killing import APP, INTACT, Point, Trial, come_to, trial
+from tests.operations.killing import APP, INTACT, OF_A_HOLD, Point, Trial, come_to, trial
 from tests.operations.ledger import Ledger
+from tests.operations.migrations import applied, schema, section, serve
 from tests.operations.standstill import held
-from tests.stack import Stack
+from tests.operations.writers import writing
+from tests.stack import Stack, stack
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PHASES = [phase.name for phase in phases_of(OperationKind.DEPLOY, ())]
-V2 = {"version": "v2"}
+PHASES = [
+    phase.name for phase in phases_of(OperationKind.DEPLOY, ()) if phase.name not in OF_A_HOLD
+]
+HELD = section(rehearse=False).replace('mode = "online"', 'mode = "hold"')
 BEFORE_TRAFFIC = PHASES[: PHASES.index(PhaseName.SWITCH)]
 
 
@@ -33,12 +37,14 @@ async def visited() -> AsyncIterator[Trial]:
         yield running
 
 
-async def cancel_deploy_at(stack: Stack, step: str) -> None:
-    """Deploy v2, and cancel it as the daemon stands still after ``step``."""
+async def cancel_deploy_at(stack: Stack, step: str, version: str = "v2") -> None:
+    """Deploy ``version``, and cancel it as the daemon stands still after ``step``."""
     with tempfile.TemporaryDirectory() as scratch:
         ledger = await asyncio.to_thread(Ledger, stack.layout.database, Path(scratch))
         async with held(stack) as standstill:
-            deploying = asyncio.create_task(ask(stack, "POST", f"{APP}/deployments", V2))
+            deploying = asyncio.create_task(
+                ask(stack, "POST", f"{APP}/deployments", {"version": version})
+            )
             await come_to(Point(step=step, moved=False, ends=None), stack, standstill, ledger)
             cancelling = asyncio.create_task(ask(stack, "POST", f"{APP}/cancel", {}))
     assert (await deploying)[0] == 202
@@ -50,18 +56,18 @@ async def cancel_deploy_at(stack: Stack, step: str) -> None:
 async def test_a_deploy_cancelled_in_any_phase_leaves_all_in_agreement(
     visited: Trial, phase: PhaseName
 ) -> None:
-    stack = visited.stack
+    shop = visited.stack
     await visited.back_to("blue")
-    await cancel_deploy_at(stack, f"{phase} intent")
+    await cancel_deploy_at(shop, f"{phase} intent")
     if phase is PhaseName.SETTLE:
-        await is_settled_as_far_as_it_got(stack)
+        await is_settled_as_far_as_it_got(shop)
     else:
-        await agreement(stack)
-        assert (await history_of(stack))[0]["state"] == OperationState.CANCELLED
+        await agreement(shop)
+        assert (await history_of(shop))[0]["state"] == OperationState.CANCELLED
     if phase in BEFORE_TRAFFIC:
-        assert stack.marker() == "blue"
+        assert shop.marker() == "blue"
     elif phase in (PhaseName.WATCH, PhaseName.SETTLE):
-        assert stack.marker() == "green"
+        assert shop.marker() == "green"
     visited.expect_nobody_let_down()
 
 
@@ -75,3 +81,26 @@ async def is_settled_as_far_as_it_got(stack: Stack) -> None:
 
     await eventually(only_that, "all agree but for clearing up")
     assert (await history_of(stack))[0]["state"] == OperationState.SUCCEEDED
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def migrating() -> AsyncIterator[Stack]:
+    """v2 serves from blue, and migrations are made under a hold."""
+    async with stack() as built:
+        await serve(built, HELD)
+        yield built
+
+
+@pytest.mark.parametrize("phase", ["hold", "drain", "backup", "migrate", "start", "gate"])
+async def test_cancelled_under_a_hold_nobody_notices(migrating: Stack, phase: str) -> None:
+    async with writing(migrating, visitors=2) as writers:
+        await writers.write_more()
+        await cancel_deploy_at(migrating, f"{phase} intent", "v4-notes")
+        await agreement(migrating)
+        await writers.write_more()
+    writers.expect_all_there(migrating)
+    assert (await history_of(migrating))[0]["state"] == OperationState.CANCELLED
+    assert (await migrating.status())["held"] is None
+    assert migrating.marker() == "blue"
+    assert "notes" not in schema(migrating)["servers"]
+    assert await applied(migrating) == []

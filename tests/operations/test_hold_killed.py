@@ -72,12 +72,12 @@ BACK = points(
     moved=False,
     ends="interrupted",
 )
-OF_A_HOLD = (PhaseName.HOLD, PhaseName.DRAIN, PhaseName.BACKUP, PhaseName.MIGRATE)
+HELD_PHASES = (PhaseName.HOLD, PhaseName.DRAIN, PhaseName.BACKUP, PhaseName.MIGRATE)
 
 
 async def test_the_tables_name_every_phase_of_a_hold() -> None:
     steps = {point.step for point in FORWARD}
-    assert {f"{name} intent" for name in OF_A_HOLD} <= steps
+    assert {f"{name} intent" for name in HELD_PHASES} <= steps
     assert {f"{name} undoing" for name in (PhaseName.HOLD, PhaseName.DRAIN, PhaseName.BACKUP)} <= {
         point.step for point in BACK
     }
