@@ -57,10 +57,18 @@ class Loading:
         position = self._nginx.log_position()
         old = await asyncio.to_thread(self._nginx.workers)
         await self._start_or_reload()
-        deadline = asyncio.get_running_loop().time() + LOAD_TIMEOUT
-        while not (await self.has(generation) and not await asyncio.to_thread(_any_accepts, old)):
+        now = asyncio.get_running_loop().time
+        deadline, again = now() + LOAD_TIMEOUT, now() + LOAD_TIMEOUT / 3
+        while True:
+            loaded = await self.has(generation)
+            if loaded and not await asyncio.to_thread(_any_accepts, old):
+                return
+            if not loaded and now() >= again:
+                # One that has just been started sleeps over a signal that comes too early.
+                again = deadline
+                await self._start_or_reload()
             refused = await asyncio.to_thread(self._nginx.refusal, position)
-            if refused or asyncio.get_running_loop().time() >= deadline:
+            if refused or now() >= deadline:
                 raise _not_loaded(refused, self._confirmation.remedies)
             await asyncio.sleep(POLL)
 

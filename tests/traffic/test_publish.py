@@ -35,15 +35,20 @@ async def ended(process: psutil.Process) -> None:
     )
 
 
+async def remembered(world: World) -> None:
+    """Wait until the file that repeats the marker has followed it to blue."""
+    await eventually(
+        lambda: "# active: blue" in files(world)["slots/shop.conf"], "the switch is remembered"
+    )
+
+
 async def test_nginx_s_words_are_quoted_and_the_files_put_back_when_another_file_is_broken(
     world: World, slots: dict[str, Backend]
 ) -> None:
     settings = world.settings()
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
-    await eventually(
-        lambda: "# active: blue" in files(world)["slots/shop.conf"], "the switch is remembered"
-    )
+    await remembered(world)
     before = files(world)
     foreign = world.layout.nginx / "sites" / "zz-another.conf"
     foreign.write_text("server { lisstenn 80; }\n")
@@ -129,6 +134,7 @@ async def test_a_new_port_that_a_stranger_holds_leaves_the_site_as_it_was(
     settings = world.settings()
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
+    await remembered(world)
     before = files(world)
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
