@@ -23,10 +23,10 @@ import sys
 from bluegreen.cli import main
 from bluegreen.demo import play
 
-async def nothing(acts):
+async def nothing(*_):
     pass
 
-play._under_load = nothing
+play._under_load = play.migrate_under_hold = nothing
 sys.exit(main(["demo", "--keep", "--json"]))
 """
 
