@@ -59,10 +59,11 @@ async def _walk(run: Run, phases: Sequence[Phase]) -> BluegreenError | None:
     """Take ``run`` through ``phases`` until one fails, which is returned, or it is interrupted."""
     try:
         run.in_phases = True
-        for phase in phases:
+        for number, phase in enumerate(phases):
             if run.interruption is not None:
                 break
-            await _step(run, phase)
+            if not _is_left_out(run, phase, phases[number + 1 :]):
+                await _step(run, phase)
     except asyncio.CancelledError:
         if run.interruption is None:
             raise  # the daemon itself is being torn down: recovery will decide
@@ -76,6 +77,15 @@ async def _walk(run: Run, phases: Sequence[Phase]) -> BluegreenError | None:
     finally:
         run.in_phases, run.ending = False, True
     return None
+
+
+def _is_left_out(run: Run, phase: Phase, later: Sequence[Phase]) -> bool:
+    """Whether the operation has gone past ``phase`` without it, in an earlier daemon.
+
+    There was nothing to do then. What it would see now has come of the phases after it, or of an
+    app file that has changed since.
+    """
+    return phase.name not in run.recorded and any(one.name in run.recorded for one in later)
 
 
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:

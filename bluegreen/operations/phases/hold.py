@@ -27,6 +27,8 @@ LIMIT = 60.0  # seconds
 def needs_hold(run: Run) -> bool:
     """Whether the version that serves has to end before the other may begin."""
     app = run.app
+    if PhaseName.SWITCH in run.recorded:
+        return False  # it has
     traffic = app.parts.traffic.read(app.name)
     if traffic.active is None or traffic.closed:
         return False  # nothing runs
