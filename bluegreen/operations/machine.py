@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 from bluegreen.errors import BluegreenError, IllegalTransitionError, StoreError
 from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState, Slot
 from bluegreen.operations.phases.hold import let_through
+from bluegreen.operations.putting_back import record_as_before
 from bluegreen.operations.run import Interruption, Phase, Run
+from bluegreen.operations.unwritten import end_promise
 
 log = logging.getLogger(__name__)
 
@@ -164,8 +166,8 @@ def _held_on(run: Run, phase: Phase) -> float | None:
 def _held_too_long(run: Run, phase: Phase) -> PhaseTimeoutError:
     hold, app = run.app.settings.hold, run.app.name
     return PhaseTimeoutError(
-        f"{app}: its requests had waited for {hold.forward:g} s in the {phase.name} phase, and may "
-        f"wait for {hold.limit:g} s, a third of which is kept for the way back",
+        f"{app}: its requests had waited for {hold.forward:.1f} s in the {phase.name} phase, and "
+        f"may wait for {hold.limit:g} s, a third of which is kept for the way back",
         remedy=f"see what it was doing: bluegreen logs {app} {run.operation.id} --phase "
         f"{phase.name}; allow more with limit in [hold] of its app file",
     )
@@ -344,6 +346,7 @@ async def _finish(
     while True:
         try:
             await _catch_up(run)
+            await record_as_before(run)
             run.operation = await asyncio.shield(
                 run.app.parts.store.finish_operation(
                     run.operation.id, state,
@@ -361,4 +364,6 @@ async def _finish(
             await asyncio.sleep(FULL_DISK_RETRY)
         else:
             run.waiting_for = None
+            if not run.migrating.unrestored:
+                await end_promise(run.app.layout)
             return run.operation

@@ -11,6 +11,7 @@ from bluegreen.errors import RefusedError, StoreError, TrafficError
 from bluegreen.model import AppliedMigration, MigrationChange, Slot, SlotRecord, SlotState, Traffic
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.unwritten import unwritten_since
 
 
 class How(StrEnum):
@@ -170,7 +171,11 @@ def way_back_after(
 
 
 def _closed(app: AppRuntime) -> WayBack:
-    return WayBack(how=How.IMPOSSIBLE, says=f"out of service; bluegreen start {app.name}")
+    start = f"bluegreen start {app.name}"
+    if (backup := unwritten_since(app.layout)) is not None:
+        restore = f"bluegreen backup restore {app.name} {backup}"
+        start = f"the data of before are not put back: {restore}, then {start}"
+    return WayBack(how=How.IMPOSSIBLE, says=f"out of service; {start}")
 
 
 def _instant(label: str, slot: Slot) -> WayBack:

@@ -141,12 +141,21 @@ class TrafficControl:
             work = self._moving.switch(settings, to)
         return await uninterrupted(work, name=f"switch {settings.name}")
 
-    async def set_closed(self, settings: AppSettings, closed: bool) -> None:
+    async def set_closed(
+        self, settings: AppSettings, closed: bool, *, in_any_case: bool = False
+    ) -> None:
         """Take the app out of service (503) or into it again, confirmed by nginx.
 
-        Raises TrafficError with everything as it was.
+        Raises TrafficError with everything as it was; or, ``in_any_case``, with what the marker
+        says as it is wanted, for nginx to read once it serves.
         """
-        await uninterrupted(self._set_closed(settings, closed), name=f"close {settings.name}")
+        try:
+            work = self._set_closed(settings, closed)
+            await uninterrupted(work, name=f"close {settings.name}")
+        except TrafficError:
+            if in_any_case:
+                await self._moving.mark_closed(settings.name, closed)
+            raise
 
     async def hold(
         self,
