@@ -113,23 +113,11 @@ async def test_a_release_that_fails_its_gate_leaves_the_data_of_before(shop: Sta
     writers.expect_all_there(shop)
 
 
-async def test_a_hold_that_would_last_too_long_is_refused_before_it_begins(shop: Stack) -> None:
-    await rewrite(shop, held(limit="3s"), env={"MONITOR_MIGRATION_SECONDS": "2.5"})
-    async with writing(shop) as writers:
-        answer = await shop.cli("deploy", "v4-slow")
-        assert answer.status == 1
-        assert "in the rehearsal, and requests may be held for 3 s" in answer.err
-        assert "limit = " in answer.err
-        assert "drain" not in has_begun(await last(shop))
-        assert (await shop.status())["slots"]["blue"]["services"]["api"]["restarts"] == 0
-    writers.expect_all_there(shop)
-
-
 async def test_at_the_time_limit_it_is_undone(shop: Stack) -> None:
-    await rewrite(shop, held(rehearse=False, limit="12s"), env={"MONITOR_MIGRATION_SECONDS": "60"})
+    await rewrite(shop, held(rehearse=False, limit="20s"), env={"MONITOR_MIGRATION_SECONDS": "60"})
     async with writing(shop) as writers:
         answer = await failed(shop, "v4-slow", writers, in_phase="migrate")
-        assert "its requests had waited for 8 s in the migrate phase" in answer.err
+        assert "its requests had waited for 13.3 s in the migrate phase" in answer.err
     writers.expect_all_there(shop)
     assert max(writers.waits) < 60
 
