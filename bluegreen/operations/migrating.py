@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bluegreen.data.schema import Schema, differences
+from bluegreen.errors import MigrationError
 from bluegreen.migrations.commands import Commands
 from bluegreen.model import MigrationChange, MigrationPlace, PhaseName, Slot
 from bluegreen.operations.run import Migrating, Run
@@ -80,6 +81,31 @@ async def record_applied(run: Run, still: tuple[str, ...] | None) -> list[str]:
         run.operation.id, names, MigrationChange.APPLIED, place_of(run)
     )
     return names
+
+
+async def record_what_started(run: Run) -> list[str]:
+    """Of an app that migrates as it starts, under a hold: the names of what it has applied.
+
+    Recorded, as what comes back has to undo it by name or know that it cannot. Raises
+    MigrationError where ``check`` still calls migrations pending.
+    """
+    section, known = run.app.settings.migrations, run.migrating
+    if section is None or section.run is not None or PhaseName.HOLD not in run.recorded:
+        return []
+    if not known.pending:
+        return []
+    still = await commands_of(run, PhaseName.GATE).pending()
+    applied = await record_applied(run, still)
+    if still:
+        raise MigrationError(
+            f"{run.app.name}: the release has come up, and check still calls migrations pending",
+            detail=still,
+            remedy=f"correct the release. The whole output: bluegreen logs {run.app.name} "
+            f"{run.operation.id} --phase {PhaseName.GATE}",
+        )
+    for name in applied:
+        await run.say(f"applied: {name}")
+    return applied
 
 
 async def schema_changes(run: Run) -> list[str]:
