@@ -179,6 +179,10 @@ class TrafficControl:
         work = self._holding.hold(settings, until=until, by=by, operation=operation, ways=ways)
         return await uninterrupted(work, name=f"hold {settings.name}")
 
+    def require_holdable(self, settings: AppSettings) -> None:
+        """Raises RefusedError where this nginx cannot hold the app's requests, or not as it is."""
+        self._holding.require_holdable(settings)
+
     async def release(self, settings: AppSettings) -> Hold:
         """Let the requests through to the slot that the marker names; returns what held them.
 

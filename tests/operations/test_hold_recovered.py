@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 
@@ -71,6 +72,34 @@ async def test_after_a_reboot_between_switch_and_release_the_new_version_serves(
     assert (await history_of(shop))[0]["state"] == "succeeded"
     assert status["held"] is None
     assert await served_version(shop) == "v4-notes"
+
+
+async def test_an_nginx_that_cannot_hold_is_seen_before_anything_is_built(
+    empty: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide_auth_request(empty, monkeypatch)
+    empty.services = ("web", "api")
+    alone(empty)
+    await empty.serve()
+    await empty.deploy("v1")  # nobody has to be held
+    answer = await empty.cli("deploy", "v2")
+    assert answer.status == 1
+    assert "this nginx was built without auth_request" in answer.err
+    assert has_begun(await last(empty)) == ["preflight"]
+
+
+def hide_auth_request(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the daemon that is started from now on."""
+    real, own = shutil.which("nginx"), stack.root / "bin/nginx"
+    own.parent.mkdir()
+    own.write_text(
+        f"""#!/bin/sh
+[ "$1" = -V ] || exec {real} "$@"
+{real} -V 2>&1 | sed s/--with-http_auth_request_module// >&2
+"""
+    )
+    own.chmod(0o755)
+    monkeypatch.setenv("PATH", str(own.parent), prepend=os.pathsep)
 
 
 @pytest.mark.parametrize("rebooted", [False, True], ids=["killed", "rebooted"])
