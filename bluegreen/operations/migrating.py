@@ -116,14 +116,15 @@ async def schema_changes(run: Run) -> list[str]:
     return differences(run.migrating.schema, now)
 
 
-def way_back(run: Run) -> str:
-    """How to get the data of before, in words for an operator."""
+def way_back(run: Run, *, closed: bool = False) -> str:
+    """How to get the data of before, in words for an operator; ``closed``: out of service by then."""
     app, backup = run.app.name, run.migrating.backup
     if backup is None:
         return f"look at the data yourself; bluegreen migrations check {app} lists what is pending"
+    stop = "" if closed else f"bluegreen stop {app}, then "
     return (
-        f"the data of before are backup {backup}: bluegreen stop {app}, then bluegreen backup "
-        f"restore {app} {backup} (it says what has been written since), then bluegreen start {app}"
+        f"the data of before are backup {backup}: {stop}bluegreen backup restore {app} {backup} "
+        f"(it says what has been written since), then bluegreen start {app}"
     )
 
 

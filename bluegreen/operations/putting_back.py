@@ -46,7 +46,7 @@ async def put_back(run: Run) -> None:
         await _restore(run, known.backup)
     except BluegreenError as error:
         known.left = (f"the data of before are not put back: {error.message}", *error.detail)
-        known.remedy = f"{error.remedy}; then {way_back(run)}"
+        known.remedy = f"{error.remedy}; then {way_back(run, closed=True)}"
         raise
     known.unrestored, known.left, known.remedy = False, (), None
     await run.say(f"the data of before are put back, from backup {known.backup}")
@@ -55,7 +55,7 @@ async def put_back(run: Run) -> None:
 def leave_as_they_are(run: Run, said: str) -> None:
     """What may have changed is not put back, so that no version may be started on it."""
     known = run.migrating
-    known.unrestored, known.left, known.remedy = True, (said,), way_back(run)
+    known.unrestored, known.left, known.remedy = True, (said,), way_back(run, closed=True)
 
 
 async def record_as_before(run: Run) -> None:

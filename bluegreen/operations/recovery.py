@@ -39,6 +39,7 @@ from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.switching import slots_after
 from bluegreen.operations.unsettled import Unsettled
+from bluegreen.operations.unwritten import unwritten_since
 from bluegreen.traffic.markers import Markers
 
 log = logging.getLogger(__name__)
@@ -100,9 +101,12 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     """
     apps = [desk.apps[name] for name in names]
     unfinished = await desk.parts.store.unfinished()
-    drained = {one.app for one in unfinished if one.app in names and await _is_drained(desk, one)}
+    stopped = {one.app for one in unfinished if one.app in names and await _is_drained(desk, one)}
+    numbers = {None, *(operation.id for operation in unfinished)}
+    # Of an operation that has ended it says that the data are not put back.
+    stopped |= {app.name for app in apps if unwritten_since(app.layout) not in numbers}
     # One that has to say that it is ready must not keep the others waiting.
-    await together(_start_active(desk, app) for app in apps if app.name not in drained)
+    await together(_start_active(desk, app) for app in apps if app.name not in stopped)
     for operation in unfinished:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)

@@ -10,6 +10,7 @@ from bluegreen.errors import BluegreenError
 from bluegreen.model import Slot, SlotState, UnitKey, UnitState
 from bluegreen.operations.proof import start_again
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.unwritten import unwritten_since
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +72,8 @@ class Serving:
 def _is_down(app: AppRuntime) -> Slot | None:
     """The slot that has the traffic, if services of it were never started since it was stopped."""
     traffic = app.parts.traffic.read(app.name)
-    if traffic.active is None or traffic.closed:
-        return None
+    if traffic.active is None or traffic.closed or unwritten_since(app.layout) is not None:
+        return None  # or its data were not put back, and it could not be closed
     record = app.slots[traffic.active]
     if record.state is SlotState.HOT or record.version is None:
         return None

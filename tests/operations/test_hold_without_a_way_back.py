@@ -73,6 +73,11 @@ async def is_over(shop: Stack) -> bool:
     return (await status_of(shop))["operation"] is None
 
 
+async def expect_stopped(shop: Stack) -> None:
+    slots = (await status_of(shop))["slots"].values()
+    assert {one["state"] for slot in slots for one in slot["services"].values()} == {"stopped"}
+
+
 async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_says_how_on(
     shop: Stack,
 ) -> None:
@@ -84,7 +89,7 @@ async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_say
     assert (await visit(shop))[0] == 503
     error = (await last(shop))["error"]
     assert "the data of before are not put back" in json.dumps(error)
-    for command in ("bluegreen backup restore monitor", "bluegreen start monitor"):
+    for command in (f"bluegreen backup restore monitor {number}", "bluegreen start monitor"):
         assert command in error["remedy"], error
     status = await status_of(shop)
     assert status["closed"]
@@ -93,8 +98,12 @@ async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_say
     await shop.kill()
     await shop.serve()
     assert (await visit(shop))[0] == 503
-    slots = (await status_of(shop))["slots"].values()
-    assert {one["state"] for slot in slots for one in slot["services"].values()} == {"stopped"}
+    await expect_stopped(shop)
+    (shop.layout.app("monitor").traffic / "special/closed").unlink()  # as if it could not be made
+    await shop.kill()
+    await shop.serve()
+    await expect_stopped(shop)
+    assert (await shop.cli("stop", "monitor")).status == 0
     copy.write_bytes(whole)
     answer = await shop.cli("backup", "restore", "monitor", str(number), "--yes")
     assert answer.status == 0, answer.out + answer.err
