@@ -304,6 +304,9 @@ class Daemon:
             self._upkeep.trouble = None
             await self._put_in_force(desk, new, added)
             await recover(desk, [app.name for app in added])
+            for name in changed:
+                if name in desk.apps:
+                    await desk.warmth.keep_apart(desk.apps[name])
             self._in_force = InForce(configuration=new)
             await self._confirm_lost()
             await self._keep_accepted()

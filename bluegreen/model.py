@@ -249,6 +249,7 @@ class AppliedMigration:
     place: MigrationPlace
     at: float
     succeeded: bool  # the operation that applied it
+    named: bool = True  # by the app's own ``check``, so that it can be undone by name
 
 
 @dataclass(frozen=True, kw_only=True)

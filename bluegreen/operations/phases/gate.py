@@ -10,6 +10,7 @@ from bluegreen.config.invariants import measuring_time
 from bluegreen.health.gate import pass_gate
 from bluegreen.health.smoke import pass_smoke
 from bluegreen.model import PhaseName, SlotState
+from bluegreen.operations.migrating import record_what_started
 from bluegreen.operations.phases.measure import require_unchanged
 from bluegreen.operations.run import Run
 
@@ -40,8 +41,10 @@ class Gate:
         if run.operation.kind.is_release:  # what has served before is not kept waiting by it
             await pass_smoke(target, gate.smoke, on_result=run.on_probe)
         unchanged = await require_unchanged(run)
+        applied = await record_what_started(run)
         app.has_passed_gate(slot)
-        return {"probes": len(gate.probes), "smoke": len(gate.smoke), "unchanged": unchanged}
+        data = {"probes": len(gate.probes), "smoke": len(gate.smoke), "unchanged": unchanged}
+        return data | ({"applied": applied} if applied else {})
 
     async def undo(self, run: Run) -> bool:
         record = run.app.slots[run.target]
