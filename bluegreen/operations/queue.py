@@ -75,7 +75,9 @@ class Queue:
                 return known
             if kind.is_release and not despite_lock:
                 await refuse_if_locked(app)
-            if kind not in (OperationKind.SWITCH, OperationKind.BACKUP):
+            if kind is not OperationKind.BACKUP and not (
+                kind is OperationKind.SWITCH and app.settings.app.overlap
+            ):  # it would have to hold them itself, or what they wait for goes
                 refuse_if_held(app)
             if (busy := self.busy(app.name)) is not None:
                 raise busy

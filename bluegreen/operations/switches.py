@@ -15,6 +15,7 @@ from bluegreen.model import (
     Slot,
     SlotState,
 )
+from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.run import Interruption
@@ -69,6 +70,9 @@ class Switches:
         run = self._queue.running(app)
         if run is not None and (run.operation.kind, run.target) == (OperationKind.SWITCH, target):
             return await self._switched(run.operation)  # asked for already
+        reverses = barred is not None and barred.how is How.REVERSE
+        if reverses or not runtime.settings.app.overlap:
+            refuse_if_held(runtime)  # before anything is interrupted for it
         await self._interrupt_and_wait(runtime)
         target = self._switch_target(runtime, to)
         barred = await _past_schema(runtime, target)
