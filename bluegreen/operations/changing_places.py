@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
 from bluegreen.errors import BluegreenError, RefusedError
 from bluegreen.model import PhaseName, Slot, SlotState
 from bluegreen.operations.last_requests import all_read
+from bluegreen.operations.migrating import to_its_end
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
@@ -17,8 +19,9 @@ async def change_places(run: Run, back: Slot) -> None:
     """Traffic from the operation's target to ``back``, which starts once the target has stopped.
 
     Done again after a crash, it comes to the same end; the operation's own end releases what is
-    held. Raises RefusedError where ``back`` could not live with the data, and any BluegreenError
-    of its start, with the target serving again.
+    held. Raises RefusedError where ``back`` could not live with the data or is not up in time, and
+    any BluegreenError of its start. Whatever it raises, also when cancelled, the target serves
+    again by then, if it can.
     """
     app, target = run.app, run.target
     if run.migrating.pending != () and not run.recorded.keys().isdisjoint(_OF_THE_SCHEMA):
@@ -33,16 +36,35 @@ async def change_places(run: Run, back: Slot) -> None:
             by=run.operation.requested_by.name, operation=run.operation.id,
         )  # fmt: skip
     try:
-        await _replace(run, target, back)
-    except BluegreenError:
-        await _replace(run, back, target)
+        await _there(run, back)
+    except BaseException as error:
+        if app.active is not back:
+            if isinstance(error, BluegreenError):
+                await run.note("warning", message=f"{back} does not take over: {error.message}")
+            await to_its_end(_replace(run, back, target), name=f"{app.name} back to {target}")
         raise
-    async with app.commit:
-        for message in await app.move_traffic(back):
-            await run.note("warning", message=message)
 
 
 _OF_THE_SCHEMA = (PhaseName.MIGRATE, PhaseName.REVERSE)
+
+
+async def _there(run: Run, back: Slot) -> None:
+    app, within = run.app, run.app.settings.hold.forward
+    try:
+        async with asyncio.timeout(within) as clock:
+            await _replace(run, run.target, back)
+    except TimeoutError as error:
+        if not clock.expired():
+            raise
+        raise RefusedError(
+            f"{app.name}: {back} was not up again within the {within:g} s that the way there may "
+            f"take, so traffic stays on {run.target}",
+            remedy=f"see why: bluegreen logs {app.name}; allow more with limit in [hold] of its "
+            "app file",
+        ) from error
+    async with app.commit:
+        for message in await app.move_traffic(back):
+            await run.note("warning", message=message)
 
 
 async def _replace(run: Run, running: Slot, other: Slot) -> None:
