@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from bluegreen.errors import BluegreenError, RefusedError
-from bluegreen.model import PhaseName, Slot, SlotState
+from bluegreen.model import OperationKind, Slot, SlotState
 from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.migrating import to_its_end
 from bluegreen.operations.proof import gate_again
@@ -24,7 +24,7 @@ async def change_places(run: Run, back: Slot) -> None:
     again by then, if it can.
     """
     app, target = run.app, run.target
-    if run.migrating.pending != () and not run.recorded.keys().isdisjoint(_OF_THE_SCHEMA):
+    if _has_another_schema(run):
         raise RefusedError(
             f"{app.name}: {back} cannot live with the data as they are now, and visitors have "
             f"written since, so traffic stays on {target}",
@@ -45,7 +45,14 @@ async def change_places(run: Run, back: Slot) -> None:
         raise
 
 
-_OF_THE_SCHEMA = (PhaseName.MIGRATE, PhaseName.REVERSE)
+def _has_another_schema(run: Run) -> bool:
+    """Whether the operation has led the data to where the version of before cannot live."""
+    section, known = run.app.settings.migrations, run.migrating
+    if section is None or section.mode != "hold":
+        return False
+    if run.operation.kind is OperationKind.DEPLOY:
+        return known.pending != ()  # by its migrations, or as it started
+    return known.rolled_back != ()
 
 
 async def _there(run: Run, back: Slot) -> None:

@@ -49,6 +49,7 @@ class Migrating:
     left: tuple[str, ...] = ()  # what could not be undone, in words
     remedy: str | None = None  # what to do about it
     came_after: tuple[str, ...] = ()  # the release that a rollback is to, the newest first
+    rolled_back: tuple[str, ...] = ()  # by a rollback, the newest first
     unrestored: bool = False  # a backup should have been put back, and could not
 
 

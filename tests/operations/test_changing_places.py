@@ -1,18 +1,14 @@
-"""The way back to a version that has stopped for the other one, and what keeps it from being one."""
+"""The way back to a version that has stopped for the other one, and what is in its way."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from bluegreen.model import Slot, SlotRecord, SlotState
-from bluegreen.operations.changing_places import change_places
-from bluegreen.operations.run import Run
+from bluegreen.model import Slot
 from tests.operations.asking import history_of
 from tests.operations.data import OPTIONS
 from tests.stack import Stack, stack
@@ -76,56 +72,4 @@ async def test_where_the_version_of_before_does_not_come_up_in_time_the_newer_on
 
 
 async def _answers(shop: Stack) -> bool:
-    return await served_version(shop) == "v3-crashes"
-
-
-class ToldApp:
-    """Traffic is on green; blue never comes up, and what is started or stopped is written down."""
-
-    def __init__(self) -> None:
-        self.name, self.active = "shop", Slot.GREEN
-        self.commit = asyncio.Lock()
-        self.settings = SimpleNamespace(
-            hold=SimpleNamespace(limit=60.0, forward=40.0), migrations=None
-        )
-        self.parts = SimpleNamespace(traffic=self)
-        self.slots = {
-            slot: SlotRecord(app="shop", slot=slot, state=SlotState.COLD, version=f"v{slot}")
-            for slot in Slot
-        }
-        self.diary: list[str] = []
-
-    def is_running(self, slot: Slot) -> bool:
-        return False
-
-    def is_ready(self, slot: Slot) -> bool:
-        return True
-
-    async def hold(self, *_: object, **__: object) -> None:
-        self.diary.append("hold")
-
-    async def keep_slot(self, record: SlotRecord) -> None:
-        self.slots[record.slot] = record
-
-    async def stop_services(self, slot: Slot, *, at_once: bool) -> None:
-        self.diary.append(f"stop {slot}")
-
-    async def start_services(self, slot: Slot) -> None:
-        self.diary.append(f"start {slot}")
-        if slot is Slot.BLUE:
-            await asyncio.Event().wait()
-
-
-async def test_cancelled_on_its_way_there_it_comes_back() -> None:
-    shop = ToldApp()
-    told = SimpleNamespace(
-        app=shop, target=Slot.GREEN, migrating=SimpleNamespace(pending=(), rolled_back=()),
-        recorded={}, logs=None, on_probe=None,
-        operation=SimpleNamespace(id=3, requested_by=SimpleNamespace(name="somebody")),
-    )  # fmt: skip
-    changing = asyncio.create_task(change_places(cast(Run, told), Slot.BLUE))
-    await eventually(lambda: "start blue" in shop.diary, "blue is being started")
-    changing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await changing
-    assert shop.diary == ["hold", "stop green", "start blue", "stop blue", "start green"]
+    return bool(await served_version(shop) == "v3-crashes")
