@@ -79,6 +79,7 @@ class Run:
     migrating: Migrating = field(default_factory=Migrating)
     waiting_for: str | None = None  # what keeps it from going on, in words
     task: asyncio.Task[Operation] | None = None
+    moved: asyncio.Event = field(default_factory=asyncio.Event)  # traffic has, and it is recorded
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
     unrecorded: list[tuple[PhaseName, PhaseState]] = field(default_factory=list)  # the disk is full
     _probes: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -157,6 +158,7 @@ class Run:
         self.recorded[phase] = state
         if phase is PhaseName.SWITCH and state is PhaseState.DONE:
             self.switched = True
+            self.moved.set()
         if slot is not None:
             self.app.slots[slot.slot] = slot
 
