@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bluegreen.errors import BluegreenError, StoreError, TrafficError
 from bluegreen.model import (
@@ -34,7 +35,7 @@ from bluegreen.operations.phases.bring_back import goes_on_with_data
 from bluegreen.operations.phases.hold import drained_from
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
-from bluegreen.operations.run import Run
+from bluegreen.operations.run import Migrating, Run
 from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.switching import slots_after
@@ -297,15 +298,9 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
         run.tree = Path(start["tree"]) if start["tree"] is not None else None
     elif (build := intents.get(PhaseName.BUILD)) and build["tree"] != str(None):
         run.tree = Path(build["tree"])
-    if migrate := intents.get(PhaseName.MIGRATE):
-        run.migrating = from_data(migrate)
-    if rehearse := intents.get(PhaseName.REHEARSE):
-        run.migrating.rehearsal_over = PhaseName.REHEARSE in done or not rehearse["rehearses"]
-        run.migrating.rehearsed_seconds = done.get(PhaseName.REHEARSE, {}).get("seconds")
+    run.migrating = _migrating_from(intents, done)
     if drain := intents.get(PhaseName.DRAIN):
         run.drained = drained_from(drain)
-    if (backup := done.get(PhaseName.BACKUP)) and run.migrating.backup is None:
-        run.migrating.backup = backup.get("backup")
     if close := intents.get(PhaseName.CLOSE):
         run.was_closed = bool(close.get("was_closed"))
     if watch := intents.get(PhaseName.WATCH):
@@ -315,6 +310,24 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
             app=app.name, version=operation.version, commit=operation.commit, origin=""
         )
     return run
+
+
+def _migrating_from(
+    intents: Mapping[PhaseName, dict[str, Any]], done: Mapping[PhaseName, dict[str, Any]]
+) -> Migrating:
+    migrate = intents.get(PhaseName.MIGRATE)
+    known = Migrating() if migrate is None else from_data(migrate)
+    if rehearse := intents.get(PhaseName.REHEARSE):
+        rehearsed = done.get(PhaseName.REHEARSE, {})
+        known.rehearsal_over = PhaseName.REHEARSE in done or not rehearse["rehearses"]
+        known.rehearsed_seconds = rehearsed.get("seconds")
+        if migrate is None and rehearsed.get("pending") is not None:
+            known.pending = tuple(rehearsed["pending"])
+    if reverse := done.get(PhaseName.REVERSE):
+        known.rolled_back = tuple(reverse.get("rolled_back", ()))
+    if (backup := done.get(PhaseName.BACKUP)) and known.backup is None:
+        known.backup = backup.get("backup")
+    return known
 
 
 async def _start_active(desk: Desk, app: AppRuntime) -> None:

@@ -149,6 +149,31 @@ def refuse_by_schema(
         )
 
 
+def refuse_start_by_schema(
+    app: AppRuntime, active: Slot, migrations: Sequence[AppliedMigration]
+) -> None:
+    """Raises RefusedError where what is to serve again cannot live with the schema."""
+    record = app.slots[active]
+    barred = way_past_schema(app, record, migrations)
+    if barred is None:
+        return
+    if barred.how is How.REVERSE:
+        remedy = (
+            f"undo that by name, the newest first: bluegreen migrations rollback {app.name}; or "
+            f"bring the data of before back: bluegreen backup list {app.name}"
+        )
+    else:
+        remedy = (
+            f"bring the data of before back: bluegreen backup restore {app.name} {barred.backup} "
+            "(it says what would be lost)"
+        )
+    raise RefusedError(
+        f"{app.name}: {record.label} cannot live with {', '.join(barred.migrations)}, which came "
+        "after it, so it stays out of service",
+        remedy=f"{remedy}; then: bluegreen start {app.name}",
+    )
+
+
 def way_back_after(
     app: AppRuntime, traffic: Traffic, pending: Sequence[str] | None = None
 ) -> WayBack:

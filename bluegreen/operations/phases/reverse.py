@@ -135,7 +135,9 @@ class ReverseUnderHold(Reverse):
         steps = await steps_back(run)
         if not steps:
             return {"skipped": "no migration came after it"}
-        return {"rolled_back": await undo_by_name(run, steps)}
+        rolled_back = await undo_by_name(run, steps)
+        run.migrating.rolled_back = tuple(rolled_back)
+        return {"rolled_back": rolled_back}
 
     async def act(self, run: Run) -> dict[str, Any]:
         return await self._act(run)  # half of them is put back, and others wait

@@ -23,7 +23,11 @@ class Switch:
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        return LIMIT
+        """Of one that has stopped a slot, with the room for an undo to go there and back."""
+        if not run.drained:
+            return LIMIT
+        stops = max(service.stop_timeout for service in run.app.settings.services.values())
+        return LIMIT + run.app.settings.hold.limit + 2 * stops + run.app.settings.gate.deadline
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"from": run.origin, "to": run.target}
