@@ -90,6 +90,9 @@ class AppView:
     gate_sign: Path  # is there where the gate may be asked
     may_be_held: bool
     slot_markers: tuple[Path, ...]
+    markers: str  # what the path of a marker begins with
+    preview_keys: Mapping[str, str]  # what the path of a key begins with, by the slot that it is of
+    preview_socket: Path
     closed_socket: Path
     ports: Directive | None
 
@@ -188,6 +191,7 @@ def view(
             socket_path(service.hop_socket)
     ports = sorted({port for name in services for port in _ports(settings.services[name])})
     directories, markers = layout.app(settings.name), layout.nginx_markers(settings.name)
+    previews = layout.nginx_previews(settings.name)
     return AppView(
         name=settings.name,
         id=template_id(settings.name),
@@ -206,6 +210,9 @@ def view(
         gate_sign=layout.gate_sign,
         may_be_held=may_be_held,
         slot_markers=tuple(markers / slot.value for slot in Slot),
+        markers=f"{markers}/",
+        preview_keys={slot.value: f"{previews}/{slot.value}-" for slot in Slot},
+        preview_socket=socket_path(directories.nginx_sockets / "preview.nginx.sock"),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )
