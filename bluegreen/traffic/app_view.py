@@ -9,7 +9,7 @@ from pathlib import Path
 from bluegreen.config.settings import AppSettings, Service
 from bluegreen.errors import ConfigError
 from bluegreen.gate.hold_file import HOLD
-from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
+from bluegreen.layout import LONGEST_SOCKET_PATH, AppLayout, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
 from bluegreen.traffic.markers import CLOSED
 from bluegreen.traffic.quoting import Directive, quoted
@@ -27,6 +27,11 @@ def socket_path(path: Path) -> Path:
             remedy="use a shorter --root, or shorter names for the app and its services",
         )
     return path
+
+
+def preview_socket(app: AppLayout) -> Path:
+    """Where nginx has the routes of a snippet, for the gate."""
+    return app.nginx_sockets / "preview.nginx.sock"
 
 
 def template_id(app: str) -> str:
@@ -212,7 +217,7 @@ def view(
         slot_markers=tuple(markers / slot.value for slot in Slot),
         markers=f"{markers}/",
         preview_keys={slot.value: f"{previews}/{slot.value}-" for slot in Slot},
-        preview_socket=socket_path(directories.nginx_sockets / "preview.nginx.sock"),
+        preview_socket=socket_path(preview_socket(directories)),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )
