@@ -117,7 +117,7 @@ async def schema_changes(run: Run) -> list[str]:
 
 
 def way_back(run: Run, *, closed: bool = False) -> str:
-    """How to get the data of before, in words for an operator; ``closed``: out of service by then."""
+    """How to get the data of before, in words; ``closed``: the app is out of service by then."""
     app, backup = run.app.name, run.migrating.backup
     if backup is None:
         return f"look at the data yourself; bluegreen migrations check {app} lists what is pending"
