@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import mmap
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def verify(file: BinaryIO, text: str, key: str, stop: Stop) -> str:
 
 
 def _parse(text: str) -> _Signature:
-    lines = text.splitlines()
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     if len(lines) < 4 or not lines[2].startswith(_TRUSTED):
         raise SignatureRefusedError("there is no minisign signature at its address")
     signature, comment_signature = _decoded(lines[1]), _decoded(lines[3])
@@ -90,10 +91,11 @@ def _parse(text: str) -> _Signature:
 
 
 def _decoded(line: str) -> bytes:
-    try:
-        return base64.b64decode(line.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        raise SignatureRefusedError("the signature is no base64") from None
+    with contextlib.suppress(binascii.Error, ValueError):
+        raw = base64.b64decode(line, validate=True)
+        if base64.b64encode(raw).decode() == line:  # not one of several ways to write it
+            return raw
+    raise SignatureRefusedError("the signature is no base64")
 
 
 def _hash(file: BinaryIO, stop: Stop) -> bytes:

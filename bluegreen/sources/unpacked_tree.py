@@ -8,6 +8,7 @@ there were holes (CVE-2025-4517).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -43,7 +44,6 @@ class UnpackedTree:
     def __init__(self, tree: Path, bounds: Bounds, strip: int | None, stop: Stop) -> None:
         tree.mkdir(parents=True, mode=0o700)
         self._tree, self._bounds, self._strip, self._stop = tree, bounds, strip, stop
-        self.root = str(tree)
         self._group = is_for_group(tree)
         self._made: set[Parts] = set()  # directories
         self._links: dict[Parts, str] = {}
@@ -175,6 +175,10 @@ class UnpackedTree:
         self._made.add(parts)
 
     def _create(self, parts: Parts, name: str) -> int:
+        self._directory(parts[:-1])
+        if parts not in self._links:
+            with contextlib.suppress(FileExistsError):
+                return os.open(self._path(parts), _NEW, 0o600)
         self._make_room(parts, name)
         return os.open(self._path(parts), _NEW, 0o600)
 
@@ -195,7 +199,7 @@ class UnpackedTree:
             raise _twice("/".join(parts)) from None
 
     def _path(self, parts: Parts) -> str:
-        return f"{self.root}/{'/'.join(parts)}"
+        return f"{self._tree}/{'/'.join(parts)}"
 
     def _copy(
         self, read: Callable[[int], bytes], size: int, name: str, descriptor: int | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -93,7 +92,6 @@ def test_what_is_no_signature_is_refused(tmp_path: Path, text: str) -> None:
         verified(tmp_path, text, Signer().public)
 
 
-@pytest.mark.skipif(shutil.which("minisign") is None, reason="needs minisign")
 @pytest.mark.parametrize("option", ["-H", "-l"])
 def test_signatures_of_the_real_program_are_good(tmp_path: Path, option: str) -> None:
     def run(*arguments: str) -> None:
