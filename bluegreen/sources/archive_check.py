@@ -86,3 +86,16 @@ def remembered(
         app=app, url=record.url, name=name, sha256=source.sha256 or record.digest,
         said_by="sha256", key=source.minisign, signature=record.signature,
     )  # fmt: skip
+
+
+def signature_warning(record: Record, name: str) -> str | None:
+    """Whether a verified signature is of a file by another name than ``name``.
+
+    Whoever may publish, but not sign, could offer an older release as a newer one.
+    """
+    if record.signature is None:
+        return None
+    signed = minisign.signed_name(record.signature)
+    if signed in (None, name):
+        return None
+    return f"the signature of {name} says that it was made for {signed}"

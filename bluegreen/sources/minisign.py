@@ -20,6 +20,7 @@ from bluegreen.sources.interruptible import Stop
 MOST_BYTES = 2**14  # of a signature file
 _CHUNK = 2**20
 _TRUSTED = "trusted comment: "
+_FILE = "file:"
 _ID = slice(2, 10)  # of a key, in keys and signatures; minisign shows it as a number
 _PLAIN, _HASHED = b"Ed", b"ED"
 
@@ -73,6 +74,17 @@ def verify(file: BinaryIO, text: str, key: str, stop: Stop) -> str:
     except InvalidSignature:
         raise SignatureRefusedError("the signature's trusted comment was changed") from None
     return printable(signature.comment)
+
+
+def signed_name(text: str) -> str | None:
+    """The name that a verified signature says its file had; None where it does not say.
+
+    minisign puts it into the trusted comment, unless whoever signs writes another comment.
+    """
+    for field in _parse(text).comment.split("\t"):
+        if field.startswith(_FILE):
+            return printable(field.removeprefix(_FILE))
+    return None
 
 
 def _parse(text: str) -> _Signature:

@@ -155,6 +155,8 @@ class TarballSource:
         settings = self._settings
         if not (settings.sha256 or settings.checksums or settings.minisign):
             warnings.append(tarball_errors.unverified(url))
+        if warning := archive_check.signature_warning(record, self._name(url)):
+            warnings.append(warning)
         if PLACEHOLDER not in self._template:
             warnings.append(
                 f"{shown(url)} is one archive for all versions; {version} is only a name"

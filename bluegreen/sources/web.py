@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -210,15 +211,19 @@ def failures(url: str) -> Iterator[None]:
         ) from error
     except ValueError as error:  # of a URL that only the request itself finds unusable
         raise WebError(
-            f"{shown(url)}: {printable(str(error))}",
+            f"{shown(url)}: {_printable(error)}",
             kind=Kind.REFUSED,
             remedy="correct the address in [source]",
         ) from error
     except TimeoutError as error:
         raise WebError(f"{shown(url)}: it does not answer in time", passing=True) from error
     except (aiohttp.ClientError, OSError) as error:
-        why = printable(str(error)) or type(error).__name__
-        raise WebError(f"{shown(url)}: {why}", passing=True) from error
+        raise WebError(f"{shown(url)}: {_printable(error)}", passing=True) from error
+
+
+def _printable(error: Exception) -> str:
+    """What it says, without what follows the question mark of a URL."""
+    return re.sub(r"\?\S*", "", printable(str(error))) or type(error).__name__
 
 
 async def read_some(response: aiohttp.ClientResponse, url: str) -> bytes:

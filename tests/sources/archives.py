@@ -81,7 +81,7 @@ class Signer:
         raw = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         return base64.b64encode(b"Ed" + self._id + raw).decode()
 
-    def sign(self, content: bytes, *, hashed: bool = True, comment: str = "file:shop") -> str:
+    def sign(self, content: bytes, *, hashed: bool = True, comment: str = "of a test") -> str:
         signed = hashlib.blake2b(content).digest() if hashed else content
         signature = self._key.sign(signed)
         head = (b"ED" if hashed else b"Ed") + self._id

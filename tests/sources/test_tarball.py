@@ -136,7 +136,8 @@ async def test_a_signature_is_asked_for_beside_the_archive(
     source = source_of(server, tmp_path, minisign=signer.public)
     with pytest.raises(SourceError, match="no signature of the archive"):
         await source.resolve("v1")
-    server.files["/v1.tar.gz.minisig"] = signer.sign(V1, hashed=hashed).encode()
+    comment = "timestamp:1\tfile:v1.tar.gz"
+    server.files["/v1.tar.gz.minisig"] = signer.sign(V1, hashed=hashed, comment=comment).encode()
     release = await source.resolve("v1")
     assert (release.commit, release.warnings) == (sha256(V1), ())
     server.files["/v2.tar.gz.minisig"] = signer.sign(V1).encode()
@@ -146,6 +147,17 @@ async def test_a_signature_is_asked_for_beside_the_archive(
     with pytest.raises(SourceError, match="signed by the key"):
         await source.resolve("v2")
     assert cached(tmp_path) == {sha256(V1)}
+
+
+async def test_a_signature_that_was_made_for_another_file_is_told(
+    server: ArchiveServer, tmp_path: Path
+) -> None:
+    """An older release, offered as a newer one, is signed by the right key."""
+    signer = Signer()
+    server.files["/v2.tar.gz"] = V1
+    server.files["/v2.tar.gz.minisig"] = signer.sign(V1, comment="file:v1.tar.gz").encode()
+    release = await source_of(server, tmp_path, minisign=signer.public).resolve("v2")
+    assert release.warnings == ("the signature of v2.tar.gz says that it was made for v1.tar.gz",)
 
 
 async def test_what_was_verified_is_what_is_unpacked_without_a_second_fetch(
@@ -228,7 +240,7 @@ async def test_a_cached_archive_stands_in_only_for_what_it_was_checked_against(
     server.files["/v1.tar.gz.minisig"] = signer.sign(V1).encode()
     await signed.resolve("v1")
     server.handlers["/v1.tar.gz.minisig"] = server.status(503)
-    assert "as cached" in (await signed.resolve("v1")).warnings[0]
+    assert "is used as cached" in (await signed.resolve("v1")).warnings[0]
     with pytest.raises(SourceError, match="signed by the key"):
         await source_of(server, tmp_path, minisign=Signer(2).public).resolve("v1")
     with pytest.raises(SourceError, match="not the checksum"):
