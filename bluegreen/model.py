@@ -168,6 +168,7 @@ class Operation:
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
     backup: int | None = None  # the one whose data a rollback brings back with the release
+    of_switch: bool = False  # a rollback that a switch had to become
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +253,7 @@ class AppliedMigration:
     place: MigrationPlace
     at: float
     succeeded: bool  # the operation that applied it
+    named: bool = True  # by the app's own ``check``, so that it can be undone by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,13 +347,17 @@ class JobResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a service of a slot listens: a loopback TCP port or a unix socket."""
+    """Where a service of a slot listens: a loopback TCP port or a unix socket.
+
+    Or nginx, which may listen at another ``host`` alone.
+    """
 
     port: int | None = None
     socket: Path | None = None
+    host: str = "127.0.0.1"
 
     def __str__(self) -> str:
-        return f"127.0.0.1:{self.port}" if self.port is not None else f"unix:{self.socket}"
+        return f"{self.host}:{self.port}" if self.port is not None else f"unix:{self.socket}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,7 @@ class Markers:
     def close(self) -> None:
         self._enter_special()
         self._create(self.special / CLOSED)
+        sync_directory(self.directory)
 
     def open(self) -> None:
         self._remove(self.special / CLOSED)
@@ -73,6 +74,7 @@ class Markers:
         """Have requests wait, or wait until another time."""
         self._enter_special()
         write_atomically(self.special / HOLD, hold_file.encode(hold), for_all=True)
+        sync_directory(self.directory)
 
     def release(self) -> None:
         self._remove(self.special / HOLD)
@@ -103,8 +105,7 @@ class Markers:
         """Nothing of it counts before there is a marker in it."""
         self._require_directory()
         with contextlib.suppress(FileExistsError):
-            os.mkdir(self.special)
-            sync_directory(self.directory)
+            os.mkdir(self.special)  # flushed after the marker, which has moved traffic
         # nginx and the gate look into it, whatever the umask.
         self.special.chmod(0o755)
 
