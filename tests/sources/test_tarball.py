@@ -256,6 +256,24 @@ async def test_a_server_that_takes_longer_than_it_may_is_given_up(
         await source.resolve("v1")
 
 
+async def test_an_archive_that_takes_longer_to_unpack_than_it_may_is_given_up(
+    server: ArchiveServer, tmp_path: Path
+) -> None:
+    release = await source_of(server, tmp_path).resolve("v1")
+    with pytest.raises(SourceError, match="could not be unpacked within"):
+        await source_of(server, tmp_path, timeout=1e-9).lay_out(release, tmp_path / "tree")
+
+
+async def test_an_archive_that_was_cut_off_before_it_was_published_is_refused(
+    server: ArchiveServer, tmp_path: Path
+) -> None:
+    server.files["/v1.tar.gz"] = V1[: len(V1) // 2]
+    source = source_of(server, tmp_path)
+    with pytest.raises(SourceError, match="it is cut off") as refused:
+        await source.lay_out(await source.resolve("v1"), tmp_path / "tree")
+    assert refused.value.remedy
+
+
 async def test_private_addresses_and_other_hosts_need_leave(
     server: ArchiveServer, tmp_path: Path
 ) -> None:
