@@ -309,6 +309,9 @@ class Daemon:
             for app in added:
                 await desk.previewing.take_over(app)
             await recover(desk, [app.name for app in added])
+            for name in changed:
+                if name in desk.apps:
+                    await desk.warmth.keep_apart(desk.apps[name])
             self._in_force = InForce(configuration=new)
             await self._confirm_lost()
             await self._keep_accepted()

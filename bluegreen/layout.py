@@ -81,6 +81,11 @@ class AppLayout:
         return self.base / "last-active"
 
     @property
+    def unwritten(self) -> Path:
+        """Names the operation since whose backup nobody but its release has written."""
+        return self.base / "unwritten"
+
+    @property
     def wanted(self) -> Path:
         """Holds ``blue`` and ``green`` while that slot's services are to run, at boot too.
 

@@ -165,6 +165,7 @@ class Operation:
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
     backup: int | None = None  # the one whose data a rollback brings back with the release
+    of_switch: bool = False  # a rollback that a switch had to become
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +250,7 @@ class AppliedMigration:
     place: MigrationPlace
     at: float
     succeeded: bool  # the operation that applied it
+    named: bool = True  # by the app's own ``check``, so that it can be undone by name
 
 
 @dataclass(frozen=True, kw_only=True)

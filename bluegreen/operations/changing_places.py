@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
 from bluegreen.errors import BluegreenError, RefusedError
-from bluegreen.model import PhaseName, Slot, SlotState
+from bluegreen.model import OperationKind, Slot, SlotState
 from bluegreen.operations.last_requests import all_read
+from bluegreen.operations.migrating import to_its_end
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
@@ -17,11 +19,12 @@ async def change_places(run: Run, back: Slot) -> None:
     """Traffic from the operation's target to ``back``, which starts once the target has stopped.
 
     Done again after a crash, it comes to the same end; the operation's own end releases what is
-    held. Raises RefusedError where ``back`` could not live with the data, and any BluegreenError
-    of its start, with the target serving again.
+    held. Raises RefusedError where ``back`` could not live with the data or is not up in time, and
+    any BluegreenError of its start. Whatever it raises, also when cancelled, the target serves
+    again by then, if it can.
     """
     app, target = run.app, run.target
-    if run.migrating.pending != () and not run.recorded.keys().isdisjoint(_OF_THE_SCHEMA):
+    if _has_another_schema(run):
         raise RefusedError(
             f"{app.name}: {back} cannot live with the data as they are now, and visitors have "
             f"written since, so traffic stays on {target}",
@@ -33,16 +36,42 @@ async def change_places(run: Run, back: Slot) -> None:
             by=run.operation.requested_by.name, operation=run.operation.id,
         )  # fmt: skip
     try:
-        await _replace(run, target, back)
-    except BluegreenError:
-        await _replace(run, back, target)
+        await _there(run, back)
+    except BaseException as error:
+        if app.active is not back:
+            if isinstance(error, BluegreenError):
+                await run.note("warning", message=f"{back} does not take over: {error.message}")
+            await to_its_end(_replace(run, back, target), name=f"{app.name} back to {target}")
         raise
+
+
+def _has_another_schema(run: Run) -> bool:
+    """Whether the operation has led the data to where the version of before cannot live."""
+    section, known = run.app.settings.migrations, run.migrating
+    if section is None or section.mode != "hold":
+        return False
+    if run.operation.kind is OperationKind.DEPLOY:
+        return known.pending != ()  # by its migrations, or as it started
+    return known.rolled_back != ()
+
+
+async def _there(run: Run, back: Slot) -> None:
+    app, within = run.app, run.app.settings.hold.forward
+    try:
+        async with asyncio.timeout(within) as clock:
+            await _replace(run, run.target, back)
+    except TimeoutError as error:
+        if not clock.expired():
+            raise
+        raise RefusedError(
+            f"{app.name}: {back} was not up again within the {within:g} s that the way there may "
+            f"take, so traffic stays on {run.target}",
+            remedy=f"see why: bluegreen logs {app.name}; allow more with limit in [hold] of its "
+            "app file",
+        ) from error
     async with app.commit:
         for message in await app.move_traffic(back):
             await run.note("warning", message=message)
-
-
-_OF_THE_SCHEMA = (PhaseName.MIGRATE, PhaseName.REVERSE)
 
 
 async def _replace(run: Run, running: Slot, other: Slot) -> None:

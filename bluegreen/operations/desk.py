@@ -36,6 +36,7 @@ from bluegreen.operations.switches import Switches, deployed
 from bluegreen.operations.switching import Switched
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth
+from bluegreen.operations.way_back import known_migrations, refuse_start_by_schema
 from bluegreen.store.failures import DuplicateKeyError
 from bluegreen.store.operations import busy_error
 
@@ -157,6 +158,7 @@ class Desk:
             raise RefusedError(
                 f"{app} is in service already", remedy=f"see it: bluegreen status {app}"
             )
+        refuse_start_by_schema(runtime, active, await known_migrations(runtime))
         return await self.queue.begin(runtime, OperationKind.START, by, target=active, key=key)
 
     # -- data -------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Holds:
     """The holds of all apps, each with the task that ends it at its limit."""
 
     def __init__(self) -> None:
-        self._ends: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
 
     async def hold(self, app: AppRuntime, seconds: float, by: Requester) -> Hold:
         """Hold the app's requests by hand, or until another time. Raises as the traffic does."""
@@ -71,12 +71,16 @@ class Holds:
         To be called of what no operation holds that is still to end or to be settled.
         """
         held = app.parts.traffic.read(app.name).held
-        if held is not None and (app.name not in self._ends or self._ends[app.name].done()):
+        if held is None:
+            return
+        ends, task = self._ends.get(app.name, (None, None))
+        if ends != held or task is None or task.done():
             await self._end_later(app, held)
 
     async def forget(self, app: str) -> None:
         """Its hold is over, or the app is gone."""
-        await end_task(self._ends.pop(app, None))
+        _, task = self._ends.pop(app, (None, None))
+        await end_task(task)
 
     async def close(self) -> None:
         """Holds go on; the next daemon ends them, or else the gate lets requests through."""
@@ -85,18 +89,17 @@ class Holds:
 
     async def _end_later(self, app: AppRuntime, hold: Hold) -> None:
         await self.forget(app.name)
-        self._ends[app.name] = asyncio.create_task(
-            self._end(app, hold), name=f"end of the hold of {app.name}"
-        )
+        task = asyncio.create_task(self._end(app, hold), name=f"end of the hold of {app.name}")
+        self._ends[app.name] = hold, task
 
     async def _end(self, app: AppRuntime, hold: Hold) -> None:
         await asyncio.sleep(max(0.0, hold.until - time.time()))
         while True:
             try:
                 async with app.commit:
+                    if app.parts.traffic.read(app.name).held != hold:
+                        return  # it is over, or by now another one, which has its own end
                     await app.parts.traffic.release(app.settings)
-            except RefusedError:
-                return  # they are not held any more
             except BluegreenError as error:
                 log.error("%s: %s", app.name, error.message, extra={"app": app.name})
                 await asyncio.sleep(RETRY)

@@ -19,7 +19,8 @@ async def begun_with(
 ) -> Operation | None:
     """The operation that an equal request with ``key`` has begun, if any.
 
-    ``version`` and ``slot`` are those that were asked for; None: not named. Raises
+    ``version`` and ``slot`` are those that were asked for; None: not named. A rollback that a
+    switch had to become is found by that switch. Raises
     DuplicateKeyError where the key began one of another kind, version, slot, acknowledgement or
     backup.
     """
@@ -28,7 +29,8 @@ async def begun_with(
     known = await app.parts.store.by_idempotency_key(app.name, key)
     if known is None:
         return None
+    began = OperationKind.SWITCH if known.of_switch else known.kind
     asked = (kind, version or known.version, slot or known.slot, acknowledged, backup)
-    if asked != (known.kind, known.version, known.slot, known.acknowledged, known.backup):
+    if asked != (began, known.version, known.slot, known.acknowledged, known.backup):
         raise DuplicateKeyError(app.name, key, known.id)
     return known

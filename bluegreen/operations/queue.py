@@ -5,7 +5,16 @@ from __future__ import annotations
 import asyncio
 
 from bluegreen.errors import BusyError
-from bluegreen.model import Lane, Operation, OperationKind, PhaseName, Requester, Slot, SlotState
+from bluegreen.model import (
+    Lane,
+    Operation,
+    OperationKind,
+    PhaseName,
+    PhaseState,
+    Requester,
+    Slot,
+    SlotState,
+)
 from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
@@ -49,6 +58,19 @@ class Queue:
             await asyncio.wait([run.task])
         return await self._parts.store.operation(operation.id)
 
+    async def moved(self, operation: Operation) -> Operation:
+        """Wait until it has moved traffic, or has ended; returns it as it is then."""
+        run = self.running(operation.app)
+        if run is None or run.operation.id != operation.id or run.task is None:
+            return await self._parts.store.operation(operation.id)
+        if run.recorded.get(PhaseName.SWITCH) is not PhaseState.DONE:
+            moved = asyncio.create_task(run.moved.wait(), name=f"operation {operation.id} moves")
+            try:
+                await asyncio.wait([run.task, moved], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                moved.cancel()
+        return await self._parts.store.operation(operation.id)
+
     async def begin(
         self,
         app: AppRuntime,
@@ -60,22 +82,28 @@ class Queue:
         pinned_commit: str | None = None,
         acknowledged: tuple[str, ...] = (),
         backup: int | None = None,
-        despite_lock: bool = False,
+        of_switch: bool = False,
         key: str | None = None,
     ) -> Operation:
-        """Begin an operation, or find that of ``key``. Raises BusyError, RefusedError."""
+        """Begin an operation, or find that of ``key``. Raises BusyError, RefusedError.
+
+        ``of_switch``: a switch was asked for, and this is what it takes; it heeds no lock.
+        """
+        asked = OperationKind.SWITCH if of_switch else kind
         async with app.admission:
             known = await begun_with(
-                key, app, kind,
-                version=version if kind in _NAMED_BY_VERSION else None,
-                slot=target if kind is OperationKind.SWITCH else None,
+                key, app, asked,
+                version=version if asked in _NAMED_BY_VERSION else None,
+                slot=target if asked is OperationKind.SWITCH else None,
                 acknowledged=acknowledged, backup=backup,
             )  # fmt: skip
             if known is not None:
                 return known
-            if kind.is_release and not despite_lock:
+            if kind.is_release and not of_switch:
                 await refuse_if_locked(app)
-            if kind not in (OperationKind.SWITCH, OperationKind.BACKUP):
+            if kind is not OperationKind.BACKUP and not (
+                kind is OperationKind.SWITCH and app.settings.app.overlap
+            ):  # it would have to hold them itself, or what they wait for goes
                 refuse_if_held(app)
             if (busy := self.busy(app.name)) is not None:
                 raise busy
@@ -86,7 +114,8 @@ class Queue:
                 version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
                 data=({"acknowledged": acknowledged} if acknowledged else {})
-                | ({} if backup is None else {"backup": backup}),
+                | ({} if backup is None else {"backup": backup})
+                | ({"of_switch": True} if of_switch else {}),
             )  # fmt: skip
             run = Run(
                 app=app, operation=operation, target=slot, origin=origin,
@@ -107,9 +136,10 @@ class Queue:
         kind, version = run.operation.kind, run.operation.version
         # Also of one that the app file does not ask for any more: it has begun, and is undone.
         of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
-        migrations, of_backup = run.app.settings.migrations, run.operation.backup is not None
-        held = migrations is not None and migrations.mode == "hold"
-        phases = phases_with_data() if of_backup else phases_of(kind, of_data, held=held)
+        of_backup = run.operation.backup is not None
+        phases = (
+            phases_with_data() if of_backup else phases_of(kind, of_data, held=reverses_first(run))
+        )
         try:
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         finally:
@@ -140,6 +170,18 @@ class Queue:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def reverses_first(run: Run) -> bool:
+    """Whether a rollback undoes migrations before its release starts, under a hold.
+
+    As it has begun, whatever the app file says since; else as that says it.
+    """
+    if PhaseName.BACKUP in run.recorded or PhaseName.START in run.recorded:
+        first = next(n for n in run.recorded if n in (PhaseName.BACKUP, PhaseName.START))
+        return first is PhaseName.BACKUP
+    migrations = run.app.settings.migrations
+    return migrations is not None and migrations.mode == "hold"
 
 
 def _gate_seconds(app: AppRuntime, kind: OperationKind, slot: Slot) -> float | None:

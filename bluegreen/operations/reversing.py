@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bluegreen.errors import PreflightError
 from bluegreen.model import AppliedMigration, MigrationPlace, Slot
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.unnamed import unnamed_change
 
 
 async def came_after(app: AppRuntime, version: str) -> list[AppliedMigration]:
@@ -46,7 +47,7 @@ async def unmet_reversal(app: AppRuntime, version: str, newer: Slot | None) -> l
     """Why what came after ``version`` could not be rolled back, with the way that is left."""
     came = await came_after(app, version)
     if not came:
-        return []
+        return await _unnamed(app, version)
     names = ", ".join(one.name for one in came)
     section = app.settings.migrations
     if section is None or section.rollback is None:
@@ -67,6 +68,20 @@ async def unmet_reversal(app: AppRuntime, version: str, newer: Slot | None) -> l
             )
         ]
     return []
+
+
+async def _unnamed(app: AppRuntime, version: str) -> list[PreflightError]:
+    """Why an older release could not live with what came after it, where that has no names."""
+    since, change = await app.parts.store.came_with(app.name, version), await unnamed_change(app)
+    if since is None or change is None or change.operation <= since:
+        return []
+    return [
+        PreflightError(
+            f"{app.name}: {change.name} came after {version}, and has no names that it could be "
+            "rolled back by, as [migrations] has no check",
+            remedy=await way_left(app, [change]),
+        )
+    ]
 
 
 async def way_left(app: AppRuntime, came: Sequence[AppliedMigration]) -> str:

@@ -49,6 +49,7 @@ class Migrating:
     left: tuple[str, ...] = ()  # what could not be undone, in words
     remedy: str | None = None  # what to do about it
     came_after: tuple[str, ...] = ()  # the release that a rollback is to, the newest first
+    rolled_back: tuple[str, ...] = ()  # by a rollback, the newest first
     unrestored: bool = False  # a backup should have been put back, and could not
 
 
@@ -78,6 +79,7 @@ class Run:
     migrating: Migrating = field(default_factory=Migrating)
     waiting_for: str | None = None  # what keeps it from going on, in words
     task: asyncio.Task[Operation] | None = None
+    moved: asyncio.Event = field(default_factory=asyncio.Event)  # traffic has, and it is recorded
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
     unrecorded: list[tuple[PhaseName, PhaseState]] = field(default_factory=list)  # the disk is full
     _probes: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class Run:
         self.recorded[phase] = state
         if phase is PhaseName.SWITCH and state is PhaseState.DONE:
             self.switched = True
+            self.moved.set()
         if slot is not None:
             self.app.slots[slot.slot] = slot
 

@@ -15,6 +15,7 @@ from bluegreen.model import (
     Slot,
     SlotState,
 )
+from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.run import Interruption
@@ -67,8 +68,13 @@ class Switches:
         if known is not None:
             return await self._switched(known)
         run = self._queue.running(app)
-        if run is not None and (run.operation.kind, run.target) == (OperationKind.SWITCH, target):
+        if run is not None and run.target is target and _is_of_switch(run.operation):
             return await self._switched(run.operation)  # asked for already
+        reverses = barred is not None and barred.how is How.REVERSE
+        if reverses or not runtime.settings.app.overlap:
+            refuse_if_held(runtime)  # before anything is interrupted for it
+        if run is None or run.target is not target:  # what it is to go to stays what it is
+            refuse_by_schema(runtime, target, barred, await known_migrations(runtime))
         await self._interrupt_and_wait(runtime)
         target = self._switch_target(runtime, to)
         barred = await _past_schema(runtime, target)
@@ -91,12 +97,13 @@ class Switches:
     ) -> Switched:
         """To a release that cannot live with the schema: what came after it is undone by name.
 
-        The rollback to it does that, under a hold; as a way back it heeds no lock.
+        The rollback to it does that, under a hold.
         """
         held = app.slots[target]
         operation = await self._queue.begin(
             app, OperationKind.ROLLBACK, by,
-            version=held.version, pinned_commit=held.commit, despite_lock=True, key=key,
+            version=held.version, pinned_commit=held.commit, of_switch=True,
+            target=target, key=key,
         )  # fmt: skip
         return await self._switched(operation)
 
@@ -116,9 +123,16 @@ class Switches:
         return switched
 
     async def _switched(self, operation: Operation) -> Switched:
-        """A switch operation, once it has succeeded; else RefusedError says why it has not."""
-        operation = await self._queue.outcome(operation)
-        if operation.state is OperationState.SUCCEEDED and operation.slot is not None:
+        """A switch operation, once it has succeeded; else RefusedError says why it has not.
+
+        One that had to become a rollback is not waited for any longer once traffic has moved: the
+        release is watched then.
+        """
+        waits = self._queue.moved if operation.of_switch else self._queue.outcome
+        operation = await waits(operation)
+        going_on = operation.of_switch and operation.state is OperationState.RUNNING
+        done = going_on or operation.state is OperationState.SUCCEEDED
+        if done and operation.slot is not None:
             return Switched(operation=operation, to=operation.slot, warnings=())
         error = operation.error
         raise RefusedError(
@@ -157,6 +171,10 @@ class Switches:
         for app in apps:
             while app.unrecorded and await record_next(app):
                 pass
+
+
+def _is_of_switch(operation: Operation) -> bool:
+    return operation.kind is OperationKind.SWITCH or operation.of_switch
 
 
 def deployed(app: AppRuntime, active: Slot | None) -> Slot:

@@ -133,6 +133,7 @@ def to_operation(row: Row) -> Operation:
         error=error,
         acknowledged=tuple(data.get("acknowledged", ())),
         backup=data.get("backup"),
+        of_switch=data.get("of_switch", False),
     )
 
 
@@ -187,6 +188,7 @@ def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) 
         created_at=now,
         acknowledged=tuple(new.data.get("acknowledged", ())),
         backup=new.data.get("backup"),
+        of_switch=new.data.get("of_switch", False),
     )
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from bluegreen.config.settings import AppSettings, Service
 from bluegreen.errors import ConfigError
-from bluegreen.gate.hold_file import HOLD
+from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
 from bluegreen.layout import LONGEST_SOCKET_PATH, AppLayout, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
-from bluegreen.traffic.markers import CLOSED
 from bluegreen.traffic.quoting import Directive, quoted
 
 WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
@@ -90,6 +89,7 @@ class AppView:
     constant_slot: str | None
     closed: bool
     slot_file: Path
+    special: Path  # the directory of the two markers that follow
     closed_marker: Path
     hold_marker: Path
     gate_sign: Path  # is there where the gate may be asked
@@ -210,8 +210,9 @@ def view(
         ),
         closed=traffic.closed,
         slot_file=slot_file,
-        closed_marker=markers / CLOSED,
-        hold_marker=markers / HOLD,
+        special=markers / SPECIAL,
+        closed_marker=markers / SPECIAL / CLOSED,
+        hold_marker=markers / SPECIAL / HOLD,
         gate_sign=layout.gate_sign,
         may_be_held=may_be_held,
         slot_markers=tuple(markers / slot.value for slot in Slot),

@@ -11,6 +11,7 @@ from bluegreen.config.invariants import measuring_time
 from bluegreen.health.gate import pass_gate
 from bluegreen.health.smoke import pass_smoke
 from bluegreen.model import OperationKind, PhaseName, SlotState
+from bluegreen.operations.migrating import record_what_started
 from bluegreen.operations.phases.measure import require_unchanged
 from bluegreen.operations.run import Run
 from bluegreen.operations.through_nginx import pass_through_nginx, time_through_nginx
@@ -46,9 +47,10 @@ class Gate:
         if _is_new(run):
             through = {"nginx": await pass_through_nginx(run, target)}
         unchanged = await require_unchanged(run)
+        applied = await record_what_started(run)
         app.has_passed_gate(slot)
         data = {"probes": len(gate.probes), "smoke": len(gate.smoke), "unchanged": unchanged}
-        return data | through
+        return data | through | ({"applied": applied} if applied else {})
 
     async def undo(self, run: Run) -> bool:
         record = run.app.slots[run.target]
