@@ -10,20 +10,25 @@ from bluegreen.model import AppliedMigration, MigrationPlace, Slot
 from bluegreen.operations.runtime import AppRuntime
 
 
-async def came_after(app: AppRuntime, version: str) -> list[AppliedMigration]:
+async def came_after(
+    app: AppRuntime, version: str, commit: str | None = None
+) -> list[AppliedMigration]:
     """What releases later than ``version`` have applied and is so still, the newest first.
 
     Later than its latest deploy: what traffic did since, back and forth, changes no schema. Of a
-    version that never served nothing is known.
+    version that never served nothing is known. ``commit`` is the one of a version that is meant;
+    None: the latest that was deployed.
     """
     section = app.settings.migrations
     if section is None or section.mode == "none":
         return []
-    since = await app.parts.store.came_with(app.name, version)
+    store = app.parts.store
+    since = await store.came_with(app.name, version, commit)
     if since is None:
         return []
-    applied = await app.parts.store.applied_migrations(app.name)
-    later = [one for one in applied if one.operation > since and one.place.version != version]
+    own = commit or (await store.operation(since)).commit
+    applied = await store.applied_migrations(app.name)
+    later = [one for one in applied if one.operation > since and not one.is_of(version, own)]
     return later[::-1]
 
 
@@ -42,9 +47,10 @@ async def place_of_reversal(
     return MigrationPlace(version=held.version or "", slot=held.slot, tree=held.tree)
 
 
-async def unmet_reversal(app: AppRuntime, version: str, newer: Slot | None) -> list[PreflightError]:
-    """Why what came after ``version`` could not be rolled back, with the way that is left."""
-    came = await came_after(app, version)
+async def unmet_reversal(
+    app: AppRuntime, version: str, came: Sequence[AppliedMigration], newer: Slot | None
+) -> list[PreflightError]:
+    """Why what ``came`` after ``version`` could not be rolled back, with the way that is left."""
     if not came:
         return []
     names = ", ".join(one.name for one in came)

@@ -88,7 +88,7 @@ def way_past_schema(
         for one in migrations
         if one.change is not MigrationChange.ROLLED_BACK
         and one.operation > (idle.operation or 0)
-        and one.place.version != idle.version
+        and not one.is_of(idle.version, idle.commit)
     ][::-1]
     if not later:
         return None

@@ -104,3 +104,23 @@ def test_after_a_deploy_it_depends_on_what_is_pending() -> None:
     found = way_back_after(app("hold", rollback=False), GREEN_SERVES, ("0003_x",))
     assert found.how is How.RESTORE
     assert "0003_x cannot be undone" in found.says
+
+
+@pytest.mark.parametrize(
+    ("idle", "applied_by", "how"),
+    [
+        (("main", "c1"), ("main", "c2"), How.REVERSE),
+        (("main", "c2"), ("main", "c2"), How.INSTANT),
+        (("v2", "c2"), ("main", "c2"), How.INSTANT),
+        (("v2", None), ("v2", "c2"), How.INSTANT),
+        (("v1", None), ("v2", None), How.REVERSE),
+    ],
+)
+def test_a_migration_is_of_a_release_by_its_commit_and_else_by_its_version(
+    idle: tuple[str, str | None], applied_by: tuple[str, str | None], how: How
+) -> None:
+    one = migration("0001_audit")
+    place = replace(one.place, version=applied_by[0])
+    known = [replace(one, place=place, commit=applied_by[1])]
+    blue = replace(V1, version=idle[0], commit=idle[1])
+    assert way_back(app("hold", blue=blue), GREEN_SERVES, None, None, known).how is how

@@ -48,7 +48,7 @@ class BackupBeforeReverse(Backup):
     """Back up what the older release serves on, if any migration came after it."""
 
     async def act(self, run: Run) -> dict[str, Any]:
-        if not await came_after(run.app, _version(run)):
+        if not await _came_after(run):
             return {"skipped": "no migration came after it"}
         made = await run.app.backups.create(
             run.operation.id, run.logs, run.say,
@@ -108,7 +108,7 @@ class Reverse:
         except BluegreenError as error:
             lines += [error.message, *error.detail]
         gone = await _undone(run)
-        still = [one.name for one in await came_after(run.app, _version(run))]
+        still = [one.name for one in await _came_after(run)]
         if again:
             lines.insert(0, f"rolled back, and applied again: {', '.join(again)}")
         if gone:
@@ -166,6 +166,10 @@ async def undo_by_name(run: Run, steps: Sequence[StepBack]) -> list[str]:
     return [step.name for step in steps]
 
 
+async def _came_after(run: Run) -> list[AppliedMigration]:
+    return await came_after(run.app, _version(run), run.pinned_commit)
+
+
 def _version(run: Run) -> str:
     return run.operation.version or ""
 
@@ -173,7 +177,7 @@ def _version(run: Run) -> str:
 async def steps_back(run: Run) -> list[StepBack]:
     """What is to be undone, the newest first. Raises MigrationError."""
     steps = []
-    for one in await came_after(run.app, _version(run)):
+    for one in await _came_after(run):
         place = await place_of_reversal(run.app, one, run.origin)
         if place is None:
             raise MigrationError(
