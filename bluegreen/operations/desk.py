@@ -156,7 +156,7 @@ class Desk:
             raise RefusedError(
                 f"{app} is in service already", remedy=f"see it: bluegreen status {app}"
             )
-        refuse_start_by_schema(runtime, active, await known_migrations(runtime))
+        await refuse_start_by_schema(runtime, active, await known_migrations(runtime))
         return await self.queue.begin(runtime, OperationKind.START, by, target=active, key=key)
 
     # -- data -------------------------------------------------------------------------------

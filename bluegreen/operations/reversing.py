@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from bluegreen.errors import PreflightError
+from bluegreen.data.manifest import Manifest
+from bluegreen.errors import BluegreenError, PreflightError
 from bluegreen.model import AppliedMigration, MigrationPlace, Slot
 from bluegreen.operations.runtime import AppRuntime
 
@@ -77,19 +78,27 @@ async def unmet_reversal(
 
 async def way_left(app: AppRuntime, came: Sequence[AppliedMigration]) -> str:
     """How data and release get back where migrations cannot be undone by name."""
-    number = await backup_before(app, came)
-    if number is None:
+    oldest = came[-1]
+    made = await backup_of_before(app, oldest.operation, oldest.at)
+    if made is None:
         return (
             f"bring an older backup back with its release: bluegreen backup list {app.name}, then: "
             f"bluegreen rollback {app.name} --restore BACKUP (it says what would be lost)"
         )
     return (
         f"bring the data of before back with their release: bluegreen rollback {app.name} "
-        f"--restore {number} (it says what would be lost)"
+        f"--restore {made.id} (it says what would be lost)"
     )
 
 
-async def backup_before(app: AppRuntime, came: Sequence[AppliedMigration]) -> int | None:
-    """The backup that was made before the oldest of them; its number is the operation's."""
-    oldest = came[-1].operation
-    return oldest if await app.backups.has(oldest) else None
+async def backup_of_before(app: AppRuntime, number: int, applied: float) -> Manifest | None:
+    """The backup ``number``, made before a migration was ``applied`` (Unix seconds).
+
+    Its number is that of the operation that applied it. None: it is not there, not whole, as far as
+    its manifest tells, or later than that.
+    """
+    try:
+        made = await app.backups.require_restorable(number)
+    except BluegreenError:
+        return None
+    return made if made.created_at <= applied else None
