@@ -159,6 +159,8 @@ class Daemon:
             await self._open_traffic(parts.traffic, list(configuration.apps.values()))
             if not self._in_force.problems:
                 await self._keep_accepted()
+            for app in desk.apps.values():
+                await desk.previewing.take_over(app)
             await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
@@ -247,6 +249,7 @@ class Daemon:
             await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
+            await desk.previewing.forget(name)
             del desk.apps[name]
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
@@ -303,7 +306,12 @@ class Daemon:
             await desk.parts.traffic.publish(list(new.apps.values()))
             self._upkeep.trouble = None
             await self._put_in_force(desk, new, added)
+            for app in added:
+                await desk.previewing.take_over(app)
             await recover(desk, [app.name for app in added])
+            for name in changed:
+                if name in desk.apps:
+                    await desk.warmth.keep_apart(desk.apps[name])
             self._in_force = InForce(configuration=new)
             await self._confirm_lost()
             await self._keep_accepted()

@@ -63,7 +63,7 @@ def write_atomically(
 
 
 def rename_durably(source: Path, target: Path) -> None:
-    """One ``rename(2)`` within a directory, and its fsync."""
+    """One ``rename(2)``, and the fsync of the directory that it is to."""
     os.rename(source, target)
     sync_directory(target.parent)
 

@@ -68,12 +68,22 @@ class AppLayout:
         return self.base / "traffic"
 
     @property
+    def previews(self) -> Path:
+        """Holds the keys of previews, of which nginx asks whether one is there."""
+        return self.base / "previews"
+
+    @property
     def last_active(self) -> Path:
         """Says which slot was last switched to, should the marker be meddled with.
 
         Where nginx's own files cannot say it, since the daemon does not write them.
         """
         return self.base / "last-active"
+
+    @property
+    def unwritten(self) -> Path:
+        """Names the operation since whose backup nobody but its release has written."""
+        return self.base / "unwritten"
 
     @property
     def wanted(self) -> Path:
@@ -203,6 +213,10 @@ class Layout:
         at each request.
         """
         return self.app(app).traffic.relative_to(self.apps)
+
+    def nginx_previews(self, app: str) -> Path:
+        """Where the keys of its previews are, as nginx is to name it."""
+        return self.app(app).previews.relative_to(self.apps)
 
     def app(self, name: str) -> AppLayout:
         return AppLayout(

@@ -250,6 +250,7 @@ class AppliedMigration:
     place: MigrationPlace
     at: float
     succeeded: bool  # the operation that applied it
+    named: bool = True  # by the app's own ``check``, so that it can be undone by name
     commit: str | None = None  # of the release in whose tree; None: not known
 
     def is_of(self, version: str | None, commit: str | None) -> bool:
@@ -353,13 +354,17 @@ class JobResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a service of a slot listens: a loopback TCP port or a unix socket."""
+    """Where a service of a slot listens: a loopback TCP port or a unix socket.
+
+    Or nginx, which may listen at another ``host`` alone.
+    """
 
     port: int | None = None
     socket: Path | None = None
+    host: str = "127.0.0.1"
 
     def __str__(self) -> str:
-        return f"127.0.0.1:{self.port}" if self.port is not None else f"unix:{self.socket}"
+        return f"{self.host}:{self.port}" if self.port is not None else f"unix:{self.socket}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from bluegreen.layout import Layout
 from bluegreen.processes import ProcessIdentity, Session, identify
 from bluegreen.supervisors.sessions import session_members
 from bluegreen.traffic.rendering import pid_file
+from tests.marks import marker_names
 from tests.ports import kernel_ports
 from tests.waiting import PATIENCE, eventually
 
@@ -165,7 +166,7 @@ class Stack:
 
     def marker(self, app: str = "monitor") -> str:
         """The slot that the marker names; AssertionError unless there is exactly one."""
-        names = {path.name for path in self.layout.app(app).traffic.iterdir()}
+        names = marker_names(self.layout.app(app).traffic)
         (slot,) = names & {"blue", "green"}
         return slot
 

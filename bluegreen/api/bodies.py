@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from bluegreen.errors import UsageError
 from bluegreen.gate.hold_file import LONGEST_HOLD
 from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
+from bluegreen.traffic.previews import LONGEST_PREVIEW
 
 BODY_LIMIT = 64 * 1024  # bytes; the application's client_max_size
 BODY_TIMEOUT = 10.0  # seconds for the whole of it to arrive
@@ -66,6 +67,11 @@ class ReloadBody(Body):
 
 class HoldBody(Body):
     timeout: Annotated[float, Field(gt=0, le=LONGEST_HOLD)] = 30.0  # seconds
+
+
+class PreviewBody(Body):
+    seconds: Annotated[float, Field(gt=0, le=LONGEST_PREVIEW)] = 3600.0
+    revoke: bool = False  # end them all instead
 
 
 class LockBody(Body):

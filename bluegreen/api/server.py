@@ -33,6 +33,7 @@ from bluegreen.api.logs import kept_output, operation_logs, service_logs
 from bluegreen.api.migrations import action_named, applied_view, require_name
 from bluegreen.api.peer import requester
 from bluegreen.api.plan import plan_view
+from bluegreen.api.preview import preview
 from bluegreen.api.problems import as_problems
 from bluegreen.api.status import app_status, daemon_status
 from bluegreen.api.streaming import streaming
@@ -97,6 +98,7 @@ class Api:
         add("POST", "/v1/apps/{app}/migrations/{action}", self.migrate)
         add("POST", "/v1/apps/{app}/hold", self.hold)
         add("POST", "/v1/apps/{app}/release", self.release)
+        add("POST", "/v1/apps/{app}/preview", self.preview)
         add("POST", "/v1/apps/{app}/lock", self.lock)
         add("POST", "/v1/apps/{app}/unlock", self.unlock)
         add("GET", "/v1/operations/{id}", self.operation)
@@ -328,6 +330,10 @@ class Api:
         app = self.desk.app(self._name(request)).name
         hold = await self.desk.release(app, requester(request))
         return web.json_response({"app": app, "seconds": time.time() - hold.since})
+
+    async def preview(self, request: web.Request) -> web.Response:
+        app = self.desk.app(self._name(request)).name
+        return web.json_response(await preview(self.desk, app, request))
 
     async def lock(self, request: web.Request) -> web.Response:
         body = await read_body(request, LockBody)

@@ -162,6 +162,14 @@ class _Commands:
             help="for how long at the most, as in 30s or 5m; default: 30s",
         )  # fmt: skip
         self._add("release", ("holds", "release"), "let the requests through that wait")
+        preview = self._add(
+            "preview", ("preview", "preview"), "how to reach the idle slot through the site"
+        )
+        preview.add_argument(
+            "--for", metavar="TIME", dest="time", default="1h",
+            help="for how long, as in 30m or 2d; default: 1h",
+        )  # fmt: skip
+        preview.add_argument("--revoke", action="store_true", help="end all previews of the app")
         lock = self._add("lock", ("locks", "lock"), "refuse deploys (never a switch back)")
         lock.add_argument("--reason", metavar="TEXT", type=_one_line, required=True)
         self._add("unlock", ("locks", "unlock"), "allow deploys again")

@@ -11,8 +11,15 @@ from bluegreen.config.section import Section
 from bluegreen.config.values import PositiveDuration
 from bluegreen.gate.hold_file import LONGEST_HOLD
 
+SHORTEST_HOLD = 20.0  # seconds: nginx has five to confirm a switch, and a way back has to fit, too
 
-def _not_too_long(seconds: float) -> float:
+
+def _bearable(seconds: float) -> float:
+    if seconds < SHORTEST_HOLD:
+        raise ValueRefusedError(
+            f"in less than {SHORTEST_HOLD:g} s no release comes up, nor is it taken back",
+            'Write how long a visitor may wait at most, such as "60s"',
+        )
     if seconds > LONGEST_HOLD:
         raise ValueRefusedError(
             f"no request is held for more than {LONGEST_HOLD / 60:g} minutes",
@@ -24,7 +31,7 @@ def _not_too_long(seconds: float) -> float:
 class HoldSection(Section):
     """``[hold]``. What is left of ``limit`` after `forward` is for the way back."""
 
-    limit: Annotated[PositiveDuration, AfterValidator(_not_too_long)] = 60.0
+    limit: Annotated[PositiveDuration, AfterValidator(_bearable)] = 60.0
 
     @property
     def forward(self) -> float:

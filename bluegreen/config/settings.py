@@ -217,6 +217,7 @@ class Gate(Section):
     probes: tuple[Probe, ...] = ()
     smoke: tuple[SmokeStep, ...] = ()  # in this order, once the probes have passed
     unchanged: tuple[Invariant, ...] = ()
+    through_nginx: Switch = True  # probes and scenario once more, as a visitor's requests come
 
     @property
     def rehearsal_time(self) -> float:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bluegreen.gate import hold_file
-from bluegreen.gate.hold_file import HOLD
+from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
 from bluegreen.model import Address, Hold, Slot
 
 log = logging.getLogger(__name__)
 
-CLOSED = "closed"
 POLL = 0.01  # seconds between looks at the markers while somebody waits
 # So many go through between two such looks, 2,500 a second: thousands at once would overflow the
 # queue in which a service finds new connections.
@@ -39,6 +38,7 @@ class Door:
     def __init__(self, app: str, directory: Path) -> None:
         self._app = app
         self._directory = os.fspath(directory)
+        self._special = f"{self._directory}/{SPECIAL}"
         self._waiting: dict[Waiting, None] = {}  # the longest first
         self._watching: asyncio.Task[None] | None = None
         self._identity: tuple[int, int] | None = None  # of the hold that is known
@@ -54,13 +54,13 @@ class Door:
     def held(self) -> Hold | None:
         """The hold that the marker asks for now, over or not. Raises OSError."""
         try:
-            found = os.stat(f"{self._directory}/{HOLD}")
+            found = os.stat(f"{self._special}/{HOLD}")
         except FileNotFoundError:
             self._identity = None
             return None
         identity = (found.st_ino, found.st_mtime_ns)
         if identity != self._identity:
-            hold = hold_file.read(self._directory)
+            hold = hold_file.read(self._special)
             if hold is None:
                 return None  # it went as we looked
             self._identity, self._hold = identity, hold
@@ -102,20 +102,20 @@ class Door:
             request.answer(to)
         return not self._waiting
 
-    def _is_there(self, marker: str) -> bool:
-        return os.path.isfile(f"{self._directory}/{marker}")
+    def _is_closed(self) -> bool:
+        return os.path.isfile(f"{self._special}/{CLOSED}")
 
     def _named(self) -> Slot | None:
         """The slot that the markers name: one, or they say nothing."""
-        named = [slot for slot in Slot if self._is_there(slot.value)]
-        return named[0] if len(named) == 1 and not self._is_there(CLOSED) else None
+        named = [slot for slot in Slot if os.path.isfile(f"{self._directory}/{slot.value}")]
+        return named[0] if len(named) == 1 and not self._is_closed() else None
 
     async def _answering(self) -> Slot | None:
         """The slot that may serve and does, the one that the markers name first.
 
         Without the daemon nobody else knows. None: there is none, or the app is closed.
         """
-        if self._is_there(CLOSED):
+        if self._is_closed():
             return None
         since, slot = self._answers
         if time.monotonic() - since >= KNOWN_FOR:

@@ -14,7 +14,11 @@ from pathlib import Path
 
 from bluegreen.model import Address, Hold, Slot
 
+# The directory, among an app's markers, of those by which its requests are not served as ever. It
+# is there only while one of them is: looking for it is all that other requests pay.
+SPECIAL = "special"
 HOLD = "hold"
+CLOSED = "closed"
 LONGEST_HOLD = 3600.0  # seconds; nginx waits for the gate's answer a little longer
 # Seconds from its making, of a file that does not say it: somebody has put it there.
 UNSAID = 30.0

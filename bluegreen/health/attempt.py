@@ -10,6 +10,7 @@ from bluegreen.config.secrets import redact
 from bluegreen.errors import BluegreenError, UsageError
 from bluegreen.health.answer import Answer, Mask, refused, seconds
 from bluegreen.health.command_probe import ask_command
+from bluegreen.health.entrance import Entrance
 from bluegreen.health.http_probe import Take, ask_http
 from bluegreen.health.ownership import LOOK_TIMEOUT, examine, listening, still
 from bluegreen.health.target import Target
@@ -35,8 +36,9 @@ async def probe_once(
     costs more than all the rest, while the service that is starting needs the processor itself.
 
     Where the service has an address, the answer counts only if, before and after it, the socket
-    there belonged to a process of this slot's service and to no other. Whatever goes wrong is a
-    result that did not pass; raises only UsageError, for an unknown placeholder.
+    there belonged to a process of this slot's service and to no other; where the target's entrance
+    leads to the service, it is asked there, and has to be told which slot has answered. Whatever
+    goes wrong is a result that did not pass; raises only UsageError, for an unknown placeholder.
     """
     began = time.monotonic()
     try:
@@ -76,6 +78,9 @@ async def _ask(target: Target, asking: _Asking, *, hasty: bool) -> Answer:
         return refused(f"{probe.service} has no address to probe")
     if hasty and not await listening(address):
         return refused("connection refused")
+    entrance = target.entrance
+    if entrance is not None and entrance.leads_to(probe, target.values[probe.service]):
+        return await _ask_at(target, asking, address, entrance)
     before = await examine(target.view, probe.service, address)
     if before.problem is not None:
         return refused(before.problem)
@@ -86,7 +91,9 @@ async def _ask(target: Target, asking: _Asking, *, hasty: bool) -> Answer:
     return answer if after.problem is None else refused(after.problem)
 
 
-async def _ask_at(target: Target, asking: _Asking, address: Address) -> Answer:
+async def _ask_at(
+    target: Target, asking: _Asking, address: Address, entrance: Entrance | None = None
+) -> Answer:
     probe = asking.probe
     values = target.values[probe.service]
     variables = target.environment[probe.service].variables
@@ -96,9 +103,11 @@ async def _ask_at(target: Target, asking: _Asking, address: Address) -> Answer:
         return masked
 
     if probe.http is not None:
-        return await ask_http(probe.http, address, values, probe.timeout, mask, asking.take)
+        return await ask_http(
+            probe.http, address, values, probe.timeout, mask, asking.take, entrance
+        )
     if probe.websocket is not None:
-        return await ask_websocket(probe.websocket, address, values, probe.timeout, mask)
+        return await ask_websocket(probe.websocket, address, values, probe.timeout, mask, entrance)
     if probe.command is not None:
         return await ask_command(probe.command, target, probe.service, probe.label, probe.timeout)
     return await ask_tcp(address, probe.timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
 import aiohttp
@@ -29,8 +30,12 @@ async def _refuse_redirect(
     raise RedirectedError(params.response.status)
 
 
-def open_session(address: Address) -> aiohttp.ClientSession:
+def open_session(
+    address: Address, *, heard: Callable[[Mapping[str, str]], None] | None = None
+) -> aiohttp.ClientSession:
     """A session that reaches ``address`` only; the caller closes it.
+
+    ``heard`` is given the headers of each answer, and of a handshake's.
 
     No connection is kept (an idle one blocks a single-threaded server), no proxy of the
     environment, cookie or redirect is followed. Raises RedirectedError where the library would
@@ -43,6 +48,16 @@ def open_session(address: Address) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(force_close=True)
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
+    if heard is not None:
+
+        async def tell(
+            _session: aiohttp.ClientSession,
+            _context: SimpleNamespace,
+            params: aiohttp.TraceRequestEndParams,
+        ) -> None:
+            heard(params.response.headers)
+
+        trace.on_request_end.append(tell)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -54,5 +69,5 @@ def open_session(address: Address) -> aiohttp.ClientSession:
 
 def url(address: Address, path: str) -> URL:
     """``path`` of what listens at ``address``, sent exactly as written."""
-    host = "localhost" if address.port is None else f"127.0.0.1:{address.port}"
+    host = "localhost" if address.port is None else str(address)
     return URL(f"http://{host}{path}", encoded=True)

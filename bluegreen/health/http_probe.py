@@ -21,6 +21,7 @@ from bluegreen.health.answer import (
     shorten,
 )
 from bluegreen.health.client import LARGEST_ANSWER, open_session, url
+from bluegreen.health.entrance import Entrance
 from bluegreen.model import Address
 
 TOO_MANY_REQUESTS = 429
@@ -38,14 +39,19 @@ async def ask_http(
     timeout: float,
     mask: Mask,
     take: Take | None = None,
+    entrance: Entrance | None = None,
 ) -> Answer:
     """One request, one complete answer, compared with what the probe wants.
 
+    With an ``entrance`` it is asked there, and not at ``address``.
     ``timeout`` (seconds) bounds the whole. An answer counts when its body has ended, or has
     reached 64 KiB. What is quoted of it goes through ``mask``. ``take`` is given the body first,
     and says what it misses there. Raises UsageError for an unknown placeholder.
     """
     headers = {"Connection": "close", "Accept-Encoding": "identity"}
+    if entrance is not None:
+        address = entrance.address
+        headers |= entrance.headers
     data = None
     if isinstance(probe, SmokeRequest):
         headers |= {"Content-Type": "application/json"} if probe.send_json is not None else {}
@@ -71,6 +77,9 @@ async def ask_http(
         return refused(mask(connection_failure(error)))
     missed = take(body) if take is not None else None
     answer = _judge(probe, values, response, body, mask)
+    if answer.passed and entrance is not None:
+        doubt = entrance.doubt(response.headers)
+        answer = answer if doubt is None else refused(doubt)
     return refused(f"{status}, but {missed}") if answer.passed and missed is not None else answer
 
 

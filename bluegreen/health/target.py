@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bluegreen.config.environment import ProcessEnvironment
+from bluegreen.health.entrance import Entrance
 from bluegreen.model import Address, Slot, UnitStatus
 from bluegreen.supervisors.interface import JobRunner
 
@@ -56,3 +57,4 @@ class Target:
     jobs: JobRunner
     logs: Path
     phase: str = "gate"
+    entrance: Entrance | None = None  # None: each service is asked itself

@@ -20,20 +20,31 @@ from bluegreen.health.answer import (
     shorten,
 )
 from bluegreen.health.client import LARGEST_ANSWER, RedirectedError, open_session, url
+from bluegreen.health.entrance import Entrance
 from bluegreen.model import Address
 
 CLOSE_WAIT = aiohttp.ClientWSTimeout(ws_close=0.5)  # seconds for the other side's close
 
 
 async def ask_websocket(
-    probe: WebSocketProbe, address: Address, values: Mapping[str, str], timeout: float, mask: Mask
+    probe: WebSocketProbe,
+    address: Address,
+    values: Mapping[str, str],
+    timeout: float,
+    mask: Mask,
+    entrance: Entrance | None = None,
 ) -> Answer:
     """Handshake, ``send``, and messages read until one contains ``expect``.
 
+    With an ``entrance`` it is asked there, and not at ``address``.
     ``timeout`` (seconds) bounds all of it. What is quoted goes through ``mask``. Raises
     UsageError for an unknown placeholder.
     """
     headers = {name: expand(text, values) for name, text in probe.headers.items()}
+    heard: list[Mapping[str, str]] = []
+    if entrance is not None:
+        address = entrance.address
+        headers = {**entrance.headers, **headers}
     target = url(address, expand(probe.path, values))
     expected = expand(probe.expect, values)
     message = None if probe.send is None else expand(probe.send, values)
@@ -41,7 +52,7 @@ async def ask_websocket(
     try:
         async with (
             asyncio.timeout(timeout),
-            open_session(address) as session,
+            open_session(address, heard=heard.append) as session,
             session.ws_connect(
                 target, headers=headers, max_msg_size=LARGEST_ANSWER, timeout=CLOSE_WAIT
             ) as connection,
@@ -56,6 +67,9 @@ async def ask_websocket(
         return refused(f"the handshake was redirected: {error}")
     except (OSError, aiohttp.ClientError, ValueError) as error:
         return refused(mask(connection_failure(error)))
+    if answer.passed and entrance is not None:
+        doubt = entrance.doubt(heard[-1])
+        return answer if doubt is None else refused(doubt)
     return answer
 
 

@@ -17,16 +17,16 @@ from pathlib import Path
 
 from bluegreen.config.placeholders import build_cache
 from bluegreen.errors import RefusedError
+from bluegreen.gate.hold_file import CLOSED, SPECIAL
 from bluegreen.host.accounts import Account
 from bluegreen.host.places import DAEMON_USER
 from bluegreen.host.rendering import render
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import Slot
-from bluegreen.traffic.markers import CLOSED
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 STORE_MODE = 0o600
-MARKERS = (CLOSED, *(slot.value for slot in Slot))
+MARKERS = (SPECIAL, *(slot.value for slot in Slot))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,9 @@ def make(directories: Sequence[Directory], layout: Layout, made: list[Directory]
 def unmake(made: Sequence[Directory], marked: Iterable[str], layout: Layout) -> None:
     """Undo `make` and `mark_closed`. What somebody has begun to use stays."""
     for name in marked:
-        _Walk(layout).remove(layout.app(name).traffic, CLOSED)
+        special = _special(layout, name)
+        _Walk(layout).remove(special.path, CLOSED)
+        _Walk(layout).remove_directory(special.path)
     for directory in reversed(made):
         _Walk(layout).remove_directory(directory.path)
 
@@ -125,7 +127,14 @@ def unmarked(layout: Layout, apps: Iterable[str]) -> list[str]:
 def mark_closed(layout: Layout, apps: Iterable[str]) -> None:
     """Mark ``apps`` as the daemon does before their first release, should nginx ask before it."""
     for name in apps:
-        _Walk(layout).add(layout.app(name).traffic, CLOSED)
+        special = _special(layout, name)
+        _Walk(layout).make(special, [])
+        _Walk(layout).add(special.path, CLOSED)
+
+
+def _special(layout: Layout, app: str) -> Directory:
+    """See `bluegreen.traffic.markers.Markers.special`."""
+    return Directory(path=layout.app(app).traffic / SPECIAL, mode=0o755)
 
 
 def is_store_open_to_others(layout: Layout) -> bool:

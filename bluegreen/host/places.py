@@ -33,6 +33,9 @@ class HostLayout(Layout):
         """In full, as the host's nginx works where it likes."""
         return self.app(app).traffic
 
+    def nginx_previews(self, app: str) -> Path:
+        return self.app(app).previews
+
     @property
     def nginx(self) -> Path:
         return self.root / "etc/nginx/bluegreen"

@@ -23,6 +23,7 @@ from bluegreen.model import (
 from bluegreen.operations.by_hand import Action, ByHand, asked
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
+from bluegreen.operations.previewing import Issued, Previewing
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.restoring import (
     release_of_backup,
@@ -50,6 +51,7 @@ class Desk:
         self.apps: dict[str, AppRuntime] = {}
         self.warmth = Warmth()
         self.holds = Holds()
+        self.previewing = Previewing()
         self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
         self.queue = Queue(parts, self.warmth)
         self._switches = Switches(parts, self.queue, self.warmth, self.unsettled)
@@ -233,6 +235,16 @@ class Desk:
         """Let them through."""
         return await self.holds.release(self.app(app), by)
 
+    # -- previews ---------------------------------------------------------------------------
+
+    async def preview(self, app: str, seconds: float, by: Requester) -> Issued:
+        """Let whoever is given the key see the app's idle slot through its site, for so long."""
+        return await self.previewing.issue(self.app(app), seconds, by)
+
+    async def end_previews(self, app: str, by: Requester) -> int:
+        """End all that people have asked for; how many there were."""
+        return await self.previewing.revoke(self.app(app), by)
+
     # -- locks ------------------------------------------------------------------------------
 
     async def set_lock(self, lock: AppLock) -> None:
@@ -258,6 +270,7 @@ class Desk:
         await self.queue.close()
         await self.warmth.close()
         await self.holds.close()
+        await self.previewing.close()
         for app in self.apps.values():
             await app.stop_warming()
         later = [*self._later]

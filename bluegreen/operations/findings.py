@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bluegreen.config.environment_files import unusable_files
 from bluegreen.config.settings import Service
-from bluegreen.errors import DataError, PreflightError, TrafficError
+from bluegreen.errors import DataError, PreflightError, RefusedError, TrafficError
 from bluegreen.health.ownership import examine
 from bluegreen.model import OperationKind, Slot
 from bluegreen.operations.of_data import bytes_for_data
@@ -52,6 +52,7 @@ async def look(app: AppRuntime, candidate: Candidate, kind: OperationKind) -> Fi
         if isinstance(one, BaseException):
             raise one
         found += one
+    found += _hold(app, kind)
     return Findings(found=found, free=free, needed=needed)
 
 
@@ -123,4 +124,17 @@ async def _nginx(app: AppRuntime) -> list[PreflightError]:
                 remedy=error.remedy,
             )
         ]
+    return []
+
+
+def _hold(app: AppRuntime, kind: OperationKind) -> list[PreflightError]:
+    """Whether requests could be held, where one version may have to end before the other begins."""
+    section = app.settings.migrations
+    schema = section is not None and section.mode == "hold" and kind is not OperationKind.RESTART
+    if app.active is None or (app.settings.app.overlap and not schema):
+        return []
+    try:
+        app.parts.traffic.require_holdable(app.settings)
+    except RefusedError as error:
+        return [PreflightError(error.message, remedy=error.remedy)]
     return []

@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 from bluegreen.errors import BluegreenError, IllegalTransitionError, StoreError
 from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState, Slot
 from bluegreen.operations.phases.hold import let_through
+from bluegreen.operations.putting_back import record_as_before
 from bluegreen.operations.run import Interruption, Phase, Run
+from bluegreen.operations.unwritten import end_promise
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +61,11 @@ async def _walk(run: Run, phases: Sequence[Phase]) -> BluegreenError | None:
     """Take ``run`` through ``phases`` until one fails, which is returned, or it is interrupted."""
     try:
         run.in_phases = True
-        for phase in phases:
+        for number, phase in enumerate(phases):
             if run.interruption is not None:
                 break
-            await _step(run, phase)
+            if not _is_left_out(run, phase, phases[number + 1 :]):
+                await _step(run, phase)
     except asyncio.CancelledError:
         if run.interruption is None:
             raise  # the daemon itself is being torn down: recovery will decide
@@ -76,6 +79,15 @@ async def _walk(run: Run, phases: Sequence[Phase]) -> BluegreenError | None:
     finally:
         run.in_phases, run.ending = False, True
     return None
+
+
+def _is_left_out(run: Run, phase: Phase, later: Sequence[Phase]) -> bool:
+    """Whether the operation has gone past ``phase`` without it, in an earlier daemon.
+
+    There was nothing to do then. What it would see now has come of the phases after it, or of an
+    app file that has changed since.
+    """
+    return phase.name not in run.recorded and any(one.name in run.recorded for one in later)
 
 
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:
@@ -154,8 +166,8 @@ def _held_on(run: Run, phase: Phase) -> float | None:
 def _held_too_long(run: Run, phase: Phase) -> PhaseTimeoutError:
     hold, app = run.app.settings.hold, run.app.name
     return PhaseTimeoutError(
-        f"{app}: its requests had waited for {hold.forward:g} s in the {phase.name} phase, and may "
-        f"wait for {hold.limit:g} s, a third of which is kept for the way back",
+        f"{app}: its requests had waited for {hold.forward:.1f} s in the {phase.name} phase, and "
+        f"may wait for {hold.limit:g} s, a third of which is kept for the way back",
         remedy=f"see what it was doing: bluegreen logs {app} {run.operation.id} --phase "
         f"{phase.name}; allow more with limit in [hold] of its app file",
     )
@@ -334,6 +346,7 @@ async def _finish(
     while True:
         try:
             await _catch_up(run)
+            await record_as_before(run)
             run.operation = await asyncio.shield(
                 run.app.parts.store.finish_operation(
                     run.operation.id, state,
@@ -351,4 +364,6 @@ async def _finish(
             await asyncio.sleep(FULL_DISK_RETRY)
         else:
             run.waiting_for = None
+            if not run.migrating.unrestored:
+                await end_promise(run.app.layout)
             return run.operation

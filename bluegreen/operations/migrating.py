@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bluegreen.data.schema import Schema, differences
+from bluegreen.errors import MigrationError
 from bluegreen.migrations.commands import Commands
 from bluegreen.model import MigrationChange, MigrationPlace, PhaseName, Slot
 from bluegreen.operations.run import Migrating, Run
@@ -82,6 +83,31 @@ async def record_applied(run: Run, still: tuple[str, ...] | None) -> list[str]:
     return names
 
 
+async def record_what_started(run: Run) -> list[str]:
+    """Of an app that migrates as it starts, under a hold: the names of what it has applied.
+
+    Recorded, as what comes back has to undo it by name or know that it cannot. Raises
+    MigrationError where ``check`` still calls migrations pending.
+    """
+    section, known = run.app.settings.migrations, run.migrating
+    if section is None or section.run is not None or PhaseName.HOLD not in run.recorded:
+        return []
+    if not known.pending:
+        return []
+    still = await commands_of(run, PhaseName.GATE).pending()
+    applied = await record_applied(run, still)
+    if still:
+        raise MigrationError(
+            f"{run.app.name}: the release has come up, and check still calls migrations pending",
+            detail=still,
+            remedy=f"correct the release. The whole output: bluegreen logs {run.app.name} "
+            f"{run.operation.id} --phase {PhaseName.GATE}",
+        )
+    for name in applied:
+        await run.say(f"applied: {name}")
+    return applied
+
+
 async def schema_changes(run: Run) -> list[str]:
     """In what the schema of the real data differs from what it was before the migrations."""
     if run.migrating.schema is None:
@@ -90,14 +116,15 @@ async def schema_changes(run: Run) -> list[str]:
     return differences(run.migrating.schema, now)
 
 
-def way_back(run: Run) -> str:
-    """How to get the data of before, in words for an operator."""
+def way_back(run: Run, *, closed: bool = False) -> str:
+    """How to get the data of before, in words; ``closed``: the app is out of service by then."""
     app, backup = run.app.name, run.migrating.backup
     if backup is None:
         return f"look at the data yourself; bluegreen migrations check {app} lists what is pending"
+    stop = "" if closed else f"bluegreen stop {app}, then "
     return (
-        f"the data of before are backup {backup}: bluegreen stop {app}, then bluegreen backup "
-        f"restore {app} {backup} (it says what has been written since), then bluegreen start {app}"
+        f"the data of before are backup {backup}: {stop}bluegreen backup restore {app} {backup} "
+        f"(it says what has been written since), then bluegreen start {app}"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bluegreen.health.gate import pass_gate
-from bluegreen.model import ProbeResult, Slot, SlotState
+from bluegreen.model import ProbeResult, Slot, SlotRecord, SlotState
 from bluegreen.operations.runtime import AppRuntime
 
 
@@ -32,3 +32,15 @@ async def gate_again(
             await app.save_slot(
                 replace(record, state=SlotState.HOT, gated_by=record.operation or 0)
             )
+
+
+async def start_again(
+    app: AppRuntime, record: SlotRecord, logs: Path, on_result: Callable[[ProbeResult], None]
+) -> None:
+    """Let the slot run what ``record`` says, through its gate. Raises BluegreenError.
+
+    It is recorded first: killed after the start, the next daemon finds it running.
+    """
+    await app.keep_slot(replace(record, state=SlotState.STARTING, gated_by=None))
+    await app.start_services(record.slot)
+    await gate_again(app, record.slot, logs, on_result)

@@ -7,47 +7,75 @@ from bluegreen.errors import BluegreenError, RefusedError
 from bluegreen.model import MigrationChange, PhaseName
 from bluegreen.operations.migrating import way_back
 from bluegreen.operations.run import Run
+from bluegreen.operations.unwritten import unwritten_since
 
 _CHANGING = (PhaseName.MIGRATE, PhaseName.REVERSE, PhaseName.START)
 
 
-def may_have_changed(run: Run) -> bool:
-    """Whether the release has begun with what changes data, and nobody else has written since.
+def is_by_backup(run: Run) -> bool:
+    """Whether the way back of the data is the operation's own backup, as a whole.
 
-    And there is a backup of before.
+    Under a hold, where the release has begun with what changes them and traffic has not moved.
     """
-    begun = not run.recorded.keys().isdisjoint(_CHANGING)
-    moved = run.app.active is run.target and run.target is not run.origin
-    return run.migrating.backup is not None and begun and not moved and not run.switched
+    known, changing = run.migrating, not run.recorded.keys().isdisjoint(_CHANGING)
+    moved = run.switched or (run.app.active is run.target and run.target is not run.origin)
+    held = PhaseName.HOLD in run.recorded
+    return held and known.backup is not None and changing and not moved
+
+
+def may_have_changed(run: Run) -> bool:
+    """Whether the backup is to be put back: the release may have written since, and nobody else."""
+    return is_by_backup(run) and _is_unwritten(run)
+
+
+def _is_unwritten(run: Run) -> bool:
+    return unwritten_since(run.app.layout) == run.operation.id
 
 
 async def put_back(run: Run) -> None:
     """Restore the operation's own backup; done again after a crash, it comes to the same end.
 
     Nobody has written since it was made, but for what is undone. Raises BluegreenError with the
-    run knowing what an operator has to do.
+    run knowing what an operator has to do, which it also does should this not come to its end.
     """
     known = run.migrating
     if known.backup is None:
         raise RuntimeError("there is no backup")
+    leave_as_they_are(run, "the data of before are not put back")
     try:
         await _restore(run, known.backup)
     except BluegreenError as error:
-        known.unrestored = True
         known.left = (f"the data of before are not put back: {error.message}", *error.detail)
-        known.remedy = f"{error.remedy}; then {way_back(run)}"
+        known.remedy = f"{error.remedy}; then {way_back(run, closed=True)}"
         raise
-    await _record_as_before(run)
+    known.unrestored, known.left, known.remedy = False, (), None
     await run.say(f"the data of before are put back, from backup {known.backup}")
 
 
+def leave_as_they_are(run: Run, said: str) -> None:
+    """What may have changed is not put back, so that no version may be started on it."""
+    known = run.migrating
+    known.unrestored, known.left, known.remedy = True, (said,), way_back(run, closed=True)
+
+
+async def record_as_before(run: Run) -> None:
+    """Of data that were put back: what the operation applied is not applied any more.
+
+    And what it rolled back is again. Apart from the data: whether these are put back is not for
+    the store to decide. Nothing happens where they were not. Raises StoreError.
+    """
+    if is_by_backup(run) and not run.migrating.unrestored and not _is_unwritten(run):
+        await _record_as_before(run)
+
+
 async def _record_as_before(run: Run) -> None:
-    """What the operation has applied is not applied any more, and what it rolled back is again."""
     store, operation = run.app.parts.store, run.operation.id
     now, before = MigrationChange.APPLIED, MigrationChange.ROLLED_BACK
+    latest = await store.latest_of_migrations(run.app.name)
     if PhaseName.REVERSE in run.recorded:
         now, before = before, now
-    for one in await store.latest_of_migrations(run.app.name):
+        latest = latest[::-1]  # the newest went first, and is the newest again
+    for one in latest:
         if one.operation == operation and one.change is now:
             await store.record_migrations(operation, [one.name], before, one.place)
 

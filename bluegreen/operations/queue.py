@@ -136,9 +136,10 @@ class Queue:
         kind, version = run.operation.kind, run.operation.version
         # Also of one that the app file does not ask for any more: it has begun, and is undone.
         of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
-        migrations, of_backup = run.app.settings.migrations, run.operation.backup is not None
-        held = migrations is not None and migrations.mode == "hold"
-        phases = phases_with_data() if of_backup else phases_of(kind, of_data, held=held)
+        of_backup = run.operation.backup is not None
+        phases = (
+            phases_with_data() if of_backup else phases_of(kind, of_data, held=reverses_first(run))
+        )
         try:
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         finally:
@@ -169,6 +170,18 @@ class Queue:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def reverses_first(run: Run) -> bool:
+    """Whether a rollback undoes migrations before its release starts, under a hold.
+
+    As it has begun, whatever the app file says since; else as that says it.
+    """
+    if PhaseName.BACKUP in run.recorded or PhaseName.START in run.recorded:
+        first = next(n for n in run.recorded if n in (PhaseName.BACKUP, PhaseName.START))
+        return first is PhaseName.BACKUP
+    migrations = run.app.settings.migrations
+    return migrations is not None and migrations.mode == "hold"
 
 
 def _gate_seconds(app: AppRuntime, kind: OperationKind, slot: Slot) -> float | None:

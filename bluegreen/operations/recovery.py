@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bluegreen.errors import BluegreenError, TrafficError
+from bluegreen.errors import BluegreenError, StoreError, TrafficError
 from bluegreen.model import (
     Lane,
     Operation,
@@ -40,6 +40,8 @@ from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.switching import slots_after
 from bluegreen.operations.unsettled import Unsettled
+from bluegreen.operations.unwritten import unwritten_since
+from bluegreen.traffic.markers import Markers
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +50,24 @@ DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
 
 
 async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
-    """The units to be found again: all of every slot that the store does not call cold or empty."""
+    """The units to be found again: all of every slot that the store does not call cold or empty.
+
+    And of the one that serves, whatever a store says that was full once.
+    """
+    serving = await asyncio.to_thread(_serving, apps)
     return [
         await _unit_or_notice(app, record.slot, service)
         for app in apps
         for record in app.slots.values()
-        if record.state in (SlotState.HOT, SlotState.STARTING)
+        if record.state in (SlotState.HOT, SlotState.STARTING) or (app.name, record.slot) in serving
         for service in record.services or tuple(app.settings.services)
     ]
+
+
+def _serving(apps: Sequence[AppRuntime]) -> set[tuple[str, Slot]]:
+    """The slots that the markers name, of apps that are in service."""
+    markers = [(app.name, Markers(app.layout.traffic)) for app in apps]
+    return {(app, slot) for app, each in markers if not each.closed for slot in each.present()}
 
 
 async def _unit_or_notice(app: AppRuntime, slot: Slot, service: str) -> ServiceUnit:
@@ -90,9 +102,12 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     """
     apps = [desk.apps[name] for name in names]
     unfinished = await desk.parts.store.unfinished()
-    numbers = {operation.id for operation in unfinished}
+    stopped = {one.app for one in unfinished if one.app in names and await _is_drained(desk, one)}
+    numbers = {None, *(operation.id for operation in unfinished)}
+    # Of an operation that has ended it says that the data are not put back.
+    stopped |= {app.name for app in apps if unwritten_since(app.layout) not in numbers}
     # One that has to say that it is ready must not keep the others waiting.
-    await together(_start_active(desk, app) for app in apps if not _is_drained(app, numbers))
+    await together(_start_active(desk, app) for app in apps if app.name not in stopped)
     for operation in unfinished:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)
@@ -106,10 +121,22 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
             await desk.warmth.keep(app)
 
 
-def _is_drained(app: AppRuntime, unfinished: Collection[int]) -> bool:
-    """Whether an operation that is still to end has the app stopped, and its requests wait."""
-    held = app.parts.traffic.read(app.name).held
-    return held is not None and held.operation in unfinished
+async def _is_drained(desk: Desk, operation: Operation) -> bool:
+    """Whether it has the slot that the marker names stopped, and has still to say what serves.
+
+    Its hold may be over by now, and nothing may be started all the same: the data are not put back.
+    """
+    app = desk.apps[operation.app]
+    held = desk.parts.traffic.read(app.name).held
+    try:
+        records = await desk.parts.store.phases(operation.id)
+    except StoreError:
+        return held is not None and held.operation == operation.id
+    states = {record.phase: record.state for record in records}
+    if states.get(PhaseName.SWITCH) is PhaseState.UNDOING:
+        return held is not None and held.operation == operation.id  # the slots change places
+    drain = states.get(PhaseName.DRAIN, PhaseState.UNDONE)
+    return drain is not PhaseState.UNDONE and app.active is operation.from_slot
 
 
 async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> None:
@@ -221,7 +248,7 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
         if run.recorded[PhaseName.SWITCH] is PhaseState.DONE and not _failed(run):
             # The way back, while it is watched; not once its schema may be gone.
             gone = run.drained or PhaseName.REVERSE in run.recorded
-            if run.origin is not None and not gone:
+            if run.origin is not None and not gone and app.settings.app.overlap:
                 await _start_services(app, run.origin)
             desk.queue.carry_on(run)
             return

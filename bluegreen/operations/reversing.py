@@ -9,6 +9,7 @@ from bluegreen.data.manifest import Manifest
 from bluegreen.errors import BluegreenError, PreflightError
 from bluegreen.model import AppliedMigration, MigrationPlace, Slot
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.unnamed import unnamed_change
 
 
 async def came_after(
@@ -49,11 +50,12 @@ async def place_of_reversal(
 
 
 async def unmet_reversal(
-    app: AppRuntime, version: str, came: Sequence[AppliedMigration], newer: Slot | None
+    app: AppRuntime, version: str, commit: str | None, newer: Slot | None
 ) -> list[PreflightError]:
-    """Why what ``came`` after ``version`` could not be rolled back, with the way that is left."""
+    """Why what came after ``version`` could not be rolled back, with the way that is left."""
+    came = await came_after(app, version, commit)
     if not came:
-        return []
+        return await _unnamed(app, version, commit)
     names = ", ".join(one.name for one in came)
     section = app.settings.migrations
     if section is None or section.rollback is None:
@@ -74,6 +76,21 @@ async def unmet_reversal(
             )
         ]
     return []
+
+
+async def _unnamed(app: AppRuntime, version: str, commit: str | None) -> list[PreflightError]:
+    """Why an older release could not live with what came after it, where that has no names."""
+    since = await app.parts.store.came_with(app.name, version, commit)
+    change = await unnamed_change(app)
+    if since is None or change is None or change.operation <= since:
+        return []
+    return [
+        PreflightError(
+            f"{app.name}: {change.name} came after {version}, and has no names that it could be "
+            "rolled back by, as [migrations] has no check",
+            remedy=await way_left(app, [change]),
+        )
+    ]
 
 
 async def way_left(app: AppRuntime, came: Sequence[AppliedMigration]) -> str:

@@ -32,6 +32,7 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.unwritten import end_promise
 from bluegreen.slots.trees import Trees
 from bluegreen.sources.interface import Source
 from bluegreen.sources.open import open_source
@@ -79,7 +80,7 @@ class AppRuntime:
     commit: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Held while an operation is let in, so that two requests cannot both find the app free.
     admission: asyncio.Lock = field(default_factory=asyncio.Lock)
-    warming: asyncio.Task[None] | None = None  # see Warmth
+    warming: asyncio.Task[None] | None = None  # see Warmth, and Serving
     # Switches that a full disk has kept out of the history so far, the oldest first.
     unrecorded: list[Attempt] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
@@ -243,9 +244,14 @@ class AppRuntime:
         self._traffic_left[to.other] = time.monotonic()
         return warnings
 
-    async def set_closed(self, closed: bool) -> None:
-        """Out of service, or into it; the caller holds ``commit``. Raises TrafficError."""
-        await self.parts.traffic.set_closed(self.settings, closed)
+    async def set_closed(self, closed: bool, *, in_any_case: bool = False) -> None:
+        """Out of service, or into it; the caller holds ``commit``. Raises TrafficError.
+
+        ``in_any_case``, as a marker says it, also where nginx does not confirm that.
+        """
+        if not closed:
+            await end_promise(self.layout)
+        await self.parts.traffic.set_closed(self.settings, closed, in_any_case=in_any_case)
         if closed:
             self._traffic_left = dict.fromkeys(Slot, time.monotonic())
 
@@ -261,7 +267,7 @@ class AppRuntime:
         return True
 
     async def stop_warming(self) -> None:
-        """Give up warming the idle slot up, if that is going on."""
+        """Give up warming the idle slot up, or starting what serves, if that is going on."""
         task, self.warming = self.warming, None
         await end_task(task)
 
@@ -276,6 +282,11 @@ class AppRuntime:
             left = self._traffic_left.get(slot, self._since)
             await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
         await together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
+
+    async def put_to_rest(self, slot: Slot, *, at_once: bool = False) -> None:
+        """Stop every service of a slot, and call it cold; see `stop_services`."""
+        await self.stop_services(slot, at_once=at_once)
+        await self.keep_slot(cold(self.slots[slot]))
 
     def target(self, slot: Slot, logs: Path) -> Target:
         """The slot as its gate sees it. Reads secret files: blocking."""

@@ -1,5 +1,5 @@
 """What is put right without being asked: nginx that has ended, markers that were meddled with,
-holds that an earlier daemon has left."""
+holds that an earlier daemon has left, a slot that serves and could not be started."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import logging
 from bluegreen.errors import BluegreenError
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.serving import Serving
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Upkeep:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._traffic = desk.parts.traffic
+        self._serving = Serving()
         self.trouble: str | None = None
 
     async def run(self) -> None:
@@ -45,6 +47,9 @@ class Upkeep:
     async def _look(self) -> None:
         if not self._traffic.is_open:
             return
+        for name, app in list(self._desk.apps.items()):
+            if not self._has_work(name):
+                self._serving.look(app)
         if await self._traffic.revive():
             log.warning("nginx did not serve what it should, and does again")
             for name in list(self._desk.apps):

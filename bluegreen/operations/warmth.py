@@ -10,6 +10,7 @@ from dataclasses import replace
 from bluegreen.errors import BluegreenError
 from bluegreen.health.gate import pass_gate
 from bluegreen.model import Slot, SlotRecord, SlotState
+from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.runtime import AppRuntime, cold, end_task
 
@@ -29,6 +30,9 @@ class Warmth:
         if traffic.active is None or traffic.closed:
             return
         idle = app.slots[traffic.active.other]
+        if not app.settings.app.overlap:
+            await self.keep_apart(app)
+            return
         over = idle.hot_until is not None and idle.hot_until <= time.time()
         to_be_hot = idle.state in (SlotState.HOT, SlotState.STARTING) and not over
         if to_be_hot and not app.is_ready(idle.slot) and app.warming is None:
@@ -36,6 +40,33 @@ class Warmth:
                 self._warm(app, idle.slot), name=f"warm up {app.name} {idle.slot}"
             )
         await self.schedule_cooling(app, idle.slot)
+
+    async def keep_apart(self, app: AppRuntime) -> None:
+        """End what runs beside the active slot, where two versions are never to run at once.
+
+        An app file may say so since the other one was left hot.
+        """
+        traffic = app.parts.traffic.read(app.name)
+        if app.settings.app.overlap or traffic.active is None:
+            return
+        idle = app.slots[traffic.active.other]
+        if idle.state in (SlotState.HOT, SlotState.STARTING):
+            await self.stop_cooling(app.name)
+            self._cooling[app.name] = asyncio.create_task(
+                self._end(app, idle), name=f"stop {app.name} {idle.slot}"
+            )
+
+    async def _end(self, app: AppRuntime, idle: SlotRecord) -> None:
+        await app.stop_warming()
+        slot, now = idle.slot, app.slots[idle.slot]
+        await all_read(app, slot)
+        async with app.commit:
+            if app.active is slot or app.slots[slot] != now:
+                return  # an operation has taken it
+            await app.keep_slot(cold(now))
+        await app.stop_services(slot, at_once=True)  # whatever starts there next, it comes after
+        message = f"{slot} is stopped: two versions of {app.name} never run at once"
+        await app.parts.note(app.name, None, "service", slot=slot, message=message)
 
     async def schedule_cooling(self, app: AppRuntime, idle: Slot) -> None:
         """Stop the services of ``idle``, which has no traffic, when its hot time is over."""

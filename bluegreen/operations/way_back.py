@@ -12,6 +12,8 @@ from bluegreen.model import AppliedMigration, MigrationChange, Slot, SlotRecord,
 from bluegreen.operations.reversing import backup_of_before
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.unnamed import unnamed_change
+from bluegreen.operations.unwritten import unwritten_since
 
 
 class How(StrEnum):
@@ -36,9 +38,11 @@ class WayBack:
 
 
 async def known_migrations(app: AppRuntime) -> Sequence[AppliedMigration]:
-    """The latest change of each; none where the store cannot say it."""
+    """The latest change of each, and what has no name; none where the store cannot say it."""
     try:
-        return await app.parts.store.latest_of_migrations(app.name)
+        latest = await app.parts.store.latest_of_migrations(app.name)
+        unnamed = await unnamed_change(app)
+        return latest if unnamed is None else [*latest, unnamed]
     except StoreError:
         return ()
 
@@ -94,7 +98,7 @@ def way_past_schema(
     if not later:
         return None
     names = tuple(one.name for one in later)
-    if section.rollback is not None:
+    if section.rollback is not None and all(one.named for one in later):
         return _reverse(idle.label, names)
     return _restore(idle.label, names, later[-1].operation, later[-1].at)
 
@@ -204,9 +208,9 @@ def way_back_after(
     if traffic.closed:
         return _closed(app)
     record, section = app.slots[active], app.settings.migrations
-    if section is not None and section.mode == "hold" and pending != () and section.runs:
+    if section is not None and section.mode == "hold" and pending != ():
         names = tuple(reversed(pending or ()))
-        if section.rollback is not None:
+        if section.rollback is not None and section.check is not None:
             return _reverse(record.label, names)
         return _restore(record.label, names, None, None)
     hot = app.settings.keep.hot != 0 and app.settings.app.overlap
@@ -216,7 +220,11 @@ def way_back_after(
 
 
 def _closed(app: AppRuntime) -> WayBack:
-    return WayBack(how=How.IMPOSSIBLE, says=f"out of service; bluegreen start {app.name}")
+    start = f"bluegreen start {app.name}"
+    if (backup := unwritten_since(app.layout)) is not None:
+        restore = f"bluegreen backup restore {app.name} {backup}"
+        start = f"the data of before are not put back: {restore}, then {start}"
+    return WayBack(how=How.IMPOSSIBLE, says=f"out of service; {start}")
 
 
 def _instant(label: str, slot: Slot) -> WayBack:

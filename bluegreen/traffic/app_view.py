@@ -8,10 +8,9 @@ from pathlib import Path
 
 from bluegreen.config.settings import AppSettings, Service
 from bluegreen.errors import ConfigError
-from bluegreen.gate.hold_file import HOLD
-from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
+from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
+from bluegreen.layout import LONGEST_SOCKET_PATH, AppLayout, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
-from bluegreen.traffic.markers import CLOSED
 from bluegreen.traffic.quoting import Directive, quoted
 
 WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
@@ -27,6 +26,11 @@ def socket_path(path: Path) -> Path:
             remedy="use a shorter --root, or shorter names for the app and its services",
         )
     return path
+
+
+def preview_socket(app: AppLayout) -> Path:
+    """Where nginx has the routes of a snippet, for the gate."""
+    return app.nginx_sockets / "preview.nginx.sock"
 
 
 def template_id(app: str) -> str:
@@ -85,11 +89,15 @@ class AppView:
     constant_slot: str | None
     closed: bool
     slot_file: Path
+    special: Path  # the directory of the two markers that follow
     closed_marker: Path
     hold_marker: Path
     gate_sign: Path  # is there where the gate may be asked
     may_be_held: bool
     slot_markers: tuple[Path, ...]
+    markers: str  # what the path of a marker begins with
+    preview_keys: Mapping[str, str]  # what the path of a key begins with, by the slot that it is of
+    preview_socket: Path
     closed_socket: Path
     ports: Directive | None
 
@@ -188,6 +196,7 @@ def view(
             socket_path(service.hop_socket)
     ports = sorted({port for name in services for port in _ports(settings.services[name])})
     directories, markers = layout.app(settings.name), layout.nginx_markers(settings.name)
+    previews = layout.nginx_previews(settings.name)
     return AppView(
         name=settings.name,
         id=template_id(settings.name),
@@ -201,11 +210,15 @@ def view(
         ),
         closed=traffic.closed,
         slot_file=slot_file,
-        closed_marker=markers / CLOSED,
-        hold_marker=markers / HOLD,
+        special=markers / SPECIAL,
+        closed_marker=markers / SPECIAL / CLOSED,
+        hold_marker=markers / SPECIAL / HOLD,
         gate_sign=layout.gate_sign,
         may_be_held=may_be_held,
         slot_markers=tuple(markers / slot.value for slot in Slot),
+        markers=f"{markers}/",
+        preview_keys={slot.value: f"{previews}/{slot.value}-" for slot in Slot},
+        preview_socket=socket_path(preview_socket(directories)),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )

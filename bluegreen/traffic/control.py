@@ -141,12 +141,21 @@ class TrafficControl:
             work = self._moving.switch(settings, to)
         return await uninterrupted(work, name=f"switch {settings.name}")
 
-    async def set_closed(self, settings: AppSettings, closed: bool) -> None:
+    async def set_closed(
+        self, settings: AppSettings, closed: bool, *, in_any_case: bool = False
+    ) -> None:
         """Take the app out of service (503) or into it again, confirmed by nginx.
 
-        Raises TrafficError with everything as it was.
+        Raises TrafficError with everything as it was; or, ``in_any_case``, with what the marker
+        says as it is wanted, for nginx to read once it serves.
         """
-        await uninterrupted(self._set_closed(settings, closed), name=f"close {settings.name}")
+        try:
+            work = self._set_closed(settings, closed)
+            await uninterrupted(work, name=f"close {settings.name}")
+        except TrafficError:
+            if in_any_case:
+                await self._moving.mark_closed(settings.name, closed)
+            raise
 
     async def hold(
         self,
@@ -169,6 +178,10 @@ class TrafficControl:
         """
         work = self._holding.hold(settings, until=until, by=by, operation=operation, ways=ways)
         return await uninterrupted(work, name=f"hold {settings.name}")
+
+    def require_holdable(self, settings: AppSettings) -> None:
+        """Raises RefusedError where this nginx cannot hold the app's requests, or not as it is."""
+        self._holding.require_holdable(settings)
 
     async def release(self, settings: AppSettings) -> Hold:
         """Let the requests through to the slot that the marker names; returns what held them.

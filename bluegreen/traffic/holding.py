@@ -93,16 +93,21 @@ class Holding:
         await self._until_none_waits(name)
         return before
 
-    def _check(self, settings: AppSettings) -> Hold | None:
-        """The hold that goes on already. Raises RefusedError, TrafficError. Blocking."""
-        name = settings.name
+    def require_holdable(self, settings: AppSettings) -> None:
+        """See `TrafficControl.require_holdable`."""
         if (why_not := why_not_held(settings)) is not None:
             raise why_not
         if not self.build.can_hold:
             raise RefusedError(
-                f"requests of {name} cannot be held: this nginx was built without auth_request",
+                f"requests of {settings.name} cannot be held: this nginx was built without "
+                "auth_request",
                 remedy="install an nginx that has it: Debian's (nginx-light, too) or nginx.org's",
             )
+
+    def _check(self, settings: AppSettings) -> Hold | None:
+        """The hold that goes on already. Raises RefusedError, TrafficError. Blocking."""
+        name = settings.name
+        self.require_holdable(settings)
         traffic = self.planner.traffic(name)
         if traffic.active is None:
             raise RefusedError(

@@ -126,6 +126,14 @@ class Moving:
             what=f"{name} is {'out of' if closed else 'in'} service",
         )
 
+    async def mark_closed(self, app: str, closed: bool) -> None:
+        """Let the marker say so, whatever nginx does. Raises TrafficError where it cannot."""
+        markers = self._planner.markers(app)
+        try:
+            await asyncio.to_thread(markers.close if closed else markers.open)
+        except OSError as error:
+            raise disk_error(f"{app} was not {'closed' if closed else 'opened'}", error) from error
+
     async def hand_back(self, settings: AppSettings) -> None:
         """See `TrafficControl.hand_back`."""
         name = settings.name

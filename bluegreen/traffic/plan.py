@@ -202,6 +202,7 @@ class Planner:
         named = [] if traffic.active is None else [traffic.active]
         if markers.present() != named or markers.closed != traffic.closed:
             markers.restore(traffic)
+        markers.leave_special()
 
     def _make_directories(self, plan: Plan) -> None:
         if not self._own_nginx:

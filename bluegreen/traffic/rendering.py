@@ -24,7 +24,15 @@ from bluegreen.templates import WRITTEN_BY, environment
 from bluegreen.traffic.app_view import slot_variable, socket_path, template_id, view
 from bluegreen.traffic.build import NginxBuild
 from bluegreen.traffic.holdable import why_not_held
-from bluegreen.traffic.quoting import Directive, UnsafeValueError, checked, quoted, text_argument
+from bluegreen.traffic.previews import LONGEST_PREVIEW
+from bluegreen.traffic.quoting import (
+    Directive,
+    UnsafeValueError,
+    checked,
+    quoted,
+    quoted_before,
+    text_argument,
+)
 
 HEADER = f"# {WRITTEN_BY}\n"
 # Ten thousand requests that are held take two connections each, and one worker may have most.
@@ -55,6 +63,7 @@ class RenderedApp:
 def _environment() -> Environment:
     made = environment(nginx_templates(), checked)
     made.filters["quoted"] = quoted
+    made.filters["quoted_before"] = quoted_before
     made.filters["text"] = text_argument
     made.globals["written_by"] = Directive(WRITTEN_BY)
     made.globals["page"] = _PAGE
@@ -121,6 +130,8 @@ class Templates:
                 app=app,
                 generation=_GENERATION,
                 longest_hold=round(LONGEST_HOLD + GATE_PATIENCE),
+                longest_preview=round(LONGEST_PREVIEW),
+                preview_only=False,
             )
             for path, template in templates.items()
         }

@@ -39,7 +39,8 @@ def _is_stale(path: Path) -> bool:
     return False
 
 
-def _endpoint(listen: str) -> tuple[socket.AddressFamily, str, int]:
+def endpoint(listen: str) -> tuple[socket.AddressFamily, str, int]:
+    """Family, host (an IPv6 address without brackets) and port of one of ``[nginx] listen``."""
     host, _, port = listen.rpartition(":")
     if host.startswith("["):
         return socket.AF_INET6, host.strip("[]"), int(port)
@@ -47,7 +48,7 @@ def _endpoint(listen: str) -> tuple[socket.AddressFamily, str, int]:
 
 
 def _is_taken(listen: str) -> bool:
-    family, host, port = _endpoint(listen)
+    family, host, port = endpoint(listen)
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -92,5 +93,5 @@ def taken_by_strangers(listens: Iterable[str], ours: Iterable[psutil.Process]) -
     return [
         f"{listen} is held by {_holder(port)}"
         for listen in sorted(set(listens))
-        if (port := _endpoint(listen)[2]) not in own and _is_taken(listen)
+        if (port := endpoint(listen)[2]) not in own and _is_taken(listen)
     ]

@@ -46,6 +46,7 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ("{ file =", "{ flie =", "env.TOKEN.flie", "no key of that name", '"file" is meant'),
     ('user   = "www-data"', "overlap = false", "app.overlap", "cannot be held", '"marker"'),
     ("[keep]", '[hold]\nlimit = "2h"\n[keep]', "hold.limit", "more than 60 minutes", '"60s"'),
+    ("[keep]", '[hold]\nlimit = "19s"\n[keep]', "hold.limit", "less than 20 s", '"60s"'),
     ("failures = 2", "max_error_rate = 0.1", "watch.max_error_rate", "not supported yet", "R"),
     ("websocket = true", 'assets = "x"', "routes[1].assets", "not supported yet", "Remove"),
     ("keepalive = 0", "exclusive = true", "services.api.exclusive", "not supported yet", "R"),

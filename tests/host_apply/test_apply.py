@@ -69,7 +69,7 @@ async def test_what_is_applied_is_there_and_is_not_applied_again(installed: Inst
         "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:8080/"
     )
     assert asked.output == "503"
-    assert await _owner(installed, f"{APP}/traffic/closed") == ["644 bluegreen:bluegreen"]
+    assert await _owner(installed, f"{APP}/traffic/special/closed") == ["644 bluegreen:bluegreen"]
     wants = await installed.unit("bluegreen.target", "Wants")
     assert "bluegreen-shop-api@green.service" in wants
     assert (await installed.host.run("systemctl", "is-enabled", "bluegreen.target")).status == 0
@@ -218,7 +218,7 @@ async def test_of_a_new_app_that_nginx_refuses_nothing_is_left(installed: Instal
     assert (await installed.apply(check=False)).status == 1
     apps = installed.path("/var/lib/bluegreen/apps")
     assert [path.name for path in apps.iterdir()] == ["shop"]
-    assert await _owner(installed, f"{APP}/traffic/closed") == ["644 bluegreen:bluegreen"]
+    assert await _owner(installed, f"{APP}/traffic/special/closed") == ["644 bluegreen:bluegreen"]
 
 
 async def test_a_port_that_nginx_does_not_get_puts_the_old_site_back(installed: Installed) -> None:
@@ -238,7 +238,7 @@ async def test_a_port_that_nginx_does_not_get_puts_the_old_site_back(installed: 
         "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:8080/"
     )
     assert asked.output == "503"
-    assert await _owner(installed, f"{APP}/traffic/closed") == ["644 bluegreen:bluegreen"]
+    assert await _owner(installed, f"{APP}/traffic/special/closed") == ["644 bluegreen:bluegreen"]
 
 
 async def test_what_is_gone_is_stopped_and_removed(installed: Installed) -> None:

@@ -19,6 +19,7 @@ from bluegreen.errors import TrafficError
 from bluegreen.model import PhaseState
 from bluegreen.slots.stamp import read_stamp
 from bluegreen.traffic.confirmation import Confirmation
+from tests.marks import marker_names
 from tests.operations.asking import ask, history_of, status_of
 from tests.stack import Stack
 from tests.waiting import eventually
@@ -51,7 +52,7 @@ async def disagreements(stack: Stack, app: str, *, closed: bool) -> list[str]:
     status = await status_of(stack, app)
     if status["operation"] is not None:
         return [f"operation {status['operation']['id']} is running"]
-    markers = sorted(path.name for path in stack.layout.app(app).traffic.iterdir())
+    markers = sorted(marker_names(stack.layout.app(app).traffic))
     found = [] if (status["closed"], "closed" in markers) == (closed, closed) else ["open, closed?"]
     active = [name for name in markers if name != "closed"]
     if active != [status["active"]]:

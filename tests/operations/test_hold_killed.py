@@ -33,7 +33,7 @@ HELD = section(rehearse=False).replace('mode = "online"', 'mode = "hold"')
 _JOB = "after rename run/bluegreen/processes/job-monitor-"
 FORWARD = points(
     "around hold intent",
-    "after rename */traffic/hold",
+    "after rename */traffic/special/hold",
     "around drain intent",
     "after slot blue cold",
     "before drain done",
@@ -53,7 +53,7 @@ FORWARD = points(
 MOVED = points(
     "after rename */traffic/green",
     "around release intent",
-    "after unlink */traffic/hold",
+    "after unlink */traffic/special/hold",
     "before release done",
     moved=True,
     ends="succeeded",

@@ -179,7 +179,7 @@ IN_A_START = points(
     "after start intent",
     "before gate done",
     "after open intent",
-    "after unlink */traffic/closed",
+    "after unlink */traffic/special/closed",
     "before open done",
     moved=False,
     ends="succeeded",

@@ -12,6 +12,7 @@ import pytest
 
 from bluegreen.model import Slot
 from bluegreen.traffic.rendering import pid_file
+from tests.marks import marker_names
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
 from tests.operations.killing import APP, Point, kill_at
@@ -167,4 +168,4 @@ async def test_markers_that_were_meddled_with_are_put_right(deployed: Stack, med
 
 
 def one_marker(stack: Stack) -> bool:
-    return len(list(stack.layout.app("monitor").traffic.iterdir())) == 1
+    return len(marker_names(stack.layout.app("monitor").traffic)) == 1

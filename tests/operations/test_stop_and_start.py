@@ -65,7 +65,7 @@ async def test_a_start_that_had_opened_the_site_lets_nobody_down_when_it_is_carr
     deployed: Stack, left: str
 ) -> None:
     assert (await deployed.cli("stop", "monitor")).status == 0
-    opened = Point(step="unlink */traffic/closed", moved=False, ends="succeeded")
+    opened = Point(step="unlink */traffic/special/closed", moved=False, ends="succeeded")
     await kill_at(deployed, opened, f"{APP}/start", {})
     if left == "starting":  # a daemon that opened first, and recorded then
         with closing(sqlite3.connect(deployed.layout.database)) as store:

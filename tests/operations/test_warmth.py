@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from tests.operations.agreement import agreement
 from tests.operations.asking import status_of
 from tests.operations.test_cancel import in_phase
+from tests.operations.test_hold_deploys import alone
 from tests.operations.test_left_alone import API, api_pid
 from tests.operations.test_recovery import power_off
 from tests.stack import Stack
@@ -14,16 +18,17 @@ from tests.visits import served_version
 from tests.waiting import eventually
 
 HOT = 5.0  # seconds
+LONG = '[keep]\nhot = "1h"\n'
 KEEP = f'[keep]\nhot = "{HOT:g}s"\n'
 
 
-async def with_v1_hot(stack: Stack, **options: Any) -> None:
+async def with_v1_hot(stack: Stack, keep: str = KEEP, **options: Any) -> None:
     """v2 serves from green; ``options`` are those of the next release."""
-    stack.write_app(services=API, watch="0.1s", extra=KEEP)
+    stack.write_app(services=API, watch="0.1s", extra=keep)
     await stack.serve()
     await stack.deploy("v1")
     await stack.deploy("v2")
-    stack.write_app(services=API, watch="0.1s", extra=KEEP, **options)
+    stack.write_app(services=API, watch="0.1s", extra=keep, **options)
     assert (await stack.cli("reload")).status == 0
     assert (await status_of(stack))["slots"]["blue"]["state"] == "hot"
 
@@ -61,6 +66,24 @@ async def test_a_failed_deploy_that_outlasts_the_hot_time_leaves_a_cold_slot(
     assert (await empty.cli("deploy", "monitor", "v3-unhealthy")).status == 1
     await eventually(lambda: blue_is_cold(empty), "blue is cold")
     assert (await status_of(empty))["slots"]["blue"]["version"] == "v1"
+    assert await served_version(empty) == "v2"
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["reloaded", "restarted"])
+async def test_what_is_hot_is_stopped_once_two_versions_never_run_at_once(
+    empty: Stack, *, restarted: bool
+) -> None:
+    await with_v1_hot(empty, LONG)
+    if restarted:
+        await empty.kill()
+    alone(empty, services=API, extra=LONG)
+    if restarted:
+        await empty.serve()
+    else:
+        assert (await empty.cli("reload")).status == 0
+    await eventually(lambda: blue_is_cold(empty), "blue is cold")
+    assert (await status_of(empty))["switch_back"]["how"] == "start"
+    await agreement(empty)
     assert await served_version(empty) == "v2"
 
 

@@ -254,7 +254,8 @@ async def test_a_first_release_that_falls_ill_gives_the_traffic_back(lived: Host
     traffic = "/var/lib/bluegreen/apps/shop/traffic"
     async with under_load(lived, "keep2") as answers:
         await bluegreen(lived, "deploy", "shop", "v2")
-        await lived.run("mv", f"{traffic}/blue", f"{traffic}/closed", user="bluegreen")
+        await lived.run("mkdir", f"{traffic}/special", user="bluegreen")
+        await lived.run("mv", f"{traffic}/blue", f"{traffic}/special/closed", user="bluegreen")
         await more_orders(lived)
         assert await _serves(lived, "v1")
         await bluegreen(lived, "deploy", "shop", "v2")

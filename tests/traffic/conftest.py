@@ -17,6 +17,7 @@ from bluegreen.config.settings import AppSettings
 from bluegreen.layout import Layout
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.traffic.rendering import pid_file
+from tests.marks import marker_names
 from tests.traffic.backends import Backend
 
 
@@ -54,8 +55,7 @@ class World:
 
     @property
     def markers(self) -> set[str]:
-        directory = self.layout.app("shop").traffic
-        return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+        return marker_names(self.layout.app("shop").traffic)
 
     def nginx_processes(self) -> list[psutil.Process]:
         """The nginx processes of this root, whoever their parent is."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from bluegreen.model import Slot, Traffic
+from bluegreen.model import Hold, Slot, Traffic
 from bluegreen.traffic.markers import Markers
+from tests.marks import marker_names
 
 
 @pytest.fixture
@@ -16,7 +18,9 @@ def markers(tmp_path: Path) -> Markers:
 
 
 def names(markers: Markers) -> set[str]:
-    return {path.name for path in markers.directory.iterdir()}
+    """Of all markers; the directory in which some are is not there without them."""
+    assert not markers.special.is_dir() or any(markers.special.iterdir())
+    return marker_names(markers.directory)
 
 
 def test_the_first_switch_names_the_slot_and_opens(markers: Markers) -> None:
@@ -61,7 +65,41 @@ def test_a_switch_resolves_two_markers(markers: Markers) -> None:
 def test_any_state_can_be_restored(markers: Markers, start: set[str], traffic: Traffic) -> None:
     markers.directory.mkdir()
     for name in start:
-        (markers.directory / name).touch()
+        if name == "closed":
+            markers.close()
+        else:
+            (markers.directory / name).touch()
     markers.restore(traffic)
     expected = {traffic.active.value} if traffic.active else set()
     assert names(markers) == expected | ({"closed"} if traffic.closed else set())
+
+
+def test_a_hold_and_closed_leave_one_another_alone(markers: Markers) -> None:
+    hold = Hold(since=1.0, until=2.0, by="a test")
+    markers.switch(Slot.BLUE)
+    markers.hold(hold)
+    markers.close()
+    markers.open()
+    assert names(markers) == {"blue", "hold"}
+    markers.close()
+    markers.release()
+    assert names(markers) == {"blue", "closed"}
+
+
+def test_what_a_killed_daemon_has_half_written_is_removed(markers: Markers) -> None:
+    markers.switch(Slot.BLUE)
+    markers.close()
+    (markers.special / ".hold.0a1b2c3d.tmp").touch()
+    markers.leave_special()
+    assert names(markers) == {"blue", "closed", ".hold.0a1b2c3d.tmp"}
+    markers.open()
+    assert names(markers) == {"blue"}
+
+
+def test_everybody_may_look_into_special_whatever_the_umask(markers: Markers) -> None:
+    before = os.umask(0o077)
+    try:
+        markers.close()
+    finally:
+        os.umask(before)
+    assert markers.special.stat().st_mode & 0o777 == 0o755

@@ -137,6 +137,23 @@ async def test_nginx_down_refuses_a_switch_and_the_marker_stays(
     assert world.markers == {"blue"}
 
 
+async def test_out_of_service_in_any_case_means_without_nginx_too(
+    world: World, slots: dict[str, Backend]
+) -> None:
+    settings = world.settings()
+    await world.control.open([settings])
+    await world.control.switch(settings, Slot.BLUE)
+    world.end_nginx()
+    with pytest.raises(TrafficError, match="nginx does not answer"):
+        await world.control.set_closed(settings, True)
+    assert world.markers == {"blue"}
+    with pytest.raises(TrafficError, match="nginx does not answer"):
+        await world.control.set_closed(settings, True, in_any_case=True)
+    assert world.markers == {"blue", "closed"}
+    await world.control.revive()
+    assert (await ask(world.site)).status == 503
+
+
 async def test_an_unconfirmed_switch_puts_the_marker_back(
     world: World, slots: dict[str, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:

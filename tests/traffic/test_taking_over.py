@@ -137,5 +137,5 @@ async def test_nginx_looks_at_the_slots_before_it_looks_at_closed(world: World, 
     (rendered,) = [text for text in texts.files.values() if "@bluegreen_replaced" in text]
     looks = rendered[rendered.index("location @bluegreen_replaced") :]
     markers = world.layout.nginx_markers("shop")
-    places = [looks.index(f"-f {markers / name})") for name in ("blue", "green", "closed")]
+    places = [looks.index(f"-f {markers / name})") for name in ("blue", "green", "special/closed")]
     assert places == sorted(places)

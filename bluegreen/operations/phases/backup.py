@@ -7,6 +7,7 @@ from typing import Any
 from bluegreen.model import PhaseName
 from bluegreen.operations.putting_back import may_have_changed, put_back
 from bluegreen.operations.run import Run
+from bluegreen.operations.unwritten import promise
 
 PIECES = 4  # of the work, each of which has the app's own time limit
 SLACK = 120.0  # seconds
@@ -47,6 +48,8 @@ class BackupBeforeChange(Backup):
         if not await run.app.backups.has_data():
             return {"skipped": "there are no data yet"}
         operation = run.operation
+        if PhaseName.HOLD in run.recorded:
+            await promise(run.app.layout, operation.id)
         made = await run.app.backups.create(
             operation.id, run.logs, run.say,
             reason=f"before {operation.kind} {operation.version or ''}".strip(),
@@ -57,7 +60,7 @@ class BackupBeforeChange(Backup):
 
     async def undo(self, run: Run) -> bool:
         """Under a hold it is put back, as far as what came after it may have changed the data."""
-        if PhaseName.HOLD in run.recorded and may_have_changed(run):
+        if may_have_changed(run):
             await put_back(run)
         return await super().undo(run)
 

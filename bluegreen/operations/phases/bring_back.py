@@ -8,11 +8,10 @@ replaced. What fails before that puts the data back and the newer release into s
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 from bluegreen.errors import RefusedError
-from bluegreen.model import PhaseName, PhaseState, SlotState
+from bluegreen.model import PhaseName, PhaseState
 from bluegreen.operations.phases.restore import (
     BackupBefore,
     Restore,
@@ -24,7 +23,7 @@ from bluegreen.operations.phases.restore import (
 from bluegreen.operations.phases.service import Close, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.switch import Switch, switched_to
-from bluegreen.operations.proof import gate_again
+from bluegreen.operations.proof import gate_again, start_again
 from bluegreen.operations.run import Phase, Run
 
 
@@ -56,9 +55,7 @@ class StopBoth(StopSlots):
         app, origin = run.app, run.origin
         if run.was_closed or origin is None:
             return True
-        await app.keep_slot(replace(app.slots[origin], state=SlotState.STARTING, gated_by=None))
-        await app.start_services(origin)
-        await gate_again(app, origin, run.logs, run.on_probe)
+        await start_again(app, app.slots[origin], run.logs, run.on_probe)
         return True
 
 

@@ -8,25 +8,32 @@ started and gated, and the requests go on to it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from bluegreen.errors import RefusedError
+from bluegreen.errors import BluegreenError, RefusedError
 from bluegreen.model import OperationKind, PhaseName, Slot, SlotRecord, SlotState
 from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.phases.migrate import NotUndoneError
-from bluegreen.operations.proof import gate_again
+from bluegreen.operations.proof import start_again
+from bluegreen.operations.putting_back import leave_as_they_are
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import cold, together
+from bluegreen.operations.runtime import together
 from bluegreen.operations.slot_records import record_from_data, record_to_data
+from bluegreen.operations.unwritten import end_promise
 
 LIMIT = 60.0  # seconds
+TO_SWITCH = 6.0  # seconds from the last look at the time until nginx has confirmed a switch
 
 
 def needs_hold(run: Run) -> bool:
     """Whether the version that serves has to end before the other may begin."""
     app = run.app
+    if PhaseName.SWITCH in run.recorded:
+        return False  # it has
     traffic = app.parts.traffic.read(app.name)
     if traffic.active is None or traffic.closed:
         return False  # nothing runs
@@ -52,7 +59,7 @@ class HoldRequests:
     def intent(self, run: Run) -> dict[str, Any] | None:
         if not needs_hold(run):
             return None
-        return {"until": time.time() + run.app.settings.hold.limit}
+        return {}
 
     async def act(self, run: Run) -> dict[str, Any]:
         app, section = run.app, run.app.settings.hold
@@ -110,12 +117,8 @@ class Drain:
         if run.origin is not None:
             await all_read(app, run.origin)
 
-        async def stop(slot: Slot) -> None:
-            await app.stop_services(slot, at_once=True)
-            await app.save_slot(cold(app.slots[slot]))
-
         began = time.monotonic()
-        await together(stop(slot) for slot in Slot)
+        await together(app.put_to_rest(slot, at_once=True) for slot in Slot)
         return {"seconds": round(time.monotonic() - began, 3)}
 
     async def undo(self, run: Run) -> bool:
@@ -125,13 +128,26 @@ class Drain:
             return True  # traffic has moved, and what it left was stopped for that
         if run.migrating.unrestored:
             await self._close(run)
-        served = run.drained.get(origin, app.slots[origin])
+        await end_promise(app.layout)
         if not app.is_running(origin) or not app.is_ready(origin):
-            await app.keep_slot(replace(served, state=SlotState.STARTING, gated_by=None))
-            await app.start_services(origin)
-            await gate_again(app, origin, run.logs, run.on_probe)
+            await self._start_again(run, run.drained.get(origin, app.slots[origin]))
+        if app.parts.traffic.read(app.name).closed:  # by an undo that could not put the data back
+            async with app.commit:
+                await app.set_closed(False)
         await self._warm_again(run, run.drained.get(origin.other))
         return True
+
+    async def _start_again(self, run: Run, served: SlotRecord) -> None:
+        try:
+            await start_again(run.app, served, run.logs, run.on_probe)
+        except BluegreenError as error:
+            name = run.app.name
+            run.migrating.left = (f"{served.label} does not serve: {error.message}", *error.detail)
+            run.migrating.remedy = (
+                f"it is started again and again; see why it does not get well: bluegreen logs "
+                f"{name}, and bluegreen status {name}"
+            )
+            raise
 
     async def _warm_again(self, run: Run, beside: SlotRecord | None) -> None:
         """What was hot beside it is warmed up, by the caller."""
@@ -144,7 +160,7 @@ class Drain:
         """Nothing is started on data that are neither those of before nor known to be good."""
         app = run.app
         async with app.commit:
-            await app.set_closed(True)
+            await app.set_closed(True, in_any_case=True)
         raise NotUndoneError(
             f"{app.name} is out of service: {run.migrating.left[0]}",
             detail=run.migrating.left[1:],
@@ -170,6 +186,39 @@ class ReleaseRequests:
 
     async def undo(self, run: Run) -> bool:
         return True
+
+
+def require_time_to_switch(run: Run) -> None:
+    """Raises RefusedError where the hold could be over before nginx has confirmed the switch.
+
+    The new release would have visitors by then, whose writes a way back could not keep.
+    """
+    if run.forward_until is None:
+        return
+    section, now = run.app.settings.hold, asyncio.get_running_loop().time()
+    left = run.forward_until - section.forward + section.limit - now
+    if left < TO_SWITCH:
+        raise RefusedError(
+            f"{run.app.name}: its requests may wait for {left:.1f} s more, and that is too short "
+            "for a switch",
+            remedy="allow more with limit in [hold] of its app file",
+        )
+
+
+@contextlib.contextmanager
+def traffic_may_move(run: Run) -> Iterator[None]:
+    """Within it traffic moves to the target; what fails may have let visitors write there."""
+    app, run.switched = run.app, True
+    try:
+        yield
+    except BaseException:
+        section, now = app.settings.hold, asyncio.get_running_loop().time()
+        until = run.forward_until
+        over = until is not None and now >= until - section.forward + section.limit
+        run.switched = over or app.active is run.target
+        if over and app.active is not run.target and run.migrating.backup is not None:
+            leave_as_they_are(run, "visitors may have written since, and that would be lost")
+        raise
 
 
 async def let_through(run: Run) -> float | None:

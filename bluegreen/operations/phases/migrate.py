@@ -18,7 +18,7 @@ from bluegreen.operations.migrating import (
     to_its_end,
     way_back,
 )
-from bluegreen.operations.putting_back import may_have_changed
+from bluegreen.operations.putting_back import is_by_backup
 from bluegreen.operations.run import Run
 
 SLACK = 300.0  # seconds for what is no command
@@ -85,7 +85,7 @@ class Migrate:
         """
         if run.migrating.pending == ():
             return True
-        if PhaseName.HOLD in run.recorded and may_have_changed(run):
+        if is_by_backup(run):
             return True  # the backup of before is put back
         found = _Found(changes=await _changes(run))  # before check: some make a table as they look
         try:

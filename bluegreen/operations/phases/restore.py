@@ -16,6 +16,7 @@ from bluegreen.model import MigrationChange, PhaseName
 from bluegreen.operations.phases.backup import Backup
 from bluegreen.operations.restoring import require_restorable
 from bluegreen.operations.run import Run
+from bluegreen.operations.unwritten import end_promise
 
 LIMIT = 600.0  # seconds for what is only renamed or removed
 SLACK = 120.0
@@ -154,6 +155,7 @@ class SettleRestore:
     async def act(self, run: Run) -> dict[str, Any]:
         await record_migrations_of_backup(run)
         await run.app.backups.each_replacement(backup_of(run), run.operation.id, Step.CLEAR)
+        await end_promise(run.app.layout)
         return {}
 
     async def undo(self, run: Run) -> bool:

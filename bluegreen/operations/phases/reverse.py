@@ -27,6 +27,7 @@ from bluegreen.operations.putting_back import may_have_changed, put_back
 from bluegreen.operations.reversing import came_after, place_of_reversal
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
+from bluegreen.operations.unwritten import promise
 from bluegreen.slots.stamp import remove_stamp
 
 SLACK = 600.0  # seconds for what is no command and no copy
@@ -50,6 +51,8 @@ class BackupBeforeReverse(Backup):
     async def act(self, run: Run) -> dict[str, Any]:
         if not await _came_after(run):
             return {"skipped": "no migration came after it"}
+        if PhaseName.HOLD in run.recorded:
+            await promise(run.app.layout, run.operation.id)
         made = await run.app.backups.create(
             run.operation.id, run.logs, run.say,
             reason=f"before the migrations after {_version(run)} are rolled back",
@@ -63,7 +66,7 @@ class BackupBeforeReverse(Backup):
 
         Where it has not begun, what was there before is put back.
         """
-        if not run.switched and may_have_changed(run):
+        if may_have_changed(run):
             await put_back(run)
         await super().undo(run)
         return not run.switched

@@ -7,7 +7,7 @@ from typing import Any
 
 from bluegreen.model import PhaseName, Slot, SlotState
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import cold, together
+from bluegreen.operations.runtime import together
 
 LIMIT = 60.0  # seconds
 
@@ -54,11 +54,8 @@ class StopSlots:
         return {}
 
     async def act(self, run: Run) -> dict[str, Any]:
-        async def stop(slot: Slot) -> None:
-            await run.app.stop_services(slot)
-            await run.app.save_slot(cold(run.app.slots[slot]))
-
-        await together(stop(slot) for slot in Slot)
+        await run.app.stop_warming()
+        await together(run.app.put_to_rest(slot) for slot in Slot)
         return {}
 
     async def undo(self, run: Run) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from bluegreen.errors import GateError, RefusedError
 from bluegreen.model import PhaseName, PhaseState, SlotRecord, SlotState
 from bluegreen.operations.changing_places import change_places
+from bluegreen.operations.phases.hold import require_time_to_switch, traffic_may_move
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
 
@@ -50,8 +51,9 @@ class Switch:
                     f"{app.name}: {run.target} has passed its gate and does not run any more",
                     remedy=f"see why: bluegreen status {app.name}",
                 )
-            warnings = [*await app.move_traffic(run.target)]
-            run.switched = True
+            require_time_to_switch(run)
+            with traffic_may_move(run):
+                warnings = [*await app.move_traffic(run.target)]
             data: dict[str, Any] = {"from": run.origin, "to": run.target}
             if app.parts.traffic.read(app.name).closed:
                 warnings.append(f"{app.name} was stopped and stays so: bluegreen start {app.name}")

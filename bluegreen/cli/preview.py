@@ -1,0 +1,52 @@
+"""``bluegreen preview``: how to reach the idle slot through the site."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+from bluegreen.cli.client import Client, app_path
+from bluegreen.config.values import parse_duration
+from bluegreen.errors import UsageError
+
+
+def preview(options: argparse.Namespace) -> int:
+    client = Client(options.root)
+    path = f"{app_path(options.app)}/preview"
+    if options.revoke:
+        answer = client.post(path, {"revoke": True})
+        told = [f"{answer['app']}: {_ended(answer['revoked'])}"]
+    else:
+        answer = client.post(path, {"seconds": _seconds(options.time)})
+        told = preview_lines(answer)
+    print(json.dumps(answer) if options.json else "\n".join(told))
+    return 0
+
+
+def preview_lines(answer: dict[str, Any]) -> list[str]:
+    """What ``POST /v1/apps/{app}/preview`` answers, in words."""
+    (header, key), *_ = answer["header"].items()
+    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["until"]))
+    link = answer["link"] or f"{answer['path']} of the site"
+    return [
+        f"{answer['app']}: {answer['version']} in {answer['slot']}, until {until}",
+        f"  link:   {link}",
+        f"  header: {header}: {key}",
+        "Whoever has one of them sees it. The link sets a cookie; end all of them: "
+        f"bluegreen preview {answer['app']} --revoke",
+    ]
+
+
+def _ended(count: int) -> str:
+    if not count:
+        return "no preview to end"
+    return "1 preview ended" if count == 1 else f"{count} previews ended"
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(parse_duration(text))
+    except ValueError as error:
+        raise UsageError(f"--for: {text!r} is no time", remedy=f"write {error}") from error

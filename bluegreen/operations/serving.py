@@ -1,0 +1,85 @@
+"""The slot that has the traffic is to run: one that could not be started is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from bluegreen.errors import BluegreenError
+from bluegreen.model import Slot, SlotState, UnitKey, UnitState
+from bluegreen.operations.proof import start_again
+from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.unwritten import unwritten_since
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 2.0  # seconds from an attempt to the next, twice as long each time
+LONGEST_WAIT = 60.0
+
+
+@dataclass
+class _Attempts:
+    """``not_before`` is by the event loop's clock."""
+
+    not_before: float = 0.0
+    wait: float = FIRST_WAIT
+    said: str | None = None
+
+
+class Serving:
+    """At most one attempt an app at a time, as its `AppRuntime.warming`."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[str, _Attempts] = {}
+
+    def look(self, app: AppRuntime) -> None:
+        """Begin to start what serves, where that has never come up; of an app nobody works on.
+
+        What has passed its gate and ended since is kept by its supervisor, or was stopped by an
+        administrator, and stays so.
+        """
+        slot = _is_down(app)
+        if slot is None:
+            self._attempts.pop(app.name, None)
+            return
+        attempts = self._attempts.setdefault(app.name, _Attempts())
+        now = asyncio.get_running_loop().time()
+        if app.warming is not None or now < attempts.not_before:
+            return
+        app.warming = asyncio.create_task(
+            self._start(app, slot, attempts), name=f"start {app.name} {slot}, which serves"
+        )
+
+    async def _start(self, app: AppRuntime, slot: Slot, attempts: _Attempts) -> None:
+        try:
+            logs = app.layout.operation_logs(app.slots[slot].operation or 0)
+            await start_again(app, app.slots[slot], logs, lambda _: None)
+            message = f"{slot} serves, did not run, and was started"
+        except BluegreenError as error:
+            message = f"{slot} serves and does not come up: {error.message}; {error.remedy}"
+        finally:
+            attempts.not_before = asyncio.get_running_loop().time() + attempts.wait
+            attempts.wait = min(2 * attempts.wait, LONGEST_WAIT)
+            if app.warming is asyncio.current_task():
+                app.warming = None
+        if message != attempts.said:
+            attempts.said = message
+            log.warning("%s: %s", app.name, message, extra={"app": app.name})
+            await app.parts.note(app.name, None, "warning", message=message)
+
+
+def _is_down(app: AppRuntime) -> Slot | None:
+    """The slot that has the traffic, if services of it were never started since it was stopped."""
+    traffic = app.parts.traffic.read(app.name)
+    if traffic.active is None or traffic.closed or unwritten_since(app.layout) is not None:
+        return None  # or its data were not put back, and it could not be closed
+    record = app.slots[traffic.active]
+    if record.state is SlotState.HOT or record.version is None:
+        return None
+    supervisor, known = app.parts.supervisor, app.parts.supervisor.units()
+    slot, services = record.slot, app.services(record.slot)
+    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in services]
+    # What an administrator has stopped is a unit that is known.
+    stopped = (key for key in keys if supervisor.status(key).state is UnitState.STOPPED)
+    return slot if any(key not in known for key in stopped) else None

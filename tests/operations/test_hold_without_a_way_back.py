@@ -1,0 +1,145 @@
+"""Undoings under a hold that do not come to their end: what is said, and what is done then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluegreen.errors import DataError
+from bluegreen.model import Slot
+from bluegreen.operations import putting_back
+from bluegreen.operations.putting_back import put_back
+from bluegreen.operations.run import Run
+from tests.operations.agreement import agreement
+from tests.operations.asking import ask, status_of
+from tests.operations.data import backups, servers
+from tests.operations.killing import APP
+from tests.operations.migrations import applied, last, phase, schema, serve
+from tests.operations.test_full_disk import in_gate
+from tests.operations.test_hold_recovered import HELD
+from tests.operations.told import run
+from tests.stack import Stack, stack
+from tests.visits import served_version, visit
+from tests.waiting import eventually
+
+__all__ = ["run"]
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Stack]:
+    async with stack() as built:
+        await serve(built, HELD, deadline="3s")
+        yield built
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), TimeoutError(), DataError("no", remedy="do")])
+async def test_data_count_as_changed_until_they_are_put_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise error
+
+    run.migrating.backup = 7
+    monkeypatch.setattr(putting_back, "_restore", fail)
+    with pytest.raises(type(error)):
+        await put_back(run)
+    assert run.migrating.unrestored
+    assert run.migrating.left[0].startswith("the data of before are not put back")
+    assert "bluegreen backup restore a 7" in (run.migrating.remedy or "")
+    monkeypatch.undo()
+
+    async def succeed(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(putting_back, "_restore", succeed)
+    await put_back(run)
+    assert not run.migrating.unrestored
+    assert (run.migrating.left, run.migrating.remedy) == ((), None)
+
+
+async def deploying(shop: Stack, version: str) -> int:
+    """The number of a deploy that is in its gate, which it will not pass."""
+    _, begun = await ask(shop, "POST", f"{APP}/deployments", {"version": version})
+    await eventually(lambda: in_gate(shop), "the gate is asked")
+    number: int = begun["id"]
+    return number
+
+
+async def is_over(shop: Stack) -> bool:
+    return (await status_of(shop))["operation"] is None
+
+
+async def expect_stopped(shop: Stack) -> None:
+    slots = (await status_of(shop))["slots"].values()
+    assert {one["state"] for slot in slots for one in slot["services"].values()} == {"stopped"}
+
+
+async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_says_how_on(
+    shop: Stack,
+) -> None:
+    number = await deploying(shop, "v4-unhealthy")
+    copy = backups(shop) / str(number) / "sqlite/data/servers.db"
+    whole = copy.read_bytes()
+    copy.write_bytes(b"nothing of the kind")
+    await eventually(lambda: is_over(shop), "the deploy has ended")
+    assert (await visit(shop))[0] == 503
+    error = (await last(shop))["error"]
+    assert "the data of before are not put back" in json.dumps(error)
+    for command in (f"bluegreen backup restore monitor {number}", "bluegreen start monitor"):
+        assert command in error["remedy"], error
+    status = await status_of(shop)
+    assert status["closed"]
+    assert f"backup restore monitor {number}" in json.dumps(status), status
+    # A daemon that comes later starts nothing either.
+    await shop.kill()
+    await shop.serve()
+    assert (await visit(shop))[0] == 503
+    await expect_stopped(shop)
+    (shop.layout.app("monitor").traffic / "special/closed").unlink()  # as if it could not be made
+    await shop.kill()
+    await shop.serve()
+    await expect_stopped(shop)
+    assert (await shop.cli("stop", "monitor")).status == 0
+    copy.write_bytes(whole)
+    answer = await shop.cli("backup", "restore", "monitor", str(number), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    answer = await shop.cli("start", "monitor")
+    assert answer.status == 0, answer.out + answer.err
+    await agreement(shop)
+    assert await served_version(shop) == "v2"
+    assert "notes" not in schema(shop)["servers"]
+    assert "first" in servers(shop)
+    assert await applied(shop) == []
+
+
+def tree_of_what_serves(shop: Stack) -> Path:
+    return shop.layout.app("monitor").slot(Slot.BLUE).resolve()
+
+
+async def test_a_version_that_does_not_start_again_is_said_and_started_once_it_can(
+    shop: Stack,
+) -> None:
+    await deploying(shop, "v4-unhealthy")
+    tree = tree_of_what_serves(shop)
+    aside = tree.with_name("aside")
+    tree.rename(aside)
+    await eventually(lambda: is_over(shop), "the deploy has ended")
+    operation = await last(shop)
+    assert phase(operation, "drain")["state"] == "failed"
+    said = json.dumps(operation["error"]["detail"])
+    assert "v2" in said, operation
+    assert "does not serve" in said, operation
+    assert "bluegreen logs monitor" in operation["error"]["remedy"]
+    assert "notes" not in schema(shop)["servers"]
+    aside.rename(tree)
+
+    async def serves() -> bool:
+        return bool((await status_of(shop))["slots"]["blue"]["ready"])
+
+    await eventually(serves, "what serves is started, and well")
+    await agreement(shop)
+    assert await served_version(shop) == "v2"
