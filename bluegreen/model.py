@@ -124,7 +124,10 @@ class SwitchMode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A version resolved to what will run. ``commit`` is None for a directory source."""
+    """A version resolved to what will run.
+
+    ``commit`` is the SHA-256 of an archive, and None for a directory.
+    """
 
     app: str
     version: str
