@@ -39,6 +39,7 @@ async def unnamed_change(app: AppRuntime) -> AppliedMigration | None:
         at=backup.at,
         succeeded=True,
         named=False,
+        commit=held.commit,
     )
 
 
