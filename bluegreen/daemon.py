@@ -67,6 +67,7 @@ class Daemon:
         self._in_force: InForce
         self._upkeep: Upkeep
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
+        self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
         self._refused: tuple[str, ...] = ()  # why the last reload changed nothing
 
     def stop(self) -> None:
@@ -259,7 +260,10 @@ class Daemon:
         return lambda check: self._examine(desk) if check else self._reload(desk)
 
     async def _reload(self, desk: Desk) -> dict[str, Any]:
-        """Take up changed files; on any problem everything stays as it was, and status says so."""
+        """Take up changed files; on any problem everything stays as it was, and status says so.
+
+        Once nginx has them they are in force: what fails then is a warning.
+        """
         self._refused = ()
         try:
             return await self._take_up(desk)
@@ -306,16 +310,33 @@ class Daemon:
             await desk.parts.traffic.publish(list(new.apps.values()))
             self._upkeep.trouble = None
             await self._put_in_force(desk, new, added)
-            for app in added:
-                await desk.previewing.take_over(app)
-            await recover(desk, [app.name for app in added])
-            for name in changed:
-                if name in desk.apps:
-                    await desk.warmth.keep_apart(desk.apps[name])
             self._in_force = InForce(configuration=new)
+            # It is made: what fails from here on is a warning of it.
+            self._unrecovered |= {app.name for app in added}
+            try:
+                await self._settle_in(desk, changed)
+            except (BluegreenError, OSError) as error:
+                self._warn(f"reloaded, and not all is done: {in_words(error)}; then reload again")
             await self._confirm_lost()
             await self._keep_accepted()
             return acceptance.difference(old, new)
+
+    async def _settle_in(self, desk: Desk, changed: Sequence[str]) -> None:
+        """See to what has come, also where an earlier reload could not, and to what has changed."""
+        self._unrecovered &= desk.apps.keys()
+        async with contextlib.AsyncExitStack() as held:
+            # What begins meanwhile is not what was left; of ``changed`` this is held already.
+            for name in self._unrecovered.difference(changed):
+                await held.enter_async_context(desk.apps[name].admission)
+            came = [name for name in self._unrecovered if desk.running(name) is None]
+            for name in came:
+                await desk.previewing.take_over(desk.apps[name])
+            if came:
+                await recover(desk, came)
+        self._unrecovered.clear()
+        for name in changed:
+            if name in desk.apps:
+                await desk.warmth.keep_apart(desk.apps[name])
 
     async def _confirm_lost(self) -> None:
         """An operator has been told of a lost history; what cannot be forgotten is said again."""

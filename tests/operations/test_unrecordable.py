@@ -10,7 +10,6 @@ import pytest
 
 from bluegreen.errors import BusyError, StoreFullError
 from bluegreen.model import (
-    OperationState,
     PhaseName,
     Requester,
     Slot,
