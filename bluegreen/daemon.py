@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep, in_words
+from bluegreen.signals import Signals
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.supervisors.interface import Supervisor
@@ -60,6 +60,7 @@ class Daemon:
         self._options = options
         self._layout = options.layout
         self._stopping = asyncio.Event()
+        self._signals = Signals(self.stop)
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
         self._bus = Bus()
@@ -75,6 +76,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until told to stop. Raises BluegreenError when it cannot start."""
+        self._signals.listen()
         self._check_root()
         try:
             make_root(self._layout)
@@ -162,7 +164,8 @@ class Daemon:
                 await self._keep_accepted()
             for app in desk.apps.values():
                 await desk.previewing.take_over(app)
-            await recover(desk, desk.apps.keys())
+            if not self._stopping.is_set():  # else nothing more is begun
+                await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
             api = Api(desk, self._bus, self._reloader(desk), self._now_in_force)
@@ -208,16 +211,12 @@ class Daemon:
             await runner.cleanup()
 
     async def _until_stopped(self, desk: Desk) -> None:
-        loop = asyncio.get_running_loop()
-
         def reload() -> None:
             task = asyncio.create_task(self._reload_on_signal(desk), name="reload on SIGHUP")
             self._reloads.add(task)
             task.add_done_callback(self._reloads.discard)
 
-        loop.add_signal_handler(signal.SIGTERM, self.stop)
-        loop.add_signal_handler(signal.SIGINT, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        self._signals.on_reload(reload)
         apps = "1 app" if len(desk.apps) == 1 else f"{len(desk.apps)} apps"
         log.info("serving %s on %s", apps, self._layout.control_socket)
         self._vitals.ready(lambda: describe(desk))

@@ -14,6 +14,7 @@ from bluegreen.daemon import Daemon, Options
 from bluegreen.errors import StoreError
 from bluegreen.layout import Layout
 from bluegreen.notify import Notifier
+from bluegreen.operations import acceptance, app_directories
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 
@@ -65,10 +66,10 @@ async def test_what_fails_once_nginx_has_it_is_a_warning_and_is_done_by_the_next
         replaced = told if told is not nothing else (lambda: nothing())
         monkeypatch.setattr(daemon, name, replaced)
     for name in ("make", "clear"):
-        monkeypatch.setattr(daemon_module.app_directories, name, lambda *_: None)
+        monkeypatch.setattr(app_directories, name, lambda *_: None)
     # Nothing, then what has come: the app is changed again as its reload is repeated.
-    monkeypatch.setattr(daemon_module.acceptance, "changed", lambda old, _: sorted(old.apps))
-    monkeypatch.setattr(daemon_module.acceptance, "difference", lambda *_: {})
+    monkeypatch.setattr(acceptance, "changed", lambda old, _: sorted(old.apps))
+    monkeypatch.setattr(acceptance, "difference", lambda *_: {})
 
     await daemon._reload(desk)
     now = daemon._now_in_force()
