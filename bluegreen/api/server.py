@@ -32,6 +32,7 @@ from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.limits import LIST_LIMIT
 from bluegreen.api.logs import kept_output, operation_logs, service_logs
 from bluegreen.api.migrations import action_named, applied_view, require_name
+from bluegreen.api.parameters import backup_id, idempotency_key, operation_id, whole_number
 from bluegreen.api.peer import requester
 from bluegreen.api.plan import plan_view
 from bluegreen.api.preview import preview
@@ -52,7 +53,6 @@ KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says
 EVENTS_AT_ONCE = 500
 SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
 LINE_LIMIT = 512 * 1024  # bytes of a request's first line; what is long is refused in words
-KEY_LENGTH = 200  # characters of an Idempotency-Key
 
 Begin = Callable[[web.Request, str, str | None], Awaitable[Operation]]
 
@@ -146,13 +146,13 @@ class Api:
             app = await self._past_name(request)
         found = await self.desk.parts.store.operations(
             app,
-            before=_number(request, "before", None, 2**62),
-            limit=_number(request, "limit", 20, LIST_LIMIT, least=1) or 20,
+            before=whole_number(request, "before", None, 2**62),
+            limit=whole_number(request, "limit", 20, LIST_LIMIT, least=1) or 20,
         )
         return web.json_response({"operations": [operation_view(o) for o in found]})
 
     async def operation(self, request: web.Request) -> web.Response:
-        return web.json_response(await self._operation_view(_id(request)))
+        return web.json_response(await self._operation_view(operation_id(request)))
 
     async def _operation_view(self, number: int) -> dict[str, Any]:
         operation = await self.desk.parts.store.operation(number)
@@ -162,7 +162,7 @@ class Api:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""
-        number = _id(request)
+        number = operation_id(request)
         await self.desk.parts.store.operation(number)  # raises if there is none
         after = request.headers.get("Last-Event-ID", "0")
         if not after.isdecimal() or len(after) > 18:
@@ -198,8 +198,8 @@ class Api:
             gone = request.transport is None or request.transport.is_closing()
             return request.query.get("follow") == "1" and not gone
 
-        lines = _number(request, "lines", 100, 100_000) or 0
-        operation = _number(request, "operation", None, 2**62)
+        lines = whole_number(request, "lines", 100, 100_000) or 0
+        operation = whole_number(request, "operation", None, 2**62)
         if operation is not None and "service" in request.query:
             raise UsageError(
                 "an operation has no output of one service alone",
@@ -231,11 +231,11 @@ class Api:
     async def loss(self, request: web.Request) -> web.Response:
         app = self.desk.app(self._name(request))
         serving = request.query.get("serving") == "1"
-        return web.json_response(await loss(app, _backup(request), serving=serving))
+        return web.json_response(await loss(app, backup_id(request), serving=serving))
 
     async def verify(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
-        app, number = self.desk.app(self._name(request)), _backup(request)
+        app, number = self.desk.app(self._name(request)), backup_id(request)
         damaged = await app.backups.verify(number)
         found = {"app": app.name, "id": number, "verified": not damaged, "damaged": damaged}
         return web.json_response(found)
@@ -246,7 +246,7 @@ class Api:
         body = await read_body(request, DeployBody)
         operation = await self.desk.deploy(
             self._name(request), body.version, await requester(request),
-            acknowledged=body.ack, key=_key(request),
+            acknowledged=body.ack, key=idempotency_key(request),
         )  # fmt: skip
         return web.json_response(operation_view(operation), status=202)
 
@@ -254,7 +254,7 @@ class Api:
         body = await read_body(request, RollbackBody)
         operation = await self.desk.rollback(
             self._name(request), body.version, await requester(request),
-            backup=body.restore, key=_key(request),
+            backup=body.restore, key=idempotency_key(request),
         )  # fmt: skip
         return web.json_response(operation_view(operation), status=202)
 
@@ -273,7 +273,10 @@ class Api:
     async def restore(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
         operation = await self.desk.restore(
-            self._name(request), _backup(request), await requester(request), key=_key(request)
+            self._name(request),
+            backup_id(request),
+            await requester(request),
+            key=idempotency_key(request),
         )
         return web.json_response(operation_view(operation), status=202)
 
@@ -285,7 +288,11 @@ class Api:
         body = await read_body(request, MigrationBody)
         require_name(action, body.name)
         operation = await self.desk.migrate(
-            self._name(request), action, body.name, await requester(request), key=_key(request)
+            self._name(request),
+            action,
+            body.name,
+            await requester(request),
+            key=idempotency_key(request),
         )
         return web.json_response(operation_view(operation), status=202)
 
@@ -293,7 +300,9 @@ class Api:
         self, request: web.Request, begin: Callable[..., Awaitable[Operation]]
     ) -> web.Response:
         await read_body(request, Empty)
-        operation = await begin(self._name(request), await requester(request), key=_key(request))
+        operation = await begin(
+            self._name(request), await requester(request), key=idempotency_key(request)
+        )
         return web.json_response(operation_view(operation), status=202)
 
     async def switch(self, request: web.Request) -> web.Response:
@@ -301,7 +310,9 @@ class Api:
         body = await read_body(request, SwitchBody)
         to = None if body.to == "back" else Slot(body.to)
         app = self._name(request)
-        switched = await self.desk.switch(app, to, await requester(request), key=_key(request))
+        switched = await self.desk.switch(
+            app, to, await requester(request), key=idempotency_key(request)
+        )
         operation = switched.operation
         return web.json_response(
             {
@@ -349,42 +360,6 @@ class Api:
         await read_body(request, Empty)
         await self.desk.clear_lock(self._name(request))
         return web.json_response({"app": self._name(request)})
-
-
-def _id(request: web.Request) -> int:
-    text = request.match_info["id"]
-    if not text.isdecimal() or len(text) > 18:
-        raise UsageError(f"{text} is no operation's number", remedy="bluegreen history lists them")
-    return int(text)
-
-
-def _backup(request: web.Request) -> int:
-    text = request.match_info["id"]
-    if not text.isdecimal() or len(text) > 18:
-        raise UsageError(f"{text} is no backup's number", remedy="bluegreen backup list names them")
-    return int(text)
-
-
-def _number(
-    request: web.Request, name: str, default: int | None, most: int, *, least: int = 0
-) -> int | None:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
-        raise UsageError(
-            f'{name}: "{text[:60]}" is not right', remedy=f"a whole number, {least} to {most}"
-        )
-    return int(text)
-
-
-def _key(request: web.Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not 0 < len(key) <= KEY_LENGTH:
-        raise UsageError(
-            "Idempotency-Key has the wrong length", remedy=f"1 to {KEY_LENGTH} characters"
-        )
-    return key
 
 
 async def serve(api: Api, control: ControlSocket) -> web.AppRunner:
