@@ -18,7 +18,7 @@ from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
 from bluegreen.errors import NotFoundError, RefusedError, TrafficError, UsageError
 from bluegreen.layout import Layout
-from bluegreen.model import Address, Slot, SlotState, SwitchMode
+from bluegreen.model import Address, Slot, SlotRecord, SlotState, SwitchMode
 from bluegreen.operations import acceptance
 from bluegreen.traffic.confirmation import Confirmation
 from bluegreen.traffic.markers import Markers
@@ -37,6 +37,11 @@ class Moved:
     warnings: tuple[str, ...]
 
 
+def _running(app: str, slot: Slot) -> SlotRecord:
+    """Any slot may run: files that would take something away are not for this hour."""
+    return SlotRecord(app=app, slot=slot, state=SlotState.HOT)
+
+
 def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> Moved:
     """Move the marker of an app to ``to``, or to the other slot, and have nginx confirm it.
 
@@ -45,7 +50,7 @@ def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> 
     TrafficError with traffic where it was.
     """
     with only_one(layout):
-        apps = acceptance.load(layout, lambda _app, _slot: True).configuration.apps
+        apps = acceptance.load(layout, _running).configuration.apps
         settings = _one_of(apps, name)
         markers = Markers(layout.app(settings.name).traffic)
         target = _target(settings, markers, to)
