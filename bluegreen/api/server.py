@@ -329,7 +329,7 @@ class Api:
         await read_body(request, Empty)
         app = self.desk.app(self._name(request)).name
         hold = await self.desk.release(app, requester(request))
-        return web.json_response({"app": app, "seconds": time.time() - hold.since})
+        return web.json_response({"app": app, "seconds": max(0.0, time.time() - hold.since)})
 
     async def preview(self, request: web.Request) -> web.Response:
         app = self.desk.app(self._name(request)).name

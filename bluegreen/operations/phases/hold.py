@@ -229,7 +229,7 @@ async def let_through(run: Run) -> float | None:
         if held is None or held.operation != run.operation.id:
             return None
         await app.parts.traffic.release(app.settings)
-    return time.time() - held.since
+    return max(0.0, time.time() - held.since)
 
 
 def drained_from(data: dict[str, Any]) -> dict[Slot, SlotRecord]:
