@@ -124,7 +124,10 @@ class SwitchMode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A version resolved to what will run. ``commit`` is None for a directory source."""
+    """A version resolved to what will run.
+
+    ``commit`` is the SHA-256 of an archive, and None for a directory.
+    """
 
     app: str
     version: str
@@ -251,6 +254,16 @@ class AppliedMigration:
     at: float
     succeeded: bool  # the operation that applied it
     named: bool = True  # by the app's own ``check``, so that it can be undone by name
+    commit: str | None = None  # of the release in whose tree; None: not known
+
+    def is_of(self, version: str | None, commit: str | None) -> bool:
+        """Whether it is of a release itself: by its commit, as a branch is deployed from many.
+
+        By its version where a commit is not known, as of a directory.
+        """
+        if self.commit is not None and commit is not None:
+            return self.commit == commit
+        return self.place.version == version
 
 
 @dataclass(frozen=True, kw_only=True)

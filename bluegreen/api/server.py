@@ -328,8 +328,9 @@ class Api:
     async def release(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
         app = self.desk.app(self._name(request)).name
-        hold = await self.desk.release(app, requester(request))
-        return web.json_response({"app": app, "seconds": max(0.0, time.time() - hold.since)})
+        hold, warnings = await self.desk.release(app, requester(request))
+        seconds = max(0.0, time.time() - hold.since)
+        return web.json_response({"app": app, "seconds": seconds, "warnings": list(warnings)})
 
     async def preview(self, request: web.Request) -> web.Response:
         app = self.desk.app(self._name(request)).name

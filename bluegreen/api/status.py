@@ -13,7 +13,7 @@ from bluegreen.model import PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
-from bluegreen.operations.way_back import known_migrations, way_back
+from bluegreen.operations.way_back import known_migrations, way_back, with_its_backup
 
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
@@ -38,6 +38,9 @@ async def _app_status(
     slots = {slot: await _slot(app, slot, checkups, serves=slot is serving) for slot in Slot}
     migrations = await known_migrations(app)
     lock = await desk.parts.store.lock(app.name)
+    back = way_back(app, traffic, desk.running(app.name), silence, migrations)
+    if traffic.active is not None:
+        back = await with_its_backup(app, app.slots[traffic.active.other], back)
     return {
         "app": app.name,
         "active": traffic.active,
@@ -46,7 +49,7 @@ async def _app_status(
         "slots": slots,
         "operation": _operation(desk, app),
         "lock": None if lock is None else asdict(lock),
-        "switch_back": asdict(way_back(app, traffic, desk.running(app.name), silence, migrations)),
+        "switch_back": asdict(back),
         "replaces": {
             name: service.replaces
             for name, service in app.settings.services.items()

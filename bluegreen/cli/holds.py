@@ -33,5 +33,10 @@ def release(options: argparse.Namespace) -> int:
     answer = client.post(f"{app_path(options.app)}/release")
     held = seconds(answer["seconds"])
     told = f"{answer['app']}: requests were held for {held}, and are let through"
-    print(json.dumps(answer) if options.json else told)
+    if options.json:
+        print(json.dumps(answer))
+        return 0
+    print(told)
+    for warning in answer["warnings"]:
+        print(f"warning: {warning}")
     return 0

@@ -13,6 +13,7 @@ from bluegreen.config.placeholder_use import placeholder_findings
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.config.questions import Probe, SmokeStep
+from bluegreen.config.source_use import source_findings
 from bluegreen.model import SwitchMode
 
 
@@ -28,6 +29,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         _backup(draft),
         migration_findings(draft),
         hold_findings(draft),
+        source_findings(draft),
         placeholder_findings(draft),
     )
 

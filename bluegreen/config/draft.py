@@ -39,7 +39,7 @@ class Draft:
 
     name: str  # the app's; empty where the file does not say, or cannot mean it
     shared: tuple[tuple[int, str], ...]
-    directory: str | None  # of the source
+    source: Mapping[str, Any]  # the table as it stands in the file
     env: Mapping[str, str]  # the texts of [env]
     steps: tuple[tuple[int, BuildStep], ...]
     services: Mapping[str, ServiceDraft]
@@ -60,11 +60,11 @@ def draft(data: Mapping[str, Any]) -> Draft:
     """Understand what can be understood of a parsed app file; never raises."""
     app, source = _table(data.get("app")), _table(data.get("source"))
     gate, watch = _table(data.get("gate")), _table(data.get("watch"))
-    named, directory = _exactly(App, app, "name"), source.get("directory")
+    named = _exactly(App, app, "name")
     return Draft(
         name=named.name if named else "",
         shared=_texts(_list(app.get("shared"))),
-        directory=directory if isinstance(directory, str) else None,
+        source=source,
         env=_texts_in(data.get("env")),
         steps=_steps(data.get("build")),
         services={

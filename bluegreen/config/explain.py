@@ -21,6 +21,8 @@ from bluegreen.config.settings import AppSettings
 _NEVER_SHOWN = {
     "env",
     "git",
+    "tarball",
+    "checksums",
     "headers",
     "request_headers",
     "run",

@@ -14,6 +14,14 @@ from bluegreen.config.questions import CommandProbe, HttpQuestion, SmokeRequest,
 
 _Texts = Iterator[tuple[Place, str]]
 
+# The keys of [source] that hold the version, and how the advice to put it there ends.
+_OF_VERSIONS = {
+    "directory": 'stands, such as "/srv/releases/{version}"',
+    "tarball": 'stands, such as "https://example.org/{version}.tar.gz"',
+    "checksums": "",
+}
+_WHAT = {"directory": "directory", "tarball": "archive"}
+
 
 def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     """What ``placeholders.expand`` would refuse once the app is deployed."""
@@ -38,7 +46,7 @@ def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     for where, text in _of_migrations(draft):
         yield from _check(where, text, everywhere | {"name"}, draft)
     yield from _of_smoke(draft)
-    yield from _directory(draft)
+    yield from _source(draft)
 
 
 def _of_smoke(draft: Draft) -> Iterator[Finding]:
@@ -156,18 +164,20 @@ def _of_question(
         yield (*place, "command", "run"), command.run
 
 
-def _directory(draft: Draft) -> Iterator[Finding]:
-    if draft.directory is None:
-        return
-    place: Place = ("source", "directory")
-    for unknown in unknown_placeholders(draft.directory, {"version"}):
-        yield _unknown(place, unknown, {"version"}, draft)
-    if "{version}" not in draft.directory:
-        yield Finding(
-            place=place,
-            wrong="every version would be the same directory",
-            right='Say where in it the version stands, such as "/srv/releases/{version}"',
-        )
+def _source(draft: Draft) -> Iterator[Finding]:
+    for key, right in _OF_VERSIONS.items():
+        text = draft.source.get(key)
+        if not isinstance(text, str):
+            continue
+        place: Place = ("source", key)
+        for unknown in unknown_placeholders(text, {"version"}):
+            yield _unknown(place, unknown, {"version"}, draft)
+        # One archive for all versions is fine if it is a certain one; so is one list of checksums.
+        if "{version}" in text or key == "checksums":
+            continue
+        if key == "directory" or "sha256" not in draft.source:
+            wrong = f"every version would be the same {_WHAT[key]}"
+            yield Finding(place=place, wrong=wrong, right=f"Say where in it the version {right}")
 
 
 def _check(place: Place, text: str, known: Collection[str], draft: Draft) -> Iterator[Finding]:

@@ -18,13 +18,13 @@ from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
 from bluegreen.config.section import Section
+from bluegreen.config.source_section import Source
 from bluegreen.config.values import (
     AbsolutePath,
     Command,
     Duration,
     Endpoint,
     EnvText,
-    GitUrl,
     InsidePath,
     Listen,
     Location,
@@ -75,28 +75,6 @@ class App(Section):
     user: UserName | None = None
     shared: tuple[InsidePath, ...] = ()
     overlap: Switch = True  # False: two of its versions never run at once
-
-
-class Source(Section):
-    """``[source]``: exactly one of ``git`` and ``directory``."""
-
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"tarball", "verify", "allow_private", "sha256", "checksums", "minisign"}
-    )
-
-    git: GitUrl | None = None
-    directory: AbsolutePath | None = None
-    submodules: Switch = True
-    timeout: PositiveDuration = 300.0
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Source:
-        if (self.git is None) == (self.directory is None):
-            raise ValueRefusedError(
-                f"it has {'neither' if self.git is None else 'both'} of git and directory",
-                'Say where releases come from: git = "https://…" or directory = "/…/{version}"',
-            )
-        return self
 
 
 class BuildStep(Section):

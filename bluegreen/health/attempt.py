@@ -100,7 +100,7 @@ async def _ask_at(
 
     def mask(text: str) -> str:
         [masked] = redact([asking.mask(text)], variables)
-        return masked
+        return masked if entrance is None else entrance.mask(masked)
 
     if probe.http is not None:
         return await ask_http(

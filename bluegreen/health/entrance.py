@@ -16,11 +16,14 @@ from bluegreen.model import Address
 class Entrance:
     """``headers`` of each request show the key; an answer that came from the slot has ``proof``.
 
+    ``secret`` is what of the headers must not be repeated.
+
     ``routes`` are what nginx goes by. Whatever else is asked is asked of the service itself.
     """
 
     address: Address
     headers: Mapping[str, str] = field(repr=False)
+    secret: str = field(repr=False)
     proof: tuple[str, str]  # a header of the answer, and its value
     routes: tuple[Route, ...]
 
@@ -39,6 +42,10 @@ class Entrance:
         route = max(found, key=lambda route: len(route.path))  # as nginx does
         upgraded = question.websocket is None or route.websocket
         return route.service == question.service and upgraded
+
+    def mask(self, text: str) -> str:
+        """Without the key, should whatever has answered repeat it."""
+        return text.replace(self.secret, "***") if self.secret else text
 
     def doubt(self, headers: Mapping[str, str]) -> str | None:
         """Why an answer with these headers says nothing of the slot; None: it came from there."""

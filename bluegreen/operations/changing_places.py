@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 from bluegreen.errors import BluegreenError, RefusedError
-from bluegreen.model import OperationKind, Slot, SlotState
+from bluegreen.model import OperationKind, Slot
 from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.migrating import to_its_end
-from bluegreen.operations.proof import gate_again
+from bluegreen.operations.proof import start_again
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import cold
 
 
 async def change_places(run: Run, back: Slot) -> None:
@@ -64,7 +62,7 @@ async def _there(run: Run, back: Slot) -> None:
         if not clock.expired():
             raise
         raise RefusedError(
-            f"{app.name}: {back} was not up again within the {within:g} s that the way there may "
+            f"{app.name}: {back} was not up again within the {within:.1f} s that the way there may "
             f"take, so traffic stays on {run.target}",
             remedy=f"see why: bluegreen logs {app.name}; allow more with limit in [hold] of its "
             "app file",
@@ -79,8 +77,5 @@ async def _replace(run: Run, running: Slot, other: Slot) -> None:
     app = run.app
     if app.is_running(running):
         await all_read(app, running)
-    await app.stop_services(running, at_once=True)
-    await app.keep_slot(cold(app.slots[running]))
-    await app.keep_slot(replace(app.slots[other], state=SlotState.STARTING, gated_by=None))
-    await app.start_services(other)
-    await gate_again(app, other, run.logs, run.on_probe)
+    await app.put_to_rest(running, at_once=True)
+    await start_again(app, app.slots[other], run.logs, run.on_probe)

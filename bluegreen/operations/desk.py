@@ -158,7 +158,7 @@ class Desk:
             raise RefusedError(
                 f"{app} is in service already", remedy=f"see it: bluegreen status {app}"
             )
-        refuse_start_by_schema(runtime, active, await known_migrations(runtime))
+        await refuse_start_by_schema(runtime, active, await known_migrations(runtime))
         return await self.queue.begin(runtime, OperationKind.START, by, target=active, key=key)
 
     # -- data -------------------------------------------------------------------------------
@@ -231,8 +231,8 @@ class Desk:
                 raise busy_error(app, run.operation, next(reversed(run.recorded), None))
             return await self.holds.hold(runtime, seconds, by)
 
-    async def release(self, app: str, by: Requester) -> Hold:
-        """Let them through."""
+    async def release(self, app: str, by: Requester) -> tuple[Hold, tuple[str, ...]]:
+        """Let them through; what held them, and warnings."""
         return await self.holds.release(self.app(app), by)
 
     # -- previews ---------------------------------------------------------------------------

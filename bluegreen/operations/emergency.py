@@ -6,6 +6,7 @@ the slot, and what the store says of it, if it can be read. Blocking.
 
 from __future__ import annotations
 
+import logging
 import socket
 import sqlite3
 import time
@@ -17,11 +18,16 @@ from pathlib import Path
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
 from bluegreen.errors import NotFoundError, RefusedError, TrafficError, UsageError
+from bluegreen.gate.hold_file import HOLD
 from bluegreen.layout import Layout
-from bluegreen.model import Address, Slot, SlotRecord, SlotState, SwitchMode
+from bluegreen.model import Address, Hold, Slot, SlotRecord, SlotState, SwitchMode
 from bluegreen.operations import acceptance
+from bluegreen.operations.unwritten import break_promise
+from bluegreen.store.operations import clock_time
 from bluegreen.traffic.confirmation import Confirmation
 from bluegreen.traffic.markers import Markers
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 2.0  # seconds for each service
 CONFIRM_TIMEOUT = 5.0  # seconds for nginx to see the marker
@@ -54,9 +60,52 @@ def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> 
         settings = _one_of(apps, name)
         markers = Markers(layout.app(settings.name).traffic)
         target = _target(settings, markers, to)
-        warnings = _expect_fit(layout, settings, target)
+        held = markers.held
+        warnings = _expect_fit(layout, settings, target, held)
         _move(layout, settings.name, markers, target)
+        if held is not None:
+            warnings += _after_hold(markers, held, target)
     return Moved(app=settings.name, to=target, warnings=warnings)
+
+
+def _expect_no_promise(layout: Layout, name: str) -> None:
+    """From now on visitors may write: no later daemon may put a backup of before in their place.
+
+    Raises RefusedError.
+    """
+    path = layout.app(name).unwritten
+    try:
+        break_promise(path)
+    except OSError as error:
+        raise RefusedError(
+            f"{name}: {path} cannot be removed: {error.strerror}",
+            detail=["a later daemon could put a backup in the place of what visitors write now"],
+            remedy="be root, or the user that runs the daemon; nothing was changed",
+        ) from error
+
+
+def _after_hold(markers: Markers, held: Hold, target: Slot) -> tuple[str, ...]:
+    """Warnings. The hold of an operation is over, as that has ended with its daemon.
+
+    One by hand is left to the hand: somebody has a reason for it.
+    """
+    said, ended = _who_holds(held), held.operation is not None
+    if ended:
+        try:
+            markers.release()
+        except OSError as error:
+            log.error("%s: %s", markers.directory, error)
+            ended = False
+    if ended:
+        return (f"{said}, which the next daemon ends: they go on to {target} now",)
+    return (
+        f"{said}, and go on to {target} then; to let them through now: rm {markers.special / HOLD}",
+    )
+
+
+def _who_holds(held: Hold) -> str:
+    by = held.by if held.operation is None else f"operation {held.operation}"
+    return f"requests are held by {by}, until {clock_time(held.until)} at the latest"
 
 
 def _one_of(apps: Mapping[str, AppSettings], name: str | None) -> AppSettings:
@@ -90,7 +139,9 @@ def _target(settings: AppSettings, markers: Markers, to: Slot | None) -> Slot:
     return target
 
 
-def _expect_fit(layout: Layout, settings: AppSettings, target: Slot) -> tuple[str, ...]:
+def _expect_fit(
+    layout: Layout, settings: AppSettings, target: Slot, held: Hold | None
+) -> tuple[str, ...]:
     """Warnings. Raises RefusedError unless all of the slot's services take connections."""
     run = layout.app(settings.name).run
     places = {name: one.address(target, run) for name, one in settings.services.items()}
@@ -99,16 +150,18 @@ def _expect_fit(layout: Layout, settings: AppSettings, target: Slot) -> tuple[st
         for name, place in places.items()
         if place is not None and not _accepts(place)
     ]
+    waiting = [] if held is None else [_who_holds(held)]
     if silent:
         raise RefusedError(
             f"{settings.name}: what is in {target} does not serve",
-            detail=silent,
+            detail=[*silent, *waiting],
             remedy="start its services, or see to the daemon, which starts and gates them",
         )
     state = _recorded_state(layout.database, settings.name, target)
     if state is not None and state is not SlotState.HOT:
         raise RefusedError(
             f"{settings.name}: {target} is {state}: it has not passed its gate",
+            detail=waiting,
             remedy="see to the daemon, which gates it; nothing was changed",
         )
     warnings = ["the history will not have this switch"]
@@ -153,6 +206,7 @@ def _move(layout: Layout, name: str, markers: Markers, target: Slot) -> None:
             detail=[f"nginx says: {answer}"],
             remedy=f"{layout.remedies.see_nginx}; nothing was changed",
         )
+    _expect_no_promise(layout, name)
     try:
         markers.switch(target)
     except OSError as error:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 
-from bluegreen.errors import BluegreenError, BusyError, RefusedError
+from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError
 from bluegreen.model import Hold, Requester
 from bluegreen.operations.runtime import AppRuntime, end_task
 from bluegreen.store.operations import clock_time
@@ -51,8 +51,12 @@ class Holds:
         await app.parts.note(app.name, None, "traffic", held_until=hold.until, by=by.name)
         return hold
 
-    async def release(self, app: AppRuntime, by: Requester) -> Hold:
-        """Let the requests through that are held by hand. Raises as the traffic does."""
+    async def release(self, app: AppRuntime, by: Requester) -> tuple[Hold, tuple[str, ...]]:
+        """Let the requests through that are held by hand; what held them, and warnings.
+
+        Once it is lifted the hold is over, also where nobody confirms that. Raises RefusedError,
+        and TrafficError with the requests still held.
+        """
         async with app.commit:
             held = app.parts.traffic.read(app.name).held
             if held is not None and held.operation is not None:
@@ -60,10 +64,10 @@ class Holds:
                     f"requests of {app.name} are held by operation {held.operation}",
                     remedy=f"it releases them; or end it: bluegreen cancel {app.name}",
                 )
-            hold = await app.parts.traffic.release(app.settings)
+            hold = await app.parts.traffic.lift_hold(app.settings)
         await self.forget(app.name)
         await app.parts.note(app.name, None, "traffic", released=time.time(), by=by.name)
-        return hold
+        return hold, await _let_through(app)
 
     async def keep(self, app: AppRuntime) -> None:
         """See that the hold of an app ends: after a start of the daemon, nobody else does.
@@ -99,13 +103,29 @@ class Holds:
                 async with app.commit:
                     if app.parts.traffic.read(app.name).held != hold:
                         return  # it is over, or by now another one, which has its own end
-                    await app.parts.traffic.release(app.settings)
+                    await app.parts.traffic.lift_hold(app.settings)
             except BluegreenError as error:
                 log.error("%s: %s", app.name, error.message, extra={"app": app.name})
                 await asyncio.sleep(RETRY)
             else:
                 break
+        await _let_through(app)
         held = max(0.0, time.time() - hold.since)  # a clock may have been set back
         message = f"its requests were held for {held:.0f} s, and let through"
         log.warning("%s: %s", app.name, message, extra={"app": app.name})
         await app.parts.note(app.name, None, "warning", message=message)
+
+
+async def _let_through(app: AppRuntime) -> tuple[str, ...]:
+    """Wait until none waits, without the lock: a switch need not. Warnings where that is not known.
+
+    Another hold may have begun by then.
+    """
+    try:
+        await app.parts.traffic.until_let_through(app.settings)
+    except TrafficError as error:
+        if app.parts.traffic.read(app.name).held is not None:
+            return ()
+        log.warning("%s: %s", app.name, error.message, extra={"app": app.name})
+        return (f"{error.message}; {error.remedy}",)
+    return ()

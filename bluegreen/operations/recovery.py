@@ -31,7 +31,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.migrating import from_data
-from bluegreen.operations.phases.bring_back import goes_on_with_data
+from bluegreen.operations.phases.bring_back import goes_on_with_data, is_open
 from bluegreen.operations.phases.hold import drained_from
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
@@ -236,6 +236,9 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
         desk.queue.carry_on(run, undo=not await _goes_on(run))
         return
     if operation.backup is not None:
+        if goes_on_with_data(run) and is_open(run) and not run.switched:
+            data = {"from": run.origin, "to": run.target, "open": run.target, "observed": True}
+            await run.record(PhaseName.SWITCH, PhaseState.DONE, data, slot=switched_to(run))
         desk.queue.carry_on(run, undo=not goes_on_with_data(run))
         return
     undoing = PhaseState.UNDOING in run.recorded.values()
@@ -289,6 +292,7 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
         target=operation.slot or app.idle,
         origin=operation.from_slot,
         recorded={record.phase: record.state for record in records},
+        pinned_commit=operation.commit if operation.of_switch else None,
         switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records),
     )
     intents = {r.phase: r.data for r in records if r.state is PhaseState.INTENT}

@@ -5,26 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from bluegreen.errors import PreflightError
+from bluegreen.data.manifest import Manifest
+from bluegreen.errors import BluegreenError, PreflightError
 from bluegreen.model import AppliedMigration, MigrationPlace, Slot
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.unnamed import unnamed_change
 
 
-async def came_after(app: AppRuntime, version: str) -> list[AppliedMigration]:
+async def came_after(
+    app: AppRuntime, version: str, commit: str | None = None
+) -> list[AppliedMigration]:
     """What releases later than ``version`` have applied and is so still, the newest first.
 
     Later than its latest deploy: what traffic did since, back and forth, changes no schema. Of a
-    version that never served nothing is known.
+    version that never served nothing is known. ``commit`` is the one of a version that is meant;
+    None: the latest that was deployed.
     """
     section = app.settings.migrations
     if section is None or section.mode == "none":
         return []
-    since = await app.parts.store.came_with(app.name, version)
+    store = app.parts.store
+    since = await store.came_with(app.name, version, commit)
     if since is None:
         return []
-    applied = await app.parts.store.applied_migrations(app.name)
-    later = [one for one in applied if one.operation > since and one.place.version != version]
+    own = commit or (await store.operation(since)).commit
+    applied = await store.applied_migrations(app.name)
+    later = [one for one in applied if one.operation > since and not one.is_of(version, own)]
     return later[::-1]
 
 
@@ -43,11 +49,13 @@ async def place_of_reversal(
     return MigrationPlace(version=held.version or "", slot=held.slot, tree=held.tree)
 
 
-async def unmet_reversal(app: AppRuntime, version: str, newer: Slot | None) -> list[PreflightError]:
+async def unmet_reversal(
+    app: AppRuntime, version: str, commit: str | None, newer: Slot | None
+) -> list[PreflightError]:
     """Why what came after ``version`` could not be rolled back, with the way that is left."""
-    came = await came_after(app, version)
+    came = await came_after(app, version, commit)
     if not came:
-        return await _unnamed(app, version)
+        return await _unnamed(app, version, commit)
     names = ", ".join(one.name for one in came)
     section = app.settings.migrations
     if section is None or section.rollback is None:
@@ -70,9 +78,10 @@ async def unmet_reversal(app: AppRuntime, version: str, newer: Slot | None) -> l
     return []
 
 
-async def _unnamed(app: AppRuntime, version: str) -> list[PreflightError]:
+async def _unnamed(app: AppRuntime, version: str, commit: str | None) -> list[PreflightError]:
     """Why an older release could not live with what came after it, where that has no names."""
-    since, change = await app.parts.store.came_with(app.name, version), await unnamed_change(app)
+    since = await app.parts.store.came_with(app.name, version, commit)
+    change = await unnamed_change(app)
     if since is None or change is None or change.operation <= since:
         return []
     return [
@@ -86,19 +95,27 @@ async def _unnamed(app: AppRuntime, version: str) -> list[PreflightError]:
 
 async def way_left(app: AppRuntime, came: Sequence[AppliedMigration]) -> str:
     """How data and release get back where migrations cannot be undone by name."""
-    number = await backup_before(app, came)
-    if number is None:
+    oldest = came[-1]
+    made = await backup_of_before(app, oldest.operation, oldest.at)
+    if made is None:
         return (
             f"bring an older backup back with its release: bluegreen backup list {app.name}, then: "
             f"bluegreen rollback {app.name} --restore BACKUP (it says what would be lost)"
         )
     return (
         f"bring the data of before back with their release: bluegreen rollback {app.name} "
-        f"--restore {number} (it says what would be lost)"
+        f"--restore {made.id} (it says what would be lost)"
     )
 
 
-async def backup_before(app: AppRuntime, came: Sequence[AppliedMigration]) -> int | None:
-    """The backup that was made before the oldest of them; its number is the operation's."""
-    oldest = came[-1].operation
-    return oldest if await app.backups.has(oldest) else None
+async def backup_of_before(app: AppRuntime, number: int, applied: float) -> Manifest | None:
+    """The backup ``number``, made before a migration was ``applied`` (Unix seconds).
+
+    Its number is that of the operation that applied it. None: it is not there, not whole, as far as
+    its manifest tells, or later than that.
+    """
+    try:
+        made = await app.backups.require_restorable(number)
+    except BluegreenError:
+        return None
+    return made if made.created_at <= applied else None

@@ -29,6 +29,7 @@ from bluegreen.operations.way_back import (
     known_migrations,
     refuse_by_schema,
     way_past_schema,
+    with_its_backup,
 )
 
 
@@ -74,13 +75,13 @@ class Switches:
         if reverses or not runtime.settings.app.overlap:
             refuse_if_held(runtime)  # before anything is interrupted for it
         if run is None or run.target is not target:  # what it is to go to stays what it is
-            refuse_by_schema(runtime, target, barred, await known_migrations(runtime))
+            await _refuse_by_schema(runtime, target, barred)
         await self._interrupt_and_wait(runtime)
         target = self._switch_target(runtime, to)
         barred = await _past_schema(runtime, target)
         if barred is not None and barred.how is How.REVERSE:
             return await self._switch_with_reversal(runtime, target, by, key)
-        refuse_by_schema(runtime, target, barred, await known_migrations(runtime))
+        await _refuse_by_schema(runtime, target, barred)
         if runtime.slots[target].state is SlotState.EMPTY:
             raise RefusedError(
                 f"{app}: the {target} slot holds no release to switch to",
@@ -196,3 +197,9 @@ async def _past_schema(app: AppRuntime, target: Slot) -> WayBack | None:
     if section is None or section.mode != "hold":
         return None
     return way_past_schema(app, app.slots[target], await known_migrations(app))
+
+
+async def _refuse_by_schema(app: AppRuntime, target: Slot, barred: WayBack | None) -> None:
+    if barred is not None:
+        barred = await with_its_backup(app, app.slots[target], barred)
+    refuse_by_schema(app, target, barred, await known_migrations(app))

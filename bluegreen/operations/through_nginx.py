@@ -93,6 +93,7 @@ def _entrance(run: Run, preview: Preview | None) -> Entrance:
         headers["Host"] = host
     return Entrance(
         address=entrance_address(settings, run.app.parts.layout), headers=headers,
+        secret="" if preview is None else preview.key,
         proof=(SLOT_HEADER, run.target.value), routes=settings.routes,
     )  # fmt: skip
 

@@ -40,13 +40,14 @@ def unwritten_since(layout: AppLayout) -> int | None:
 async def end_promise(layout: AppLayout) -> None:
     """Others may write from now on; nothing happens if it was over."""
     try:
-        await asyncio.to_thread(_remove, layout.unwritten)
+        await asyncio.to_thread(break_promise, layout.unwritten)
     except OSError as error:
         # Nothing can be removed there, so that no requests can be let through either.
         log.error("%s", error)
 
 
-def _remove(path: Path) -> None:
+def break_promise(path: Path) -> None:
+    """`end_promise` of the file ``path``. Blocking; raises OSError."""
     try:
         path.unlink()
     except FileNotFoundError:

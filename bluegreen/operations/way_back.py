@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bluegreen.errors import RefusedError, StoreError, TrafficError
 from bluegreen.model import AppliedMigration, MigrationChange, Slot, SlotRecord, SlotState, Traffic
+from bluegreen.operations.reversing import backup_of_before
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.unnamed import unnamed_change
@@ -92,7 +93,7 @@ def way_past_schema(
         for one in migrations
         if one.change is not MigrationChange.ROLLED_BACK
         and one.operation > (idle.operation or 0)
-        and one.place.version != idle.version
+        and not one.is_of(idle.version, idle.commit)
     ][::-1]
     if not later:
         return None
@@ -100,6 +101,25 @@ def way_past_schema(
     if section.rollback is not None and all(one.named for one in later):
         return _reverse(idle.label, names)
     return _restore(idle.label, names, later[-1].operation, later[-1].at)
+
+
+async def with_its_backup(app: AppRuntime, idle: SlotRecord, found: WayBack) -> WayBack:
+    """The same; where it restores a backup for ``idle``, one that is there, or else none is named.
+
+    As far as its manifest tells: all of it is read again before it is restored.
+    """
+    if found.how is not How.RESTORE or found.backup is None or found.since is None:
+        return found
+    made = await backup_of_before(app, found.backup, found.since)
+    if made is not None:
+        return _restore(idle.label, found.migrations, made.id, made.created_at)
+    return replace(
+        found,
+        backup=None,
+        since=None,
+        says=f"restore of an older backup, with its release: backup {found.backup}, of before "
+        f"{found.migrations[-1]}, is not there or not whole: bluegreen backup list {app.name}",
+    )
 
 
 def way_without_schema(
@@ -136,8 +156,8 @@ def refuse_by_schema(
             f"{app.name}: {record.label} cannot live with {', '.join(barred.migrations)}, and "
             "nothing can undo that by name",
             detail=[barred.says],
-            remedy=f"bluegreen rollback {app.name} --restore {barred.backup} (it says what would "
-            "be lost)",
+            remedy=f"bluegreen rollback {app.name} --restore {barred.backup or 'BACKUP'} (it says "
+            "what would be lost)",
         )
     gone = way_without_schema(app, record, migrations)
     if gone is not None:
@@ -149,7 +169,7 @@ def refuse_by_schema(
         )
 
 
-def refuse_start_by_schema(
+async def refuse_start_by_schema(
     app: AppRuntime, active: Slot, migrations: Sequence[AppliedMigration]
 ) -> None:
     """Raises RefusedError where what is to serve again cannot live with the schema."""
@@ -157,6 +177,7 @@ def refuse_start_by_schema(
     barred = way_past_schema(app, record, migrations)
     if barred is None:
         return
+    barred = await with_its_backup(app, record, barred)
     if barred.how is How.REVERSE:
         remedy = (
             f"undo that by name, the newest first: bluegreen migrations rollback {app.name}; or "
@@ -164,8 +185,8 @@ def refuse_start_by_schema(
         )
     else:
         remedy = (
-            f"bring the data of before back: bluegreen backup restore {app.name} {barred.backup} "
-            "(it says what would be lost)"
+            f"bring the data of before back (bluegreen backup list {app.name}): bluegreen backup "
+            f"restore {app.name} {barred.backup or 'BACKUP'} (it says what would be lost)"
         )
     raise RefusedError(
         f"{app.name}: {record.label} cannot live with {', '.join(barred.migrations)}, which came "

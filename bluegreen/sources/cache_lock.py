@@ -92,7 +92,7 @@ def _has_open(pid: int, file: Path) -> bool:
 
 def _busy(file: Path, timeout: float) -> SourceError:
     return SourceError(
-        f"the git cache {file.parent} is in use by another operation of this app",
+        f"the cache {file.parent} is in use by another operation of this app",
         detail=[f"waited {timeout:g} s for {file}"],
         remedy="wait for that operation to end, or cancel it, then try again",
     )

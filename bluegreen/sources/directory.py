@@ -37,8 +37,8 @@ class DirectorySource:
         self._template = template
         self._timeout = timeout
 
-    async def resolve(self, version: str) -> Release:
-        """Find the directory; see Source. ``origin`` is its real path."""
+    async def resolve(self, version: str, *, pinned: str | None = None) -> Release:
+        """Find the directory; see Source. ``origin`` is its real path. None was ever pinned."""
         check_version(version)
         try:
             async with asyncio.timeout(self._timeout):

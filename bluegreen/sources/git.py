@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bluegreen.config.settings import Source as SourceSettings
+from bluegreen.config.source_section import Source as SourceSettings
 from bluegreen.config.versions import check_version
 from bluegreen.errors import ConfigError, SourceError, UsageError
 from bluegreen.layout import AppLayout
@@ -71,17 +71,18 @@ class GitSource:
                 submodules=Submodules(git, self._cache / "git-modules"),
             )
 
-    async def resolve(self, version: str) -> Release:
+    async def resolve(self, version: str, *, pinned: str | None = None) -> Release:
         """Fetch, and pin ``version`` to a commit, its submodules too; see Source.
 
         A full commit that is cached needs no fetch. ``refs/…`` is refused: a version is looked
         for among tags, branches and commits, in that order.
         """
-        _check(version)
+        wanted = pinned or version
+        _check(wanted)
         deadline = asyncio.get_running_loop().time() + self._settings.timeout
         try:
             async with self._open() as cache:
-                return await self._resolve(cache, version, deadline)
+                return replace(await self._resolve(cache, wanted, deadline), version=version)
         except OSError as error:
             raise git_errors.unwritable(self._app, self._cache, error) from error
 

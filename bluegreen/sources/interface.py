@@ -12,8 +12,10 @@ from bluegreen.sources.comparison import Comparison
 class Source(Protocol):
     """A place that releases come from."""
 
-    async def resolve(self, version: str) -> Release:
+    async def resolve(self, version: str, *, pinned: str | None = None) -> Release:
         """Pin ``version`` to what will run, and have it at hand for ``lay_out``.
+
+        ``pinned``: the commit that it has to be, whatever the version names by now.
 
         Bounded by the source's timeout. Raises UsageError on a malformed version and SourceError
         when there is no such version or it cannot be had. What is already cached is still given

@@ -10,23 +10,37 @@ from pathlib import Path
 from bluegreen.model import AppliedMigration, MigrationChange, MigrationPlace, Slot
 from bluegreen.store.database import Row
 
-OF_APP = """
-    SELECT m.*, o.state FROM migrations AS m
+# A tree bears the number of the operation that has built it, whose commit it is of.
+_WITH_COMMIT = """
+    SELECT m.*, o.state, r.commit_id FROM migrations AS m
     INNER JOIN operations_now AS o ON o.id = m.operation
+    LEFT JOIN resolutions AS r ON r.operation = CAST(
+        replace(m.tree, rtrim(m.tree, replace(m.tree, '/', '')), '') AS INTEGER
+    )
+"""
+OF_APP = "".join(
+    (
+        _WITH_COMMIT,
+        """
     WHERE m.app = ? AND m.change <> 'rolled_back'
         AND m.id = (SELECT max(id) FROM migrations WHERE app = m.app AND name = m.name)
     ORDER BY m.id
-"""
+""",
+    )
+)
 
-LATEST = """
-    SELECT m.*, o.state FROM migrations AS m
-    INNER JOIN operations_now AS o ON o.id = m.operation
+LATEST = "".join(
+    (
+        _WITH_COMMIT,
+        """
     WHERE m.app = :app AND m.id = (
         SELECT max(id) FROM migrations
         WHERE app = m.app AND name = m.name AND at <= coalesce(:until, 9e99)
     )
     ORDER BY m.id
-"""
+""",
+    )
+)
 
 OF_OPERATION = "SELECT name, change FROM migrations WHERE operation = ?"
 
@@ -41,6 +55,7 @@ def to_applied(row: Row) -> AppliedMigration:
         ),
         at=row["at"],
         succeeded=row["state"] == "succeeded",
+        commit=row["commit_id"],
     )
 
 

@@ -45,7 +45,7 @@ NEWEST_OF_APP = (
 # one rollback after the other goes further back. By the index on app and id, up to the first hit.
 _MOVES = """
     WITH moves AS NOT MATERIALIZED (
-        SELECT o.id, o.kind, o.version FROM operations_now AS o
+        SELECT o.id, o.kind, o.version, o.commit_id FROM operations_now AS o
         WHERE o.app = :app AND o.state IN ('succeeded', 'cancelled') AND (
             SELECT state FROM phases WHERE operation = o.id AND phase = 'switch'
             ORDER BY id DESC LIMIT 1
@@ -68,17 +68,19 @@ SERVED_BEFORE = "".join(
 """,
     )
 )
-# Since when a version is what it is: its latest deploy, or else when traffic first moved there.
+# Since when a version, or a commit, is what it is: its latest deploy, or else when traffic first
+# moved there.
 CAME_WITH = "".join(
     (
         _MOVES,
-        """
+        """,
+    its AS (
+        SELECT id, kind FROM moves
+        WHERE CASE WHEN :commit IS NULL THEN version = :version ELSE commit_id = :commit END
+    )
     SELECT coalesce(
-        (
-            SELECT id FROM moves WHERE version = :version AND kind = 'deploy'
-            ORDER BY id DESC LIMIT 1
-        ),
-        (SELECT id FROM moves WHERE version = :version ORDER BY id LIMIT 1)
+        (SELECT id FROM its WHERE kind = 'deploy' ORDER BY id DESC LIMIT 1),
+        (SELECT id FROM its ORDER BY id LIMIT 1)
     ) AS id
 """,
     )

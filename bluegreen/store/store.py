@@ -257,9 +257,13 @@ class Store:
         rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
         return rows[0]["version"] if rows else None
 
-    async def came_with(self, app: str, version: str) -> int | None:
-        """The operation that brought a version into service; None where none is known."""
-        rows = await self._database.read(operation_rows.CAME_WITH, {"app": app, "version": version})
+    async def came_with(self, app: str, version: str, commit: str | None = None) -> int | None:
+        """The operation that brought a version into service; None where none is known.
+
+        Of a version that was deployed from several commits, ``commit`` says which is meant.
+        """
+        named = {"app": app, "version": version, "commit": commit}
+        rows = await self._database.read(operation_rows.CAME_WITH, named)
         number: int | None = rows[0]["id"]
         return number
 

@@ -170,6 +170,7 @@ def _source(name: str, survey: Survey) -> list[str]:
             ["TO FILL IN: where releases come from; VERSION is the name of a directory, or:"]
         ),
         '# git = "https://example.org/app.git"',
+        '# tarball = "https://example.org/app-{version}.tar.gz"  # with checksums or minisign',
         f"directory = {quoted(f'/srv/releases/{name}/{{version}}')}",
     ]
 

@@ -192,6 +192,20 @@ class TrafficControl:
         """
         return await uninterrupted(self._holding.release(settings), name=f"release {settings.name}")
 
+    async def lift_hold(self, settings: AppSettings) -> Hold:
+        """As `release`, without waiting for those who are let through.
+
+        Raises RefusedError and TrafficError: they are held on.
+        """
+        return await uninterrupted(self._holding.lift(settings), name=f"lift {settings.name}")
+
+    async def until_let_through(self, settings: AppSettings) -> None:
+        """Return when none waits any more, after `lift_hold`; it takes 65 s at the most.
+
+        Raises TrafficError where nginx or the gate does not say so.
+        """
+        await self._holding.until_let_through(settings)
+
     async def hand_back(self, settings: AppSettings) -> None:
         """Let what the app replaces serve again, as before its first release; confirmed by nginx.
 

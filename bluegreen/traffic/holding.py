@@ -78,6 +78,12 @@ class Holding:
 
     async def release(self, settings: AppSettings) -> Hold:
         """See `TrafficControl.release`."""
+        before = await self.lift(settings)
+        await self.until_let_through(settings)
+        return before
+
+    async def lift(self, settings: AppSettings) -> Hold:
+        """See `TrafficControl.lift_hold`."""
         name = settings.name
         markers = self.planner.markers(name)
         before = await asyncio.to_thread(lambda: markers.held)
@@ -89,9 +95,12 @@ class Holding:
             await asyncio.to_thread(markers.release)
         except OSError as error:
             raise disk_error(f"the requests of {name} are held on", error) from error
-        await self._confirm(name, held=False)
-        await self._until_none_waits(name)
         return before
+
+    async def until_let_through(self, settings: AppSettings) -> None:
+        """See `TrafficControl.until_let_through`."""
+        await self._confirm(settings.name, held=False)
+        await self._until_none_waits(settings.name)
 
     def require_holdable(self, settings: AppSettings) -> None:
         """See `TrafficControl.require_holdable`."""

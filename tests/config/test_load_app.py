@@ -27,6 +27,22 @@ def test_a_full_app_file_becomes_settings(tmp_path: Path) -> None:
     assert shop.keep.hot is None
 
 
+def test_releases_may_be_archives(tmp_path: Path) -> None:
+    key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"  # of minisign itself
+    table = (
+        f"{TARBALL}\nminisign = '{key}'\nchecksums = 'https://x.example/{{version}}/SHA256SUMS'\n"
+        "allowed_hosts = ['*.CDN.example', '192.0.2.1']\nmax_size = '2GiB'\nstrip = 0"
+    )
+    source = load_app(write(tmp_path, SHOP.replace(GIT, table))).source
+    assert source.tarball == "https://x.example/{version}.tar.gz"
+    assert source.minisign == key
+    assert source.allowed_hosts == ("*.cdn.example", "192.0.2.1")
+    assert (source.strip, source.max_size, source.max_unpacked) == (0, 2**31, 2**32)
+    private = "tarball = 'http://127.0.0.1/v1.tgz'\nallow_private = true\n"
+    text = SHOP.replace(GIT, f"{private}sha256 = '{'A' * 64}'")
+    assert load_app(write(tmp_path, text)).source.sha256 == "a" * 64
+
+
 def test_a_small_app_file_gets_the_defaults(tmp_path: Path) -> None:
     app = load_app(write(tmp_path, small_app("tiny", 9001, 9101), "tiny"))
     assert (app.gate.deadline, app.gate.healthy_for, app.watch.for_) == (120.0, 10.0, 60.0)
@@ -34,6 +50,9 @@ def test_a_small_app_file_gets_the_defaults(tmp_path: Path) -> None:
     assert app.nginx.mode == "site"
     assert app.watch_probes == ()
 
+
+GIT = 'git = "https://example.org/shop.git"'
+TARBALL = "tarball = 'https://x.example/{version}.tar.gz'"
 
 # (what is replaced in SHOP, by what, key, a part of what is wrong, a part of what is right)
 REFUSALS: list[tuple[str, str, str, str, str]] = [
@@ -107,14 +126,36 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ("failures = 2", "failures = 0", "watch.failures", "0 cannot", "1 or more"),
     ('"forever"', '"ever"', "keep.hot", '"ever" cannot', "a unit of time"),
     # The source
-    ('git = "https://example.org/shop.git"', "", "source", "neither", "Say where"),
-    ("submodules = false", "directory = '/a/{version}'", "source", "both", "Say where"),
+    ('git = "https://example.org/shop.git"', "", "source", "none of git", "Say where"),
+    ("submodules = false", "directory = '/a/{version}'", "source", "git and directory", "Say"),
     ('git = "https://example.org/shop.git"', "directory = '/srv/shop'", "source.directory",
      "the same directory", "{version}"),
     ('git = "https://example.org/shop.git"', "directory = '/srv/{slot}/{version}'",
      "source.directory", "no placeholder {slot}", "{version}"),
     ("https://example.org", "https://me:s3cret@example.org", "source.git", "credentials",
      "Keep tokens out"),
+    (GIT, "tarball = 'https://x.example/v.tgz'", "source.tarball", "the same archive", "{version}"),
+    (GIT, "tarball = 'https://x.example/{slot}'", "source.tarball", "{slot}", "{version}"),
+    (GIT, "tarball = 'https://{version}.example/a'", "source.tarball", "choose the server", "host"),
+    (GIT, "tarball = 'https://me:s3cret@x.example/{version}'", "source.tarball", "credentials",
+     "Keep them out"),
+    (GIT, "tarball = 'ftp://x.example/{version}'", "source.tarball", "not the https URL", "Write"),
+    (GIT, "tarball = 'https://x.example/{version}#x'", "source.tarball", "a fragment", "Remove"),
+    (GIT, "tarball = 'https://x.example/{version} x'", "source.tarball", "blanks", "%20"),
+    (GIT, "tarball = 'https://x.example:x/{version}'", "source.tarball", "cannot be read", "Write"),
+    (GIT, "tarball = 'http://x.example/{version}'", "source.tarball", "over http", "allow_private"),
+    (GIT, f"{TARBALL}\nchecksums = 'http://x.example/s'", "source.checksums", "over http", "https"),
+    (GIT, f"{TARBALL}\nchecksums = 'https://x.example/{{slot}}'", "source.checksums", "{slot}",
+     "{version}"),
+    (GIT, f"{TARBALL}\nsha256 = 'abc'", "source.sha256", '"abc" cannot', "64 hexadecimal"),
+    (GIT, f"{TARBALL}\nsha256 = '{'a' * 64}'\nchecksums = 'https://x.example/s'",
+     "source.sha256", "of one archive", "Keep one"),
+    (GIT, f"{TARBALL}\nminisign = 'RWQabc'", "source.minisign", "cannot", "minisign.pub"),
+    (GIT, f"{TARBALL}\nallowed_hosts = ['https://x']", "source.allowed_hosts[0]", "cannot",
+     "without scheme"),
+    (GIT, f"{TARBALL}\nstrip = -1", "source.strip", "-1 cannot", "0 or more"),
+    (GIT, f"{TARBALL}\nmax_size = '0B'", "source.max_size", "cannot", "greater than 0"),
+    (GIT, f"{GIT}\nstrip = 1", "source.strip", "about a tarball", "Remove it"),
     # What the parts say of each other
     ('service = "api"\n\n', 'service = "apy"\n\n', "routes[0].service", 'no service "apy"',
      '"api" is meant'),
@@ -193,7 +234,7 @@ def test_lists_of_tables_of_later_versions_are_refused(tmp_path: Path, section: 
 @pytest.mark.parametrize(
     ("table", "keys"),
     [
-        ("source", ["tarball", "verify", "allow_private", "sha256", "checksums", "minisign"]),
+        ("source", ["verify"]),
         ("services.api", ["exclusive", "instances"]),
         ("watch", ["max_error_rate", "max_p99", "max_p99_ratio", "min_requests"]),
     ],

@@ -42,6 +42,7 @@ def test_routes_that_the_text_mentions_exist() -> None:
         ("switch", bodies.SwitchBody),
         ("hold", bodies.HoldBody),
         ("lock", bodies.LockBody),
+        ("preview", bodies.PreviewBody),
     ],
 )
 def test_every_field_of_a_body_is_described(action: str, body: type[bodies.Body]) -> None:

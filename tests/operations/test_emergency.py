@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from bluegreen.model import Hold
+from bluegreen.traffic.markers import Markers
 from tests.operations.agreement import agreement
 from tests.operations.asking import status_of
 from tests.operations.killing import kill_service
@@ -115,13 +118,51 @@ async def test_where_no_daemon_can_be_started_the_marker_is_moved_without_one(
     assert status["slots"][status["active"]]["version"] == "v1"
 
 
+async def test_without_a_daemon_a_hold_by_hand_goes_on_and_is_told(both_hot: Stack) -> None:
+    before, version = both_hot.marker(), await served_version(both_hot)
+    assert (await both_hot.cli("hold", "--timeout", "10m")).status == 0
+    await both_hot.kill()
+    answer = await both_hot.cli("switch", "back", "--emergency")
+    assert answer.status == 0, answer.out + answer.err
+    assert both_hot.marker() != before
+    hold = both_hot.layout.app("monitor").traffic / "special/hold"
+    assert "requests are held by uid " in answer.out
+    assert f"to let them through now: rm {hold}" in answer.out
+    hold.unlink()
+    assert await served_version(both_hot) != version
+    await both_hot.serve()
+    await agreement(both_hot)
+
+
+async def test_without_a_daemon_the_hold_of_an_operation_is_over_and_so_is_its_promise(
+    both_hot: Stack,
+) -> None:
+    await both_hot.kill()
+    before, layout = both_hot.marker(), both_hot.layout.app("monitor")
+    now = time.time()
+    Markers(layout.traffic).hold(Hold(since=now, until=now + 600, by="somebody", operation=2))
+    layout.unwritten.write_text("2\n")
+    answer = await both_hot.cli("switch", "back", "--emergency")
+    assert answer.status == 0, answer.out + answer.err
+    assert "requests are held by operation 2, until" in answer.out
+    assert both_hot.marker() != before
+    assert await served_version(both_hot) in ("v1", "v2")
+    assert not layout.unwritten.exists()
+    await both_hot.serve()
+    await agreement(both_hot)
+
+
 async def test_without_a_daemon_nothing_moves_to_a_slot_that_does_not_serve(
     both_hot: Stack,
 ) -> None:
     await both_hot.kill()
     before = both_hot.marker()
     kill_service(both_hot, "blue" if before == "green" else "green", "api")
+    now = time.time()
+    hold = Hold(since=now, until=now + 600, by="somebody", operation=2)
+    Markers(both_hot.layout.app("monitor").traffic).hold(hold)
     answer = await both_hot.cli("switch", "back", "--emergency")
     assert answer.status == 1
     assert "does not take connections" in answer.err
+    assert "requests are held by operation 2" in answer.err
     assert both_hot.marker() == before

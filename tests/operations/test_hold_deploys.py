@@ -12,7 +12,7 @@ import pytest_asyncio
 from bluegreen.demo.load import Load
 from bluegreen.demo.load_settings import LoadSettings
 from tests.operations.agreement import agreement
-from tests.operations.data import OPTIONS, leftovers
+from tests.operations.data import OPTIONS, leftovers, shared
 from tests.operations.migrations import (
     ALL,
     CHECK,
@@ -105,6 +105,21 @@ async def test_what_fails_on_the_data_is_put_back(shop: Stack) -> None:
             answer = await failed(shop, version, writers, in_phase="migrate")
             assert "the data of before are put back, from backup" in answer.out
     writers.expect_all_there(shop)
+
+
+async def test_what_was_not_there_is_not_there_again(shop: Stack) -> None:
+    """A directory that a migration has made before it failed."""
+    makes = "run = 'mkdir {shared_dir}/made && touch {shared_dir}/made/one && exit 1'\n"
+    named = 'sqlite = ["data/servers.db", "data/none.db"]\nfiles = ["made"]'
+    text = held(CHECK + makes, rehearse=False)
+    await rewrite(shop, text.replace('sqlite = ["data/servers.db"]', named))
+    async with writing(shop) as writers:
+        answer = await failed(shop, "v4-audit", writers, in_phase="migrate")
+        assert "the data of before are put back, from backup" in answer.out
+    assert not (shared(shop) / "made").exists()
+    assert not leftovers(shop)
+    writers.expect_all_there(shop)
+    await rewrite(shop, held())
 
 
 async def test_a_release_that_fails_its_gate_leaves_the_data_of_before(shop: Stack) -> None:

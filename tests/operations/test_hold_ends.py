@@ -7,7 +7,8 @@ import time
 from types import SimpleNamespace
 from typing import cast
 
-from bluegreen.model import Hold, Slot, Traffic
+from bluegreen.errors import TrafficError
+from bluegreen.model import Hold, Requester, Slot, Traffic
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.runtime import AppRuntime
 from tests.waiting import eventually
@@ -18,14 +19,22 @@ class ToldTraffic:
 
     def __init__(self, held: Hold | None) -> None:
         self.held = held
+        self.trouble: TrafficError | None = None
+        self.let_through = asyncio.Event()
+        self.let_through.set()
 
     def read(self, app: str) -> Traffic:
         return Traffic(active=Slot.BLUE, closed=False, held=self.held)
 
-    async def release(self, settings: object) -> Hold:
+    async def lift_hold(self, settings: object) -> Hold:
         assert self.held is not None
         released, self.held = self.held, None
         return released
+
+    async def until_let_through(self, settings: object) -> None:
+        await self.let_through.wait()
+        if self.trouble is not None:
+            raise self.trouble
 
 
 def app(traffic: ToldTraffic) -> AppRuntime:
@@ -42,6 +51,9 @@ def app(traffic: ToldTraffic) -> AppRuntime:
 def hold(seconds: float, operation: int | None) -> Hold:
     now = time.time()
     return Hold(since=now, until=now + seconds, by="somebody", operation=operation)
+
+
+BY = Requester(name="somebody", via="test")
 
 
 def timers() -> list[str]:
@@ -67,3 +79,22 @@ async def test_one_that_took_its_place_is_ended_at_its_own_limit() -> None:
     await holds.keep(shop)
     await eventually(lambda: traffic.held is None, "the second one has ended")
     await holds.close()
+
+
+async def test_a_release_that_nginx_does_not_confirm_is_one_with_a_warning() -> None:
+    traffic = ToldTraffic(held := hold(60, operation=None))
+    traffic.trouble = TrafficError("nginx does not say so", remedy="see nginx")
+    released, warnings = await Holds().release(app(traffic), BY)
+    assert (released, warnings) == (held, ("nginx does not say so; see nginx",))
+    assert traffic.held is None
+
+
+async def test_while_the_last_ones_are_let_through_traffic_may_move() -> None:
+    traffic = ToldTraffic(hold(60, operation=None))
+    traffic.let_through.clear()
+    shop = app(traffic)
+    releasing = asyncio.create_task(Holds().release(shop, BY))
+    await eventually(lambda: traffic.held is None, "the hold is lifted")
+    async with asyncio.timeout(5), shop.commit:
+        traffic.let_through.set()
+    assert (await releasing)[1] == ()

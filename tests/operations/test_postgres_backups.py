@@ -67,16 +67,23 @@ async def test_a_database_is_dumped_while_it_serves_and_brought_back(
 async def test_a_restore_that_the_server_refuses_changes_nothing(
     shop: Stack, server: Postgres
 ) -> None:
+    server.sql("CREATE SCHEMA other")
     number = await back_up(shop)
-    # A view that the backup does not know keeps the table from being dropped.
     server.sql("CREATE VIEW items AS SELECT DISTINCT item FROM orders; DELETE FROM orders")
+    server.sql("REVOKE CREATE ON DATABASE shop FROM shop")
     assert (await shop.cli("stop")).status == 0
     answer = await shop.cli("backup", "restore", str(number), "--yes")
     assert answer.status == 1
-    assert "postgres-1 (pg_restore) failed: exit status 1" in answer.err
-    assert "other objects depend on it" in answer.err
+    assert "postgres-1 (pg_restore) failed: exit status 3" in answer.err
+    assert "permission denied for database shop" in answer.err
     assert server.sql("SELECT count(*) FROM orders") == ["0"]
     assert server.sql("SELECT count(*) FROM items") == ["0"]
+    server.sql("GRANT CREATE ON DATABASE shop TO shop; DROP SCHEMA other")
+    # What the backup does not know goes, and keeps nothing from being restored.
+    answer = await shop.cli("backup", "restore", str(number), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert server.sql("SELECT count(*) FROM orders") == ["1000"]
+    assert server.sql("SELECT to_regclass('items') IS NULL") == ["t"]
 
 
 async def test_a_server_that_does_not_answer_fails_the_backup(

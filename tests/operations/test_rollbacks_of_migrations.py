@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.operations.data import listed
+from tests.operations.data import backups, listed
 from tests.operations.migrations import (
     CHECK,
     RUN,
@@ -82,6 +82,10 @@ async def test_without_a_rollback_command_it_is_refused_with_the_way_that_is_lef
     assert answer.status == 1
     assert "0001_audit_logs came after v2, and [migrations] has no rollback" in answer.err
     assert f"bluegreen rollback monitor --restore {number}" in answer.err
+    (backups(shop) / str(number) / "manifest.json").write_text("{}")
+    gone = await shop.cli("rollback", "monitor", "--to", "v2")
+    assert f"--restore {number}" not in gone.err
+    assert "bluegreen backup list monitor, then: bluegreen rollback monitor --restore" in gone.err
     assert [one["phase"] for one in (await last(shop))["phases"]] == ["preflight"]
     assert await applied(shop) == ["0001_audit_logs"]
 

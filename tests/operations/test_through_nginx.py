@@ -55,6 +55,25 @@ async def test_it_may_be_left_out(empty: Stack) -> None:
     assert (await serving(empty)) == "not my host"
 
 
+async def test_the_routes_of_a_snippet_are_asked_without_the_server_around_them(
+    empty: Stack,
+) -> None:
+    write_shop(empty, **{"[nginx]": '[nginx]\nmode = "snippet"'})
+    own = empty.layout.config / "nginx" / "shop.conf"
+    own.parent.mkdir(parents=True)
+    snippet = empty.layout.nginx / "snippets" / "shop.server.conf"
+    own.write_text(
+        f"server {{ listen 127.0.0.1:{empty.listen['shop']}; allow 127.0.0.2; deny all;"
+        f" include {snippet}; }}"
+    )
+    await empty.serve()
+    answer = await empty.deploy("good", "shop")
+    assert "http /health through nginx passes" in answer.out
+    answer = await empty.cli("deploy", "shop", "refuses-the-host")
+    assert answer.status == 1
+    assert "http /health through nginx: HTTP 400: not my host" in answer.err
+
+
 async def test_a_release_is_asked_past_a_hold(empty: Stack) -> None:
     write_shop(empty, **{'name = "shop"': OVERLAP})
     await empty.serve()
@@ -87,7 +106,7 @@ async def test_what_another_server_of_nginx_answers_is_no_answer_of_the_release(
     own.parent.mkdir(parents=True)
     own.write_text(
         f"server {{ listen 127.0.0.1:{empty.listen['shop']}; server_name www.shop.test;"
-        ' location / { return 200 "well, but another"; } }'
+        ' location / { return 200 "well, but another, $http_x_bluegreen_preview"; } }'
     )
     await empty.serve()
     answer = await empty.cli("deploy", "shop", "good")

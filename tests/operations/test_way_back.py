@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bluegreen.config.migrations_section import Migrations
-from bluegreen.errors import RefusedError
+from bluegreen.errors import NotFoundError, RefusedError
 from bluegreen.model import (
     AppliedMigration,
     MigrationChange,
@@ -21,7 +21,13 @@ from bluegreen.model import (
     Traffic,
 )
 from bluegreen.operations.runtime import AppRuntime
-from bluegreen.operations.way_back import How, refuse_by_schema, way_back, way_back_after
+from bluegreen.operations.way_back import (
+    How,
+    refuse_by_schema,
+    way_back,
+    way_back_after,
+    with_its_backup,
+)
 
 GREEN_SERVES = Traffic(active=Slot.GREEN, closed=False)
 V1 = SlotRecord(
@@ -104,3 +110,53 @@ def test_after_a_deploy_it_depends_on_what_is_pending() -> None:
     found = way_back_after(app("hold", rollback=False), GREEN_SERVES, ("0003_x",))
     assert found.how is How.RESTORE
     assert "0003_x cannot be undone" in found.says
+
+
+@pytest.mark.parametrize(
+    ("idle", "applied_by", "how"),
+    [
+        (("main", "c1"), ("main", "c2"), How.REVERSE),
+        (("main", "c2"), ("main", "c2"), How.INSTANT),
+        (("v2", "c2"), ("main", "c2"), How.INSTANT),
+        (("v2", None), ("v2", "c2"), How.INSTANT),
+        (("v1", None), ("v2", None), How.REVERSE),
+    ],
+)
+def test_a_migration_is_of_a_release_by_its_commit_and_else_by_its_version(
+    idle: tuple[str, str | None], applied_by: tuple[str, str | None], how: How
+) -> None:
+    one = migration("0001_audit")
+    place = replace(one.place, version=applied_by[0])
+    known = [replace(one, place=place, commit=applied_by[1])]
+    blue = replace(V1, version=idle[0], commit=idle[1])
+    assert way_back(app("hold", blue=blue), GREEN_SERVES, None, None, known).how is how
+
+
+@pytest.mark.parametrize(
+    ("made_at", "there"),
+    [(999_990.0, True), (1_000_010.0, False), (None, False)],
+    ids=["before", "later", "gone"],
+)
+async def test_a_backup_is_named_only_where_it_is_there_and_of_before(
+    made_at: float | None, there: bool
+) -> None:
+    async def require_restorable(number: int) -> Any:
+        if made_at is None:
+            raise NotFoundError(f"there is no backup {number}", remedy="look")
+        return SimpleNamespace(id=number, created_at=made_at)
+
+    shop = app("hold", rollback=False)
+    shop.backups = SimpleNamespace(require_restorable=require_restorable)
+    said = way_back(shop, GREEN_SERVES, None, None, TWO)
+    found = await with_its_backup(shop, V1, said)
+    assert found.how is How.RESTORE
+    if there:
+        # What is lost is what was written since the backup was begun.
+        assert (found.backup, found.since) == (2, made_at)
+        return
+    assert (found.backup, found.since) == (None, None)
+    assert "backup 2, of before 0001_audit, is not there or not whole" in found.says
+    assert found.says.endswith("bluegreen backup list shop")
+    with pytest.raises(RefusedError) as refused:
+        refuse_by_schema(shop, Slot.BLUE, found, TWO)
+    assert "--restore BACKUP" in refused.value.remedy

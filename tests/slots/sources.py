@@ -23,7 +23,7 @@ class FilesSource:
         self.files = files
         self.error = error
 
-    async def resolve(self, version: str) -> Release:
+    async def resolve(self, version: str, *, pinned: str | None = None) -> Release:
         return RELEASE
 
     async def compare(self, version: str, since: str | None) -> Comparison:

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from bluegreen.config.settings import Source
+from bluegreen.config.source_section import Source
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.sources.git import GitSource
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bluegreen.config.settings import Source
+from bluegreen.config.source_section import Source
 from bluegreen.errors import ConfigError, SourceError
 from bluegreen.sources.git import GitSource
 from bluegreen.sources.remote import join_remote, parse_remote, redact

@@ -15,6 +15,7 @@ from bluegreen.model import (
     MigrationPlace,
     OperationKind,
     OperationState,
+    Release,
     Requester,
     Slot,
 )
@@ -52,6 +53,23 @@ async def test_the_latest_word_about_a_name_counts(tmp_path: Path) -> None:
     assert await store.migrations_of(first) == {
         ("a", MigrationChange.APPLIED), ("b", MigrationChange.APPLIED),
     }  # fmt: skip
+    await store.close()
+
+
+async def test_a_migration_is_of_the_commit_that_its_tree_was_built_from(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "store.db")
+    first = await begun(store)
+    release = Release(app="shop", version="main", commit="c1", origin="x")
+    await store.resolve_release(first, release, Slot.GREEN)
+    await store.finish_operation(first, OperationState.SUCCEEDED)
+    second = await begun(store)
+    for name, tree in (("a", "/trees/1-green"), ("b", "/trees/2-blue"), ("c", "/elsewhere")):
+        place = MigrationPlace(version="main", slot=Slot.GREEN, tree=Path(tree))
+        await store.record_migrations(second, [name], MigrationChange.APPLIED, place)
+    for found in (
+        await store.applied_migrations("shop"), await store.latest_of_migrations("shop"),
+    ):  # fmt: skip
+        assert [(one.name, one.commit) for one in found] == [("a", "c1"), ("b", None), ("c", None)]
     await store.close()
 
 

@@ -254,16 +254,29 @@ async def test_operations_are_numbered_from_where_the_daemon_says(path: Path) ->
 
 async def served(
     store: Store, version: str, state: OperationState, *ends: PhaseState,
-    kind: OperationKind = OperationKind.DEPLOY,
+    kind: OperationKind = OperationKind.DEPLOY, commit: str | None = None,
 ) -> None:  # fmt: skip
     """Record a release that got as far as its switch."""
     operation = await store.create_operation(
         app="shop", kind=kind, lane=Lane.RELEASE, version=version,
         slot=Slot.GREEN, from_slot=Slot.BLUE, requested_by=ALICE,
     )  # fmt: skip
+    if commit is not None:
+        release = Release(app="shop", version=version, commit=commit, origin="x")
+        await store.resolve_release(operation.id, release, Slot.GREEN)
     for step in (PhaseState.INTENT, *ends):
         await store.record_phase(operation.id, PhaseName.SWITCH, step)
     await store.finish_operation(operation.id, state)
+
+
+async def test_since_when_a_branch_is_what_it_is_is_told_by_its_commit(store: Store) -> None:
+    done = (OperationState.SUCCEEDED, PhaseState.DONE)
+    for commit in ("c1", "c2"):
+        await served(store, "main", *done, commit=commit)
+    await served(store, "v1", *done, kind=OperationKind.ROLLBACK, commit="c1")
+    assert await store.came_with("shop", "main") == 2
+    for commit, number in (("c1", 1), ("c2", 2), ("c3", None)):
+        assert await store.came_with("shop", "main", commit) == number
 
 
 async def test_what_served_before_is_what_traffic_was_moved_to_and_left_on(store: Store) -> None:

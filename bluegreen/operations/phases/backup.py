@@ -45,10 +45,12 @@ class BackupBeforeChange(Backup):
         if run.operation.from_slot is None and run.app.settings.migrations is None:
             # Nothing is ready yet for the commands of [backup].
             return {"skipped": "it is the first release"}
-        if not await run.app.backups.has_data():
+        operation, held = run.operation, PhaseName.HOLD in run.recorded
+        # Under a hold it is the way back, if only to nothing at all.
+        goes_back = held and run.app.settings.backup is not None
+        if not goes_back and not await run.app.backups.has_data():
             return {"skipped": "there are no data yet"}
-        operation = run.operation
-        if PhaseName.HOLD in run.recorded:
+        if held:
             await promise(run.app.layout, operation.id)
         made = await run.app.backups.create(
             operation.id, run.logs, run.say,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from bluegreen.errors import SourceError, UsageError
@@ -49,9 +48,7 @@ class Fetch:
         version = run.operation.version
         if version is None:
             raise UsageError("no version was named", remedy="name a tag, a branch or a commit")
-        if run.pinned_commit is not None:
-            return replace(await run.app.source.resolve(run.pinned_commit), version=version)
-        return await run.app.source.resolve(version)
+        return await run.app.source.resolve(version, pinned=run.pinned_commit)
 
     async def _kept(self, run: Run, error: SourceError) -> Release:
         """The release as a tree that is still here holds it; else ``error`` is raised."""

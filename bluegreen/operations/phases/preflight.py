@@ -38,9 +38,9 @@ class Preflight:
         if upgrade is not None:
             found += upgrade.unmet()
         if run.operation.kind is OperationKind.ROLLBACK and run.operation.backup is None:
-            came = await came_after(app, candidate.version)
+            came = await came_after(app, candidate.version, run.pinned_commit)
             run.migrating.came_after = tuple(one.name for one in came)
-            found += await unmet_reversal(app, candidate.version, run.origin)
+            found += await unmet_reversal(app, candidate.version, run.pinned_commit, run.origin)
         if found:
             raise _all_of(found, run)
         data = {"free_bytes": looked.free, "needed_bytes": looked.needed}

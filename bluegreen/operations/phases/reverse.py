@@ -49,7 +49,7 @@ class BackupBeforeReverse(Backup):
     """Back up what the older release serves on, if any migration came after it."""
 
     async def act(self, run: Run) -> dict[str, Any]:
-        if not await came_after(run.app, _version(run)):
+        if not await _came_after(run):
             return {"skipped": "no migration came after it"}
         if PhaseName.HOLD in run.recorded:
             await promise(run.app.layout, run.operation.id)
@@ -111,7 +111,7 @@ class Reverse:
         except BluegreenError as error:
             lines += [error.message, *error.detail]
         gone = await _undone(run)
-        still = [one.name for one in await came_after(run.app, _version(run))]
+        still = [one.name for one in await _came_after(run)]
         if again:
             lines.insert(0, f"rolled back, and applied again: {', '.join(again)}")
         if gone:
@@ -169,6 +169,10 @@ async def undo_by_name(run: Run, steps: Sequence[StepBack]) -> list[str]:
     return [step.name for step in steps]
 
 
+async def _came_after(run: Run) -> list[AppliedMigration]:
+    return await came_after(run.app, _version(run), run.pinned_commit)
+
+
 def _version(run: Run) -> str:
     return run.operation.version or ""
 
@@ -176,7 +180,7 @@ def _version(run: Run) -> str:
 async def steps_back(run: Run) -> list[StepBack]:
     """What is to be undone, the newest first. Raises MigrationError."""
     steps = []
-    for one in await came_after(run.app, _version(run)):
+    for one in await _came_after(run):
         place = await place_of_reversal(run.app, one, run.origin)
         if place is None:
             raise MigrationError(

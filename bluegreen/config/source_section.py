@@ -1,0 +1,65 @@
+"""``[source]``: where releases come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from bluegreen.config.archive_url import (
+    check_archive_url,
+    check_host,
+    check_minisign_key,
+    check_sha256,
+)
+from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.section import Section
+from bluegreen.config.values import AbsolutePath, GitUrl, Line, PositiveDuration, Size, Switch
+
+ArchiveUrl = Annotated[Line, AfterValidator(check_archive_url)]
+HostPattern = Annotated[str, AfterValidator(check_host)]
+Sha256 = Annotated[str, AfterValidator(check_sha256)]
+MinisignKey = Annotated[str, AfterValidator(check_minisign_key)]
+
+KINDS = ("git", "tarball", "directory")
+OF_TARBALLS = (
+    "sha256",
+    "checksums",
+    "minisign",
+    "allow_private",
+    "allowed_hosts",
+    "strip",
+    "max_size",
+    "max_unpacked",
+)  # keys that mean nothing without one
+
+
+class Source(Section):
+    """Exactly one of ``git``, ``tarball`` and ``directory``; the rest says how it is read."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"verify"})
+
+    git: GitUrl | None = None
+    tarball: ArchiveUrl | None = None
+    directory: AbsolutePath | None = None
+    submodules: Switch = True
+    sha256: Sha256 | None = None
+    checksums: ArchiveUrl | None = None
+    minisign: MinisignKey | None = None
+    allow_private: Switch = False  # http, and addresses that are not public
+    allowed_hosts: tuple[HostPattern, ...] = ()  # for redirects, besides the archive's own
+    strip: Annotated[int, Field(ge=0, le=16, strict=True)] | None = None  # None: see ``unpack``
+    max_size: Size = 2**30  # bytes of an archive
+    max_unpacked: Size = 4 * 2**30  # bytes of what is in it
+    timeout: PositiveDuration = 300.0
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Source:
+        named = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(named) != 1:
+            raise ValueRefusedError(
+                f"it has {' and '.join(named) or 'none of git, tarball and directory'}",
+                'Say where releases come from: git = "https://…", '
+                'tarball = "https://…{version}…" or directory = "/…/{version}", one of them',
+            )
+        return self

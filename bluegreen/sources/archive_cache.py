@@ -1,0 +1,138 @@
+"""Archives that were verified, kept in the app's cache under their SHA-256.
+
+``archives/DIGEST`` is an archive, ``archives/KEY.json`` says what an address has given last. Only
+the daemon's user may enter: what is unpacked is what was verified.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from bluegreen.files import rename_durably, write_atomically
+from bluegreen.sources.interruptible import Stop
+
+SPARE = 2  # archives that are kept beside those of the trees
+_CHUNK = 2**20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PART = ".part-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What ``url`` gave last, and what showed that it is right. ``at`` is Unix seconds."""
+
+    url: str
+    digest: str
+    size: int
+    etag: str | None
+    at: float
+    checksums: str | None  # the address of the file that named its digest
+    signature: str | None  # a minisign signature file
+
+
+def is_digest(text: str) -> bool:
+    """Whether it has the form of a SHA-256 as it is written here."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+class ArchiveCache:
+    """The archives of one app. Blocking; use it under the cache's lock, but for ``open``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def prepare(self) -> None:
+        """Make the directory. Raises OSError."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed download has left. Raises OSError."""
+        for left in self.directory.glob(f"{_PART}*"):
+            left.unlink(missing_ok=True)
+
+    def new_part(self) -> Path:
+        return self.directory / f"{_PART}{secrets.token_hex(8)}"
+
+    def path(self, digest: str) -> Path:
+        """Where the archive is, or would be. Raises ValueError on what is no digest."""
+        if not is_digest(digest):
+            raise ValueError(f"{digest!r} is no SHA-256")
+        return self.directory / digest
+
+    def open(self, digest: str, stop: Stop) -> BinaryIO | None:
+        """The archive, read through and found to be itself; None for one that is not there.
+
+        A damaged one is removed. Raises OSError.
+        """
+        try:
+            descriptor = os.open(self.path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - given to the caller
+        try:
+            if _sha256(file, stop) == digest:
+                file.seek(0)
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+        self.path(digest).unlink(missing_ok=True)
+        return None
+
+    def keep(self, part: Path, digest: str) -> None:
+        """Let a verified download be the archive ``digest``, durably."""
+        rename_durably(part, self.path(digest))
+
+    def remember(self, record: Record) -> None:
+        write_atomically(self._record(record.url), json.dumps(asdict(record)) + "\n", mode=0o600)
+
+    def recall(self, url: str) -> Record | None:
+        """What is remembered of ``url``."""
+        record = _read(self._record(url))
+        return record if record is not None and record.url == url else None
+
+    def prune(self, used: Collection[str]) -> None:
+        """Remove all archives but those that are ``used``, and the `SPARE` newest others."""
+        records = {
+            path: record
+            for path in self.directory.glob("*.json")
+            if (record := _read(path)) is not None
+        }
+        newest = sorted(records.values(), key=lambda record: record.at, reverse=True)
+        others = dict.fromkeys(r.digest for r in newest if r.digest not in used)
+        kept = {*used, *list(others)[:SPARE]}
+        for path in self.directory.iterdir():
+            if is_digest(path.name) and path.name not in kept:
+                path.unlink(missing_ok=True)
+        for path, record in records.items():
+            if record.digest not in kept:
+                path.unlink(missing_ok=True)
+
+    def _record(self, url: str) -> Path:
+        return self.directory / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
+
+
+def _read(path: Path) -> Record | None:
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        record = Record(**json.loads(path.read_text()))
+        if is_digest(record.digest):
+            return record
+    return None
+
+
+def _sha256(file: BinaryIO, stop: Stop) -> str:
+    digest = hashlib.sha256()
+    while data := file.read(_CHUNK):
+        stop.check()
+        digest.update(data)
+    return digest.hexdigest()
