@@ -30,6 +30,16 @@ def mounted_tmpfs(directory: Path | str, *, size: str | None = None) -> Iterator
 
 
 @contextlib.contextmanager
+def full(directory: Path) -> Iterator[None]:
+    """A file system on ``directory`` that takes names, and no byte."""
+    with mounted_tmpfs(directory, size="64k"):
+        with contextlib.suppress(OSError), (directory / "all there is").open("wb", 0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        yield
+
+
+@contextlib.contextmanager
 def read_only(directory: Path) -> Iterator[None]:
     """What is in ``directory``, mounted so that nobody may write; skips where it may not be."""
     if os.geteuid() != 0:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bluegreen.errors import NotFoundError, UsageError
 from bluegreen.layout import AppLayout
+from bluegreen.migrations.commands import shown
 from bluegreen.model import Operation, Slot, UnitKey
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.plans import phases_of
@@ -55,7 +56,7 @@ async def operation_logs(
     async def lines() -> AsyncGenerator[bytes, None]:
         async with aclosing(stream(find, goes_on=goes_on)) as found:
             async for source, line in found:
-                yield _document(source, line)
+                yield _document(source, shown(line))
         error = (await desk.parts.store.operation(number)).error
         if error is not None and phase is None:
             for text in (error.message, *error.detail, f"Next: {error.remedy}"):

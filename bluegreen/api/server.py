@@ -29,6 +29,7 @@ from bluegreen.api.bodies import (
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.control_socket import ControlSocket
+from bluegreen.api.limits import LIST_LIMIT
 from bluegreen.api.logs import kept_output, operation_logs, service_logs
 from bluegreen.api.migrations import action_named, applied_view, require_name
 from bluegreen.api.peer import requester
@@ -49,7 +50,6 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says that it lives
 EVENTS_AT_ONCE = 500
-LIST_LIMIT = 200  # operations in one answer
 SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
 LINE_LIMIT = 512 * 1024  # bytes of a request's first line; what is long is refused in words
 KEY_LENGTH = 200  # characters of an Idempotency-Key

@@ -6,18 +6,13 @@ import argparse
 import json
 
 from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.times import time_of
 from bluegreen.cli.words import seconds
-from bluegreen.config.values import parse_duration
-from bluegreen.errors import UsageError
+from bluegreen.gate.hold_file import LONGEST_HOLD
 
 
 def hold(options: argparse.Namespace) -> int:
-    try:
-        timeout = parse_duration(options.timeout)
-    except ValueError as error:
-        raise UsageError(
-            f"--timeout: {options.timeout!r} is no time", remedy=f"write {error}"
-        ) from error
+    timeout = time_of("--timeout", options.timeout, LONGEST_HOLD)
     client = Client(options.root)
     answer = client.post(f"{app_path(options.app)}/hold", {"timeout": timeout})
     told = (

@@ -6,9 +6,10 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bluegreen import __version__
+from bluegreen.api.limits import LIST_LIMIT
 from bluegreen.config.versions import LONGEST, check_version
 from bluegreen.errors import UsageError
 from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
@@ -22,12 +23,27 @@ configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was swi
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command as typed. Raises UsageError where it makes no sense."""
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        raise _wrong_use(options.prog, f"unrecognized arguments: {' '.join(unknown)}")
     options.json = getattr(options, "json", False)
-    options.root = Path(
-        getattr(options, "root", None) or os.environ.get("BLUEGREEN_ROOT") or "/"
-    ).absolute()
+    options.root = Path(getattr(options, "root", None) or _usual_root()).absolute()
     return options
+
+
+def _usual_root() -> str:
+    root = os.environ.get("BLUEGREEN_ROOT", "/")
+    if not root:
+        # Of a script whose own variable is unset: it does not mean the whole host by that.
+        raise UsageError(
+            "the variable BLUEGREEN_ROOT is empty",
+            remedy="set it to a directory; for the whole host: unset BLUEGREEN_ROOT",
+        )
+    return root
+
+
+def _wrong_use(command: str, message: str) -> UsageError:
+    return UsageError(message, remedy=f"see what it takes: {command} --help")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,10 +52,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors say what to do next."""
+    """An ArgumentParser whose errors say what to do next.
+
+    ``prog`` of what it has parsed is the command with its subcommand, as it was understood.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.set_defaults(prog=self.prog)
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, remedy=f"see what it takes: {self.prog} --help")
+        raise _wrong_use(self.prog, message)
 
 
 class _Commands:
@@ -49,7 +72,7 @@ class _Commands:
         # The options of every command; SUPPRESS lets them stand before or after its name.
         self._common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
         self._common.add_argument(
-            "--root", metavar="DIR", help="another root than / (or set BLUEGREEN_ROOT)"
+            "--root", metavar="DIR", type=_root, help="another root than / (or set BLUEGREEN_ROOT)"
         )
         self._common.add_argument("--json", action="store_true", help="print JSON")
         self.parser = _Parser(
@@ -244,7 +267,7 @@ class _Commands:
         status = self._add("status", ("status", "status"), "slots, health, the way back")
         status.add_argument("--watch", action="store_true", help="look again every second")
         history = self._add("history", ("history", "history"), "past operations")
-        history.add_argument("--limit", metavar="N", type=_at_least_one, default=20)
+        history.add_argument("--limit", metavar="N", type=_listed, default=20)
         logs = self._add("logs", ("logs", "logs"), "output of an operation or of services")
         logs.add_argument("operation", metavar="OPERATION", nargs="?", type=_count)
         logs.add_argument("--phase", metavar="P", help="only this phase's output")
@@ -270,9 +293,21 @@ def _version(text: str) -> str:
     return check_version(text) if len(text) > LONGEST else text
 
 
+def _root(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: name a directory, or leave it out")
+    return text
+
+
+def _listed(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LIST_LIMIT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {LIST_LIMIT}")
+    return int(text)
+
+
 def _at_least_one(text: str) -> int:
-    if not _count(text):
-        raise argparse.ArgumentTypeError("0 is too few")
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
     return int(text)
 
 

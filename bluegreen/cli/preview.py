@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path
-from bluegreen.config.values import parse_duration
-from bluegreen.errors import UsageError
+from bluegreen.cli.times import time_of
+from bluegreen.traffic.previews import LONGEST_PREVIEW
 
 
 def preview(options: argparse.Namespace) -> int:
@@ -19,7 +19,7 @@ def preview(options: argparse.Namespace) -> int:
         answer = client.post(path, {"revoke": True})
         told = [f"{answer['app']}: {_ended(answer['revoked'])}"]
     else:
-        answer = client.post(path, {"seconds": _seconds(options.time)})
+        answer = client.post(path, {"seconds": time_of("--for", options.time, LONGEST_PREVIEW)})
         told = preview_lines(answer)
     print(json.dumps(answer) if options.json else "\n".join(told))
     return 0
@@ -43,10 +43,3 @@ def _ended(count: int) -> str:
     if not count:
         return "no preview to end"
     return "1 preview ended" if count == 1 else f"{count} previews ended"
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(parse_duration(text))
-    except ValueError as error:
-        raise UsageError(f"--for: {text!r} is no time", remedy=f"write {error}") from error

@@ -45,5 +45,7 @@ def plain_switch(arguments: list[str]) -> Asked | None:
         return None
     if len(apps) > 1:
         return None
-    root = os.path.abspath(root or os.environ.get("BLUEGREEN_ROOT") or "/")
-    return Asked(root, slot, apps[0] if apps else None, json=json)
+    root = root or os.environ.get("BLUEGREEN_ROOT", "/")
+    if not root:
+        return None  # which is wrong use
+    return Asked(os.path.abspath(root), slot, apps[0] if apps else None, json=json)

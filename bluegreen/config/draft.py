@@ -52,6 +52,7 @@ class Draft:
     defaults: tuple[tuple[int, Mapping[str, str]], ...]  # the texts of env, by upgrade rule
     nginx: Nginx | None  # what it answers to, and how it is told of a switch
     backup: Backup | None
+    backed_up: frozenset[str]  # the keys of [backup] as the file has them, right or wrong
     migrations: Migrations | None
     overlap: bool  # whether two versions may run at once
 
@@ -87,6 +88,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         ),
         nginx=_exactly(Nginx, _table(data.get("nginx")), "mode", "switch", "listen", "server_name"),
         backup=_salvage(Backup, data.get("backup"), command="true"),
+        backed_up=frozenset(_table(data.get("backup"))),
         migrations=_salvage(Migrations, data.get("migrations")),
         overlap=app.get("overlap") is not False,
     )

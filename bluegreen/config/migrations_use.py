@@ -37,8 +37,10 @@ def migration_findings(draft: Draft) -> Iterator[Finding]:
             wrong="no data are changed without a backup, and nothing says what to back up",
             right='Add [backup], with sqlite = ["data/app.db"] for instance',
         )
-    elif migrations.rehearses and (backup.postgres or backup.command):
-        kind = "postgres" if backup.postgres else "command"
+        return
+    kind = "postgres" if backup.postgres else "command" if backup.command else None
+    # A command that the file has not stands in for what is wrong there, and is told by itself.
+    if migrations.rehearses and kind in draft.backed_up:
         yield Finding(
             place=("migrations",),
             wrong=f"what [backup] has under {kind} cannot be copied for a rehearsal",

@@ -217,7 +217,12 @@ class Watch(Section):
 
 
 def _forever(value: Any) -> Any:
-    return None if value is None or value == "forever" else parse_duration(value)
+    if value is None or value == "forever":
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f'{error}; or "forever"') from error
 
 
 class Keep(Section):

@@ -24,6 +24,7 @@ from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable, tail
 from bluegreen.model import Job, JobResult
 from bluegreen.processes import uninterrupted
+from bluegreen.sources.disk_space import is_full
 from bluegreen.sources.removal import remove_tree
 from bluegreen.supervisors.interface import JobRunner
 from bluegreen.supervisors.tails import Tail, stream
@@ -142,7 +143,8 @@ class Work:
                 f"{error.filename or files.directory}: {error.strerror or error}",
                 remedy="let root make that directory: sudo bluegreen apply"
                 if missing
-                else "look at the disk: df -h; then try again",
+                else f"{'free some space on' if is_full(error) else 'look at'} the disk (df -h), "
+                "then try again",
             ) from error
 
     def _result(self, written: bytes) -> dict[str, Any]:

@@ -30,7 +30,13 @@ LONGEST_READ = 10_000  # bytes of a line that fail_on is looked for in
 
 # Standard output is what is asked for, and all else is for people: it comes after a line that
 # nobody else can know, as the log holds both.
-_ASIDE = 'found=$(/bin/sh -c "$1"); status=$?; printf "%s\\n%s\\n" "$2" "$found"; exit "$status"'
+APART = """\
+found=$(/bin/sh -c "$1"); status=$?
+[ -z "$found" ] || printf "%s\\n%s\\n" "$2" "$found"
+exit "$status"
+"""
+_MARK = "-- standard output of check"
+_MARKED = re.compile(rf"{_MARK} \([0-9a-f]{{16}}\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,7 @@ class Commands:
         script = self._section.check
         if script is None:
             return None
-        mark = f"-- standard output of check ({secrets.token_hex(8)})"
+        mark = f"{_MARK} ({secrets.token_hex(8)})"
         lines = await self._run("check", script, {}, mark=mark)
         names = tuple(line for line in (line.strip() for line in lines) if line)
         if wrong := [name for name in names if not is_name(name)][:1]:
@@ -114,7 +120,7 @@ class Commands:
         self._require_apart(step, script, environment)
         shell: tuple[str, ...] = ("/bin/sh", "-c", script)
         if mark is not None:
-            shell = ("/bin/sh", "-c", _ASIDE, "sh", script, mark)
+            shell = ("/bin/sh", "-c", APART, "sh", script, mark)
         job = Job(
             app=self.settings.name,
             name=f"{self.settings.name}-{self.operation}-{self.phase}-{step}",
@@ -162,6 +168,11 @@ class Commands:
             remedy=f"{first}the whole output: bluegreen logs {name} {self.operation} "
             f"--phase {self.phase}",
         )
+
+
+def shown(line: str) -> str:
+    """A line of a command's log for people, without what nobody but us has a use for."""
+    return _MARK if _MARKED.fullmatch(line) else line
 
 
 @dataclass(frozen=True)

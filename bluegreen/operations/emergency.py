@@ -6,7 +6,10 @@ the slot, and what the store says of it, if it can be read. Blocking.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import pwd
 import socket
 import sqlite3
 import time
@@ -52,9 +55,20 @@ def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> 
     """Move the marker of an app to ``to``, or to the other slot, and have nginx confirm it.
 
     Raises RefusedError while a daemon runs, and where the slot does not take connections or has
-    not passed its gate by what the store says; InvalidConfiguration, UsageError, NotFoundError,
-    TrafficError with traffic where it was.
+    not passed its gate by what the store says; InvalidConfiguration, UsageError (also of whoever
+    has no right to do it), NotFoundError, TrafficError with traffic where it was.
     """
+    try:
+        return _switch(layout, name, to)
+    except PermissionError as error:
+        raise UsageError(
+            f"{_user(os.geteuid())} may not move traffic by hand: {error.filename}: "
+            f"{error.strerror}",
+            remedy=f"be root, or {_owner(layout.apps)}, as whom the daemon runs",
+        ) from error
+
+
+def _switch(layout: Layout, name: str | None, to: Slot | None) -> Moved:
     with only_one(layout):
         apps = acceptance.load(layout, _running).configuration.apps
         settings = _one_of(apps, name)
@@ -66,6 +80,21 @@ def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> 
         if held is not None:
             warnings += _after_hold(markers, held, target)
     return Moved(app=settings.name, to=target, warnings=warnings)
+
+
+def _owner(directory: Path) -> str:
+    """Whose ``directory`` is, or the innermost one on the way there that can be looked at."""
+    for place in (directory, *directory.parents):
+        with contextlib.suppress(OSError):
+            return _user(place.stat().st_uid)
+    return "the user"
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"
 
 
 def _expect_no_promise(layout: Layout, name: str) -> None:

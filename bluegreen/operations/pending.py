@@ -11,10 +11,11 @@ from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.work import nobody_listens
 from bluegreen.errors import BluegreenError
 from bluegreen.migrations.commands import Commands
-from bluegreen.model import MigrationPlace, Release, Slot
+from bluegreen.model import MigrationChange, MigrationPlace, Release, Slot
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.slots.shared_links import link_shared, outermost
 from bluegreen.sources.interruptible import Stop, in_thread
+from bluegreen.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +49,26 @@ async def pending_of(
             async with asyncio.timeout(LIMIT):
                 names = await _asked(app, await app.source.resolve(version), slot, scratch)
             return Pending(names=names, says="asked on a copy of the data")
-    known = await app.parts.store.latest_rehearsal(app.name, version)
+    return await rehearsed(app.parts.store, app.name, version)
+
+
+async def rehearsed(store: Store, app: str, version: str) -> Pending:
+    """What the latest rehearsal of ``version`` has found, and is not applied since."""
+    known = await store.latest_rehearsal(app, version)
     if known is None:
         return LATER
     operation, found = known
-    applied = {one.name for one in await app.parts.store.applied_migrations(app.name)}
+    changed = await store.latest_of_migrations(app)
+    undone = {one.name for one in changed if one.change is MigrationChange.ROLLED_BACK}
+    since = [one.name for one in changed if one.name in undone and one.operation > operation]
+    if unsaid := [name for name in since if name not in found]:
+        # It was applied by then: whether the version has it, nobody has asked.
+        return Pending(
+            names=None,
+            says=f"not known: since the rehearsal of operation {operation}, {', '.join(unsaid)} "
+            f"{'was' if len(unsaid) == 1 else 'were'} rolled back; {LATER.says}",
+        )
+    applied = {one.name for one in changed} - undone
     left = tuple(name for name in found if name not in applied)
     return Pending(names=left, says=f"as the rehearsal of operation {operation} has found")
 

@@ -137,8 +137,8 @@ def way_without_schema(
     verb = "is" if len(names) == 1 else "are"
     return WayBack(
         how=How.IMPOSSIBLE,
-        says=f"{', '.join(names)} {verb} rolled back, which {idle.label} in {idle.slot} has "
-        f"applied: bluegreen deploy {app.name} {idle.version}",
+        says=f"{', '.join(names)} {verb} rolled back, with which {idle.label} in {idle.slot} has "
+        f"passed its gate: bluegreen deploy {app.name} {idle.version}",
         migrations=names,
     )
 
@@ -162,8 +162,8 @@ def refuse_by_schema(
     gone = way_without_schema(app, record, migrations)
     if gone is not None:
         raise RefusedError(
-            f"{app.name}: {', '.join(gone.migrations)}, which {record.label} has applied, is "
-            "rolled back since",
+            f"{app.name}: {', '.join(gone.migrations)}, with which {record.label} has passed its "
+            "gate, is rolled back since",
             remedy=f"deploy it again, migrations included: bluegreen deploy {app.name} "
             f"{record.version}",
         )

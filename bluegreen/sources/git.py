@@ -124,7 +124,10 @@ class GitSource:
         if found is not None:
             return found
         if failure is not None:
-            raise git_errors.unavailable(self._app, version, self._remote, self._cache, failure)
+            raise git_errors.unavailable(
+                self._app, version, self._remote, self._cache, failure,
+                before=await mirror.address_before(),
+            )  # fmt: skip
         raise git_errors.unknown(self._app, version, self._remote, await mirror.names())
 
     async def compare(self, version: str, since: str | None) -> Comparison:

@@ -28,11 +28,22 @@ _NOT_READ = "Could not read from remote repository"
 
 
 def unavailable(
-    app: str, version: str, remote: Remote, cache: Path, failure: GitResult
+    app: str,
+    version: str,
+    remote: Remote,
+    cache: Path,
+    failure: GitResult,
+    *,
+    before: str | None = None,
 ) -> SourceError:
-    """The remote failed, and the version is not cached."""
+    """The remote failed, and the version is not cached.
+
+    ``before``: another address, of which there is a mirror.
+    """
     text = "\n".join(failure.errors)
     detail = [*failure.errors, f"{version} is not in the cache, and so cannot be deployed without"]
+    if before is not None:
+        detail.append(f"what was fetched from {before} does not stand in for it")
     if says_full(failure.errors):
         detail.append(shortage(cache))
         remedy = "free some space there, then deploy again"
@@ -40,6 +51,11 @@ def unavailable(
         remedy = "give the user that runs the daemon a key or token for it, and its host key"
     elif _ABSENT.search(text):
         remedy = "correct git in the [source] table of the app file"
+    elif before is not None:
+        remedy = (
+            "make sure that this host reaches it, or that git in [source] names what was meant, "
+            "then deploy again"
+        )
     else:
         remedy = (
             "make sure that this host reaches it, then deploy again; a version that was deployed "

@@ -94,6 +94,13 @@ class Mirror:
         if wanted or present is not None:
             await asyncio.to_thread(self._exchange, wanted=wanted)
 
+    async def address_before(self) -> str | None:
+        """Of a mirror that is there and of no use, as it is of another; None: there is none."""
+        for place in (self.directory, self._aside):
+            if (found := await self._address(place)) not in (None, self.url):
+                return found
+        return None
+
     @property
     def _aside(self) -> Path:
         """Where the mirror of the address before is kept."""

@@ -46,7 +46,7 @@ class Outlook:
             mirror = Mirror(self.layout.cache / "git", self.remote.url, git)
             view = Mirror(directory / "git", self.remote.url, git)
             if not await mirror.is_usable():
-                release = await self._asked_for(git, version)
+                release = await self._asked_for(git, version, mirror)
                 why = None if since is None else f"{self.remote.url} has not been fetched yet"
                 return Comparison(release=release, unknown=why)
             await self._borrow(git, mirror, view)
@@ -73,14 +73,17 @@ class Outlook:
         finally:
             os.close(descriptor)
 
-    async def _asked_for(self, git: Git, version: str) -> Release:
+    async def _asked_for(self, git: Git, version: str, mirror: Mirror) -> Release:
         """What the remote says of a version that nothing is cached of."""
         said = await git.run_remote(
             "ls-remote", "--quiet", "--heads", "--tags", "--", self.remote.url,
             timeout=self.timeout,
         )  # fmt: skip
         if not said.ok:
-            raise git_errors.unavailable(self.app, version, self.remote, self.layout.cache, said)
+            raise git_errors.unavailable(
+                self.app, version, self.remote, self.layout.cache, said,
+                before=await mirror.address_before(),
+            )  # fmt: skip
         lines = [line.partition("\t") for line in said.text.splitlines()]
         commits = {name: commit for commit, _, name in lines}
         tag = f"refs/tags/{version}"  # an annotated one is peeled in a line of its own

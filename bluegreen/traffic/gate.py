@@ -19,6 +19,7 @@ from bluegreen.gate.server import BACKLOG
 from bluegreen.layout import Layout
 from bluegreen.private_socket import bind_privately
 from bluegreen.processes import Process, ProcessIdentity, Session, spawn, uninterrupted
+from bluegreen.sources.disk_space import is_full
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +215,9 @@ class OwnGate(HostGate):
         except OSError as error:
             raise TrafficError(
                 f"what answers for held requests could not be started: {error}",
-                remedy=self.remedy,
+                remedy="free some space on the disk, then try again"
+                if is_full(error)
+                else self.remedy,
             ) from error
 
     async def _spawn_with(self, output: int) -> tuple[Process, Session]:

@@ -228,6 +228,61 @@ def test_a_text_that_nobody_can_keep_is_said_in_the_words_of_the_command(
     assert len(shown) < 500
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wrong", "right"),
+    [
+        (
+            ["hold", "--timeout", "0s"],
+            "--timeout: '0s' is too short",
+            "more than 0s, and at most 1 h",
+        ),
+        (["hold", "--timeout", "61m"], "--timeout: '61m' is too long", "at most 1 h"),
+        (["hold", "--timeout", "x"], "--timeout: 'x' is no time", '"30s"'),
+        (["preview", "--for", "0ms"], "--for: '0ms' is too short", "at most 168 h"),
+        (["preview", "--for", "8d"], "--for: '8d' is too long", "at most 168 h"),
+        (["history", "--limit", "x"], "'x' is not a whole number from 1 to 200", "history --help"),
+        (["history", "--limit", "0"], "'0' is not a whole number from 1 to 200", "history --help"),
+        (["history", "--limit", "201"], "'201' is not a whole number from 1 to 200", "--help"),
+        (["rollback", "--restore", "0"], "'0' is not a whole number from 1 up", "rollback --help"),
+    ],
+)
+def test_what_is_beyond_its_limits_is_told_them_before_anything_is_sent(
+    arguments: list[str], wrong: str, right: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--root", "/nonexistent"]) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert wrong in first
+    assert right in last
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["plan", "v1.0", "--bogus"], "bluegreen plan"),
+        (["backup", "list", "a", "--bogus"], "bluegreen backup list"),
+        (["switch", "back", "a", "b", "c"], "bluegreen switch back"),
+    ],
+)
+def test_what_a_subcommand_does_not_take_points_to_its_own_help(
+    arguments: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.endswith(f"see what it takes: {command} --help\n")
+
+
+@pytest.mark.parametrize("command", [["status"], ["switch", "back"]])
+def test_an_empty_root_is_wrong_use_and_not_the_whole_host(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BLUEGREEN_ROOT", "/nonexistent")
+    assert main([*command, "--root", ""]) == 2
+    assert "argument --root: it is empty" in capsys.readouterr().err
+    monkeypatch.setenv("BLUEGREEN_ROOT", "")
+    assert main(command) == 2
+    assert "the variable BLUEGREEN_ROOT is empty" in capsys.readouterr().err
+    assert main([*command, "--root", "/nonexistent"]) == 3
+
+
 def test_what_is_not_utf8_is_refused_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

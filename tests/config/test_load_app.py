@@ -124,7 +124,7 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ('"ok",', "1979-05-27,", "gate.probes[0].http.json.status", "1979-05-27", "JSON has"),
     ("tcp = {}", "tcp = {}, command = { run = 'x' }", "watch.probes[0]", "exactly one", "Give"),
     ("failures = 2", "failures = 0", "watch.failures", "0 cannot", "1 or more"),
-    ('"forever"', '"ever"', "keep.hot", '"ever" cannot', "a unit of time"),
+    ('"forever"', '"ever"', "keep.hot", '"ever" cannot', 'or "forever"'),
     # The source
     ('git = "https://example.org/shop.git"', "", "source", "none of git", "Say where"),
     ("submodules = false", "directory = '/a/{version}'", "source", "git and directory", "Say"),

@@ -114,3 +114,11 @@ def test_what_it_needs_of_the_backup(tmp_path: Path, section: str, backup: str, 
     (problem,) = caught.value.problems
     assert problem.key == "migrations"
     assert says in problem.wrong
+
+
+@pytest.mark.parametrize("sqlite", ['["/abs.db"]', '["../x"]', '"text"', "[]"])
+def test_what_is_wrong_with_the_backup_is_said_alone(tmp_path: Path, sqlite: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        load(tmp_path, 'run = "m"', backup=f"[backup]\nsqlite = {sqlite}\n")
+    (problem,) = caught.value.problems
+    assert problem.key.startswith("backup")

@@ -16,6 +16,7 @@ from bluegreen.data.work import JobFiles, Work, remove_leftovers
 from bluegreen.errors import DataError
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import Job, JobResult
+from tests.mounts import full
 
 
 @dataclass
@@ -61,6 +62,15 @@ async def test_what_a_job_reports_comes_back(layout: AppLayout) -> None:
 async def test_what_makes_no_sense_is_said_to(layout: AppLayout, report: bytes) -> None:
     with pytest.raises(DataError, match="has come to an end that makes no sense"):
         await report_of(layout, Says(report))
+
+
+async def test_on_a_full_disk_it_is_room_that_is_asked_for(layout: AppLayout) -> None:
+    layout.work.mkdir()
+    with full(layout.work):
+        work = Work(app="shop", layout=layout, jobs=Says(b""), timeout=10)
+        with pytest.raises(DataError, match="No space left") as refused:
+            await work.do("verify", {"number": 1}, log=None)
+    assert refused.value.remedy.startswith("free some space")
 
 
 async def test_of_a_job_that_was_killed_nothing_is_believed(layout: AppLayout) -> None:

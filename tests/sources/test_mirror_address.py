@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,26 @@ async def test_a_mirror_of_another_address_stands_in_for_nothing(
     await source_of(tmp_path, first).resolve("v1")
     with pytest.raises(SourceError, match="could not be fetched"):
         await source_of(tmp_path, str(tmp_path / "gone")).resolve("v1")
+
+
+async def test_a_version_that_was_deployed_from_another_address_is_not_said_to_need_no_remote(
+    repository: Repository, tmp_path: Path
+) -> None:
+    await source_of(tmp_path, str(repository.directory)).resolve("v1")
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    moved = source_of(tmp_path, f"git://127.0.0.1:{port}/shop.git")
+    asked: list[Callable[[], Awaitable[object]]] = [
+        lambda: moved.compare("v1", None),  # of a plan, which puts nothing aside
+        lambda: moved.resolve("v1"),
+        lambda: moved.resolve("v1"),
+    ]
+    for ask in asked:
+        with pytest.raises(SourceError, match="could not be fetched") as refused:
+            await ask()
+        assert f"what was fetched from {repository.directory} does not" in refused.value.detail[-1]
+        assert "needs no remote" not in refused.value.remedy
+        assert "[source]" in refused.value.remedy
 
 
 async def test_a_mirror_that_was_put_aside_is_of_use_when_its_address_is_back(

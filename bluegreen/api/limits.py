@@ -1,0 +1,5 @@
+"""Limits of the API that the command line says in its own words, without importing the server."""
+
+from __future__ import annotations
+
+LIST_LIMIT = 200  # operations in one answer
