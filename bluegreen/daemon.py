@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from bluegreen.operations.observation import first_free_operation, observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep, in_words
+from bluegreen.signals import Signals
 from bluegreen.store import Store, StoreCorruptError, set_aside
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.supervisors.interface import Supervisor
@@ -60,6 +60,7 @@ class Daemon:
         self._options = options
         self._layout = options.layout
         self._stopping = asyncio.Event()
+        self._signals = Signals(self.stop)
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
         self._bus = Bus()
@@ -67,6 +68,7 @@ class Daemon:
         self._in_force: InForce
         self._upkeep: Upkeep
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
+        self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
         self._refused: tuple[str, ...] = ()  # why the last reload changed nothing
 
     def stop(self) -> None:
@@ -74,6 +76,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until told to stop. Raises BluegreenError when it cannot start."""
+        self._signals.listen()
         self._check_root()
         try:
             make_root(self._layout)
@@ -161,7 +164,8 @@ class Daemon:
                 await self._keep_accepted()
             for app in desk.apps.values():
                 await desk.previewing.take_over(app)
-            await recover(desk, desk.apps.keys())
+            if not self._stopping.is_set():  # else nothing more is begun
+                await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
             api = Api(desk, self._bus, self._reloader(desk), self._now_in_force)
@@ -207,16 +211,12 @@ class Daemon:
             await runner.cleanup()
 
     async def _until_stopped(self, desk: Desk) -> None:
-        loop = asyncio.get_running_loop()
-
         def reload() -> None:
             task = asyncio.create_task(self._reload_on_signal(desk), name="reload on SIGHUP")
             self._reloads.add(task)
             task.add_done_callback(self._reloads.discard)
 
-        loop.add_signal_handler(signal.SIGTERM, self.stop)
-        loop.add_signal_handler(signal.SIGINT, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        self._signals.on_reload(reload)
         apps = "1 app" if len(desk.apps) == 1 else f"{len(desk.apps)} apps"
         log.info("serving %s on %s", apps, self._layout.control_socket)
         self._vitals.ready(lambda: describe(desk))
@@ -259,7 +259,10 @@ class Daemon:
         return lambda check: self._examine(desk) if check else self._reload(desk)
 
     async def _reload(self, desk: Desk) -> dict[str, Any]:
-        """Take up changed files; on any problem everything stays as it was, and status says so."""
+        """Take up changed files; on any problem everything stays as it was, and status says so.
+
+        Once nginx has them they are in force: what fails then is a warning.
+        """
         self._refused = ()
         try:
             return await self._take_up(desk)
@@ -306,16 +309,33 @@ class Daemon:
             await desk.parts.traffic.publish(list(new.apps.values()))
             self._upkeep.trouble = None
             await self._put_in_force(desk, new, added)
-            for app in added:
-                await desk.previewing.take_over(app)
-            await recover(desk, [app.name for app in added])
-            for name in changed:
-                if name in desk.apps:
-                    await desk.warmth.keep_apart(desk.apps[name])
             self._in_force = InForce(configuration=new)
+            # It is made: what fails from here on is a warning of it.
+            self._unrecovered |= {app.name for app in added}
+            try:
+                await self._settle_in(desk, changed)
+            except (BluegreenError, OSError) as error:
+                self._warn(f"reloaded, and not all is done: {in_words(error)}; then reload again")
             await self._confirm_lost()
             await self._keep_accepted()
             return acceptance.difference(old, new)
+
+    async def _settle_in(self, desk: Desk, changed: Sequence[str]) -> None:
+        """See to what has come, also where an earlier reload could not, and to what has changed."""
+        self._unrecovered &= desk.apps.keys()
+        async with contextlib.AsyncExitStack() as held:
+            # What begins meanwhile is not what was left; of ``changed`` this is held already.
+            for name in self._unrecovered.difference(changed):
+                await held.enter_async_context(desk.apps[name].admission)
+            came = [name for name in self._unrecovered if desk.running(name) is None]
+            for name in came:
+                await desk.previewing.take_over(desk.apps[name])
+            if came:
+                await recover(desk, came)
+        self._unrecovered.clear()
+        for name in changed:
+            if name in desk.apps:
+                await desk.warmth.keep_apart(desk.apps[name])
 
     async def _confirm_lost(self) -> None:
         """An operator has been told of a lost history; what cannot be forgotten is said again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,8 @@ class Backups:
     ) -> Manifest:
         """Back up what ``[backup]`` names, as backup ``number``; return it once it is verified.
 
-        With ``only_present``, as far as it is there: a first release has not made all of it yet.
+        With ``only_present``, as far as it is there: a first release has not made all of it yet,
+        and a restore takes away what has come since.
         With ``replaced_by``, what a restore of that backup would replace instead, as far as it is
         there. Done again after a crash, it finds a backup that is whole. Raises DataError.
         """
@@ -139,6 +140,8 @@ class Backups:
             log=log,
             on_line=on_line,
         )  # fmt: skip
+        named = self._paths(replaced_by)
+        absent = await self._work.checked(lambda done: _absent(named, done), gathered)
         rows = await self.programs.dump(parts, logs=logs, operation=number, on_line=on_line)
         if replaced_by is not None:
             reason = f"before the restore of backup {replaced_by.id}"
@@ -146,6 +149,7 @@ class Backups:
             id=number, app=self.settings.name, created_at=began, reason=reason,
             version=self.version, postgres=self._urls(replaced_by), postgres_rows=rows,
             command=any(part.file == OUTPUT for part in parts),
+            absent_sqlite=absent[0], absent_files=absent[1],
         )  # fmt: skip
         task = {"number": number, "manifest": {**manifest.to_json(), **gathered}}
         await self._work.do("seal", task, log=logs / "backup-verify.log", on_line=on_line)
@@ -161,7 +165,10 @@ class Backups:
 
     def _paths(self, replaced_by: Manifest | None) -> tuple[list[str], list[str]]:
         if replaced_by is not None:
-            return list(replaced_by.sqlite), list(replaced_by.files)
+            return (
+                [*replaced_by.sqlite, *replaced_by.absent_sqlite],
+                [*replaced_by.files, *replaced_by.absent_files],
+            )
         backup = self.settings.backup
         return ([], []) if backup is None else (list(backup.sqlite), list(backup.files))
 
@@ -346,18 +353,37 @@ def _entry(found: Any) -> Entry:
     return Entry(id=number, manifest=manifest, problem=problem)
 
 
+def _absent(
+    named: tuple[list[str], list[str]], gathered: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What was named and is not in the backup: databases, and files."""
+    (sqlite, files), there = named, {*gathered["sqlite"], *gathered["damaged"], *gathered["files"]}
+    return (
+        tuple(path for path in sqlite if path not in there),
+        tuple(path for path in files if path not in there),
+    )
+
+
+def _named(held: Iterable[str], absent: Iterable[str], now: Mapping[str, Any]) -> list[str]:
+    """What a restore replaces, and of what it would take away what is there."""
+    return [*held, *(path for path in absent if path in now)]
+
+
 def _loss(now: Mapping[str, Any]) -> dict[str, Any]:
     manifest = manifest_of(now["manifest"])
     return {
         "created_at": manifest.created_at,
         "version": manifest.version,
         "sqlite": {
-            path: {**_database(now["sqlite"][path]), "then": then}
-            for path, then in manifest.sqlite.items()
+            path: {**_database(now["sqlite"][path]), "then": manifest.sqlite.get(path, {})}
+            for path in _named(manifest.sqlite, manifest.absent_sqlite, now["sqlite"])
         },
         "files": {
-            path: {**_files(now["files"][path]), "then": then}
-            for path, then in manifest.files.items()
+            path: {
+                **_files(now["files"][path]),
+                "then": manifest.files.get(path, {"files": 0, "bytes": 0}),
+            }
+            for path in _named(manifest.files, manifest.absent_files, now["files"])
         },
         "postgres_rows": manifest.postgres_rows,
         "command": manifest.command,

@@ -48,11 +48,18 @@ class Manifest:
     postgres: tuple[str, ...] = ()  # the databases, in the order of their dumps
     postgres_rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by URL, table
     command: bool = False
+    # What [backup] named and was not there: a restore takes away what has come since.
+    absent_sqlite: tuple[str, ...] = ()
+    absent_files: tuple[str, ...] = ()
     members: Mapping[str, Member] = field(default_factory=dict)  # by name in the backup
 
     @property
     def bytes(self) -> int:
         return sum(member.bytes for member in self.members.values())
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        return (*self.absent_sqlite, *self.absent_files)
 
     @property
     def is_good(self) -> bool:
@@ -79,6 +86,8 @@ def manifest_of(document: Any) -> Manifest:
         postgres=tuple(shapes.array(shapes.text, document["postgres"])),
         postgres_rows=shapes.table(shapes.counts, document["postgres_rows"]),
         command=shapes.flag(document["command"]),
+        absent_sqlite=_absent(document, "absent_sqlite"),
+        absent_files=_absent(document, "absent_files"),
         members=shapes.table(_member, document["members"]),
     )
 
@@ -86,6 +95,11 @@ def manifest_of(document: Any) -> Manifest:
 def files_and_bytes(value: Any) -> dict[str, int]:
     """How many of each. Raises KeyError, TypeError, ValueError."""
     return {name: shapes.count(value[name]) for name in ("files", "bytes")}
+
+
+def _absent(document: Any, key: str) -> tuple[str, ...]:
+    """Older backups do not say it."""
+    return tuple(shapes.array(shapes.text, document.get(key, [])))
 
 
 def _member(value: Any) -> Member:

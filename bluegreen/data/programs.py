@@ -15,6 +15,7 @@ from bluegreen.config.environment import ProcessEnvironment, backup_environment
 from bluegreen.config.placeholders import expand, slot_values
 from bluegreen.config.settings import AppSettings
 from bluegreen.data.manifest import OUTPUT, dump
+from bluegreen.data.postgres_load import loader
 from bluegreen.data.postgres_rows import NOT_FOUND, counter, rows_in_log
 from bluegreen.data.work import DiskFullError, OnLine
 from bluegreen.errors import DataError
@@ -166,7 +167,8 @@ def _counted(log: Path) -> dict[str, int]:
 
 
 def _called(argv: tuple[str, ...]) -> str:
-    return "counting rows" if argv[:4] == counter()[:4] else os.path.basename(argv[0])
+    ours = {counter(): "counting rows", loader(): "pg_restore"}
+    return ours.get(argv[:4], os.path.basename(argv[0]))
 
 
 def _remedy(status: int | None, *, full: bool) -> str:
@@ -189,10 +191,7 @@ def _database(number: int, url: str, directory: Path) -> Part:
             ),
             counter("dump", file),
         ),
-        load=(
-            "pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error",
-            "--no-password", f"--dbname={url}", file,
-        ),
+        load=loader(url, file),
         is_atomic=True,
         url=url,
     )  # fmt: skip

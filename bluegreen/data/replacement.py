@@ -34,6 +34,7 @@ class Replacement:
 
     target: Path
     operation: int
+    goes: bool = False  # nothing takes its place, as nothing was there
 
     @property
     def staged(self) -> Path:
@@ -57,17 +58,25 @@ class Replacement:
 
     def carry_out(self) -> None:
         """The staged one takes the target's place; nothing happens where it has already."""
+        if self.goes:
+            self._move_aside()
+            return
         if not os.path.lexists(self.staged):
             return
         if not os.path.lexists(self.target) and not os.path.lexists(self.replaced):
             self._was_absent.touch()
+        self._move_aside()
+        os.rename(self.staged, self.target)
+        sync_directory(self.target.parent)
+
+    def _move_aside(self) -> None:
+        if not self.target.parent.is_dir():
+            return
         # The old database's log goes with it: beside the new one, SQLite would take it for its own.
         for suffix in ("", *BESIDE):
             target = _beside(self.target, suffix)
             if os.path.lexists(target):
                 os.rename(target, _beside(self.replaced, suffix))
-        sync_directory(self.target.parent)
-        os.rename(self.staged, self.target)
         sync_directory(self.target.parent)
 
     def put_back(self) -> None:
@@ -101,12 +110,21 @@ class Replacement:
             sync_directory(self.target.parent)
 
 
-def replacements(shared: Path, paths: Iterable[str], operation: int) -> list[Replacement]:
-    """What a restore of ``paths`` replaces; a link is followed to where the data are."""
-    return [
+def replacements(
+    shared: Path, paths: Iterable[str], operation: int, *, absent: Iterable[str] = ()
+) -> list[Replacement]:
+    """What a restore of ``paths`` replaces; a link is followed to where the data are.
+
+    And what it takes away, of what was ``absent``: of that a link itself has come since.
+    """
+    found = [
         Replacement(target=Path(os.path.realpath(shared / path)), operation=operation)
         for path in paths
     ]
+    for path in map(shared.joinpath, absent):
+        target = Path(os.path.realpath(path.parent)) / path.name
+        found.append(Replacement(target=target, operation=operation, goes=True))
+    return found
 
 
 def _beside(path: Path, suffix: str) -> Path:

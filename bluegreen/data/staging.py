@@ -36,6 +36,9 @@ def stage(directory: Path, manifest: Manifest, shared: Path, operation: int, say
         if manifest.files:
             _unpack(directory, shared, list(manifest.files), operation)
             say(f"{', '.join(manifest.files)}: staged")
+        for replacement in replacements(shared, (), operation, absent=manifest.absent):
+            _require_inside(shared, replacement)
+            replacement.discard()  # of an undo that was killed
     except OSError as error:
         if is_full(error):
             raise NoRoomError(
@@ -50,14 +53,18 @@ def _beside(shared: Path, paths: Sequence[str], operation: int) -> list[Replacem
     """The replacements of ``paths``, with the directories that they are in, and nothing staged."""
     found = replacements(shared, paths, operation)
     for replacement in found:
-        if not replacement.target.is_relative_to(os.path.realpath(shared)):
-            raise DataError(
-                f"{replacement.target} is not in the shared directory",
-                remedy="remove the link that leads out of it, then restore again",
-            )
+        _require_inside(shared, replacement)
         replacement.target.parent.mkdir(parents=True, exist_ok=True)
         replacement.discard()
     return found
+
+
+def _require_inside(shared: Path, replacement: Replacement) -> None:
+    if not replacement.target.is_relative_to(os.path.realpath(shared)):
+        raise DataError(
+            f"{replacement.target} is not in the shared directory",
+            remedy="remove the link that leads out of it, then restore again",
+        )
 
 
 def _copy(directory: Path, name: str, manifest: Manifest, replacement: Replacement) -> None:

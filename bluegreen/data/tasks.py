@@ -151,8 +151,14 @@ def _verify(task: Task, _: Say) -> dict[str, Any]:
 
 def _present(task: Task, _: Say) -> dict[str, Any]:
     manifest = _catalog(task).manifest(task["number"])
-    found = present(Path(task["shared"]), list(manifest.sqlite), list(manifest.files))
-    return {"manifest": manifest.to_json(), **found}
+    shared = Path(task["shared"])
+    sqlite, files = (
+        [*known, *(path for path in absent if os.path.lexists(shared / path))]
+        for known, absent in (
+            (manifest.sqlite, manifest.absent_sqlite), (manifest.files, manifest.absent_files)
+        )
+    )  # fmt: skip
+    return {"manifest": manifest.to_json(), **present(shared, sqlite, files)}
 
 
 def _stage(task: Task, say: Say) -> dict[str, Any]:
@@ -164,8 +170,8 @@ def _stage(task: Task, say: Say) -> dict[str, Any]:
 
 def _replace(task: Task, _: Say) -> dict[str, Any]:
     manifest = _catalog(task).manifest(task["number"])
-    paths = (*manifest.sqlite, *manifest.files)
-    for replacement in replacements(Path(task["shared"]), paths, task["operation"]):
+    paths, shared = (*manifest.sqlite, *manifest.files), Path(task["shared"])
+    for replacement in replacements(shared, paths, task["operation"], absent=manifest.absent):
         replacement.do(Step(task["step"]))
     return {}
 

@@ -60,20 +60,36 @@ def resume(operations: Sequence[dict[str, Any]], root: Path = HOST) -> Iterator[
             if kind not in _ASKED:
                 yield f"{what} was interrupted, and is not resumed: ask for it again"
                 continue
-            again = client.post(f"/v1/apps/{app}/{_ASKED[kind]}", _body(client, before))
+            again = _ask_again(client, before)
         except BluegreenError as error:
             yield f"{what} was interrupted, and is not resumed: {error.message}"
         else:
-            yield f"{what} was interrupted, and is resumed as operation {again['id']}"
+            number = "" if again is None else f" as operation {again['id']}"
+            yield f"{what} was interrupted, and is resumed{number}"
+
+
+def _ask_again(client: Client, before: dict[str, Any]) -> dict[str, Any] | None:
+    """The operation that does it now; None of a switch that the store could not take."""
+    path = f"/v1/apps/{before['app']}"
+    if before.get("of_switch"):
+        # A rollback would heed a lock, and fetch what a branch names today; a switch goes to what
+        # is in the slot. It answers once traffic has moved.
+        switched = client.post(f"{path}/switch", {"to": before["slot"]})
+        operation: dict[str, Any] | None = switched["operation"]
+        return operation
+    again: dict[str, Any] = client.post(f"{path}/{_ASKED[before['kind']]}", _body(client, before))
+    return again
 
 
 def _body(client: Client, before: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, with what was acknowledged then."""
+    """What was asked for, with the data that were named and what was acknowledged then."""
     if before["kind"] in ("restart", "start", "stop"):
         return {}
     body = {"version": before["version"]}
+    # A daemon that was gone back to may be too old to know of either.
+    if before.get("backup") is not None:
+        return body | {"restore": before["backup"]}
     acknowledged = client.get(f"/v1/operations/{before['id']}").get("acknowledged")
-    # A daemon that was gone back to may be too old to know of it.
     return body | {"ack": acknowledged} if acknowledged else body
 
 

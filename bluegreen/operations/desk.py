@@ -199,7 +199,7 @@ class Desk:
         return await self.queue.begin(runtime, kind, by, version=str(request), key=key)
 
     async def cancel(self, app: str) -> Operation:
-        """End the operation in progress; returns it once all it did is undone."""
+        """End the operation in progress; returns it once all it did is undone. See `Run.ended`."""
         run = self.running(self.app(app).name)
         if run is None or run.task is None:
             if left := [one for one in self.unsettled.values() if one.operation.app == app]:
@@ -208,6 +208,7 @@ class Desk:
                 f"no operation is running on {app}", remedy=f"see it: bluegreen status {app}"
             )
         run.interrupt(Interruption.CANCEL)
+        await run.ended()
         return await asyncio.shield(run.task)
 
     async def switch(

@@ -357,6 +357,7 @@ async def _finish(
             raise
         except StoreError as failed:
             run.waiting_for = f"its outcome to be recorded: {failed.message}"
+            run.unrecordable.set()
             log.warning(
                 "operation %d is not recorded yet: %s", run.operation.id, failed.message,
                 extra=run.named,
@@ -364,6 +365,7 @@ async def _finish(
             await asyncio.sleep(FULL_DISK_RETRY)
         else:
             run.waiting_for = None
+            run.unrecordable.clear()
             if not run.migrating.unrestored:
                 await end_promise(run.app.layout)
             return run.operation

@@ -52,23 +52,18 @@ class Queue:
         return busy_error(app, run.operation, next(reversed(run.recorded), None))
 
     async def outcome(self, operation: Operation) -> Operation:
-        """Wait until an operation has ended; returns it with its outcome."""
+        """Wait until an operation has ended; returns it with its outcome. See `Run.ended`."""
         run = self.running(operation.app)
-        if run is not None and run.operation.id == operation.id and run.task is not None:
-            await asyncio.wait([run.task])
+        if run is not None and run.operation.id == operation.id:
+            await run.ended()
         return await self._parts.store.operation(operation.id)
 
     async def moved(self, operation: Operation) -> Operation:
         """Wait until it has moved traffic, or has ended; returns it as it is then."""
         run = self.running(operation.app)
-        if run is None or run.operation.id != operation.id or run.task is None:
-            return await self._parts.store.operation(operation.id)
-        if run.recorded.get(PhaseName.SWITCH) is not PhaseState.DONE:
-            moved = asyncio.create_task(run.moved.wait(), name=f"operation {operation.id} moves")
-            try:
-                await asyncio.wait([run.task, moved], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                moved.cancel()
+        asked = run is not None and run.operation.id == operation.id
+        if run is not None and asked and run.recorded.get(PhaseName.SWITCH) is not PhaseState.DONE:
+            await run.ended(or_moved=True)
         return await self._parts.store.operation(operation.id)
 
     async def begin(

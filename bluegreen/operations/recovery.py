@@ -31,7 +31,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.migrating import from_data
-from bluegreen.operations.phases.bring_back import goes_on_with_data
+from bluegreen.operations.phases.bring_back import goes_on_with_data, is_open
 from bluegreen.operations.phases.hold import drained_from
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
@@ -236,6 +236,9 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
         desk.queue.carry_on(run, undo=not await _goes_on(run))
         return
     if operation.backup is not None:
+        if goes_on_with_data(run) and is_open(run) and not run.switched:
+            data = {"from": run.origin, "to": run.target, "open": run.target, "observed": True}
+            await run.record(PhaseName.SWITCH, PhaseState.DONE, data, slot=switched_to(run))
         desk.queue.carry_on(run, undo=not goes_on_with_data(run))
         return
     undoing = PhaseState.UNDOING in run.recorded.values()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bluegreen.data.schema import Schema
+from bluegreen.errors import BusyError
 from bluegreen.invariants.comparison import Measured
 from bluegreen.model import (
     MigrationPlace,
@@ -80,6 +81,7 @@ class Run:
     waiting_for: str | None = None  # what keeps it from going on, in words
     task: asyncio.Task[Operation] | None = None
     moved: asyncio.Event = field(default_factory=asyncio.Event)  # traffic has, and it is recorded
+    unrecordable: asyncio.Event = field(default_factory=asyncio.Event)  # its outcome, for now
     recorded: dict[PhaseName, PhaseState] = field(default_factory=dict)
     unrecorded: list[tuple[PhaseName, PhaseState]] = field(default_factory=list)  # the disk is full
     _probes: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -171,6 +173,31 @@ class Run:
             self.interruption = why
             if self.in_phases and self.task is not None:
                 self.task.cancel()
+
+    async def ended(self, *, or_moved: bool = False) -> None:
+        """Wait until it has ended or, so asked, has moved traffic.
+
+        Raises BusyError where all is done but the store does not take the outcome: that may last.
+        """
+        if self.task is None:
+            return
+        awaited = [self.unrecordable, self.moved] if or_moved else [self.unrecordable]
+        named = f"operation {self.operation.id} is waited for"
+        seen = [asyncio.create_task(event.wait(), name=named) for event in awaited]
+        try:
+            await asyncio.wait([self.task, *seen], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in seen:
+                task.cancel()
+        if self.task.done() or (or_moved and self.moved.is_set()):
+            return
+        app, operation = self.app.name, self.operation
+        raise BusyError(
+            f"{app}: operation {operation.id} ({operation.kind}) is at its end and waits for "
+            f"{self.waiting_for}",
+            remedy="free some space: its outcome is recorded by itself then, and the app is free; "
+            f"see it: bluegreen status {app}",
+        )
 
 
 class Phase(Protocol):

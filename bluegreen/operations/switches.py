@@ -161,7 +161,7 @@ class Switches:
         run = self._queue.running(app.name)
         if run is not None and run.task is not None:
             run.interrupt(Interruption.SWITCH_BACK)
-            await asyncio.wait([run.task])
+            await run.ended()
 
     async def close(self, apps: Iterable[AppRuntime]) -> None:
         """Record what is not recorded yet, as far as the store takes it."""

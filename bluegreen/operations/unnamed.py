@@ -23,6 +23,8 @@ async def unnamed_change(app: AppRuntime) -> AppliedMigration | None:
     backup, rehearsal = done.get(PhaseName.BACKUP), done.get(PhaseName.REHEARSE)
     if PhaseName.HOLD not in done or backup is None or "backup" not in backup.data:
         return None
+    if PhaseName.REVERSE in done:
+        return None  # a rollback undoes what has names, and runs nothing
     seen = {} if rehearsal is None else rehearsal.data
     if seen.get("pending") is not None:
         return None

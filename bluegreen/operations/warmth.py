@@ -13,6 +13,7 @@ from bluegreen.model import Slot, SlotRecord, SlotState
 from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.runtime import AppRuntime, cold, end_task
+from bluegreen.processes import tell_if_failed, uninterrupted
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class Warmth:
     def __init__(self) -> None:
         self._hot: dict[str, asyncio.TimerHandle] = {}  # until their time is over
         self._cooling: dict[str, asyncio.Task[None]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
 
     async def keep(self, app: AppRuntime) -> None:
         """Warm the idle slot up if it is to be hot and is not; cool it when its time is over."""
@@ -63,8 +65,8 @@ class Warmth:
         async with app.commit:
             if app.active is slot or app.slots[slot] != now:
                 return  # an operation has taken it
-            await app.keep_slot(cold(now))
-        await app.stop_services(slot, at_once=True)  # whatever starts there next, it comes after
+            stopping = await self._put_to_rest(app, now)
+        await asyncio.shield(stopping)
         message = f"{slot} is stopped: two versions of {app.name} never run at once"
         await app.parts.note(app.name, None, "service", slot=slot, message=message)
 
@@ -92,6 +94,28 @@ class Warmth:
     async def close(self) -> None:
         for app in {*self._hot, *self._cooling}:
             await self.stop_cooling(app)
+        stopping = [*self._stopping]
+        for task in stopping:
+            task.cancel()  # what was told to end does so all the same
+        await asyncio.gather(*stopping, return_exceptions=True)
+
+    async def _put_to_rest(self, app: AppRuntime, record: SlotRecord) -> asyncio.Task[None]:
+        """Call a slot cold and have it stopped: both or, cancelled before, neither.
+
+        The caller holds ``commit``, so whatever starts there next comes after; and has seen to it
+        that what was sent there is read. Returns the stop, which nobody is to cancel.
+        """
+        return await uninterrupted(self._rest(app, record), name=f"rest of {app.name}")
+
+    async def _rest(self, app: AppRuntime, record: SlotRecord) -> asyncio.Task[None]:
+        await app.keep_slot(cold(record))
+        stopping = asyncio.create_task(
+            app.stop_services(record.slot, at_once=True), name=f"stop {app.name} {record.slot}"
+        )
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
+        stopping.add_done_callback(tell_if_failed)
+        return stopping
 
     async def _warm(self, app: AppRuntime, slot: Slot) -> None:
         """Start the idle slot's services again; once its probes pass, a switch is instant."""
@@ -123,19 +147,21 @@ class Warmth:
 
     async def _give_up(self, app: AppRuntime, starting: SlotRecord, error: BluegreenError) -> None:
         slot = starting.slot
+        await all_read(app, slot)
         async with app.commit:
             if app.active is slot or app.slots[slot] != starting:
                 return
-            await app.keep_slot(cold(starting))
+            stopping = await self._put_to_rest(app, starting)
         log.warning(
             "%s: %s is not kept hot: %s", app.name, slot, error.message, extra={"app": app.name}
         )
         await app.parts.note(
             app.name, None, "warning", message=f"{slot} is not kept hot: {error.message}"
         )
-        await app.stop_services(slot)
+        await asyncio.shield(stopping)
 
     async def _cool(self, app: AppRuntime, slot: Slot, until: float) -> None:
+        await all_read(app, slot)
         async with app.commit:
             record = app.slots[slot]
             if app.active is slot or record.hot_until != until:
@@ -144,8 +170,8 @@ class Warmth:
             given_up = record.state is SlotState.STARTING and app.warming is None
             if record.state is not SlotState.HOT and not given_up:
                 return
-            await app.keep_slot(cold(record))
-        await app.stop_services(slot)
+            stopping = await self._put_to_rest(app, record)
+        await asyncio.shield(stopping)
         await app.parts.note(
             app.name, None, "service", slot=slot, message=f"{slot} was kept hot for its time"
         )

@@ -37,6 +37,14 @@ class Postgres:
         )  # fmt: skip
         return answer.stdout.splitlines()
 
+    def admin(self, text: str) -> None:
+        """Have ``text`` done in the database by an administrator."""
+        subprocess.run(
+            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname=shop",
+             f"--host={self.directory}", "--username=postgres", f"--command={text}"],
+            timeout=LIMIT, check=True,
+        )  # fmt: skip
+
 
 def _user() -> Sequence[str]:
     """The server refuses to run as root."""

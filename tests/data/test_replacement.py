@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bluegreen.data.replacement import Replacement
+from bluegreen.data.replacement import Replacement, Step, replacements
 
 OPERATION = 7
 
@@ -140,3 +140,43 @@ def test_what_the_restored_database_has_left_does_not_mix_with_the_old_one(
         assert replacement.target.with_name("app.db-wal").stat().st_size
         replacement.put_back()
     assert said(replacement.target) == ["old"]
+
+
+def test_what_was_not_there_is_taken_away_and_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off after any of its steps: with its log, or not at all."""
+    for after in range(8):
+        shared = tmp_path / str(after)
+        (shared / "data").mkdir(parents=True)
+        left_behind(shared / "data/new.db", "of a migration")
+        there = {path.name for path in (shared / "data").iterdir()}
+        (taken,) = replacements(shared, (), OPERATION, absent=["data/new.db"])
+        go_on = cut_off(monkeypatch, after)
+        with suppress(Cut):
+            taken.carry_out()
+        go_on()
+        taken.carry_out()
+        assert not {path.name for path in (shared / "data").iterdir()} & there
+        go_on = cut_off(monkeypatch, after)
+        with suppress(Cut):
+            taken.put_back()
+        go_on()
+        taken.put_back()
+        assert {path.name for path in (shared / "data").iterdir()} == there
+        taken.carry_out()
+        taken.clear()
+        assert not list((shared / "data").iterdir())
+        monkeypatch.undo()
+
+
+def test_of_what_was_not_there_a_link_itself_goes(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "uploads").symlink_to("elsewhere")
+    (taken,) = replacements(tmp_path, (), OPERATION, absent=["uploads", "never/there"])[:1]
+    taken.carry_out()
+    taken.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+    (nothing,) = replacements(tmp_path, (), OPERATION, absent=["never/there"])
+    for step in Step:
+        nothing.do(step)

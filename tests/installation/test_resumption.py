@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,40 @@ async def test_what_is_not_undone_in_time_is_said(
     (said,) = await resumed(deployed)
     assert said.startswith("the deploy of monitor v3-ignores-sigterm is not undone yet")
     assert "bluegreen history monitor" in said
+
+
+class ToldDaemon:
+    """Says that operation 7 was interrupted, and takes down what it is asked for."""
+
+    posted: list[tuple[str, dict[str, Any]]]
+
+    def get(self, path: str) -> dict[str, Any]:
+        return {"id": 7, "kind": "rollback", "state": "interrupted", "acknowledged": []}
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.posted.append((path, body))
+        return {"operation": {"id": 8}} if path.endswith("/switch") else {"id": 8}
+
+
+@pytest.mark.parametrize(
+    ("of_it", "asked"),
+    [
+        ({"backup": 31}, ("rollback", {"version": "main", "restore": 31})),
+        ({"of_switch": True}, ("switch", {"to": "green"})),  # which no lock hinders
+        ({}, ("rollback", {"version": "main"})),
+    ],
+    ids=["with data", "of a switch", "plain"],
+)
+def test_a_rollback_is_asked_for_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, of_it: dict[str, Any], asked: tuple[str, dict[str, Any]]
+) -> None:
+    daemon = ToldDaemon()
+    daemon.posted = []
+    monkeypatch.setattr(resumption, "Client", lambda *_, **__: daemon)
+    before = {"app": "shop", "id": 7, "kind": "rollback", "version": "main", "slot": "green"}
+    (said,) = resumption.resume([before | {"backup": None, "of_switch": False} | of_it])
+    assert said == "the rollback of shop main was interrupted, and is resumed as operation 8"
+    assert daemon.posted == [(f"/v1/apps/shop/{asked[0]}", asked[1])]
 
 
 async def out_of_service_and_starting(deployed: Stack) -> None:

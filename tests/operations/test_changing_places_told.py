@@ -58,7 +58,7 @@ class ToldApp:
     async def keep_slot(self, record: SlotRecord) -> None:
         self.slots[record.slot] = record
 
-    async def stop_services(self, slot: Slot, *, at_once: bool) -> None:
+    async def put_to_rest(self, slot: Slot, *, at_once: bool) -> None:
         self.diary.append(f"stop {slot}")
 
     async def start_services(self, slot: Slot) -> None:

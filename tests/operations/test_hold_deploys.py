@@ -12,7 +12,7 @@ import pytest_asyncio
 from bluegreen.demo.load import Load
 from bluegreen.demo.load_settings import LoadSettings
 from tests.operations.agreement import agreement
-from tests.operations.data import OPTIONS, leftovers
+from tests.operations.data import OPTIONS, leftovers, shared
 from tests.operations.migrations import (
     ALL,
     CHECK,
@@ -107,10 +107,46 @@ async def test_what_fails_on_the_data_is_put_back(shop: Stack) -> None:
     writers.expect_all_there(shop)
 
 
+async def test_what_was_not_there_is_not_there_again(shop: Stack) -> None:
+    """A directory that a migration has made before it failed."""
+    makes = "run = 'mkdir {shared_dir}/made && touch {shared_dir}/made/one && exit 1'\n"
+    named = 'sqlite = ["data/servers.db", "data/none.db"]\nfiles = ["made"]'
+    text = held(CHECK + makes, rehearse=False)
+    await rewrite(shop, text.replace('sqlite = ["data/servers.db"]', named))
+    async with writing(shop) as writers:
+        answer = await failed(shop, "v4-audit", writers, in_phase="migrate")
+        assert "the data of before are put back, from backup" in answer.out
+    assert not (shared(shop) / "made").exists()
+    assert not leftovers(shop)
+    writers.expect_all_there(shop)
+    await rewrite(shop, held())
+
+
 async def test_a_release_that_fails_its_gate_leaves_the_data_of_before(shop: Stack) -> None:
     async with writing(shop) as writers:
         await failed(shop, "v4-unhealthy", writers, in_phase="gate")
     writers.expect_all_there(shop)
+
+
+async def test_what_a_failed_migration_has_made_goes_with_it(shop: Stack) -> None:
+    """Where the app file names it: elsewhere nobody knows whose a file is."""
+    named = held(rehearse=False).replace("keep = 3", 'files = ["data/made", "data/kept"]\nkeep = 3')
+    (shared(shop) / "data/kept").write_text("before")
+    text = "mkdir data/made; touch data/made/file; echo after >data/kept; exit 3"
+    await rewrite(shop, named.replace(RUN, f"run = '{text}'\n"))
+    async with writing(shop) as writers:
+        answer = await failed(shop, "v4-audit", writers, in_phase="migrate")
+    assert "not there, and so not in the backup: data/made\n" in answer.out
+    assert not (shared(shop) / "data/made").exists()
+    assert (shared(shop) / "data/kept").read_text() == "before"
+
+
+async def test_no_migration_is_run_where_the_backup_would_hold_nothing(shop: Stack) -> None:
+    await rewrite(shop, held(rehearse=False).replace("data/servers.db", "data/server.db"))
+    async with writing(shop) as writers:
+        answer = await failed(shop, "v4-audit", writers, in_phase="backup")
+    assert "nothing of what [backup] names is there" in answer.err
+    await rewrite(shop, held(rehearse=False))
 
 
 async def test_at_the_time_limit_it_is_undone(shop: Stack) -> None:

@@ -64,19 +64,92 @@ async def test_a_database_is_dumped_while_it_serves_and_brought_back(
     assert server.sql("SELECT count(*), max(item) FROM orders") == ["10|coffee"]
 
 
+# What a migration may have made: of each kind, in both schemas, and in the way of what is dropped.
+ADDED = """
+    CREATE TABLE audit (id int PRIMARY KEY, of_order int REFERENCES orders);
+    CREATE VIEW items AS SELECT DISTINCT item FROM orders;
+    CREATE MATERIALIZED VIEW many AS SELECT count(*) FROM orders;
+    CREATE TYPE mood AS ENUM ('well', 'ill');
+    CREATE TYPE pair AS (a int, b mood);
+    CREATE DOMAIN small AS int CHECK (VALUE < 10);
+    CREATE FUNCTION twice(a int) RETURNS int LANGUAGE sql AS 'SELECT a * 2';
+    CREATE FUNCTION grow(a mood) RETURNS mood LANGUAGE sql AS 'SELECT a';
+    CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int);
+    CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);
+    CREATE STATISTICS linked ON id, item FROM orders;
+    CREATE SEQUENCE numbers;
+    CREATE COLLATION german (provider = icu, locale = 'de');
+    CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+    CREATE SCHEMA "odd one";
+    CREATE TABLE "odd one".t (m mood, s small);
+    CREATE EXTENSION pg_trgm;
+    CREATE INDEX ON orders USING gin (item gin_trgm_ops);
+    ALTER TABLE orders ADD COLUMN how mood;
+    CREATE PUBLICATION changes FOR TABLE orders;
+    SELECT lo_from_bytea(0, 'abc');
+"""
+HELD = """
+    SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE nspname IN ('public', 'odd one')
+    UNION ALL SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace
+    UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT oprname FROM pg_operator WHERE oprnamespace = 'public'::regnamespace
+    UNION ALL SELECT collname FROM pg_collation WHERE collnamespace = 'public'::regnamespace
+    UNION ALL SELECT cfgname FROM pg_ts_config WHERE cfgnamespace = 'public'::regnamespace
+    UNION ALL SELECT stxname FROM pg_statistic_ext
+    UNION ALL SELECT extname FROM pg_extension
+    UNION ALL SELECT pubname FROM pg_publication
+    UNION ALL SELECT nspname FROM pg_namespace
+    UNION ALL SELECT 'large ' || oid FROM pg_largeobject_metadata
+    ORDER BY 1
+"""
+
+
+async def test_a_restore_takes_away_what_a_migration_has_added(
+    shop: Stack, server: Postgres
+) -> None:
+    before = server.sql(HELD)
+    number = await back_up(shop)
+    server.sql(ADDED)
+    after = server.sql(HELD)
+    assert set(before) < set(after)
+    assert (await shop.cli("stop")).status == 0
+    answer = await shop.cli("backup", "restore", str(number), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert server.sql(HELD) == before
+    newest, _ = await listed(shop)
+    answer = await shop.cli("backup", "restore", str(newest["id"]), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert server.sql(HELD) == after
+    server.sql("INSERT INTO audit VALUES (1, 1000)")
+    answer = await shop.cli("backup", "restore", str(newest["id"]), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert server.sql("SELECT count(*) FROM audit") == ["0"]
+    answer = await shop.cli("backup", "restore", str(number), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert server.sql(HELD) == before
+
+
 async def test_a_restore_that_the_server_refuses_changes_nothing(
     shop: Stack, server: Postgres
 ) -> None:
+    server.sql("CREATE SCHEMA other")
     number = await back_up(shop)
-    # A view that the backup does not know keeps the table from being dropped.
     server.sql("CREATE VIEW items AS SELECT DISTINCT item FROM orders; DELETE FROM orders")
+    server.sql("REVOKE CREATE ON DATABASE shop FROM shop")
     assert (await shop.cli("stop")).status == 0
     answer = await shop.cli("backup", "restore", str(number), "--yes")
     assert answer.status == 1
-    assert "postgres-1 (pg_restore) failed: exit status 1" in answer.err
-    assert "other objects depend on it" in answer.err
+    assert "postgres-1 (pg_restore) failed: exit status 3" in answer.err
+    assert "permission denied for database shop" in answer.err
     assert server.sql("SELECT count(*) FROM orders") == ["0"]
     assert server.sql("SELECT count(*) FROM items") == ["0"]
+    server.sql("GRANT CREATE ON DATABASE shop TO shop; DROP SCHEMA other")
+    # What the backup does not know goes, and keeps nothing from being restored.
+    answer = await shop.cli("backup", "restore", str(number), "--yes")
+    assert answer.status == 0, answer.out + answer.err
+    assert server.sql("SELECT count(*) FROM orders") == ["1000"]
+    assert server.sql("SELECT to_regclass('items') IS NULL") == ["t"]
 
 
 async def test_a_server_that_does_not_answer_fails_the_backup(

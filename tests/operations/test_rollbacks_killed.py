@@ -66,6 +66,7 @@ WITH_DATA = [
         "after gate intent",
         "before gate done",
         "after switch intent",
+        "after unlink*/traffic/special/closed",
         "before switch done",
         "after settle intent",
         "before settle done",

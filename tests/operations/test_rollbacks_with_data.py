@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.operations.asking import ask
 from tests.operations.data import add_servers, leftovers, listed, servers
-from tests.operations.killing import APP
+from tests.operations.killing import APP, Point, come_to
+from tests.operations.ledger import Ledger
 from tests.operations.migrations import applied, last, rewrite, schema, section, serve
+from tests.operations.standstill import held
 from tests.operations.writes import writing
 from tests.stack import Stack, stack
 
@@ -75,6 +80,30 @@ async def test_what_fails_puts_data_and_the_newer_release_back(shop: Stack) -> N
     async with writing(shop) as writes:
         await writes.some_more()
     writes.expect_none_lost()
+
+
+async def test_a_cancel_once_it_is_open_comes_too_late(shop: Stack) -> None:
+    """All of it is done, down to what the store knows of the data: never half."""
+    number = (await last(shop))["id"]
+    open_now = Point(step="unlink*/traffic/special/closed", moved=True, ends=None)
+    body = {"restore": number}
+    with tempfile.TemporaryDirectory() as scratch:
+        ledger = await asyncio.to_thread(Ledger, shop.layout.database, Path(scratch))
+        async with held(shop) as standstill:
+            asking = asyncio.create_task(ask(shop, "POST", f"{APP}/rollback", body))
+            await come_to(open_now, shop, standstill, ledger)
+            cancelling = asyncio.create_task(ask(shop, "POST", f"{APP}/cancel", {}))
+    assert (await asking)[0] == 202
+    status, operation = await cancelling
+    assert (status, operation["state"]) == (200, "succeeded")
+    assert not leftovers(shop)
+    assert await applied(shop) == []
+    status = await shop.status()
+    assert not status["closed"]
+    assert status["slots"][shop.marker()]["version"] == "v2"
+    replaced = (await listed(shop))[0]["id"]
+    answer = await shop.cli("rollback", "monitor", "--restore", str(replaced), "--yes")
+    assert answer.status == 0, answer.out + answer.err
 
 
 async def test_an_app_that_is_out_of_service_comes_back_with_it(shop: Stack) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bluegreen.data.manifest import Manifest
+from bluegreen.errors import RefusedError
 from bluegreen.model import PhaseName
 from bluegreen.operations.putting_back import may_have_changed, put_back
 from bluegreen.operations.run import Run
@@ -45,16 +47,19 @@ class BackupBeforeChange(Backup):
         if run.operation.from_slot is None and run.app.settings.migrations is None:
             # Nothing is ready yet for the commands of [backup].
             return {"skipped": "it is the first release"}
-        if not await run.app.backups.has_data():
+        operation, held = run.operation, PhaseName.HOLD in run.recorded
+        # Under a hold it is the way back, if only to nothing at all.
+        goes_back = held and run.app.settings.backup is not None
+        if not await has_data(run) and not goes_back:
             return {"skipped": "there are no data yet"}
-        operation = run.operation
-        if PhaseName.HOLD in run.recorded:
+        if held:
             await promise(run.app.layout, operation.id)
         made = await run.app.backups.create(
             operation.id, run.logs, run.say,
             reason=f"before {operation.kind} {operation.version or ''}".strip(),
             only_present=True,
         )  # fmt: skip
+        await say_what_is_absent(run, made)
         run.migrating.backup = made.id
         return {"backup": made.id, "bytes": made.bytes}
 
@@ -63,6 +68,33 @@ class BackupBeforeChange(Backup):
         if may_have_changed(run):
             await put_back(run)
         return await super().undo(run)
+
+
+async def has_data(run: Run) -> bool:
+    """Whether there is anything of what ``[backup]`` names, before migrations change it.
+
+    Raises RefusedError where a release serves that must have made it by now.
+    """
+    app = run.app
+    if app.settings.backup is None or await app.backups.has_data():
+        return app.settings.backup is not None
+    if app.active is None or app.settings.migrations is None:
+        return False
+    raise RefusedError(
+        f"{app.name}: nothing of what [backup] names is there, so its migrations would change data "
+        "without a backup",
+        detail=[f"it is looked for in {app.layout.shared}"],
+        remedy="correct the paths in [backup] of its app file; where this release is the first to "
+        "have data at all, make an empty file or directory of that name before it",
+    )
+
+
+async def say_what_is_absent(run: Run, made: Manifest) -> None:
+    """What may be a mistake in the app file, or be made by the release only now."""
+    if made.absent and run.app.active is not None:
+        await run.note(
+            "warning", message=f"not there, and so not in the backup: {', '.join(made.absent)}"
+        )
 
 
 class Retain:

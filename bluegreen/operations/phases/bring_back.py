@@ -24,7 +24,7 @@ from bluegreen.operations.phases.service import Close, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.switch import Switch, switched_to
 from bluegreen.operations.proof import gate_again, start_again
-from bluegreen.operations.run import Phase, Run
+from bluegreen.operations.run import Interruption, Phase, Run
 
 
 class VerifyFirst(Verify):
@@ -62,14 +62,35 @@ class StopBoth(StopSlots):
 class SwitchAndOpen(Switch):
     """Traffic to the older release, and nginx lets it through: from here on there are new writes.
 
-    Marker and opening are one step: between them nobody is served.
+    Marker and opening are one step: between them nobody is served. Once nginx may have opened, what
+    fails takes nothing back: new writes would be lost with the data.
     """
+
+    def __init__(self) -> None:
+        self._opening: bool | None = None  # None: an earlier daemon knows
+
+    def limit(self, run: Run) -> float:
+        return super().limit(run) + run.app.settings.gate.deadline
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {**super().intent(run), "open": run.target}
 
+    async def act(self, run: Run) -> dict[str, Any]:
+        """A cancel that comes too late to undo all of it does not keep it from being settled."""
+        try:
+            return await super().act(run)
+        except asyncio.CancelledError:
+            done = run.recorded.get(self.name) is PhaseState.DONE
+            if not done or run.interruption is not Interruption.CANCEL or run.task is None:
+                raise
+            run.interruption = None
+            run.task.uncancel()
+            await run.note("warning", message="it was too late to cancel: the data serve")
+            return {}
+
     async def _move(self, run: Run) -> dict[str, Any]:
         app = run.app
+        self._opening = False
         if not app.is_running(run.target):  # the host has been down since its gate
             await app.start_services(run.target)
             await gate_again(app, run.target, run.logs, run.on_probe)
@@ -81,26 +102,47 @@ class SwitchAndOpen(Switch):
                     f"{app.name}: {run.target} has passed its gate and does not run any more",
                     remedy=f"see why: bluegreen status {app.name}",
                 )
+            self._opening = app.active is None  # the first marker of all opens the site
             warnings = () if app.active is run.target else await app.move_traffic(run.target)
             for message in warnings:
                 await run.note("warning", message=message)
             # Before nginx opens: what serves is never called less than hot.
             await app.save_slot(switched_to(run))
+            self._opening = run.switched = True
             await app.set_closed(False)
-            run.switched = True
             data = {"from": run.origin, "to": run.target, "open": run.target}
             await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
         return data
 
     async def undo(self, run: Run) -> bool:
-        """Out of service again, and the marker as it was."""
+        """Out of service again, and the marker as it was; not once visitors may have written."""
         app = run.app
+        if self._opening or (self._opening is None and is_open(run)):
+            await self._stay(run)
+            return False
         async with app.commit:
             await app.set_closed(True)
             if run.origin is not None and app.active is run.target is not run.origin:
                 await app.move_traffic(run.origin)
         run.switched = False
         return True
+
+    async def _stay(self, run: Run) -> None:
+        """Nothing is put back: what is there belongs to the data of the backup."""
+        run.switched = True
+        app = run.app.name
+        message = f"visitors may have written since {run.target} was opened: its data stay"
+        if run.app.parts.traffic.read(app).closed:
+            message += f"; it is out of service: bluegreen start {app}"
+        await run.note("warning", message=message)
+        await SettleRestore().act(run)
+
+
+def is_open(run: Run) -> bool:
+    """Whether the older release has visitors, on the data that were brought back."""
+    app = run.app
+    traffic = app.parts.traffic.read(app.name)
+    return PhaseName.SWITCH in run.recorded and app.active is run.target and not traffic.closed
 
 
 class SettleBack(Settle):

@@ -21,7 +21,7 @@ from bluegreen.errors import BluegreenError, MigrationError, RefusedError, SlotE
 from bluegreen.migrations.commands import Commands
 from bluegreen.model import AppliedMigration, MigrationChange, MigrationPlace, PhaseName, PhaseState
 from bluegreen.operations.migrating import commands_of, to_its_end
-from bluegreen.operations.phases.backup import Backup
+from bluegreen.operations.phases.backup import Backup, has_data, say_what_is_absent
 from bluegreen.operations.phases.migrate import MOST_AT_ONCE, roll_back
 from bluegreen.operations.putting_back import may_have_changed, put_back
 from bluegreen.operations.reversing import came_after, place_of_reversal
@@ -51,6 +51,7 @@ class BackupBeforeReverse(Backup):
     async def act(self, run: Run) -> dict[str, Any]:
         if not await _came_after(run):
             return {"skipped": "no migration came after it"}
+        await has_data(run)
         if PhaseName.HOLD in run.recorded:
             await promise(run.app.layout, run.operation.id)
         made = await run.app.backups.create(
@@ -58,6 +59,7 @@ class BackupBeforeReverse(Backup):
             reason=f"before the migrations after {_version(run)} are rolled back",
             only_present=True,
         )  # fmt: skip
+        await say_what_is_absent(run, made)
         run.migrating.backup = made.id
         return {"backup": made.id, "bytes": made.bytes}
 
@@ -135,6 +137,7 @@ class ReverseUnderHold(Reverse):
         steps = await steps_back(run)
         if not steps:
             return {"skipped": "no migration came after it"}
+        await has_data(run)
         rolled_back = await undo_by_name(run, steps)
         run.migrating.rolled_back = tuple(rolled_back)
         return {"rolled_back": rolled_back}
