@@ -212,7 +212,15 @@ def _without_nul(value: str) -> str:
     return value
 
 
+TO_FILL_IN = "TO-FILL-IN"  # in a draft, the command that was not found
+
+
 def _command(value: str) -> str:
+    if value == TO_FILL_IN:
+        raise ValueRefusedError(
+            "nothing says yet what starts this service",
+            'Write its command here, such as ".venv/bin/python app.py"',
+        )
     try:
         words = shlex.split(value)
     except ValueError as error:
