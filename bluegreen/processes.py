@@ -247,7 +247,7 @@ def _identity_of_child(pid: int) -> ProcessIdentity:
     return found[0]
 
 
-def tell_if_failed(task: asyncio.Task[None]) -> None:
+def tell_if_failed(task: asyncio.Task[Any]) -> None:
     """As a task's callback: what ends one that nobody awaits is in the log."""
     if not task.cancelled() and (error := task.exception()) is not None:
         task.get_loop().call_exception_handler(

@@ -17,8 +17,8 @@ async def preview(desk: Desk, app: str, request: web.Request) -> dict[str, Any]:
     """Issue a key, or end all of them, as the request's body says; see docs/api.md."""
     body = await read_body(request, PreviewBody)
     if body.revoke:
-        return {"app": app, "revoked": await desk.end_previews(app, requester(request))}
-    return _view(app, await desk.preview(app, body.seconds, requester(request)))
+        return {"app": app, "revoked": await desk.end_previews(app, await requester(request))}
+    return _view(app, await desk.preview(app, body.seconds, await requester(request)))
 
 
 def _view(app: str, issued: Issued) -> dict[str, Any]:

@@ -245,7 +245,7 @@ class Api:
     async def deploy(self, request: web.Request) -> web.Response:
         body = await read_body(request, DeployBody)
         operation = await self.desk.deploy(
-            self._name(request), body.version, requester(request),
+            self._name(request), body.version, await requester(request),
             acknowledged=body.ack, key=_key(request),
         )  # fmt: skip
         return web.json_response(operation_view(operation), status=202)
@@ -253,7 +253,7 @@ class Api:
     async def rollback(self, request: web.Request) -> web.Response:
         body = await read_body(request, RollbackBody)
         operation = await self.desk.rollback(
-            self._name(request), body.version, requester(request),
+            self._name(request), body.version, await requester(request),
             backup=body.restore, key=_key(request),
         )  # fmt: skip
         return web.json_response(operation_view(operation), status=202)
@@ -273,7 +273,7 @@ class Api:
     async def restore(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
         operation = await self.desk.restore(
-            self._name(request), _backup(request), requester(request), key=_key(request)
+            self._name(request), _backup(request), await requester(request), key=_key(request)
         )
         return web.json_response(operation_view(operation), status=202)
 
@@ -285,7 +285,7 @@ class Api:
         body = await read_body(request, MigrationBody)
         require_name(action, body.name)
         operation = await self.desk.migrate(
-            self._name(request), action, body.name, requester(request), key=_key(request)
+            self._name(request), action, body.name, await requester(request), key=_key(request)
         )
         return web.json_response(operation_view(operation), status=202)
 
@@ -293,7 +293,7 @@ class Api:
         self, request: web.Request, begin: Callable[..., Awaitable[Operation]]
     ) -> web.Response:
         await read_body(request, Empty)
-        operation = await begin(self._name(request), requester(request), key=_key(request))
+        operation = await begin(self._name(request), await requester(request), key=_key(request))
         return web.json_response(operation_view(operation), status=202)
 
     async def switch(self, request: web.Request) -> web.Response:
@@ -301,7 +301,7 @@ class Api:
         body = await read_body(request, SwitchBody)
         to = None if body.to == "back" else Slot(body.to)
         app = self._name(request)
-        switched = await self.desk.switch(app, to, requester(request), key=_key(request))
+        switched = await self.desk.switch(app, to, await requester(request), key=_key(request))
         operation = switched.operation
         return web.json_response(
             {
@@ -322,13 +322,13 @@ class Api:
     async def hold(self, request: web.Request) -> web.Response:
         body = await read_body(request, HoldBody)
         app = self.desk.app(self._name(request)).name
-        hold = await self.desk.hold(app, body.timeout, requester(request))
+        hold = await self.desk.hold(app, body.timeout, await requester(request))
         return web.json_response({"app": app, "held": hold_view(hold)})
 
     async def release(self, request: web.Request) -> web.Response:
         await read_body(request, Empty)
         app = self.desk.app(self._name(request)).name
-        hold, warnings = await self.desk.release(app, requester(request))
+        hold, warnings = await self.desk.release(app, await requester(request))
         seconds = max(0.0, time.time() - hold.since)
         return web.json_response({"app": app, "seconds": seconds, "warnings": list(warnings)})
 
@@ -340,7 +340,7 @@ class Api:
         body = await read_body(request, LockBody)
         lock = AppLock(
             app=self._name(request), reason=body.reason,
-            by=requester(request).name, at=time.time(),
+            by=(await requester(request)).name, at=time.time(),
         )  # fmt: skip
         await self.desk.set_lock(lock)
         return web.json_response({"app": lock.app, "reason": lock.reason, "by": lock.by})

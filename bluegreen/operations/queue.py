@@ -26,6 +26,7 @@ from bluegreen.operations.plans import phases_of, phases_with_data
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.warmth import Warmth
+from bluegreen.processes import tell_if_failed
 from bluegreen.store.operations import busy_error
 
 _NAMED_BY_VERSION = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTORE)
@@ -125,6 +126,7 @@ class Queue:
         run.task = asyncio.create_task(
             self._perform(run, undo), name=f"operation {run.operation.id} of {run.app.name}"
         )
+        run.task.add_done_callback(tell_if_failed)
         self._runs[run.app.name] = run
 
     async def _perform(self, run: Run, undo: bool) -> Operation:

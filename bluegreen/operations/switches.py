@@ -31,6 +31,7 @@ from bluegreen.operations.way_back import (
     way_past_schema,
     with_its_backup,
 )
+from bluegreen.processes import tell_if_failed
 
 
 class Switches:
@@ -117,9 +118,9 @@ class Switches:
             switched = await switch_now(app, to, by, key, recordable=recordable)
         finally:
             if app.unrecorded and (app.name not in self._late or self._late[app.name].done()):
-                self._late[app.name] = asyncio.create_task(
-                    record_late(app), name=f"late record of {app.name}"
-                )
+                late = asyncio.create_task(record_late(app), name=f"late record of {app.name}")
+                late.add_done_callback(tell_if_failed)
+                self._late[app.name] = late
         await self._warmth.schedule_cooling(app, to.other)
         return switched
 

@@ -41,6 +41,7 @@ class Warmth:
             app.warming = asyncio.create_task(
                 self._warm(app, idle.slot), name=f"warm up {app.name} {idle.slot}"
             )
+            app.warming.add_done_callback(tell_if_failed)
         await self.schedule_cooling(app, idle.slot)
 
     async def keep_apart(self, app: AppRuntime) -> None:
@@ -54,9 +55,9 @@ class Warmth:
         idle = app.slots[traffic.active.other]
         if idle.state in (SlotState.HOT, SlotState.STARTING):
             await self.stop_cooling(app.name)
-            self._cooling[app.name] = asyncio.create_task(
-                self._end(app, idle), name=f"stop {app.name} {idle.slot}"
-            )
+            task = asyncio.create_task(self._end(app, idle), name=f"stop {app.name} {idle.slot}")
+            task.add_done_callback(tell_if_failed)
+            self._cooling[app.name] = task
 
     async def _end(self, app: AppRuntime, idle: SlotRecord) -> None:
         await app.stop_warming()
@@ -82,9 +83,9 @@ class Warmth:
 
     def _begin_to_cool(self, app: AppRuntime, slot: Slot, until: float) -> None:
         del self._hot[app.name]
-        self._cooling[app.name] = asyncio.create_task(
-            self._cool(app, slot, until), name=f"cool {app.name} {slot}"
-        )
+        task = asyncio.create_task(self._cool(app, slot, until), name=f"cool {app.name} {slot}")
+        task.add_done_callback(tell_if_failed)
+        self._cooling[app.name] = task
 
     async def stop_cooling(self, app: str) -> None:
         if (timer := self._hot.pop(app, None)) is not None:
@@ -131,7 +132,10 @@ class Warmth:
             )  # fmt: skip
             await self._make_hot(app, starting)
         except BluegreenError as error:
-            await self._give_up(app, starting, error)
+            await self._give_up(app, starting, error.message)
+        except Exception as error:
+            await self._give_up(app, starting, f"unexpected {type(error).__name__}: {error}")
+            raise
         finally:
             if app.warming is asyncio.current_task():
                 app.warming = None
@@ -145,19 +149,15 @@ class Warmth:
         await keep_for_a_while(app)
         await self.schedule_cooling(app, app.idle)
 
-    async def _give_up(self, app: AppRuntime, starting: SlotRecord, error: BluegreenError) -> None:
+    async def _give_up(self, app: AppRuntime, starting: SlotRecord, why: str) -> None:
         slot = starting.slot
         await all_read(app, slot)
         async with app.commit:
             if app.active is slot or app.slots[slot] != starting:
                 return
             stopping = await self._put_to_rest(app, starting)
-        log.warning(
-            "%s: %s is not kept hot: %s", app.name, slot, error.message, extra={"app": app.name}
-        )
-        await app.parts.note(
-            app.name, None, "warning", message=f"{slot} is not kept hot: {error.message}"
-        )
+        log.warning("%s: %s is not kept hot: %s", app.name, slot, why, extra={"app": app.name})
+        await app.parts.note(app.name, None, "warning", message=f"{slot} is not kept hot: {why}")
         await asyncio.shield(stopping)
 
     async def _cool(self, app: AppRuntime, slot: Slot, until: float) -> None:

@@ -103,7 +103,8 @@ class Git:
         argv = ["git", *_CONFIGURED]
         if repository is not None:
             argv.append(f"--git-dir={repository}")
-        return await self._execute([*argv, *arguments], timeout, self._environment(env or {}))
+        environment = await asyncio.to_thread(self._environment, env or {})
+        return await self._execute([*argv, *arguments], timeout, environment)
 
     async def run_remote(
         self, *arguments: str, timeout: float, repository: Path | None = None
@@ -118,6 +119,7 @@ class Git:
         return await self.run(*arguments, timeout=timeout, repository=repository, env=self._ssh)
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """Blocking: it may write the configuration that it names."""
         environment = {
             name: value
             for name, value in os.environ.items()

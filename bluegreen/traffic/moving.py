@@ -34,11 +34,12 @@ class Moving:
         self._planner = planner
         self._confirmation = confirmation
         self._threads = ThreadPoolExecutor(SWITCHES_AT_ONCE, "switch")
-        self._remembering: dict[str, asyncio.Task[None]] = {}
+        self._remembering: dict[str, asyncio.Task[None]] = {}  # about to read the marker
+        self._rewriting: dict[str, set[asyncio.Task[None]]] = {}  # until it is written
 
     async def end(self) -> None:
         """Let go, with all that repeats the markers written."""
-        await self.all_remembered([*self._remembering])
+        await self.all_remembered([*self._rewriting])
         self._threads.shutdown(wait=False)
 
     async def switch(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
@@ -56,9 +57,11 @@ class Moving:
                 what=f"{settings.name} is served by {to}",
             )
         if settings.name not in self._remembering:  # else what it will read is this
-            self._remembering[settings.name] = asyncio.create_task(
-                self._remember(settings), name=f"remember {settings.name}"
-            )
+            task = asyncio.create_task(self._remember(settings), name=f"remember {settings.name}")
+            self._remembering[settings.name] = task
+            under_way = self._rewriting.setdefault(settings.name, set())
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
         return warnings
 
     def _move_marker(self, settings: AppSettings, to: Slot) -> tuple[bool, tuple[str, ...]]:
@@ -105,7 +108,7 @@ class Moving:
 
     async def all_remembered(self, apps: Iterable[str]) -> None:
         """Wait until what repeats the markers of ``apps`` is written."""
-        if under_way := [self._remembering[app] for app in apps if app in self._remembering]:
+        if under_way := [task for app in apps for task in self._rewriting.get(app, ())]:
             await asyncio.wait(under_way)
 
     async def _soon(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -44,6 +44,7 @@ class ToldApp:
         self.slots = {Slot.BLUE: hot, Slot.GREEN: SlotRecord(app="shop", slot=Slot.GREEN)}
 
     closed = False
+    trouble: Exception = SupervisorError("it does not start", remedy="mend it")
 
     def read(self, app: str) -> ToldApp:
         return self
@@ -55,7 +56,7 @@ class ToldApp:
         return self.ready
 
     async def start_services(self, slot: Slot) -> None:
-        raise SupervisorError("it does not start", remedy="mend it")
+        raise self.trouble
 
     async def keep_slot(self, record: SlotRecord) -> None:
         self.slots[record.slot] = record
@@ -110,4 +111,17 @@ async def test_one_that_is_not_called_cold_yet_keeps_its_time() -> None:
     await warmth.keep(cast("AppRuntime", shop))
     await eventually(lambda: shop.stopped == [Slot.BLUE], "it is stopped")
     assert shop.is_called_cold()
+    await warmth.close()
+
+
+async def test_a_defect_leaves_no_slot_that_seems_to_start_and_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shop, warmth = ToldApp(ready=False), Warmth()
+    shop.trouble = OSError("no such thing")
+    await warmth.keep(cast("AppRuntime", shop))
+    await eventually(lambda: shop.warming is None, "it has given up")
+    assert shop.is_called_cold()
+    assert shop.stopped == [Slot.BLUE]
+    await eventually(lambda: "task 'warm up shop blue' failed" in caplog.text, "it is in the log")
     await warmth.close()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bluegreen.errors import BluegreenError, SourceError, UsageError
+from bluegreen.files import write_atomically
 from bluegreen.model import Release
 from tests.sources.repositories import Repository, cache, files_in, source_of
 
@@ -27,6 +30,21 @@ async def test_a_tag_a_branch_and_a_commit_are_resolved_to_the_commit_they_name(
     ):  # fmt: skip
         release = await source.resolve(version)
         assert (release.version, release.commit, release.warnings) == (version, commit, ())
+
+
+async def test_what_git_is_to_read_is_not_written_on_the_event_loop(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers = []
+
+    def written(*arguments: Any, **options: Any) -> None:
+        writers.append(threading.current_thread())
+        write_atomically(*arguments, **options)
+
+    monkeypatch.setattr("bluegreen.sources.git_command.write_atomically", written)
+    await source_of(tmp_path, str(repository.directory)).resolve("v1")
+    assert writers
+    assert threading.main_thread() not in writers
 
 
 async def test_an_annotated_tag_is_resolved_to_its_commit(
