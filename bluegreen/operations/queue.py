@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from bluegreen.errors import BusyError
 from bluegreen.model import (
@@ -40,6 +41,8 @@ class Queue:
         self._parts = parts
         self._warmth = warmth
         self._runs: dict[str, Run] = {}
+        # Has an operation that a defect has ended finished or undone; see recovery.
+        self.on_defect: Callable[[AppRuntime, Operation, Exception], None] = lambda *_: None
 
     def running(self, app: str) -> Run | None:
         """The operation in progress on an app, if any."""
@@ -139,6 +142,9 @@ class Queue:
         )
         try:
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
+        except Exception as error:
+            self.on_defect(run.app, run.operation, error)
+            raise
         finally:
             self._runs.pop(run.app.name, None)
         await self._after(run)

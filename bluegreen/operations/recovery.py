@@ -7,6 +7,7 @@ an operation whose switch has happened is carried on, any other is undone.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -100,6 +101,7 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     Of the apps ``names``. Returns when all of it is under way: what takes time goes on as
     operations of their own, and what fails is tried again.
     """
+    desk.queue.on_defect = functools.partial(_recover_from, desk)
     apps = [desk.apps[name] for name in names]
     unfinished = await desk.parts.store.unfinished()
     stopped = {one.app for one in unfinished if one.app in names and await _is_drained(desk, one)}
@@ -144,10 +146,15 @@ async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> 
     try:
         await _recover_one(desk, app, operation)
     except Exception as error:
-        desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
         await _say(app, operation, error)
-        name = f"recover operation {operation.id} of {app.name}"
-        desk.later(_recover_later(desk, app, operation, str(error)), name=name)
+        _recover_from(desk, app, operation, error)
+
+
+def _recover_from(desk: Desk, app: AppRuntime, operation: Operation, error: Exception) -> None:
+    """The store has it as running, and nobody performs it."""
+    desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
+    name = f"recover operation {operation.id} of {app.name}"
+    desk.later(_recover_later(desk, app, operation, str(error)), name=name)
 
 
 async def _recover_later(desk: Desk, app: AppRuntime, operation: Operation, said: str) -> None:

@@ -1,4 +1,4 @@
-"""An operation that an earlier daemon has left, and that could not be finished or undone yet."""
+"""An operation that an earlier daemon or a defect has left: not finished or undone yet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Unsettled:
             why, mend = str(self.error), "the daemon's log has more of it"
         return RefusedError(
             f"{app} is held by operation {number} ({self.operation.kind}), which an earlier daemon "
-            "has left and which could not be finished or undone yet",
+            "or a defect has left and which could not be finished or undone yet",
             detail=[why],
             remedy=f"{mend}; it is tried again until then, and ends by itself: "
             f"bluegreen logs {app} {number} --follow",
