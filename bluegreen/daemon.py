@@ -20,7 +20,7 @@ from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
 from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError, UsageError
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
-from bluegreen.model import Slot, SlotState
+from bluegreen.model import Slot, SlotRecord
 from bluegreen.notify import Notifier
 from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
@@ -131,11 +131,10 @@ class Daemon:
     async def _serve(self, store: Store) -> None:
         slots = await store.all_slots()
 
-        def ran(app: str, slot: Slot) -> bool:
-            record = slots.get(app, {}).get(slot)
-            return record is not None and record.state in (SlotState.HOT, SlotState.STARTING)
+        def held(app: str, slot: Slot) -> SlotRecord:
+            return slots.get(app, {}).get(slot) or SlotRecord(app=app, slot=slot)
 
-        self._in_force = await asyncio.to_thread(acceptance.load, self._layout, ran)
+        self._in_force = await asyncio.to_thread(acceptance.load, self._layout, held)
         configuration = self._in_force.configuration
         self._say_problems()
         on_host = self._options.on_host
@@ -283,7 +282,7 @@ class Daemon:
         """The files as they are now. Raises InvalidConfiguration for what may not be taken up."""
         new = await asyncio.to_thread(load_all, self._layout)
         old = self._in_force.configuration.apps
-        if problems := acceptance.refusals(old, new, self._layout, desk.runs_in):
+        if problems := acceptance.refusals(old, new, self._layout, desk.held_in):
             raise InvalidConfiguration(problems)
         return new
 

@@ -340,7 +340,7 @@ class Api:
         await read_body(request, Empty)
         app = self.desk.app(self._name(request)).name
         hold, warnings = await self.desk.release(app, await requester(request))
-        seconds = time.time() - hold.since
+        seconds = max(0.0, time.time() - hold.since)
         return web.json_response({"app": app, "seconds": seconds, "warnings": list(warnings)})
 
     async def preview(self, request: web.Request) -> web.Response:

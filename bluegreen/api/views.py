@@ -41,7 +41,7 @@ def phase_views(records: Sequence[PhaseRecord]) -> list[dict[str, Any]]:
         view = views[record.phase]
         view["state"] = record.state
         if record.state in (PhaseState.DONE, PhaseState.FAILED) and view["seconds"] is None:
-            view["seconds"] = record.at - view["began"]
+            view["seconds"] = max(0.0, record.at - view["began"])
         view["data"] = {**view["data"], **record.data}
     return list(views.values())
 

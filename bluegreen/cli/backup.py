@@ -67,7 +67,10 @@ def rollback_with_data(options: argparse.Namespace) -> int:
         for line in loss_lines(loss):
             print(line)
         release = options.version or loss["version"]
-        print(f"{loss['app']} answers 503 until {release} has passed its gate on these data.")
+        print(
+            f"Requests of {loss['app']} wait until {release} has passed its gate on these data: as "
+            "long as limit in [hold] says. Then, and where nginx cannot hold them, it answers 503."
+        )
     if not options.yes and not _agrees(number):
         print("nothing was changed")
         return 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluegreen.config.load import check_files, load_app
+from bluegreen.config.values import TO_FILL_IN
 from bluegreen.errors import UsageError
 from bluegreen.files import sync_directory, write_atomically
 from bluegreen.layout import Layout
@@ -45,6 +46,7 @@ def init(options: argparse.Namespace) -> int:
     text = compose(name, directory, survey, host)
     unsettled = [f"not read: {why}" for why in unread] + _to_fill_in(text)
     unsettled += _check(text, name, layout)
+    made = file is not None and not file.parent.exists()
     if file is not None:
         _write(file, text, name)
     found = [{"where": found.where, "what": found.what} for found in survey.found]
@@ -54,7 +56,8 @@ def init(options: argparse.Namespace) -> int:
     elif file is None:
         print(text, end="")
     else:
-        print("\n".join(_report(file, name, survey, unsettled, layout)))
+        said = [shown(f"made the directory {file.parent}")] if made else []
+        print("\n".join(said + _report(file, name, survey, unsettled, layout)))
     return 0
 
 
@@ -111,7 +114,8 @@ def _check(text: str, name: str, layout: Layout) -> list[str]:
     would be our own mistake, before anything is kept."""
     with tempfile.TemporaryDirectory(prefix="bluegreen-init-") as directory:
         draft = Path(directory) / f"{name}.toml"
-        draft.write_text(text)
+        # What is left to fill in is no mistake of ours: the rest has to be right.
+        draft.write_text(text.replace(f'command = "{TO_FILL_IN}"', 'command = "true"'))
         load_app(draft)
         problems = check_files([draft], layout)
     return [f"{problem.key}: {problem.wrong}. {problem.right}." for problem in problems]
@@ -142,7 +146,10 @@ def _report(
     width = max((len(found.where) for found in survey.found), default=0)
     lines = [f"found {found.where:<{width}}  {found.what}" for found in survey.found]
     if not survey.services:
-        lines.append("nothing was found that starts this app: a placeholder stands in for it")
+        lines.append(
+            "nothing was found that starts this app: bluegreen check refuses the placeholder that "
+            "stands in for it"
+        )
     lines += [f"to settle: {remark}" for remark in (*survey.remarks, *unsettled)]
     lines += ["", f"wrote {file}", "Next:"]
     steps = next_steps(name, file, survey, layout)

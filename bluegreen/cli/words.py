@@ -6,7 +6,8 @@ import time
 
 
 def seconds(duration: float) -> str:
-    """``3.2 s``, ``4 min 10 s``, ``12 ms``."""
+    """``3.2 s``, ``4 min 10 s``, ``12 ms``; none where a clock that was set back says less."""
+    duration = max(0.0, duration)
     if duration < 1:
         return f"{duration * 1000:.0f} ms"
     if duration < 60:

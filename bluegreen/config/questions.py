@@ -29,7 +29,8 @@ class HttpQuestion(Section):
     path: RequestPath
     method: str = "GET"
     status: Annotated[
-        Annotated[Status, Tag("<one>")] | Annotated[tuple[Status, ...], Tag("<several>")],
+        Annotated[Status, Tag("<one>")]
+        | Annotated[tuple[Status, ...], Field(min_length=1), Tag("<several>")],
         Discriminator(_status_kind),
     ] = 200
     headers: dict[str, Line] = Field(default={})  # of the answer; compared without case of the name

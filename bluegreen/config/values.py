@@ -179,11 +179,13 @@ def _location(value: str) -> str:
 
 
 def _listen(value: str) -> str:
-    if not re.fullmatch(r"(?:[0-9.]+:|\[[0-9A-Fa-f:]+\]:)?[0-9]{1,5}", value) or not (
-        0 < int(value.rsplit(":", 1)[-1]) < 65536
-    ):
-        raise ValueError('a port or an address with one: "80", "127.0.0.1:8080", "[::1]:8080"')
-    return value
+    if re.fullmatch(r"(?:[0-9.]+:|\[[0-9A-Fa-f:]+\]:)?[0-9]{1,5}", value):
+        address, _, port = value.rpartition(":")
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(address.strip("[]") or "0.0.0.0")  # noqa: S104
+            if 0 < int(port) < 65536:
+                return value
+    raise ValueError('a port or an IP address with one: "80", "127.0.0.1:8080", "[::1]:8080"')
 
 
 def _server_name(value: str) -> str:
@@ -210,7 +212,15 @@ def _without_nul(value: str) -> str:
     return value
 
 
+TO_FILL_IN = "TO-FILL-IN"  # in a draft, the command that was not found
+
+
 def _command(value: str) -> str:
+    if value == TO_FILL_IN:
+        raise ValueRefusedError(
+            "nothing says yet what starts this service",
+            'Write its command here, such as ".venv/bin/python app.py"',
+        )
     try:
         words = shlex.split(value)
     except ValueError as error:

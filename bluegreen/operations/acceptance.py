@@ -6,7 +6,7 @@ started again, does not take an app that serves out of service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bluegreen.config.places import Place, dotted, line_at, lines_of_keys
 from bluegreen.config.settings import AppSettings
 from bluegreen.files import sync_directory, write_atomically
 from bluegreen.layout import Layout
-from bluegreen.model import Slot
+from bluegreen.model import Slot, SlotRecord, SlotState
 
 
 class AcceptedLayout(Layout):
@@ -36,17 +36,19 @@ class InForce:
     warnings: tuple[str, ...] = ()  # what else an operator should know, of nginx for example
 
 
-RunsIn = Callable[[str, Slot], bool]  # whether an app's services run in a slot
+Holds = Callable[[str, Slot], SlotRecord]  # what the store says of a slot of an app
+RUNNING = (SlotState.HOT, SlotState.STARTING)  # or they are to run
 
 
 def refusals(
-    current: Mapping[str, AppSettings], new: Configuration, layout: Layout, runs_in: RunsIn
+    current: Mapping[str, AppSettings], new: Configuration, layout: Layout, holds: Holds
 ) -> list[Problem]:
     """What in the new files would take something that runs out of service."""
     problems = []
     for name, settings in current.items():
         file = layout.app_files / f"{name}.toml"
-        running = [slot for slot in Slot if runs_in(name, slot)]
+        held = [holds(name, slot) for slot in Slot]
+        running = [record.slot for record in held if record.state in RUNNING]
         if name not in new.apps:
             if running:
                 problems.append(
@@ -59,8 +61,8 @@ def refusals(
                     )
                 )
             continue
-        if running and layout.app(name).has_own_user:
-            problems += _gone_services(settings, new.apps[name], file)
+        started = [record for record in held if record.slot in running]
+        problems += _gone_services(settings, new.apps[name], file, layout, started)
         moved = [
             problem
             for slot in running
@@ -72,19 +74,35 @@ def refusals(
     return problems
 
 
-def _gone_services(old: AppSettings, new: AppSettings, file: Path) -> list[Problem]:
-    """Under systemd each has units, which are stopped and removed once nothing names them."""
-    return [
-        Problem(
+def _gone_services(
+    old: AppSettings,
+    new: AppSettings,
+    file: Path,
+    layout: Layout,
+    started: Sequence[SlotRecord],
+) -> Iterator[Problem]:
+    """What requests go to, or went to, and under which the file would take its ports away.
+
+    A worker of a root of its own runs on until its slot is replaced. Under systemd each service
+    has units, which are stopped and removed once nothing names them.
+    """
+    app = layout.app(old.name)
+    for service, settings in old.services.items():
+        if service in new.services:
+            continue
+        runs = any(service in (record.services or old.services) for record in started)
+        works = settings.address(Slot.BLUE, app.run) is None
+        if not runs or (works and not app.has_own_user):
+            continue
+        yield Problem(
             file=file,
             line=None,
             key=f"services.{service}",
-            wrong=f"{service} of {old.name} runs, and is gone: its units would be stopped",
-            right=f"put it back, or first take the app out of service: bluegreen stop {old.name}",
+            wrong=f"{service} of {old.name} runs, and is gone",
+            right="put it back; or, to rename or remove it, first take the app out of service: "
+            f"bluegreen stop {old.name}, then change the file, {layout.remedies.take_up}, and "
+            f"bluegreen start {old.name}",
         )
-        for service in old.services
-        if service not in new.services
-    ]
 
 
 def _moved_addresses(
@@ -129,7 +147,7 @@ def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
     }
 
 
-def load(layout: Layout, runs_in: RunsIn) -> InForce:
+def load(layout: Layout, holds: Holds) -> InForce:
     """At a start: the files, or what was last accepted where they cannot be used.
 
     Raises InvalidConfiguration when nothing was ever accepted.
@@ -137,7 +155,7 @@ def load(layout: Layout, runs_in: RunsIn) -> InForce:
     accepted = _accepted(layout)
     try:
         new = load_all(layout)
-        problems = refusals(accepted.apps if accepted else {}, new, layout, runs_in)
+        problems = refusals(accepted.apps if accepted else {}, new, layout, holds)
         if not problems:
             return InForce(configuration=new)
         if accepted is None:

@@ -16,7 +16,7 @@ from bluegreen.model import (
     OperationKind,
     Requester,
     Slot,
-    SlotState,
+    SlotRecord,
     UnitState,
     UnitStatus,
 )
@@ -82,9 +82,9 @@ class Desk:
         """Why nothing else may be done to an app now: who does what, and since when."""
         return self.queue.busy(app)
 
-    def runs_in(self, app: str, slot: Slot) -> bool:
-        """Whether the services of an app run in a slot, or are to."""
-        return self.apps[app].slots[slot].state in (SlotState.HOT, SlotState.STARTING)
+    def held_in(self, app: str, slot: Slot) -> SlotRecord:
+        """What a slot of an app holds, as the store says."""
+        return self.apps[app].slots[slot]
 
     # -- releases ---------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from bluegreen.daemon_lock import only_one
 from bluegreen.errors import NotFoundError, RefusedError, TrafficError, UsageError
 from bluegreen.gate.hold_file import HOLD
 from bluegreen.layout import Layout
-from bluegreen.model import Address, Hold, Slot, SlotState, SwitchMode
+from bluegreen.model import Address, Hold, Slot, SlotRecord, SlotState, SwitchMode
 from bluegreen.operations import acceptance
 from bluegreen.operations.unwritten import break_promise
 from bluegreen.store.operations import clock_time
@@ -46,6 +46,11 @@ class Moved:
     warnings: tuple[str, ...]
 
 
+def _running(app: str, slot: Slot) -> SlotRecord:
+    """Any slot may run: files that would take something away are not for this hour."""
+    return SlotRecord(app=app, slot=slot, state=SlotState.HOT)
+
+
 def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> Moved:
     """Move the marker of an app to ``to``, or to the other slot, and have nginx confirm it.
 
@@ -65,7 +70,7 @@ def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> 
 
 def _switch(layout: Layout, name: str | None, to: Slot | None) -> Moved:
     with only_one(layout):
-        apps = acceptance.load(layout, lambda _app, _slot: True).configuration.apps
+        apps = acceptance.load(layout, _running).configuration.apps
         settings = _one_of(apps, name)
         markers = Markers(layout.app(settings.name).traffic)
         target = _target(settings, markers, to)

@@ -110,7 +110,8 @@ class Holds:
             else:
                 break
         await _let_through(app)
-        message = f"its requests were held for {time.time() - hold.since:.0f} s, and let through"
+        held = max(0.0, time.time() - hold.since)  # a clock may have been set back
+        message = f"its requests were held for {held:.0f} s, and let through"
         log.warning("%s: %s", app.name, message, extra={"app": app.name})
         await app.parts.note(app.name, None, "warning", message=message)
 

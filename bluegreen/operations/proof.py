@@ -20,7 +20,7 @@ async def gate_again(
     ``logs`` is where its command probes write. Raises GateError when it does not get well within
     the gate's deadline.
     """
-    if app.is_ready(slot):
+    if app.is_proved(slot):
         return
     held = app.slots[slot]
     target = await asyncio.to_thread(app.target, slot, logs)

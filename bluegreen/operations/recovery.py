@@ -350,7 +350,7 @@ async def _start_active(desk: Desk, app: AppRuntime) -> None:
     serving = app.slots[traffic.active]
     if serving.state is SlotState.COLD:
         app.slots[traffic.active] = replace(serving, state=SlotState.STARTING)
-    if not app.is_ready(traffic.active):
+    if not app.is_proved(traffic.active):
         name = f"prove {app.name} {traffic.active}"
         desk.later(_prove(app, traffic.active), name=name)
 

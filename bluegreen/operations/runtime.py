@@ -138,13 +138,25 @@ class AppRuntime:
     def services(self, slot: Slot) -> tuple[str, ...]:
         """What the slot's release was started with, of what the app file still names.
 
-        What the app file names since then comes with the next deploy, through its gate.
+        What the app file names since then comes when the slot is next started by an operation,
+        through its gate.
         """
         held = self.slots[slot].services
         return tuple(name for name in self.settings.services if not held or name in held)
 
+    def lacks(self, slot: Slot) -> tuple[str, ...]:
+        """What the app file routes requests to, and the slot's release was started without."""
+        held, routed = self.slots[slot].services, {one.service for one in self.settings.routes}
+        return tuple(
+            name for name in self.settings.services if held and name in routed and name not in held
+        )
+
     def is_ready(self, slot: Slot) -> bool:
-        """Whether traffic may go there this instant: gated, and running ever since."""
+        """Whether traffic may go there this instant: proved, and there is all that routes name."""
+        return self.is_proved(slot) and not self.lacks(slot)
+
+    def is_proved(self, slot: Slot) -> bool:
+        """Whether what the slot was started with has passed a gate, and runs ever since."""
         return self.slots[slot].state is SlotState.HOT and all(
             status.state is UnitState.RUNNING
             and status.restarts == self._restarts_at_gate.get(status.key, 0)

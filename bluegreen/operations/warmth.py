@@ -37,7 +37,7 @@ class Warmth:
             return
         over = idle.hot_until is not None and idle.hot_until <= time.time()
         to_be_hot = idle.state in (SlotState.HOT, SlotState.STARTING) and not over
-        if to_be_hot and not app.is_ready(idle.slot) and app.warming is None:
+        if to_be_hot and not app.is_proved(idle.slot) and app.warming is None:
             app.warming = asyncio.create_task(
                 self._warm(app, idle.slot), name=f"warm up {app.name} {idle.slot}"
             )

@@ -214,7 +214,7 @@ def way_back_after(
             return _reverse(record.label, names)
         return _restore(record.label, names, None, None)
     hot = app.settings.keep.hot != 0 and app.settings.app.overlap
-    if not hot or not app.is_running(active):
+    if not hot or not app.is_running(active) or app.lacks(active):
         return _start(app, record.label, active)
     return _instant(record.label, active)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.settings import SlotPorts
+from bluegreen.config.values import TO_FILL_IN
 from bluegreen.survey.directory import shown
 from bluegreen.survey.nouns import FoundBuild, FoundRoute, FoundService, FoundSite, Survey
 from bluegreen.survey.ports import HostPorts
@@ -57,11 +58,11 @@ def quoted(value: str) -> str:
 def _placeholder() -> FoundService:
     return FoundService(
         name="web",
-        command="python3 -m http.server --bind 127.0.0.1 {port}",
+        command=TO_FILL_IN,
         where="",
         remarks=(
             "TO FILL IN: nothing was found that starts this app. Write its command here;",
-            "this one stands in for it: it shows the release's files to everyone.",
+            "until then bluegreen check refuses this file.",
         ),
     )
 

@@ -50,6 +50,11 @@ def remedy_for(output: str, otherwise: str) -> str:
             "only root may listen there: name a port from 1024 up in the app file, such as "
             'listen = ["8080"] under [nginx]'
         )
+    if found := re.search(r"bind\(\) to (\S+) failed \(99: ", output):
+        return (
+            f"this host has no such address as {found[1]}: correct listen under [nginx] in the "
+            "app file that names it"
+        )
     return otherwise
 
 

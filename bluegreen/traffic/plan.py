@@ -46,7 +46,7 @@ class Planner:
     """Reads the markers, renders and writes, for one root. Everything here blocks."""
 
     def __init__(self, layout: Layout, build: NginxBuild, *, own_nginx: bool) -> None:
-        self._layout = layout
+        self.layout = layout
         self._templates = Templates(layout, build)
         self._own_nginx = own_nginx
         self._markers: dict[str, Markers] = {}  # a switch looks several times
@@ -57,7 +57,7 @@ class Planner:
     def markers(self, app: str) -> Markers:
         found = self._markers.get(app)
         if found is None:
-            found = self._markers[app] = Markers(self._layout.app(app).traffic)
+            found = self._markers[app] = Markers(self.layout.app(app).traffic)
         return found
 
     def traffic(self, app: str) -> Traffic:
@@ -92,7 +92,7 @@ class Planner:
         """The file that tells which slot was last switched to."""
         if self._own_nginx:
             return self._templates.slot_file(app)
-        return self._layout.app(app).last_active
+        return self.layout.app(app).last_active
 
     def _remembered(self, settings: AppSettings, active: Slot | None) -> str:
         """What that file is to say."""
@@ -169,8 +169,8 @@ class Planner:
         if not self._own_nginx:
             return
         if any(change.path in plan.slot_files for change in changes):
-            sync_directory(self._layout.nginx / "slots")
-        directories = [self._layout.nginx / kind for kind in ("sites", "snippets", "slots")]
+            sync_directory(self.layout.nginx / "slots")
+        directories = [self.layout.nginx / kind for kind in ("sites", "snippets", "slots")]
         changes.extend(remove_others(directories, {*plan.files, *plan.slot_files}))
 
     def put_back(self, changes: list[Change]) -> None:
@@ -212,9 +212,9 @@ class Planner:
             return
         # Open to all: below it are the apps' sockets, to which nginx's workers connect as a user
         # of their own. Who may use the daemon is a matter of its own socket's mode.
-        self._layout.run.mkdir(parents=True, exist_ok=True)
+        self.layout.run.mkdir(parents=True, exist_ok=True)
         for name in plan.apps:
-            self._layout.app(name).run.mkdir(parents=True, exist_ok=True)
+            self.layout.app(name).run.mkdir(parents=True, exist_ok=True)
             markers = self.markers(name)
             if not markers.directory.is_dir():
                 markers.directory.mkdir(parents=True)
@@ -222,14 +222,14 @@ class Planner:
             if not markers.present():
                 self.repair_markers(name, self.traffic(name))
         for kind in ("sites", "snippets", "slots"):
-            (self._layout.nginx / kind).mkdir(parents=True, exist_ok=True)
-        (self._layout.nginx / "temporary").mkdir(exist_ok=True)
-        self._layout.apps.mkdir(exist_ok=True)
-        (self._layout.config / "nginx").mkdir(parents=True, exist_ok=True)
-        error_log(self._layout).parent.mkdir(parents=True, exist_ok=True)
+            (self.layout.nginx / kind).mkdir(parents=True, exist_ok=True)
+        (self.layout.nginx / "temporary").mkdir(exist_ok=True)
+        self.layout.apps.mkdir(exist_ok=True)
+        (self.layout.config / "nginx").mkdir(parents=True, exist_ok=True)
+        error_log(self.layout).parent.mkdir(parents=True, exist_ok=True)
 
     def _digest_of_own_sites(self) -> str:
         digest = hashlib.sha256()
-        for path in sorted((self._layout.config / "nginx").glob("*.conf")):
+        for path in sorted((self.layout.config / "nginx").glob("*.conf")):
             digest.update(f"{path.name}\0{read(path)}\0".encode(errors="surrogateescape"))
         return digest.hexdigest()

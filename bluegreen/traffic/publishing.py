@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from bluegreen.traffic.plan import Planner
 from bluegreen.traffic.published import Change
 
 log = logging.getLogger(__name__)
+
+_FOREIGN = re.compile(r"bind\(\) to (\S+) failed \(99: ")  # EADDRNOTAVAIL, as nginx says it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +71,7 @@ class OwnPublisher:
             is_up = not moves and not await self._loading.is_down()
             if is_up and await self._loading.has(plan.generation):
                 return
-            for warning in await self._loading.test(plan.listens):
-                log.warning("%s", warning)
+            await self._test(plan.listens, apps)
             committed = True
             if move is not None and moves:
                 await asyncio.to_thread(self._planner.markers(move.app).restore, move.wanted)
@@ -80,6 +82,24 @@ class OwnPublisher:
                 await self._loading.load_previous(attempted=committed)
             if isinstance(error, OSError):
                 raise disk_error("nginx's files were not written", error) from error
+            raise
+
+    async def _test(self, listens: Iterable[str], apps: Mapping[str, AppSettings]) -> None:
+        try:
+            for warning in await self._loading.test(listens):
+                log.warning("%s", warning)
+        except TrafficError as error:
+            foreign = {match[1] for line in error.detail if (match := _FOREIGN.search(line))}
+            for name, settings in apps.items():
+                if found := foreign & set(settings.nginx.listen):
+                    layout = self._planner.layout
+                    raise TrafficError(
+                        f"{name}: nginx cannot listen on {min(found)}, which is no address of "
+                        "this host",
+                        detail=error.detail,
+                        remedy=f"correct listen under [nginx] in {layout.app_files}/{name}.toml, "
+                        f"then: {layout.remedies.take_up}",
+                    ) from error
             raise
 
     async def _undo(self, changes: list[Change], move: Move | None) -> None:

@@ -1,4 +1,4 @@
-"""``bluegreen init``: what it writes, refuses and says; each file is one that the daemon takes."""
+"""``bluegreen init``: what it writes, refuses and says; filled in, each file is one to be taken."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bluegreen.cli import main
-from bluegreen.config.load import load_app
 from bluegreen.config.settings import SlotPorts
 from bluegreen.survey.look import look
 from bluegreen.survey.nouns import Survey
-from tests.cli.shop import Place, write
+from tests.cli.shop import Place, filled_in, write
 
 
 def test_a_directory_that_cannot_be_written_is_an_error_with_a_remedy(
@@ -36,6 +35,21 @@ def test_an_empty_directory_gives_a_placeholder_and_says_so(
     assert shop.source.directory == "/srv/releases/shop/{version}"
     assert "placeholder" in capsys.readouterr().out
     assert place.file().read_text().count("TO FILL IN") == 3
+    line = place.file().read_text().splitlines().index('command = "TO-FILL-IN"') + 1
+    assert main(["check", str(place.file())]) == 2
+    (problem, *_) = capsys.readouterr().out.splitlines()
+    assert f"{place.file()}:{line}: services.web.command: nothing says yet" in problem
+
+
+def test_directories_that_are_made_are_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = place.directory / "there"
+    there.mkdir()
+    output = ["--output", "there/new/d/x.toml"]
+    assert main(["init", "shop", "--root", str(place.root), *output]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"made the directory {there / 'new/d'}"
 
 
 def test_what_is_next_is_said(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,13 +105,13 @@ def test_a_dash_prints_the_file_and_writes_nothing(
     assert main(["init", "--root", str(place.root), "--output", "-"]) == 0
     printed = tmp_path / "shop.toml"
     printed.write_text(capsys.readouterr().out)
-    assert load_app(printed).name == "shop"
+    assert filled_in(printed).name == "shop"
     assert not place.root.exists()
 
 
 def test_another_file_and_another_name_may_be_asked_for(place: Place) -> None:
     assert main(["init", "store", "--root", str(place.root), "--output", "x/store.toml"]) == 0
-    assert load_app(place.directory / "x/store.toml").name == "store"
+    assert filled_in(place.directory / "x/store.toml").name == "store"
     assert os.listdir(place.directory / "x") == ["store.toml"]
 
 
@@ -163,7 +177,7 @@ def test_directories_of_any_name_give_a_valid_file(
     root = fresh_directory(name, files)
     assert main(["init", "--root", str(root), "--json"]) == 0
     (file,) = (root / "etc/bluegreen/apps").iterdir()
-    load_app(file)
+    filled_in(file)
 
 
 def test_what_is_to_be_filled_in_is_to_settle(

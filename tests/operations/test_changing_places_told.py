@@ -49,7 +49,7 @@ class ToldApp:
     def is_running(self, slot: Slot) -> bool:
         return False
 
-    def is_ready(self, slot: Slot) -> bool:
+    def is_proved(self, slot: Slot) -> bool:
         return True
 
     async def hold(self, *_: object, **__: object) -> None:

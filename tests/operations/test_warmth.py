@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from tests.operations.test_cancel import in_phase
 from tests.operations.test_hold_deploys import alone
 from tests.operations.test_left_alone import API, api_pid
 from tests.operations.test_recovery import power_off
-from tests.stack import Stack
-from tests.visits import served_version
+from tests.ports import kernel_ports
+from tests.stack import PYTHON, Stack
+from tests.visits import served_version, visit
 from tests.waiting import eventually
 
 HOT = 5.0  # seconds
@@ -87,7 +89,7 @@ async def test_what_is_hot_is_stopped_once_two_versions_never_run_at_once(
     assert await served_version(empty) == "v2"
 
 
-async def test_a_service_that_was_added_comes_with_the_next_deploy_not_with_a_reboot(
+async def test_a_service_that_was_added_comes_with_the_next_start_not_with_a_reboot(
     deployed: Stack,
 ) -> None:
     await deployed.deploy("v2")
@@ -97,17 +99,69 @@ async def test_a_service_that_was_added_comes_with_the_next_deploy_not_with_a_re
     await deployed.serve()
     await eventually(lambda: is_ready(deployed, "blue"), "v1 is hot again, without its probe")
     assert await state_of_added(deployed) == {"blue": "stopped", "green": "stopped"}
-    for request in ("stop", "start"):
-        answer = await deployed.cli(request, "monitor")
+    assert (await deployed.cli("stop", "monitor")).status == 0
+    answer = await deployed.cli("start", "monitor")
+    assert answer.status == 1, "a probe was left out"
+    assert "added command fails" in answer.out
+    assert (await visit(deployed))[0] == 503
+    (deployed.root / "added").touch()
+    for request in (("start", "monitor"), ("switch", "back")):
+        answer = await deployed.cli(*request)
         assert answer.status == 0, answer.out + answer.err
+    assert (await state_of_added(deployed))["blue"] == "running"
+
+
+async def test_no_slot_is_put_in_service_without_what_routes_name(deployed: Stack) -> None:
+    file = deployed.layout.app_files / "monitor.toml"
+    await deployed.deploy("v2")
+    assert (await status_of(deployed))["switch_back"]["how"] == "instant"
+    blue, green = kernel_ports(2)
+    file.write_text(file.read_text() + ROUTED.format(blue=blue, green=green))
+    assert (await deployed.cli("reload")).status == 0
+    status = await status_of(deployed)
+    assert (status["switch_back"]["how"], status["slots"]["blue"]["ready"]) == ("start", False)
+    answer = await deployed.cli("switch", "back")
+    assert answer.status == 1, answer.out
+    assert await served_version(deployed) == "v2"
+    file.write_text(file.read_text().replace("exit 1", f"exec {PYTHON}"))
+    assert (await deployed.cli("reload")).status == 0
     answer = await deployed.cli("switch", "back")
     assert answer.status == 0, answer.err
-    assert await state_of_added(deployed) == {"blue": "stopped", "green": "stopped"}
-    (deployed.root / "added").touch()
-    await deployed.deploy("v2")
-    assert await state_of_added(deployed) == {"blue": "stopped", "green": "running"}
+    assert await served_version(deployed) == "v1"
+    assert await state_of_added(deployed) == {"blue": "running", "green": "stopped"}
 
 
+async def test_a_service_that_was_renamed_while_stopped_is_started_and_gated(empty: Stack) -> None:
+    path = empty.write_app(services=("web", "api"), watch="0.1s")
+    await empty.serve()
+    await empty.deploy("v1")
+    assert (await empty.cli("stop", "monitor")).status == 0
+    path.write_text(renamed(path.read_text()))
+    answer = await empty.cli("reload")
+    assert answer.status == 0, answer.err
+    answer = await empty.cli("start", "monitor")
+    assert answer.status == 0, answer.out + answer.err
+    assert "main http /api/health passes" in answer.out
+    assert await served_version(empty) == "v1"
+
+
+def renamed(text: str) -> str:
+    return re.sub(r'(?<=services\.)api|(?<=ports\.)api|(?<=")api(?=")', "main", text)
+
+
+ROUTED = """
+[services.added]
+command = "sh -c 'exit 1 -m http.server --bind 127.0.0.1 {{port}}'"
+ports = {{ blue = {blue}, green = {green} }}
+
+[[routes]]
+path = "/added/"
+service = "added"
+
+[[gate.probes]]
+service = "added"
+tcp = {{}}
+"""
 ADDED = """
 [services.added]
 command = "sleep 1000"

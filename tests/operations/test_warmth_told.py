@@ -52,7 +52,7 @@ class ToldApp:
     async def note(self, *_: object, **__: object) -> None:
         pass
 
-    def is_ready(self, slot: Slot) -> bool:
+    def is_proved(self, slot: Slot) -> bool:
         return self.ready
 
     async def start_services(self, slot: Slot) -> None:

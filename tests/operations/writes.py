@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from tests.waiting import eventually
 
 THINK = 0.01  # seconds between the writes of one visitor
 WRITERS = 3
+_numbers = itertools.count(1)  # of all visitors of a process: the next ones write other rows
 TIMEOUT = 60.0  # seconds for one write: one that is held is late, and has not failed
 
 
@@ -27,7 +29,6 @@ class Writes:
     stack: Stack
     acknowledged: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    _last: int = 0
 
     async def some_more(self, count: int = 5) -> None:
         """Returns once so many more have been acknowledged."""
@@ -42,8 +43,7 @@ class Writes:
 
     async def _write(self, session: aiohttp.ClientSession, headers: dict[str, str]) -> None:
         while True:
-            self._last += 1
-            name = f"row {self._last}"
+            name = f"row {next(_numbers)}"
             body: dict[str, Any] = {"name": name, "address": "x"}
             try:
                 async with session.post("/api/servers", json=body, headers=headers) as answer:

@@ -120,6 +120,14 @@ async def test_a_reload_that_is_not_taken_up_is_undone(
     assert (await ask(world.site)).body == "blue 0"
 
 
+async def test_an_address_of_another_host_is_told_by_app_file_and_key(world: World) -> None:
+    listen = f"192.0.2.7:{world.site}"
+    with pytest.raises(TrafficError) as caught:
+        await world.control.open([world.settings(listen=[listen])])
+    assert f"shop: nginx cannot listen on {listen}" in caught.value.message
+    assert f"listen under [nginx] in {world.layout.app_files}/shop.toml" in caught.value.remedy
+
+
 async def test_a_port_that_a_stranger_holds_is_named(world: World) -> None:
     with socket.create_server(("127.0.0.1", world.site)), pytest.raises(TrafficError) as caught:
         await world.control.open([world.settings()])

@@ -1,17 +1,21 @@
 """What a rollback with a backup's data has that neither a rollback nor a restore has alone.
 
-The older release is built while the newer one serves. Then the app is out of service until the
-older one has passed its gate on the restored data: no write goes to data that are about to be
-replaced. What fails before that puts the data back and the newer release into service again.
+The older release is built while the newer one serves. Then requests wait, for as long as ``[hold]``
+allows, and the app is out of service for those that would wait longer, until the older release has
+passed its gate on the restored data: no write goes to data that are about to be replaced. What
+fails before that puts the data back and the newer release into service again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from bluegreen.errors import RefusedError
 from bluegreen.model import PhaseName, PhaseState
+from bluegreen.operations.last_requests import all_read
+from bluegreen.operations.phases.hold import let_through
 from bluegreen.operations.phases.restore import (
     BackupBefore,
     Restore,
@@ -38,14 +42,45 @@ class VerifyFirst(Verify):
 
 
 class CloseFirst(Close):
-    """As `Close`; an app that was out of service before is not opened by an undo."""
+    """As `Close`, with requests held first; one that was out of service is not opened by an undo.
+
+    What is held does not see that it is closed, but for what has waited too long.
+    """
+
+    def limit(self, run: Run) -> float:
+        return 2 * super().limit(run)
 
     def intent(self, run: Run) -> dict[str, Any]:
         run.was_closed = run.app.parts.traffic.read(run.app.name).closed
         return {"was_closed": run.was_closed}
 
+    async def act(self, run: Run) -> dict[str, Any]:
+        if not run.was_closed:
+            await self._hold(run)
+        return await super().act(run)
+
+    async def _hold(self, run: Run) -> None:
+        app, limit = run.app, run.app.settings.hold.limit
+        async with app.commit:
+            if run.interruption is not None:
+                raise asyncio.CancelledError
+            try:
+                await app.parts.traffic.hold(
+                    app.settings, until=time.time() + limit,
+                    by=run.operation.requested_by.name, operation=run.operation.id,
+                )  # fmt: skip
+            except RefusedError as error:
+                await run.note("warning", message=f"{error.message}: they are answered 503")
+                return
+        await run.say(f"requests wait from now on, for {limit:g} s; then they are answered 503")
+        if run.origin is not None:
+            await all_read(app, run.origin)
+
     async def undo(self, run: Run) -> bool:
-        return True if run.was_closed else await super().undo(run)
+        if not run.was_closed:
+            await super().undo(run)
+            await let_through(run)
+        return True
 
 
 class StopBoth(StopSlots):
@@ -78,10 +113,12 @@ class SwitchAndOpen(Switch):
     async def act(self, run: Run) -> dict[str, Any]:
         """A cancel that comes too late to undo all of it does not keep it from being settled."""
         try:
-            return await super().act(run)
+            done = await super().act(run)
+            await let_through(run)
+            return done
         except asyncio.CancelledError:
-            done = run.recorded.get(self.name) is PhaseState.DONE
-            if not done or run.interruption is not Interruption.CANCEL or run.task is None:
+            moved = run.recorded.get(self.name) is PhaseState.DONE
+            if not moved or run.interruption is not Interruption.CANCEL or run.task is None:
                 raise
             run.interruption = None
             run.task.uncancel()

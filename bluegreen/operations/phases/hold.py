@@ -129,7 +129,7 @@ class Drain:
         if run.migrating.unrestored:
             await self._close(run)
         await end_promise(app.layout)
-        if not app.is_running(origin) or not app.is_ready(origin):
+        if not app.is_proved(origin):
             await self._start_again(run, run.drained.get(origin, app.slots[origin]))
         if app.parts.traffic.read(app.name).closed:  # by an undo that could not put the data back
             async with app.commit:
@@ -229,7 +229,7 @@ async def let_through(run: Run) -> float | None:
         if held is None or held.operation != run.operation.id:
             return None
         await app.parts.traffic.release(app.settings)
-    return time.time() - held.since
+    return max(0.0, time.time() - held.since)
 
 
 def drained_from(data: dict[str, Any]) -> dict[Slot, SlotRecord]:

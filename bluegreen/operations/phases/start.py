@@ -76,15 +76,14 @@ class Start:
         held = run.app.slots[run.target]
         if run.release is None or run.tree is None:  # a switch starts what the slot holds
             version, commit, tree, operation = held.version, held.commit, held.tree, held.operation
-            services = run.app.services(run.target)
         else:
             version, commit = run.release.version, run.release.commit
             tree, operation = run.tree, run.operation.id
-            services = tuple(run.app.settings.services)
         return SlotRecord(
             app=run.app.name, slot=run.target, state=SlotState.STARTING,
             version=version, commit=commit, tree=tree, operation=operation,
-            services=services,
+            # Whatever it ran with before: all that its gate asks, and that nginx sends requests to.
+            services=tuple(run.app.settings.services),
         )  # fmt: skip
 
     async def undo(self, run: Run) -> bool:

@@ -84,7 +84,8 @@ class Switch:
                 return True
             if run.origin is None:
                 return await app.hand_back()
-            if not app.is_ready(run.origin):
+            # It served until now, with or without what the app file names since.
+            if not app.is_proved(run.origin):
                 raise RefusedError(
                     f"{app.name}: {run.origin} is not ready any more, so traffic stays "
                     f"on {run.target}",
