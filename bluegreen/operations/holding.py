@@ -67,7 +67,7 @@ class Holds:
             hold = await app.parts.traffic.lift_hold(app.settings)
         await self.forget(app.name)
         await app.parts.note(app.name, None, "traffic", released=time.time(), by=by.name)
-        return hold, await _let_through(app)
+        return hold, await until_let_through(app)
 
     async def keep(self, app: AppRuntime) -> None:
         """See that the hold of an app ends: after a start of the daemon, nobody else does.
@@ -109,14 +109,14 @@ class Holds:
                 await asyncio.sleep(RETRY)
             else:
                 break
-        await _let_through(app)
+        await until_let_through(app)
         held = max(0.0, time.time() - hold.since)  # a clock may have been set back
         message = f"its requests were held for {held:.0f} s, and let through"
         log.warning("%s: %s", app.name, message, extra={"app": app.name})
         await app.parts.note(app.name, None, "warning", message=message)
 
 
-async def _let_through(app: AppRuntime) -> tuple[str, ...]:
+async def until_let_through(app: AppRuntime) -> tuple[str, ...]:
     """Wait until none waits, without the lock: a switch need not. Warnings where that is not known.
 
     Another hold may have begun by then.

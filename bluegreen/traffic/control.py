@@ -183,19 +183,10 @@ class TrafficControl:
         """Raises RefusedError where this nginx cannot hold the app's requests, or not as it is."""
         self._holding.require_holdable(settings)
 
-    async def release(self, settings: AppSettings) -> Hold:
-        """Let the requests through to the slot that the marker names; returns what held them.
-
-        Confirmed by nginx: no request waits when this returns. Raises RefusedError where they are
-        not held, and TrafficError: the marker cannot be removed, and they wait on; or it is gone,
-        and nginx or the gate does not say that it has seen that.
-        """
-        return await uninterrupted(self._holding.release(settings), name=f"release {settings.name}")
-
     async def lift_hold(self, settings: AppSettings) -> Hold:
-        """As `release`, without waiting for those who are let through.
+        """Let the requests through that are held; whose hold it was. They need a moment.
 
-        Raises RefusedError and TrafficError: they are held on.
+        Raises RefusedError where they are not held, and TrafficError: they are held on.
         """
         return await uninterrupted(self._holding.lift(settings), name=f"lift {settings.name}")
 

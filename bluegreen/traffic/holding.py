@@ -76,12 +76,6 @@ class Holding:
             raise
         return hold
 
-    async def release(self, settings: AppSettings) -> Hold:
-        """See `TrafficControl.release`."""
-        before = await self.lift(settings)
-        await self.until_let_through(settings)
-        return before
-
     async def lift(self, settings: AppSettings) -> Hold:
         """See `TrafficControl.lift_hold`."""
         name = settings.name

@@ -97,7 +97,7 @@ async def test_what_cannot_be_seen_is_refused(empty: Stack) -> None:
     answer = await empty.cli("preview", "shop")
     assert answer.status == 1
     assert "good in the idle slot blue does not run" in answer.err
-    for time_, said in {"x": "is no time", "0s": "greater than 0", "8d": "less than"}.items():
+    for time_, said in {"x": "is no time", "0s": "more than 0s", "8d": "at most 168 h"}.items():
         answer = await empty.cli("preview", "shop", "--for", time_)
         assert answer.status == 2
         assert said in answer.err

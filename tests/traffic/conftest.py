@@ -15,6 +15,7 @@ import pytest
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.layout import Layout
+from bluegreen.model import Hold
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.traffic.rendering import pid_file
 from tests.marks import marker_names
@@ -52,6 +53,12 @@ class World:
 
     def master(self) -> int:
         return int(pid_file(self.layout).read_text())
+
+    async def release(self, settings: AppSettings) -> Hold:
+        """Lift the hold, and return once nobody waits any more; what held them."""
+        held = await self.control.lift_hold(settings)
+        await self.control.until_let_through(settings)
+        return held
 
     @property
     def markers(self) -> set[str]:

@@ -43,7 +43,7 @@ async def test_posts_of_kept_connections_wait_and_go_to_the_slot_switched_to_mea
             await world.control.switch(settings, to)
             assert await waiting(world) == WAITING
             assert len(load.answers) == answered
-            await world.control.release(settings)
+            await world.release(settings)
             await load.until(WAITING)
             assert load.answers[answered] == f"{to} 5"
     assert load.failures == []
@@ -92,7 +92,7 @@ async def test_requests_of_every_kind_arrive_whole(
         sent = [asyncio.ensure_future(request()) for request in requests]
         await until_waiting(world, len(sent))
         await world.control.switch(settings, Slot.GREEN)
-        await world.control.release(settings)
+        await world.release(settings)
         assert await asyncio.gather(*sent) == [
             "green 0", "", f"green {2**20}", f"green {size}", f"green {64 * 4096}",
             f"green {size}", "green hello",
@@ -119,7 +119,7 @@ async def test_a_download_under_way_goes_on_while_others_wait(world: World) -> N
             await hold(world, settings)
             go_on.set()
             assert len(await download.read()) == 150000
-        await world.control.release(settings)
+        await world.release(settings)
 
 
 async def test_what_is_too_large_is_refused_at_once_also_while_others_wait(
@@ -170,7 +170,7 @@ async def test_an_app_that_is_closed_while_it_is_held_answers_503(
     sent = send(world)
     await until_waiting(world, WAITING)
     await world.control.set_closed(settings, True)
-    await world.control.release(settings)
+    await world.release(settings)
     assert {reply.status for reply in await asyncio.gather(*sent)} == {503}
 
 
@@ -190,7 +190,7 @@ async def test_another_hold_of_the_same_requests_only_changes_its_end(
     await until_waiting(world, WAITING)
     await asyncio.sleep(max(0.0, first.until - time.time()) + 0.1)
     assert await waiting(world) == WAITING
-    await world.control.release(settings)
+    await world.release(settings)
     assert await bodies(sent) == {"blue 5"}
 
 
@@ -203,7 +203,7 @@ async def test_what_cannot_be_held_is_refused_with_the_reason(
         await hold(world, settings)
     await world.control.switch(settings, Slot.BLUE)
     with pytest.raises(RefusedError, match="are not held"):
-        await world.control.release(settings)
+        await world.release(settings)
     for seconds in (-1.0, 3601.0):
         with pytest.raises(UsageError, match="until then") as caught:
             await hold(world, settings, seconds)
@@ -282,5 +282,5 @@ async def test_what_an_administrator_asks_of_visitors_is_asked_of_those_who_wait
     await hold(world, settings)
     held = asyncio.create_task(visit(), name="visitors")
     await until_waiting(world, len(visitors))
-    await world.control.release(settings)
+    await world.release(settings)
     assert await held == without

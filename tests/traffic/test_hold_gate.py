@@ -27,7 +27,7 @@ async def test_a_gate_that_is_killed_is_started_again_and_nobody_who_waits_notic
         os.kill(gate, signal.SIGKILL)
         await eventually(lambda gate=gate: world.gate() != gate, "another gate")
     await until_waiting(world, WAITING)
-    await world.control.release(settings)
+    await world.release(settings)
     assert await bodies(sent) == {"blue 5"}
 
 
@@ -67,7 +67,7 @@ async def test_the_next_daemon_finds_the_gate_and_lets_those_through_who_wait(
     held = world.control.read("shop").held
     assert held is not None
     assert (held.by, held.operation) == ("a test", None)
-    await world.control.release(settings)
+    await world.release(settings)
     assert world.control.read("shop").held is None
     assert await bodies(sent) == {"blue 5"}
     assert world.gate() == gate
@@ -83,7 +83,7 @@ async def test_a_gate_that_is_gone_is_started_by_the_next_daemon_where_requests_
     await world.control.open([settings])
     sent = send(world)
     await until_waiting(world, WAITING)
-    await world.control.release(settings)
+    await world.release(settings)
     assert await bodies(sent) == {"blue 5"}
 
 
@@ -97,7 +97,7 @@ async def test_the_gate_is_started_by_the_first_hold_and_ended_with_our_nginx(
     assert gate is not None
     identity = identify(gate)
     assert identity is not None
-    await world.control.release(settings)
+    await world.release(settings)
     await world.control.close(stop_nginx=True)
     assert identify(gate) != identity
     assert world.gate() is None

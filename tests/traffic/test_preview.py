@@ -102,7 +102,7 @@ async def test_a_key_of_the_slot_that_serves_by_now_is_as_none(
     await hold(world, settings)
     sent = asyncio.create_task(see(world, key.key), name="preview")
     await until_waiting(world, 1)
-    await world.control.release(settings)
+    await world.release(settings)
     assert (await sent).body == "green 0"
 
 
@@ -113,7 +113,7 @@ async def test_a_preview_passes_a_hold(world: World, slots: dict[str, Backend]) 
     sent = send(world)
     await until_waiting(world, len(sent))
     assert (await see(world, key.key)).body == "green 0"
-    await world.control.release(settings)
+    await world.release(settings)
     assert await bodies(sent) == {"blue 5"}
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from bluegreen.errors import BluegreenError, RefusedError
 from bluegreen.model import OperationKind, PhaseName, Slot, SlotRecord, SlotState
+from bluegreen.operations.holding import until_let_through
 from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.phases.migrate import NotUndoneError
 from bluegreen.operations.proof import start_again
@@ -222,13 +223,19 @@ def traffic_may_move(run: Run) -> Iterator[None]:
 
 
 async def let_through(run: Run) -> float | None:
-    """Release what the operation holds; for how many seconds it was held, or None. TrafficError."""
+    """Release what the operation holds; for how many seconds it was held, or None.
+
+    Raises TrafficError with the requests still held. That nobody confirms it is a warning: the
+    hold is over all the same.
+    """
     app = run.app
     async with app.commit:
         held = app.parts.traffic.read(app.name).held
         if held is None or held.operation != run.operation.id:
             return None
-        await app.parts.traffic.release(app.settings)
+        await app.parts.traffic.lift_hold(app.settings)
+    for message in await until_let_through(app):
+        await run.note("warning", message=message)
     return max(0.0, time.time() - held.since)
 
 
