@@ -85,7 +85,9 @@ async def test_what_a_full_store_kept_out_of_the_history_is_in_it_once_there_is_
         )
         assert await served_version(twice) == "v2"
         assert (await status_of(twice))["operation"]["id"] == begun["id"]
-    assert (await cancelling)[0] == 200
+    status, told = await cancelling
+    assert (status, told["kind"]) == (409, "busy")
+    assert "free some space" in told["remedy"]
     await agreement(twice)
     assert (await history_of(twice))[0]["state"] == "cancelled"
     assert await served_version(twice) == "v2"
@@ -105,9 +107,11 @@ async def test_a_refused_release_is_not_kept_hot_though_the_store_cannot_say_so(
         await eventually(
             lambda: "is not recorded yet" in twice.daemon_log.read_text(), "all is undone"
         )
-    assert (await cancelling)[0] == 200
-    status = await agreement(twice)
-    assert status["slots"]["blue"]["version"] == "v1"
+    status, told = await cancelling
+    assert (status, told["kind"]) == (409, "busy")
+    assert "free some space" in told["remedy"]
+    shown = await agreement(twice)
+    assert shown["slots"]["blue"]["version"] == "v1"
     await eventually(lambda: is_ready(twice, "blue"), "v1 is hot again")
     assert (await status_of(twice))["slots"]["blue"]["version"] == "v1"
 

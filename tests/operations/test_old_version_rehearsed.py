@@ -79,8 +79,8 @@ async def test_what_the_old_version_writes_is_written_to_the_copy(shop: Stack) -
     answer = await shop.deploy("v4-notes")
     assert "v2 lives with the migrated schema" in answer.out
     assert phase(await last(shop), "rehearse")["data"]["tried"] == "v2"
-    # Only the new version's own scenario, at its gate.
-    assert servers(shop).count("scenario") == before + 1
+    # Only the new version's own scenario, at its gate: straight, and through nginx.
+    assert servers(shop).count("scenario") == before + 2
     assert not rehearsals(shop)
     assert not rehearsed_processes(shop)
 

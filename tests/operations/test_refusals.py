@@ -127,7 +127,8 @@ async def test_a_port_held_by_a_stranger_is_found_before_anything_starts(deploye
 
 
 async def test_a_stranger_who_answers_in_place_of_the_service_fails_the_gate(empty: Stack) -> None:
-    empty.write_app(deadline="6s")
+    # A build long enough to be met.
+    empty.write_app(deadline="6s", extra='[[build]]\nname = "slow"\nrun = "sleep 2"\n')
     await empty.serve()
     await empty.deploy("v1")
     idle_api = empty.ports["monitor"][2 + (empty.marker() == "blue")]

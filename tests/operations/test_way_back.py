@@ -55,7 +55,7 @@ def app(mode: str, *, rollback: bool = True, ready: bool = True, blue: SlotRecor
     )
     found = SimpleNamespace(
         name="shop", settings=settings, slots={Slot.BLUE: blue, Slot.GREEN: V2},
-        is_ready=lambda _: ready, is_running=lambda _: True,
+        is_ready=lambda _: ready, is_running=lambda _: True, lacks=lambda _: (),
     )  # fmt: skip
     return cast(AppRuntime, found)
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.host import lab
 from tests.host.program import PROGRAM
 from tests.operations.migrations import BACKUP, SCENARIO
+from tests.production.agreement import agreement
 from tests.production.production import APP, Production
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -97,8 +98,10 @@ async def test_under_a_hold_visitors_wait_whatever_comes_of_it(host: Production)
         await host.deploy("v4-rename")
         assert await host.served() == "v4-rename"
         assert "host TEXT" in await schema(host)
+        # It is answered once traffic has moved, and goes on with what is left to be done.
         await host.bluegreen("switch", "back", APP)
         assert await host.served() == "v4-audit"
+        await agreement(host)
         report = await load.stop()
     assert report.failed == 0
     assert await schema(host) == before
