@@ -87,7 +87,7 @@ def work(what: str, task: dict[str, Any], report: Path) -> tuple[float, float, A
     began = time.perf_counter()
     file = report.with_name("task.json")
     file.write_text(json.dumps({"do": what, **task}))
-    report.touch()
+    report.write_bytes(b"")  # as it is made anew for each
     process = subprocess.Popen(
         [sys.executable, "-I", "-m", "bluegreen.data.worker", str(file), str(report)],
         stdout=subprocess.DEVNULL,
