@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from aiohttp import web
@@ -13,7 +12,7 @@ from bluegreen.api import bodies
 from bluegreen.api.bodies import Body, read_body
 from bluegreen.api.context import Api
 from bluegreen.api.handlers import apps, daemon, data, operations, output, releases, traffic
-from bluegreen.api.scopes import Scope
+from bluegreen.api.scopes import Scope, require
 
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
 _B = TypeVar("_B", bound=Body)
@@ -126,10 +125,18 @@ ROUTES = (
 _IN_TABLE = web.AppKey("routes", dict[web.AbstractRoute, Route])
 
 
+def _checked(route: Route, api: Api) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        require(request, route.scope)
+        return await route.handler(api, request)
+
+    return answer
+
+
 def add_routes(application: web.Application, api: Api) -> None:
     """Let ``application`` answer every route of the table."""
     application[_IN_TABLE] = {
-        application.router.add_route(route.method, route.path, partial(route.handler, api)): route
+        application.router.add_route(route.method, route.path, _checked(route, api)): route
         for route in ROUTES
     }
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
+
+from aiohttp import web
+
+from bluegreen.errors import ForbiddenError
 
 
 class Scope(StrEnum):
@@ -26,3 +30,31 @@ _IMPLIED = {
 def allows(granted: Iterable[Scope], needed: Scope | None) -> bool:
     """Whether one of the scopes ``granted`` is enough; None is open to all."""
     return needed is None or any(needed in _IMPLIED[one] for one in granted)
+
+
+_GRANTED = web.RequestKey("granted", frozenset[Scope])
+
+
+def grant(request: web.Request, scopes: Iterable[Scope]) -> None:
+    """Note what whoever asks may do; nothing is granted before."""
+    request[_GRANTED] = frozenset(scopes)
+
+
+def require(request: web.Request, needed: Scope | None) -> None:
+    """Raises ForbiddenError unless what was granted is enough."""
+    granted = request.get(_GRANTED, frozenset[Scope]())
+    if not allows(granted, needed):
+        raise ForbiddenError(
+            f"this needs the scope {needed}, and what was granted is "
+            + (" and ".join(sorted(granted)) or "nothing"),
+            remedy=f"ask with a token that has it: bluegreen token create --scope {needed}",
+        )
+
+
+@web.middleware
+async def everything(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Who may use the control socket at all may do everything."""
+    grant(request, [Scope.ADMIN])
+    return await handler(request)

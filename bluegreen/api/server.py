@@ -9,6 +9,7 @@ from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.problems import as_problems
 from bluegreen.api.routes import add_routes
+from bluegreen.api.scopes import everything
 
 SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
 LINE_LIMIT = 512 * 1024  # bytes of a request's first line; what is long is refused in words
@@ -16,7 +17,7 @@ LINE_LIMIT = 512 * 1024  # bytes of a request's first line; what is long is refu
 
 def application(api: Api) -> web.Application:
     """What answers every request, wherever it comes in."""
-    built = web.Application(middlewares=[as_problems], client_max_size=BODY_LIMIT)
+    built = web.Application(middlewares=[as_problems, everything], client_max_size=BODY_LIMIT)
     add_routes(built, api)
     return built
 

@@ -10,6 +10,7 @@ from bluegreen.api.bodies import DeployBody, Empty, RollbackBody
 from bluegreen.api.context import Api
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.peer import requester
+from bluegreen.api.scopes import Scope, require
 from bluegreen.api.views import operation_view
 from bluegreen.model import Operation
 
@@ -23,6 +24,8 @@ async def deploy(api: Api, request: web.Request, body: DeployBody) -> web.Respon
 
 
 async def rollback(api: Api, request: web.Request, body: RollbackBody) -> web.Response:
+    if body.restore is not None:
+        require(request, Scope.ADMIN)  # the app's data are replaced
     operation = await api.desk.rollback(
         api.name(request), body.version, await requester(request),
         backup=body.restore, key=idempotency_key(request),
