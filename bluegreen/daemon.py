@@ -246,6 +246,8 @@ class Daemon:
         self, desk: Desk, configuration: Configuration, added: Sequence[AppRuntime]
     ) -> None:
         for name in [name for name in desk.apps if name not in configuration.apps]:
+            desk.apps[name].removed = True
+            await desk.waiting.forget(desk.apps[name])
             await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
@@ -336,6 +338,7 @@ class Daemon:
         for name in changed:
             if name in desk.apps:
                 await desk.warmth.keep_apart(desk.apps[name])
+                desk.waiting.look(desk.apps[name])
 
     async def _confirm_lost(self) -> None:
         """An operator has been told of a lost history; what cannot be forgotten is said again."""
