@@ -217,7 +217,7 @@ def test_each_mistake_is_refused_with_its_place_and_its_remedy(
 
 @pytest.mark.parametrize(
     "section",
-    ["promote", "queue", "release"],
+    ["release"],
 )
 def test_sections_of_later_versions_are_refused(tmp_path: Path, section: str) -> None:
     (problem,) = problems_of(tmp_path, f"{SHOP}\n[{section}]\nx = 1\n")
