@@ -45,6 +45,7 @@ from bluegreen.config.values import (
     VariableName,
     parse_duration,
 )
+from bluegreen.config.webhook_section import Webhook
 from bluegreen.model import Address, Slot, SwitchMode
 
 DATA_TIMEOUT = 3600.0  # seconds
@@ -260,7 +261,7 @@ class Backup(Section):
 class AppSettings(Section):
     """One app file."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"webhook", "release"})
+    later: ClassVar[frozenset[str]] = frozenset({"release"})
 
     app: App
     source: Source
@@ -280,6 +281,7 @@ class AppSettings(Section):
     hold: HoldSection = HoldSection()
     queue: QueueSection = QueueSection()
     promote: Promote = Promote()
+    webhook: tuple[Webhook, ...] = ()
 
     @property
     def name(self) -> str:

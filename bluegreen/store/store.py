@@ -38,6 +38,7 @@ from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
 from bluegreen.store import waiting as waiting_rows
 from bluegreen.store.database import Database, Work
+from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
 from bluegreen.store.waiting import Waiting
 
@@ -61,6 +62,7 @@ class Store:
         self, database: Database, events: Callable[[Event], None] | None, first_operation: int
     ) -> None:
         self._database = database
+        self.deliveries = Deliveries(database)
         self._events = events
         self._first_operation = first_operation
         self.waiting = Waiting(database, self._change, first_operation)
