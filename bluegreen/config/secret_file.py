@@ -1,4 +1,4 @@
-"""A secret as a file names it: never itself, only where it is kept."""
+"""A value that is kept in a file of its own, so that the app file can be read by many."""
 
 from __future__ import annotations
 

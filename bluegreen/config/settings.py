@@ -18,7 +18,7 @@ from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.queue_section import Promote, QueueSection
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
-from bluegreen.config.secret_file import SecretFile
+from bluegreen.config.secret_file import SecretFile as SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.source_section import Source
 from bluegreen.config.values import (
