@@ -136,7 +136,7 @@ ROUTES = (
     _get(f"{_APP}/webhooks", webhooks.webhooks, _READ, "The webhooks that the app file has"),
     _get(f"{_APP}/deliveries", webhooks.deliveries, _READ, "What was delivered, newest first"),
     _post(
-        f"{_APP}/webhooks/test", bodies.WebhookTestBody, webhooks.try_out, _READ,
+        f"{_APP}/webhooks/test", bodies.WebhookTestBody, webhooks.try_out, _DEPLOY,
         "What would be made of a delivery",
     ),
     _post(

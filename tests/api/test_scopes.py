@@ -34,7 +34,7 @@ def test_scopes_allow_themselves_and_to_look(
 
 def test_nothing_that_changes_anything_is_open_to_who_may_only_look() -> None:
     for route in ROUTES:
-        if route.method != "GET":
+        if route.method != "GET" and route.path != "/hooks/{app}":  # which asks for a signature
             assert not allows([Scope.READ], route.scope), route.path
 
 
