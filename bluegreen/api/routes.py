@@ -12,10 +12,14 @@ from bluegreen.api import bodies, documents, queries
 from bluegreen.api.bodies import Body, read_body
 from bluegreen.api.context import Api
 from bluegreen.api.handlers import apps, daemon, data, operations, output, releases, traffic
+from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.queries import NoQuery, Query, read_query
+from bluegreen.api.repetitions import digest
 from bluegreen.api.route import EVENT_STREAM, IN_TABLE, JSON, JSON_LINES, Handler, Route
 from bluegreen.api.scopes import Scope, require
+from bluegreen.api.tags import tagged
 
+_KNOWN_BY_OPERATION = (documents.Operation, documents.Switched)
 _B = TypeVar("_B", bound=Body)
 _Q = TypeVar("_Q", bound=Query)
 
@@ -28,15 +32,17 @@ def _get(
     *,
     answers: Any,
     media: str = JSON,
+    tag: bool = False,
 ) -> Route:
     @functools.wraps(handler)
     async def without_query(api: Api, request: web.Request) -> web.StreamResponse:
         read_query(request, NoQuery)
-        return await handler(api, request)
+        response = await handler(api, request)
+        return tagged(request, response) if tag else response
 
     return Route(
         method="GET", path=path, handler=without_query, scope=scope, summary=summary,
-        answers=answers, media=media,
+        answers=answers, media=media, tagged=tag,
     )  # fmt: skip
 
 
@@ -48,17 +54,18 @@ def _look(
     *,
     answers: Any,
     media: str = JSON,
-    tagged: bool = False,
+    tag: bool = False,
 ) -> Route:
     """A GET with parameters, for whoever may look."""
 
     @functools.wraps(handler)
     async def with_query(api: Api, request: web.Request) -> web.StreamResponse:
-        return await handler(api, request, read_query(request, query))
+        response = await handler(api, request, read_query(request, query))
+        return tagged(request, response) if tag else response
 
     return Route(
         method="GET", path=path, handler=with_query, scope=Scope.READ, summary=summary,
-        query=query, answers=answers, media=media, tagged=tagged,
+        query=query, answers=answers, media=media, tagged=tag,
     )  # fmt: skip
 
 
@@ -74,7 +81,15 @@ def _post(
     @functools.wraps(handler)
     async def with_body(api: Api, request: web.Request) -> web.StreamResponse:
         read_query(request, NoQuery)
-        return await handler(api, request, await read_body(request, body))
+        asked = await read_body(request, body)
+        act = functools.partial(handler, api, request, asked)
+        if (key := idempotency_key(request)) is None:
+            return await act()
+        app = api.name(request) if "app" in request.match_info else ""
+        store = api.desk.parts.store
+        if answers in _KNOWN_BY_OPERATION:
+            return await api.repetitions.unless_answered(store, app, key, act)
+        return await api.repetitions.once(store, app, key, digest(request, asked), act)
 
     return Route(
         method="POST", path=path, handler=with_body, scope=scope, summary=summary, body=body,
@@ -97,9 +112,9 @@ ROUTES = (
     ),
     _look(
         "/v1/apps", queries.ProbeQuery, apps.apps,
-        "Every app, and what is wrong with the configuration", answers=documents.Apps,
+        "Every app, and what is wrong with the configuration", answers=documents.Apps, tag=True,
     ),
-    _look(_APP, queries.ProbeQuery, apps.app, "One app", answers=documents.AppState),
+    _look(_APP, queries.ProbeQuery, apps.app, "One app", answers=documents.AppState, tag=True),
     _look(
         f"{_APP}/plan", queries.PlanQuery, apps.plan, "What a deploy would do now",
         answers=documents.Plan,
@@ -111,15 +126,15 @@ ROUTES = (
     ),
     _look(
         f"{_APP}/operations", queries.PageQuery, operations.operations_of_app,
-        "The history of an app", answers=documents.Operations,
+        "The history of an app", answers=documents.Operations, tag=True,
     ),
     _look(
         "/v1/operations", queries.PageQuery, operations.operations, "The history of all apps",
-        answers=documents.Operations,
+        answers=documents.Operations, tag=True,
     ),
     _get(
         "/v1/operations/{id}", operations.operation, Scope.READ, "One operation with its phases",
-        answers=documents.OperationInFull,
+        answers=documents.OperationInFull, tag=True,
     ),
     _get(
         "/v1/operations/{id}/events", operations.events, Scope.READ,

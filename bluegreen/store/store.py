@@ -37,6 +37,7 @@ from bluegreen.store import operations as operation_rows
 from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
 from bluegreen.store import waiting as waiting_rows
+from bluegreen.store.answers import Answers
 from bluegreen.store.database import Database, Work
 from bluegreen.store.failures import corrupt
 from bluegreen.store.waiting import Waiting
@@ -63,6 +64,7 @@ class Store:
         self._database = database
         self._events = events
         self._first_operation = first_operation
+        self.answers = Answers(database)
         self.waiting = Waiting(database, self._change, first_operation)
 
     @classmethod

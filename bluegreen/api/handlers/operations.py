@@ -15,6 +15,7 @@ from bluegreen.api.parameters import last_event_id, operation_id
 from bluegreen.api.queries import PageQuery
 from bluegreen.api.streaming import streaming
 from bluegreen.api.views import event_view, operation_view, phase_views
+from bluegreen.errors import UsageError
 
 KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says that it lives
 EVENTS_AT_ONCE = 500
@@ -64,6 +65,13 @@ async def events(api: Api, request: web.Request) -> web.StreamResponse:
     number = operation_id(request)
     await api.desk.parts.store.operation(number)  # raises if there is none
     after = last_event_id(request)
+    if after:
+        seen = await api.desk.parts.store.events(operation=number, after=after - 1, limit=1)
+        if not seen or seen[0].id != after:
+            raise UsageError(
+                f"Last-Event-ID {after} is no event of operation {number}",
+                remedy="leave it out: then the stream begins with the first event",
+            )
     async with streaming(request, "text/event-stream") as response:
         await _send_events(api, response, number, after)
     return response
