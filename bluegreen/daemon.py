@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bluegreen.api.bus import Bus
+from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket, control_socket
-from bluegreen.api.server import Api, serve
+from bluegreen.api.server import serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one

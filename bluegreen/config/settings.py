@@ -18,6 +18,7 @@ from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.queue_section import Promote, QueueSection
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
+from bluegreen.config.secret_file import SecretFile as SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.source_section import Source
 from bluegreen.config.values import (
@@ -51,12 +52,6 @@ DATA_TIMEOUT = 3600.0  # seconds
 
 def _env_kind(value: Any) -> str:
     return "<secret>" if isinstance(value, dict | SecretFile) else "<text>"
-
-
-class SecretFile(Section):
-    """A value kept in a file of its own: ``{ file = "/etc/bluegreen/secrets/jwt" }``."""
-
-    file: AbsolutePath
 
 
 # The tags keep an error in one of the two kinds from being reported for the other as well.

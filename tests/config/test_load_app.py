@@ -155,6 +155,9 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
      "without scheme"),
     (GIT, f"{TARBALL}\nstrip = -1", "source.strip", "-1 cannot", "0 or more"),
     (GIT, f"{TARBALL}\nmax_size = '0B'", "source.max_size", "cannot", "greater than 0"),
+    (GIT, f"{GIT}\nverify = {{}}", "source.verify", "names no keys", "Say who may sign"),
+    (GIT, 'directory = "/a/{version}"\nverify = { gpg_keys = "/k" }', "source.verify",
+     "about git", "Remove it"),
     (GIT, f"{GIT}\nstrip = 1", "source.strip", "about a tarball", "Remove it"),
     # What the parts say of each other
     ('service = "api"\n\n', 'service = "apy"\n\n', "routes[0].service", 'no service "apy"',
@@ -234,7 +237,6 @@ def test_lists_of_tables_of_later_versions_are_refused(tmp_path: Path, section: 
 @pytest.mark.parametrize(
     ("table", "keys"),
     [
-        ("source", ["verify"]),
         ("services.api", ["exclusive", "instances"]),
         ("watch", ["max_error_rate", "max_p99", "max_p99_ratio", "min_requests"]),
     ],
