@@ -38,6 +38,7 @@ from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
 from bluegreen.store.database import Database, Work
 from bluegreen.store.failures import corrupt
+from bluegreen.store.tokens import Tokens
 
 _Result = TypeVar("_Result")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -61,6 +62,7 @@ class Store:
         self._database = database
         self._events = events
         self._first_operation = first_operation
+        self.tokens = Tokens(database)
 
     @classmethod
     async def open(
