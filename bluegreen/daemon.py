@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bluegreen.api.bus import Bus
+from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket, control_socket
-from bluegreen.api.server import Api, serve
+from bluegreen.api.server import serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
@@ -245,6 +246,8 @@ class Daemon:
         self, desk: Desk, configuration: Configuration, added: Sequence[AppRuntime]
     ) -> None:
         for name in [name for name in desk.apps if name not in configuration.apps]:
+            desk.apps[name].removed = True
+            await desk.waiting.forget(desk.apps[name])
             await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
@@ -335,6 +338,7 @@ class Daemon:
         for name in changed:
             if name in desk.apps:
                 await desk.warmth.keep_apart(desk.apps[name])
+                desk.waiting.look(desk.apps[name])
 
     async def _confirm_lost(self) -> None:
         """An operator has been told of a lost history; what cannot be forgotten is said again."""

@@ -69,7 +69,7 @@ class OperationState(StrEnum):
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"  # had been switched and was switched back
     CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"  # a switch back took its place
+    SUPERSEDED = "superseded"  # a switch back, or a newer release, took its place
     INTERRUPTED = "interrupted"  # the daemon ended in the middle, and its successor undid it
 
     @property
@@ -189,6 +189,10 @@ class Operation:
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
     backup: int | None = None  # the one whose data a rollback brings back with the release
     of_switch: bool = False  # a rollback that a switch had to become
+    automatic: bool = False  # a trigger asked for it, no person
+    attempt: int = 1  # of an automatic release: each daemon that ended in it counts
+    repeats: int | None = None  # the first of these attempts
+    begun_at: float | None = None  # of one that has waited for its turn, since that came
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +296,17 @@ class AppLock:
 
     app: str
     reason: str
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Automatic releases of an app wait, since a person has moved its traffic."""
+
+    app: str
+    operation: int
+    kind: OperationKind  # of that operation
     by: str
     at: float
 

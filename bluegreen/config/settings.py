@@ -16,6 +16,7 @@ from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.questions import Probe, SmokeStep
+from bluegreen.config.queue_section import Promote, QueueSection
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
 from bluegreen.config.section import Section
@@ -265,7 +266,7 @@ class Backup(Section):
 class AppSettings(Section):
     """One app file."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"promote", "webhook", "queue", "release"})
+    later: ClassVar[frozenset[str]] = frozenset({"webhook", "release"})
 
     app: App
     source: Source
@@ -283,6 +284,8 @@ class AppSettings(Section):
     backup: Backup | None = None
     migrations: Migrations | None = None
     hold: HoldSection = HoldSection()
+    queue: QueueSection = QueueSection()
+    promote: Promote = Promote()
 
     @property
     def name(self) -> str:

@@ -42,6 +42,8 @@ _HEADINGS = {
     "watch": "[watch]",
     "keep": "[keep]",
     "hold": "[hold]",
+    "queue": "[queue]",
+    "promote": "[promote]",
     "upgrade": "[[upgrade]]",
     "backup": "[backup]",
     "migrations": "[migrations]",

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bluegreen.api.bus import Bus
+from bluegreen.api.context import Api
 from bluegreen.api.control_socket import control_socket
-from bluegreen.api.server import Api, serve
+from bluegreen.api.server import serve
 from bluegreen.config.load import Configuration, load_app
 from bluegreen.config.settings import DaemonSettings
 from bluegreen.layout import Layout
