@@ -13,6 +13,7 @@ from bluegreen.api.checkups import Checkups
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.webhooks.intake import Intake
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Api:
     bus: Bus
     reload: Callable[[bool], Awaitable[dict[str, Any]]]
     in_force: Callable[[], InForce]
+    hooks: Intake
     checkups: Checkups = field(default_factory=Checkups)
 
     def name(self, request: web.Request) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.webhooks.headers import Headers
@@ -25,7 +25,7 @@ class Rule:
     """A ``[[webhook]]`` with the secrets that are in its files now; none: nobody can sign."""
 
     webhook: Webhook
-    secrets: Sequence[str]
+    secrets: Sequence[str] = field(repr=False)
 
 
 def judge(rules: Sequence[Rule], headers: Headers, body: bytes, now: float) -> Verdict | None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bluegreen.config.env_file import read_small_file
@@ -22,7 +22,7 @@ READ_AGAIN_AFTER = 1.0  # seconds: a secret that was changed counts from then on
 
 @dataclass(frozen=True)
 class _Read:
-    text: str  # empty where the file cannot be used
+    text: str = field(repr=False)  # empty where the file cannot be used
     wrong: str | None
     at: float  # by the monotonic clock
 

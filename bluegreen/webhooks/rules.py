@@ -25,8 +25,10 @@ def version_by(rule: Webhook, happened: Happening) -> str:
     """
     if happened.event not in rule.on:
         raise UnmetError(f"on is {', '.join(rule.on)}")
-    _require(rule.workflows, happened.workflow, "workflows")
-    _require(rule.environments, happened.environment, "environments")
+    if happened.event == "workflow_run":
+        _require(rule.workflows, happened.workflow, "workflows")
+    if happened.event == "deployment":
+        _require(rule.environments, happened.environment, "environments")
     if happened.is_prerelease and not rule.prereleases:
         raise UnmetError("it is a pre-release, and prereleases is not true")
     version = _named(rule, happened)
