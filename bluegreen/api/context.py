@@ -14,6 +14,7 @@ from bluegreen.api.repetitions import Repetitions
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.webhooks.intake import Intake
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Api:
     bus: Bus
     reload: Callable[[bool], Awaitable[dict[str, Any]]]
     in_force: Callable[[], InForce]
+    hooks: Intake
     checkups: Checkups = field(default_factory=Checkups)
     repetitions: Repetitions = field(default_factory=Repetitions)
 

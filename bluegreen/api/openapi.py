@@ -19,6 +19,8 @@ from bluegreen.operations.by_hand import Action
 
 Document = dict[str, Any]
 
+_MEANING = {200: "Done", 202: "Begun: the operation goes on"}
+
 PROBLEM = "application/problem+json"
 _TEMPLATE = "#/components/schemas/{model}"
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
@@ -107,6 +109,8 @@ def _operation(route: Route, schemas: _Schemas) -> Document:
         required = any(field.is_required() for field in route.body.model_fields.values())
         content = {JSON: {"schema": schemas.of(route.body)}}
         found["requestBody"] = {"required": required, "content": content}
+    elif route.method == "POST":  # whatever the sender says
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": {}}}}
     return found
 
 
@@ -121,7 +125,7 @@ def _parameters(route: Route) -> list[Document]:
                 "description": described.pop("description", ""), "schema": _given(described),
             }
         )  # fmt: skip
-    if route.method == "POST":
+    if route.body is not None:
         found.append(_KEY)
     if route.tagged:
         found.append(_TAG)
@@ -140,6 +144,8 @@ def _in_path(route: Route, name: str) -> Document:
     if name == "app":
         return _APP
     schema = {"enum": [*Action]} if name == "action" else _NUMBER
+    if "/deliveries/" in route.path:
+        schema = {"type": "string", "minLength": 1}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
@@ -151,9 +157,10 @@ def _responses(route: Route, schemas: _Schemas) -> Document:
             each = schemas.of(route.answers)
             content = {route.media: {"schema": {"type": "string"}, "x-each": each}}
     problem = {"$ref": "#/components/responses/Problem"}
-    found: Document = {str(route.status): {"description": "Done", "content": content}}
-    if route.status == 202:
-        found["202"]["description"] = "Begun: the operation, which goes on"
+    found: Document = {
+        str(status): {"description": _MEANING[status], "content": content}
+        for status in route.statuses
+    }
     if route.tagged:
         found["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         found["304"] = {"description": "Nothing has changed since the ETag that was sent"}

@@ -36,7 +36,7 @@ class Route:
     query: type[Query] = NoQuery
     body: type[Body] | None = None
     answers: Any = None
-    status: int = 200
+    statuses: tuple[int, ...] = (200,)
     media: str = JSON
     tagged: bool = False  # with an ETag
 

@@ -11,7 +11,16 @@ from aiohttp import web
 from bluegreen.api import bodies, documents, queries
 from bluegreen.api.bodies import Body, read_body
 from bluegreen.api.context import Api
-from bluegreen.api.handlers import apps, daemon, data, operations, output, releases, traffic
+from bluegreen.api.handlers import (
+    apps,
+    daemon,
+    data,
+    operations,
+    output,
+    releases,
+    traffic,
+    webhooks,
+)
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.queries import NoQuery, Query, read_query
 from bluegreen.api.repetitions import digest
@@ -19,7 +28,7 @@ from bluegreen.api.route import EVENT_STREAM, IN_TABLE, JSON, JSON_LINES, Handle
 from bluegreen.api.scopes import Scope, require
 from bluegreen.api.tags import tagged
 
-_KNOWN_BY_OPERATION = (documents.Operation, documents.Switched)
+_KNOWN_BY_OPERATION = (documents.Operation, documents.Switched, documents.Replayed)
 _B = TypeVar("_B", bound=Body)
 _Q = TypeVar("_Q", bound=Query)
 
@@ -77,7 +86,10 @@ def _post(
     summary: str,
     *,
     answers: Any,
+    statuses: tuple[int, ...] = (200,),
 ) -> Route:
+    begins_operation = answers in _KNOWN_BY_OPERATION
+
     @functools.wraps(handler)
     async def with_body(api: Api, request: web.Request) -> web.StreamResponse:
         read_query(request, NoQuery)
@@ -87,14 +99,25 @@ def _post(
             return await act()
         app = api.name(request) if "app" in request.match_info else ""
         store = api.desk.parts.store
-        if answers in _KNOWN_BY_OPERATION:
+        if begins_operation:
             return await api.repetitions.unless_answered(store, app, key, act)
         return await api.repetitions.once(store, app, key, digest(request, asked), act)
 
     return Route(
         method="POST", path=path, handler=with_body, scope=scope, summary=summary, body=body,
-        answers=answers, status=202 if answers is documents.Operation else 200,
+        answers=answers, statuses=statuses,
     )  # fmt: skip
+
+
+def _begin(
+    path: str,
+    body: type[_B],
+    handler: Callable[[Api, web.Request, _B], Awaitable[web.StreamResponse]],
+    scope: Scope,
+    summary: str,
+) -> Route:
+    """A POST that is answered with the operation that it has begun."""
+    return _post(path, body, handler, scope, summary, answers=documents.Operation, statuses=(202,))
 
 
 _APP = "/v1/apps/{app}"
@@ -141,18 +164,17 @@ ROUTES = (
         "Its events as they come, as server-sent events",
         answers=documents.Event, media=EVENT_STREAM,
     ),
-    _post(
+    _begin(
         f"{_APP}/deployments", bodies.DeployBody, releases.deploy, _DEPLOY,
-        "Upgrade the idle slot and switch to it", answers=documents.Operation,
+        "Upgrade the idle slot and switch to it",
     ),
-    _post(
+    _begin(
         f"{_APP}/rollback", bodies.RollbackBody, releases.rollback, _DEPLOY,
         "Deploy an older release; with a backup's data, for which it needs the scope admin",
-        answers=documents.Operation,
     ),
-    _post(
+    _begin(
         f"{_APP}/restart", bodies.Empty, releases.restart, _DEPLOY,
-        "Bring the same release up in the other slot", answers=documents.Operation,
+        "Bring the same release up in the other slot",
     ),
     _post(
         f"{_APP}/cancel", bodies.Empty, operations.cancel, _DEPLOY,
@@ -168,13 +190,11 @@ ROUTES = (
         "Move traffic to the other slot, and answer once it has moved",
         answers=documents.Switched,
     ),
-    _post(
+    _begin(
         f"{_APP}/stop", bodies.Empty, releases.stop, _ADMIN, "Take the app out of service",
-        answers=documents.Operation,
     ),
-    _post(
+    _begin(
         f"{_APP}/start", bodies.Empty, releases.start, _ADMIN, "Bring it back into service",
-        answers=documents.Operation,
     ),
     _post(
         f"{_APP}/hold", bodies.HoldBody, traffic.hold, _ADMIN, "Let new requests wait",
@@ -196,9 +216,8 @@ ROUTES = (
         f"{_APP}/backups", data.backups, Scope.READ, "The backups of the app's data",
         answers=documents.Backups,
     ),
-    _post(
+    _begin(
         f"{_APP}/backups", bodies.Empty, data.back_up, _ADMIN, "Back the app's data up",
-        answers=documents.Operation,
     ),
     _look(
         f"{_APP}/backups/{{id}}/loss", queries.LossQuery, data.loss,
@@ -208,17 +227,38 @@ ROUTES = (
         f"{_APP}/backups/{{id}}/verify", bodies.Empty, data.verify, _ADMIN,
         "Read all of a backup", answers=documents.Verified,
     ),
-    _post(
+    _begin(
         f"{_APP}/backups/{{id}}/restore", bodies.Empty, data.restore, _ADMIN,
-        "Put a backup's data in place", answers=documents.Operation,
+        "Put a backup's data in place",
     ),
     _get(
         f"{_APP}/migrations", data.migrations, Scope.READ, "What is known to be applied",
         answers=documents.Applied,
     ),
-    _post(
+    _begin(
         f"{_APP}/migrations/{{action}}", bodies.MigrationBody, data.migrate, _ADMIN,
-        "Check, run, undo or mark migrations", answers=documents.Operation,
+        "Check, run, undo or mark migrations",
+    ),
+    Route(
+        method="POST", path="/hooks/{app}", handler=webhooks.receive, scope=None,
+        summary="A delivery of a webhook, signed by a secret of the app",
+        answers=documents.DeliveryTaken, statuses=(200, 202),
+    ),
+    _get(
+        f"{_APP}/webhooks", webhooks.webhooks, Scope.READ, "The webhooks that the app file has",
+        answers=documents.Webhooks,
+    ),
+    _look(
+        f"{_APP}/deliveries", queries.PageQuery, webhooks.deliveries,
+        "What was delivered, newest first", answers=documents.Deliveries,
+    ),
+    _post(
+        f"{_APP}/webhooks/test", bodies.WebhookTestBody, webhooks.try_out, Scope.READ,
+        "What would be made of a delivery", answers=documents.DeliveriesTried,
+    ),
+    _post(
+        f"{_APP}/deliveries/{{id}}/replay", bodies.Empty, webhooks.replay, _DEPLOY,
+        "Do again what a delivery asks for", answers=documents.Replayed, statuses=(200, 202),
     ),
 )  # fmt: skip
 

@@ -47,6 +47,7 @@ _HEADINGS = {
     "upgrade": "[[upgrade]]",
     "backup": "[backup]",
     "migrations": "[migrations]",
+    "webhook": "[[webhook]]",
     "limits": "[limits]",
 }
 # Small tables that are described in the row of the key that holds them.
