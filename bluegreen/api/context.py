@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.repetitions import Repetitions
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -30,6 +31,7 @@ class Api:
     in_force: Callable[[], InForce]
     hooks: Intake
     checkups: Checkups = field(default_factory=Checkups)
+    repetitions: Repetitions = field(default_factory=Repetitions)
 
     def name(self, request: web.Request) -> str:
         """The app that the path names; ``-`` is the only one there is. Raises UsageError."""

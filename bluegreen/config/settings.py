@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
@@ -310,6 +311,7 @@ class Limits(Section):
 class DaemonSettings(Section):
     """``bluegreen.toml``."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"api", "notify"})
+    later: ClassVar[frozenset[str]] = frozenset({"notify"})
 
     limits: Limits = Limits()
+    api: ApiSection = ApiSection()
