@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from bluegreen.api.limits import LONGEST_LIFE
 from bluegreen.errors import UsageError
 from bluegreen.gate.hold_file import LONGEST_HOLD
 from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
@@ -76,6 +77,16 @@ class PreviewBody(Body):
 
 class LockBody(Body):
     reason: Text
+
+
+class TokenBody(Body):
+    scopes: Annotated[
+        tuple[Literal["read", "deploy", "switch", "admin"], ...],
+        BeforeValidator(_several), Field(min_length=1, max_length=4),
+    ]  # fmt: skip
+    apps: Annotated[tuple[str, ...], BeforeValidator(_several), Field(max_length=1000)] = ()  # all
+    seconds: Annotated[float, Field(gt=0, le=LONGEST_LIFE)] | None = None  # None: for ever
+    name: Annotated[Text, Field(max_length=60)] | None = None
 
 
 B = TypeVar("B", bound=Body)

@@ -25,6 +25,14 @@ def backup_id(request: web.Request) -> int:
     return int(text)
 
 
+def token_id(request: web.Request) -> int:
+    """The token that the path names. Raises UsageError."""
+    text = request.match_info["id"]
+    if not text.isdecimal() or len(text) > 18:
+        raise UsageError(f"{text} is no token's number", remedy="bluegreen token list names them")
+    return int(text)
+
+
 def whole_number(
     request: web.Request, name: str, default: int | None, most: int, *, least: int = 0
 ) -> int | None:

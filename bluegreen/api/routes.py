@@ -11,7 +11,7 @@ from aiohttp import web
 from bluegreen.api import bodies
 from bluegreen.api.bodies import Body, read_body
 from bluegreen.api.context import Api
-from bluegreen.api.handlers import apps, daemon, data, operations, output, releases, traffic
+from bluegreen.api.handlers import apps, daemon, data, operations, output, releases, tokens, traffic
 from bluegreen.api.scopes import Scope, require
 
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
@@ -58,6 +58,12 @@ _READ, _DEPLOY, _SWITCH, _ADMIN = Scope.READ, Scope.DEPLOY, Scope.SWITCH, Scope.
 
 ROUTES = (
     _get("/healthz", daemon.health, None, "Whether the daemon lives and can read its store"),
+    _get("/v1/tokens", tokens.tokens, _ADMIN, "The tokens, those that have ended too"),
+    _post("/v1/tokens", bodies.TokenBody, tokens.create, _ADMIN, "Make a token", status=201),
+    Route(
+        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke, scope=_ADMIN,
+        summary="Revoke a token",
+    ),
     _post("/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files"),
     _get("/v1/apps", apps.apps, _READ, "Every app, and what is wrong with the configuration"),
     _get(_APP, apps.app, _READ, "One app"),

@@ -9,7 +9,7 @@ from aiohttp import web
 from bluegreen.api.bodies import Empty, LockBody
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.context import Api
-from bluegreen.api.peer import requester
+from bluegreen.api.peer import caller_of, note_about, requester
 from bluegreen.api.plan import plan_view
 from bluegreen.api.status import app_status, daemon_status
 from bluegreen.model import AppLock
@@ -21,7 +21,12 @@ def _checkups(api: Api, request: web.Request) -> Checkups | None:
 
 
 async def apps(api: Api, request: web.Request) -> web.Response:
-    found = await daemon_status(api.desk, api.in_force(), _checkups(api, request))
+    """Those that are whoever asks' to see; what is said of the host names others."""
+    found = await daemon_status(
+        api.desk, api.in_force(), _checkups(api, request), caller_of(request).apps
+    )
+    if caller_of(request).apps is None:
+        found["failed_authentications"] = api.attempts.failed
     return web.json_response(found)
 
 
@@ -36,6 +41,7 @@ async def plan(api: Api, request: web.Request) -> web.Response:
 
 async def lock(api: Api, request: web.Request, body: LockBody) -> web.Response:
     by = (await requester(request)).name
+    note_about(request, reason=body.reason)
     lock = AppLock(app=api.name(request), reason=body.reason, by=by, at=time.time())
     await api.desk.set_lock(lock)
     return web.json_response({"app": lock.app, "reason": lock.reason, "by": lock.by})

@@ -13,18 +13,21 @@ from bluegreen.api.context import Api
 from bluegreen.api.limits import LIST_LIMIT
 from bluegreen.api.logs import kept_output
 from bluegreen.api.parameters import operation_id, whole_number
+from bluegreen.api.peer import caller_of
 from bluegreen.api.streaming import streaming
 from bluegreen.api.views import event_view, operation_view
 from bluegreen.errors import UsageError
+from bluegreen.store.operations import not_found
 
 KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says that it lives
 EVENTS_AT_ONCE = 500
 
 
 async def operations(api: Api, request: web.Request) -> web.Response:
-    """Of the app that the path names, or of all."""
+    """Of the app that the path names, or of all that are to be seen."""
+    apps = caller_of(request).apps
     found = await api.desk.parts.store.operations(
-        await api.past_name(request) if "app" in request.match_info else None,
+        await api.past_name(request) if "app" in request.match_info else apps,
         before=whole_number(request, "before", None, 2**62),
         limit=whole_number(request, "limit", 20, LIST_LIMIT, least=1) or 20,
     )
@@ -32,7 +35,15 @@ async def operations(api: Api, request: web.Request) -> web.Response:
 
 
 async def operation(api: Api, request: web.Request) -> web.Response:
-    return web.json_response(await _view(api, operation_id(request)))
+    return web.json_response(await _view(api, await _theirs(api, request)))
+
+
+async def _theirs(api: Api, request: web.Request) -> int:
+    """The operation that the path names. Raises NotFoundError, also where it is not to be seen."""
+    found = await api.desk.parts.store.operation(operation_id(request))
+    if not caller_of(request).sees(found.app):
+        raise not_found(found.id)
+    return found.id
 
 
 async def _view(api: Api, number: int) -> dict[str, Any]:
@@ -49,8 +60,7 @@ async def cancel(api: Api, request: web.Request, _: Empty) -> web.Response:
 
 async def events(api: Api, request: web.Request) -> web.StreamResponse:
     """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""
-    number = operation_id(request)
-    await api.desk.parts.store.operation(number)  # raises if there is none
+    number = await _theirs(api, request)
     after = request.headers.get("Last-Event-ID", "0")
     if not after.isdecimal() or len(after) > 18:
         raise UsageError("Last-Event-ID is not right", remedy="send the id of an event")
