@@ -134,6 +134,7 @@ class Release:
     commit: str | None
     origin: str  # where it came from, safe to show (no credentials)
     warnings: tuple[str, ...] = ()
+    signed_by: str | None = None  # whose signature was asked for, and found
 
     @property
     def label(self) -> str:

@@ -75,6 +75,11 @@ class PreviewBody(Body):
     revoke: bool = False  # end them all instead
 
 
+class WebhookTestBody(Body):
+    event: Text | None = None  # default: the first that each rule is on
+    version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
 class LockBody(Body):
     reason: Text
 

@@ -17,6 +17,7 @@ from bluegreen.errors import UsageError
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.webhooks.intake import Intake
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Api:
     bus: Bus
     reload: Callable[[bool], Awaitable[dict[str, Any]]]
     in_force: Callable[[], InForce]
+    hooks: Intake
     keyring: Keyring
     attempts: Attempts = field(default_factory=Attempts)
     checkups: Checkups = field(default_factory=Checkups)

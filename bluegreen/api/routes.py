@@ -11,7 +11,17 @@ from aiohttp import web
 from bluegreen.api import bodies
 from bluegreen.api.bodies import Body, read_body
 from bluegreen.api.context import Api
-from bluegreen.api.handlers import apps, daemon, data, operations, output, releases, tokens, traffic
+from bluegreen.api.handlers import (
+    apps,
+    daemon,
+    data,
+    operations,
+    output,
+    releases,
+    tokens,
+    traffic,
+    webhooks,
+)
 from bluegreen.api.scopes import Scope, require
 
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
@@ -125,6 +135,20 @@ ROUTES = (
     _post(
         f"{_APP}/migrations/{{action}}", bodies.MigrationBody, data.migrate, _ADMIN,
         "Check, run, undo or mark migrations", status=202,
+    ),
+    Route(
+        method="POST", path="/hooks/{app}", handler=webhooks.receive, scope=None, status=202,
+        summary="A delivery of a webhook, signed by a secret of the app",
+    ),
+    _get(f"{_APP}/webhooks", webhooks.webhooks, _READ, "The webhooks that the app file has"),
+    _get(f"{_APP}/deliveries", webhooks.deliveries, _READ, "What was delivered, newest first"),
+    _post(
+        f"{_APP}/webhooks/test", bodies.WebhookTestBody, webhooks.try_out, _READ,
+        "What would be made of a delivery",
+    ),
+    _post(
+        f"{_APP}/deliveries/{{id}}/replay", bodies.Empty, webhooks.replay, _DEPLOY,
+        "Do again what a delivery asks for", status=202,
     ),
 )  # fmt: skip
 

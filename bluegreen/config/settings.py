@@ -19,6 +19,7 @@ from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.queue_section import Promote, QueueSection
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
+from bluegreen.config.secret_file import SecretFile as SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.source_section import Source
 from bluegreen.config.values import (
@@ -45,6 +46,7 @@ from bluegreen.config.values import (
     VariableName,
     parse_duration,
 )
+from bluegreen.config.webhook_section import Webhook
 from bluegreen.model import Address, Slot, SwitchMode
 
 DATA_TIMEOUT = 3600.0  # seconds
@@ -52,12 +54,6 @@ DATA_TIMEOUT = 3600.0  # seconds
 
 def _env_kind(value: Any) -> str:
     return "<secret>" if isinstance(value, dict | SecretFile) else "<text>"
-
-
-class SecretFile(Section):
-    """A value kept in a file of its own: ``{ file = "/etc/bluegreen/secrets/jwt" }``."""
-
-    file: AbsolutePath
 
 
 # The tags keep an error in one of the two kinds from being reported for the other as well.
@@ -266,7 +262,7 @@ class Backup(Section):
 class AppSettings(Section):
     """One app file."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"webhook", "release"})
+    later: ClassVar[frozenset[str]] = frozenset({"release"})
 
     app: App
     source: Source
@@ -286,6 +282,7 @@ class AppSettings(Section):
     hold: HoldSection = HoldSection()
     queue: QueueSection = QueueSection()
     promote: Promote = Promote()
+    webhook: tuple[Webhook, ...] = ()
 
     @property
     def name(self) -> str:

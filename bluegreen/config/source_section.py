@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -22,6 +22,7 @@ Sha256 = Annotated[str, AfterValidator(check_sha256)]
 MinisignKey = Annotated[str, AfterValidator(check_minisign_key)]
 
 KINDS = ("git", "tarball", "directory")
+OF_GIT = ("verify",)
 OF_TARBALLS = (
     "sha256",
     "checksums",
@@ -34,15 +35,32 @@ OF_TARBALLS = (
 )  # keys that mean nothing without one
 
 
+class Verify(Section):
+    """``verify``: whose signature a tag or a commit needs. By either kind of key, if both are."""
+
+    ssh_signers: AbsolutePath | None = None  # a file as ssh-keygen(1), ALLOWED SIGNERS, has it
+    gpg_keys: AbsolutePath | None = None  # public keys, as gpg --export gives them
+    tags_only: Switch = False  # whether a commit's own signature does not do
+
+    @model_validator(mode="after")
+    def _by_a_key(self) -> Verify:
+        if self.ssh_signers is None and self.gpg_keys is None:
+            raise ValueRefusedError(
+                "it names no keys",
+                'Say who may sign: verify = { ssh_signers = "/etc/bluegreen/signers" } or '
+                'verify = { gpg_keys = "/etc/bluegreen/keys.asc" }',
+            )
+        return self
+
+
 class Source(Section):
     """Exactly one of ``git``, ``tarball`` and ``directory``; the rest says how it is read."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"verify"})
 
     git: GitUrl | None = None
     tarball: ArchiveUrl | None = None
     directory: AbsolutePath | None = None
     submodules: Switch = True
+    verify: Verify | None = None
     sha256: Sha256 | None = None
     checksums: ArchiveUrl | None = None
     minisign: MinisignKey | None = None

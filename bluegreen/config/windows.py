@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,13 +81,21 @@ class Windows:
         for window in self.windows:
             for ahead in range(_LOOK_AHEAD):
                 wall = window.start_on(today + timedelta(days=ahead))
-                if wall is None:
-                    continue
-                # Twice where the clock is set back over it; moved where it is set forward over it.
-                for fold in (0, 1):
-                    opens = wall.replace(fold=fold, tzinfo=self.zone).timestamp()
-                    if self.are_open(opens):
-                        yield opens
+                if wall is not None:
+                    yield from self._moments(wall)
+
+    def _moments(self, wall: datetime) -> Iterator[float]:
+        """When the clock shows ``wall``: twice where it is set back over that.
+
+        Where it is set forward over it, as soon as a window is open after that.
+        """
+        first, second = (wall.replace(fold=fold, tzinfo=self.zone).timestamp() for fold in (0, 1))
+        if second >= first:
+            yield from {first, second}
+            return
+        # PEP 495: what the clock never shows is told by the offsets of after and before.
+        minutes = (second + minute for minute in range(0, int(first - second), 60))
+        yield from itertools.islice(filter(self.are_open, minutes), 1)
 
 
 def parse_window(value: Any) -> Window:

@@ -102,10 +102,13 @@ class Desk:
     ) -> Operation:
         """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks."""
         check_version(version)
-        return await self.queue.begin(
-            self.app(app), OperationKind.DEPLOY, by,
+        runtime = self.app(app)
+        operation = await self.queue.begin(
+            runtime, OperationKind.DEPLOY, by,
             version=version, acknowledged=acknowledged, key=key,
         )  # fmt: skip
+        await self.waiting.say_if_outside(runtime, operation)
+        return operation
 
     async def trigger(
         self,

@@ -173,6 +173,13 @@ class Waiting:
         when = "" if opens is None else f", {windows.shown(opens)}"
         return f"until the window opens ({windows}){when}"
 
+    async def say_if_outside(self, app: AppRuntime, operation: Operation) -> None:
+        """A person's release heeds no window, and its operation says so."""
+        windows = app.settings.promote.windows
+        if windows is not None and not windows.are_open(time.time()):
+            message = f"begun outside of the window ({windows})"
+            await self._parts.note(app.name, operation.id, "warning", message=message)
+
     # -- turns ------------------------------------------------------------------------------
 
     async def _serve(self, app: AppRuntime, place: _Place) -> None:

@@ -55,6 +55,7 @@ _SSH = (
     f"-o ServerAliveInterval={CONNECT_TIMEOUT} -o ServerAliveCountMax=2"
 )
 _NETWORK = "http:https:ssh:git"
+_PACKAGES = {"gpg": "gnupg"}  # of Debian, where they are not called like their program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,11 @@ class Git:
         environment = await asyncio.to_thread(self._environment, env or {})
         return await self._execute([*argv, *arguments], timeout, environment)
 
+    async def run_program(self, program: str, *arguments: str, env: Mapping[str, str]) -> GitResult:
+        """Run another program that git works with, by the same rules."""
+        environment = await asyncio.to_thread(self._environment, env)
+        return await self._execute([program, *arguments], LOCAL_TIMEOUT, environment)
+
     async def run_remote(
         self, *arguments: str, timeout: float, repository: Path | None = None
     ) -> GitResult:
@@ -132,6 +138,7 @@ class Git:
             "SSH_ASKPASS": "/bin/false",
             "SSH_ASKPASS_REQUIRE": "never",
             "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_NO_REPLACE_OBJECTS": "1",
             # Also for submodules: only an app whose own source is a path may read other paths.
             "GIT_ALLOW_PROTOCOL": f"file:{_NETWORK}" if self.remote.is_local else _NETWORK,
         }
@@ -167,10 +174,11 @@ class Git:
                     pass_fds=(self._lock,),
                 )  # fmt: skip
             except FileNotFoundError as error:
+                package = _PACKAGES.get(argv[0], argv[0])
                 raise SourceError(
-                    "git is not installed, or not on the daemon's PATH",
+                    f"{argv[0]} is not installed, or not on the daemon's PATH",
                     detail=[str(error)],
-                    remedy="install git (apt install git), then try again",
+                    remedy=f"install it (apt install {package}), then try again",
                 ) from error
             timed_out = not await _finished(process, timeout)
             await output.finish()

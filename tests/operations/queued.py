@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bluegreen.config.settings import AppSettings
-from bluegreen.errors import BuildError
+from bluegreen.errors import BuildError, SourceError
 from bluegreen.layout import Layout
 from bluegreen.model import (
     Operation,
@@ -63,7 +63,7 @@ class _Supervisor:
 
 
 @dataclass
-class _Release:
+class ReleasePhase:
     """All of a deploy in one phase: it is built, and serves."""
 
     desk: QueuedDesk
@@ -78,6 +78,8 @@ class _Release:
 
     async def act(self, run: Run) -> dict[str, Any]:
         version = run.operation.version or ""
+        if self.name is PhaseName.FETCH:
+            raise SourceError(f"there is no {version}", remedy="publish it")
         release = Release(
             app=run.app.name, version=version, commit=self.desk.commits.get(version), origin="test"
         )
@@ -104,6 +106,7 @@ class QueuedDesk:
     traffic: _Traffic
     began: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)  # from the source
     commits: dict[str, str] = field(default_factory=dict)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -122,6 +125,16 @@ class QueuedDesk:
 
     async def trigger(self, version: str, key: str | None = None, **more: Any) -> Triggered:
         return await self.desk.trigger("a", version, HOOK, key=key, **more)
+
+    def phases(self, *_: object, **__: object) -> list[ReleasePhase]:
+        """Of the operation that begins now."""
+        run = self.desk.running("a")
+        missing = run is not None and run.operation.version in self.missing
+        return [ReleasePhase(self, PhaseName.FETCH if missing else PhaseName.BUILD)]
+
+    async def builds(self, version: str) -> None:
+        """Wait until it comes to its build."""
+        await eventually(lambda: version in self.began, f"{version} is built")
 
     async def states(self) -> list[tuple[str | None, str]]:
         """Version and state of each operation, the oldest first."""
@@ -171,7 +184,7 @@ async def opened(directory: Path, monkeypatch: pytest.MonkeyPatch, **tables: Any
         builds=asyncio.Semaphore(1),
     )
     queued = QueuedDesk(desk=Desk(parts), traffic=traffic)
-    monkeypatch.setattr("bluegreen.operations.queue.phases_of", lambda *_, **__: [_Release(queued)])
+    monkeypatch.setattr("bluegreen.operations.queue.phases_of", queued.phases)
     slots = {slot: SlotRecord(app="a", slot=slot) for slot in Slot}
     slots[Slot.BLUE] = SlotRecord(app="a", slot=Slot.BLUE, state=SlotState.COLD, version="v1")
     queued.desk.apps["a"] = AppRuntime(settings=settings(**tables), parts=parts, slots=slots)

@@ -22,6 +22,7 @@ from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.store import Store
 from bluegreen.traffic.control import TrafficControl
+from bluegreen.webhooks.intake import Intake
 from tests.supervisors.systemd_workshop import Workshop, command
 
 APP_FILE = """\
@@ -74,7 +75,8 @@ async def api(shop: Workshop) -> AsyncIterator[AppRuntime]:
     control = control_socket(shop.layout.control_socket, None)
     keyring = Keyring(store.tokens)
     try:
-        async with serving(Api(desk, bus, unasked, lambda: in_force, keyring), control) as doors:
+        built = Api(desk, bus, unasked, lambda: in_force, Intake(desk), keyring)
+        async with serving(built, control) as doors:
             await doors.open(ApiSection())
             yield desk.apps[shop.app]
     finally:

@@ -39,13 +39,16 @@ class Fetch:
             run.tree = await app.trees.find(
                 run.target, version=release.version, commit=release.commit
             )
+        found: dict[str, Any] = {"release": release.label, "commit": release.commit}
+        if release.signed_by is not None:
+            found["signed_by"] = release.signed_by
         if run.tree is not None:
-            return {"release": release.label, "commit": release.commit, "reused": str(run.tree)}
+            return found | {"reused": str(run.tree)}
         # What earlier failures and interruptions left behind goes before new space is taken.
         await app.trees.reclaim(await app.needed_trees())
         run.tree = app.trees.path(run.operation.id, run.target)
         await app.trees.lay_out(app.source, release, run.tree, run.target)
-        return {"release": release.label, "commit": release.commit}
+        return found
 
     async def _resolve(self, run: Run) -> Release:
         version = run.operation.version
@@ -61,7 +64,9 @@ class Fetch:
         else:
             tree = await trees.find(run.target, version=version, commit=run.pinned_commit)
         held = None if tree is None else trees.info(tree)
-        if kind is OperationKind.DEPLOY or held is None:
+        # Nobody looks at the signature of a tree.
+        unsigned = run.app.settings.source.verify is not None
+        if kind is OperationKind.DEPLOY or held is None or unsigned:
             raise error
         warning = f"the tree built from {version} is used: {error.message}"
         return Release(
