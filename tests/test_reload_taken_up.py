@@ -60,6 +60,7 @@ async def test_what_fails_once_nginx_has_it_is_a_warning_and_is_done_by_the_next
             parts=SimpleNamespace(traffic=SimpleNamespace(publish=nothing)),
             previewing=SimpleNamespace(take_over=nothing),
             warmth=SimpleNamespace(keep_apart=nothing),
+            waiting=SimpleNamespace(look=lambda _: None),
         ),
     )  # fmt: skip
 
