@@ -12,6 +12,7 @@ from bluegreen.api.attempts import Attempts
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.peer import caller_of, note_app
+from bluegreen.api.repetitions import Repetitions
 from bluegreen.api.tokens import Keyring
 from bluegreen.errors import UsageError
 from bluegreen.operations.acceptance import InForce
@@ -36,6 +37,7 @@ class Api:
     keyring: Keyring
     attempts: Attempts = field(default_factory=Attempts)
     checkups: Checkups = field(default_factory=Checkups)
+    repetitions: Repetitions = field(default_factory=Repetitions)
 
     def name(self, request: web.Request) -> str:
         """The app that the path names; ``-`` is the only one there is. Raises UsageError."""

@@ -52,7 +52,14 @@ _HEADINGS = {
     "api": "[api]",
 }
 # Small tables that are described in the row of the key that holds them.
-_IN_A_ROW = {"api.tls", "services.ports", "services.sockets", "source.verify"}
+_IN_A_ROW = {
+    "api.tls",
+    "services.ports",
+    "services.sockets",
+    "source.verify",
+    "source.ssh_key",
+    "source.token",
+}
 
 
 def _sections_in(annotation: Any) -> Iterator[type[Section]]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from aiohttp import web
 
+from bluegreen.api import documents
 from bluegreen.api.bodies import TokenBody
 from bluegreen.api.context import Api
 from bluegreen.api.parameters import token_id
 from bluegreen.api.peer import note_about, requester
+from bluegreen.api.repetitions import keep_as
 from bluegreen.model import Token
 from bluegreen.store.tokens import NewToken
 
 
 async def tokens(api: Api, _: web.Request) -> web.Response:
     now = time.time()
-    return web.json_response({"tokens": [token_view(t, now) for t in await api.keyring.all()]})
+    found: documents.Tokens = {"tokens": [token_view(t, now) for t in await api.keyring.all()]}
+    return web.json_response(found)
 
 
 async def create(api: Api, request: web.Request, body: TokenBody) -> web.Response:
@@ -35,9 +37,9 @@ async def create(api: Api, request: web.Request, body: TokenBody) -> web.Respons
         )
     )
     note_about(request, token=token.id, scopes=token.scopes, apps=token.apps)
-    return web.json_response(
-        token_view(token, now) | {"token": text}, status=201, headers={"Cache-Control": "no-store"}
-    )
+    made: documents.TokenMade = {**token_view(token, now), "token": text}
+    response = web.json_response(made, headers={"Cache-Control": "no-store"})
+    return keep_as(response, {**made, "token": None})
 
 
 async def revoke(api: Api, request: web.Request) -> web.Response:
@@ -45,7 +47,7 @@ async def revoke(api: Api, request: web.Request) -> web.Response:
     return web.json_response(token_view(token, time.time()))
 
 
-def token_view(token: Token, now: float) -> dict[str, Any]:
+def token_view(token: Token, now: float) -> documents.Token:
     """A token as it is now, without its text. Times are Unix seconds."""
     return {
         "id": token.id,
