@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bluegreen.api.peer import about_of, app_of, has_only_looked, requester
 from bluegreen.api.routes import route_of
+from bluegreen.api.scopes import Scope
 from bluegreen.errors import StoreError
 from bluegreen.store import Store
 
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 KIND = "audit"  # of the events
 WHOLE_HOST = ""  # as the app of an event
 _LOOKS = ("GET", "HEAD")
+_CHANGES_NOTHING = (None, Scope.READ)  # a delivery of a webhook is recorded as such
 # An operation says who asked for it itself; and a switch waits for nothing more.
 _OPERATIONS = 202
 _SWITCH = "/v1/apps/{app}/switch"
@@ -31,16 +33,14 @@ def audited(store: Store) -> Middleware:
         if request.method in _LOOKS or response.status >= 400 or has_only_looked(request):
             return response
         route = route_of(request)
-        if route is None or route.scope is None or _begins_operation(route.path, response.status):
+        if route is None or route.scope in _CHANGES_NOTHING:
+            return response
+        if response.status == _OPERATIONS or route.path == _SWITCH:
             return response
         await _record(store, request, f"{route.method} {route.path}")
         return response
 
     return record
-
-
-def _begins_operation(path: str, status: int) -> bool:
-    return status == _OPERATIONS or path == _SWITCH
 
 
 async def _record(store: Store, request: web.Request, what: str) -> None:
