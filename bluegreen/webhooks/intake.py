@@ -16,7 +16,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from bluegreen.errors import BluegreenError, RefusedError, StoreError
+from bluegreen.errors import (
+    BluegreenError,
+    OverloadedError,
+    RefusedError,
+    StoreError,
+    UnauthenticatedError,
+)
 from bluegreen.model import Operation, Requester
 from bluegreen.operations.desk import Desk
 from bluegreen.store.deliveries import Delivery, NewDelivery
@@ -47,12 +53,8 @@ _Result = TypeVar("_Result")
 NOBODY = ""  # the count of those for apps that there are not
 
 
-class RefusedDeliveryError(BluegreenError):
+class RefusedDeliveryError(UnauthenticatedError):
     """Nobody known has signed it, or there is no such app: the sender is not told which."""
-
-    kind: ClassVar[str] = "unauthorized"
-    exit_status: ClassVar[int] = 2
-    http_status: ClassVar[int] = 401
 
     def __init__(self) -> None:
         super().__init__(
@@ -61,11 +63,9 @@ class RefusedDeliveryError(BluegreenError):
         )
 
 
-class TooManyError(BluegreenError):
+class TooManyError(OverloadedError):
     """More deliveries of an app are taken up than could be handed on yet."""
 
-    kind: ClassVar[str] = "busy"
-    exit_status: ClassVar[int] = 4
     http_status: ClassVar[int] = 503
 
     def __init__(self, app: str) -> None:

@@ -162,7 +162,7 @@ async def test_ten_deliveries_at_once_are_each_taken_up_once(served: Hooked) -> 
     assert [answer["repeated"] for _, answer in answers].count(False) == 1
     answers = await asyncio.gather(
         *(
-            served.deliver("github", "push", pushed(f"v5.{n}", "ten others"), f"other-{n}")
+            served.deliver("github", "push", pushed(f"v500.{n}", "ten others"), f"other-{n}")
             for n in range(10)
         )
     )
@@ -174,8 +174,8 @@ async def test_ten_deliveries_at_once_are_each_taken_up_once(served: Hooked) -> 
         assert status == (200 if answer["decision"] == "declined" else 202), (answer, one)
         assert one["operation"] is not None or one["why"], one
     # Whatever their order, the newest version is not what the others take the place of.
-    newest = next(one for _, one in answers if one["version"] == "v5.9")
-    assert recorded[newest["delivery"]]["operation"] is not None, [*recorded.values()][:12]
+    newest = next(one for _, one in answers if one["version"] == "v500.9")
+    assert recorded[newest["delivery"]]["operation"] is not None
 
 
 async def handed_on(served: Hooked) -> dict[int, Any]:
