@@ -80,7 +80,12 @@ ROUTES = (
         "The same release in the other slot", status=202,
     ),
     _post(
-        f"{_APP}/cancel", bodies.Empty, operations.cancel, _DEPLOY, "End what runs, and undo it"
+        f"{_APP}/cancel", bodies.CancelBody, operations.cancel, _DEPLOY,
+        "End what runs, and undo it; or what waits",
+    ),
+    _post(
+        f"{_APP}/resume", bodies.Empty, apps.resume, _DEPLOY,
+        "Let releases of triggers begin after a switch",
     ),
     _post(
         f"{_APP}/preview", bodies.PreviewBody, traffic.preview, _DEPLOY, "A key to the idle slot"

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view
 from bluegreen.errors import TrafficError
-from bluegreen.model import PhaseState, Slot, UnitKey, UnitState
+from bluegreen.model import Pause, PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -18,7 +19,8 @@ from bluegreen.operations.way_back import known_migrations, way_back, with_its_b
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
     """One app; with ``checkups`` also how healthy its running slots are."""
-    return await _app_status(desk, app, checkups, await _silence_of_nginx(desk))
+    pause = await desk.parts.store.waiting.pause(app.name)
+    return await _app_status(desk, app, checkups, await _silence_of_nginx(desk), pause)
 
 
 async def _silence_of_nginx(desk: Desk) -> TrafficError | None:
@@ -31,7 +33,11 @@ async def _silence_of_nginx(desk: Desk) -> TrafficError | None:
 
 
 async def _app_status(
-    desk: Desk, app: AppRuntime, checkups: Checkups | None, silence: TrafficError | None
+    desk: Desk,
+    app: AppRuntime,
+    checkups: Checkups | None,
+    silence: TrafficError | None,
+    pause: Pause | None,
 ) -> dict[str, Any]:
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     serving = None if traffic.closed else traffic.active
@@ -48,6 +54,8 @@ async def _app_status(
         "held": None if traffic.held is None else hold_view(traffic.held),
         "slots": slots,
         "operation": _operation(desk, app),
+        "queue": await queue_view(desk, app, pause),
+        "unsettled": unsettled_view(desk, app),
         "lock": None if lock is None else asdict(lock),
         "switch_back": asdict(back),
         "replaces": {
@@ -106,7 +114,7 @@ def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
         "slot": run.target,
         "phase": phase,
         "undoing": undoing,
-        "since": run.operation.created_at,
+        "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
         "requested_by": run.operation.requested_by.name,
     }
@@ -115,7 +123,11 @@ def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
 async def daemon_status(desk: Desk, in_force: InForce, checkups: Checkups | None) -> dict[str, Any]:
     """Every app, and what is wrong with the configuration on disk."""
     silence = await _silence_of_nginx(desk)
-    looks = (_app_status(desk, app, checkups, silence) for app in desk.apps.values())
+    pauses = await desk.parts.store.waiting.pauses()
+    looks = (
+        _app_status(desk, app, checkups, silence, pauses.get(name))
+        for name, app in desk.apps.items()
+    )
     apps = await asyncio.gather(*looks)
     return {
         "apps": list(apps),

@@ -9,12 +9,18 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bluegreen.errors import BluegreenError, StoreError, TrafficError
+from bluegreen.errors import (
+    BluegreenError,
+    IllegalTransitionError,
+    StoreError,
+    TrafficError,
+)
 from bluegreen.model import (
     Lane,
     Operation,
@@ -47,6 +53,7 @@ from bluegreen.traffic.markers import Markers
 log = logging.getLogger(__name__)
 
 RETRY = 2.0  # seconds between attempts to settle what an earlier daemon has left
+LONGEST_RETRY = 300.0  # seconds: a defect is tried again after twice as long each time
 DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
 
 
@@ -156,25 +163,50 @@ async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> 
 
 def _recover_from(desk: Desk, app: AppRuntime, operation: Operation, error: Exception) -> None:
     """The store has it as running, and nobody performs it."""
-    desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
+    left = _leave(desk, operation, error)
     name = f"recover operation {operation.id} of {app.name}"
-    desk.later(_recover_later(desk, app, operation, str(error)), name=name)
+    desk.later(_recover_later(desk, app, left), name=name)
 
 
-async def _recover_later(desk: Desk, app: AppRuntime, operation: Operation, said: str) -> None:
+def _leave(desk: Desk, operation: Operation, error: Exception) -> Unsettled:
+    """Count the attempt that has failed, and say when the next one is."""
+    before = desk.unsettled.get(operation.id)
+    tries = 1 if before is None else before.tries + 1
+    # What an operator can mend is looked at soon; a defect is mended by another bluegreen.
+    wait = RETRY
+    if not isinstance(error, BluegreenError) or isinstance(error, IllegalTransitionError):
+        wait = min(RETRY * 2.0 ** min(tries - 1, 30), LONGEST_RETRY)
+    left = Unsettled(operation=operation, error=error, tries=tries, next_try=time.time() + wait)
+    desk.unsettled[operation.id] = left
+    return left
+
+
+async def _recover_later(desk: Desk, app: AppRuntime, left: Unsettled) -> None:
     """Until it is settled the app is busy with it, so it is tried again and again."""
+    operation, said = left.operation, str(left.error)
     while desk.apps.get(app.name) is app:
-        await asyncio.sleep(RETRY)
+        # Both clocks: one that is set forward or back only makes it earlier.
+        await asyncio.sleep(min(max(left.next_try - time.time(), 0.0), LONGEST_RETRY))
         try:
             await _recover_one(desk, app, operation)
         except Exception as error:
-            desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
+            left = _leave(desk, operation, error)
             if str(error) != said:
                 said = str(error)
                 await _say(app, operation, error)
         else:
+            await _performed(desk, app, operation)
             break
-    desk.unsettled.pop(operation.id, None)
+    if desk.unsettled.get(operation.id) is left:  # else a defect has ended it once more
+        del desk.unsettled[operation.id]
+        desk.waiting.look(app)
+
+
+async def _performed(desk: Desk, app: AppRuntime, operation: Operation) -> None:
+    """Wait until it is finished or undone, or a defect has ended that."""
+    run = desk.running(app.name)
+    if run is not None and run.task is not None and run.operation.id == operation.id:
+        await asyncio.wait([run.task])
 
 
 async def _say(app: AppRuntime, operation: Operation, error: Exception) -> None:

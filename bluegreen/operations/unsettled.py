@@ -10,22 +10,34 @@ from bluegreen.model import Operation
 
 @dataclass(frozen=True, kw_only=True)
 class Unsettled:
-    """It holds its app until what ``error`` says is mended: it is tried again and again."""
+    """It holds its app until what ``error`` says is mended: it is tried again and again.
+
+    ``next_try`` is in Unix seconds.
+    """
 
     operation: Operation
     error: Exception
+    tries: int = 1
+    next_try: float = 0.0
+
+    @property
+    def why(self) -> str:
+        return self.error.message if isinstance(self.error, BluegreenError) else str(self.error)
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        if isinstance(self.error, BluegreenError):
+            return self.error.remedy
+        return "the daemon's log has more of it"
 
     def refusal(self) -> RefusedError:
         """Why it cannot be cancelled, and what to do instead."""
         app, number = self.operation.app, self.operation.id
-        if isinstance(self.error, BluegreenError):
-            why, mend = self.error.message, self.error.remedy
-        else:
-            why, mend = str(self.error), "the daemon's log has more of it"
         return RefusedError(
             f"{app} is held by operation {number} ({self.operation.kind}), which an earlier daemon "
             "or a defect has left and which could not be finished or undone yet",
-            detail=[why],
-            remedy=f"{mend}; it is tried again until then, and ends by itself: "
+            detail=[self.why],
+            remedy=f"{self.mend}; it is tried again until then, and ends by itself: "
             f"bluegreen logs {app} {number} --follow",
         )

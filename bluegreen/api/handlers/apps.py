@@ -41,6 +41,12 @@ async def lock(api: Api, request: web.Request, body: LockBody) -> web.Response:
     return web.json_response({"app": lock.app, "reason": lock.reason, "by": lock.by})
 
 
+async def resume(api: Api, request: web.Request, _: Empty) -> web.Response:
+    app = api.name(request)
+    await api.desk.resume(app)
+    return web.json_response({"app": app})
+
+
 async def unlock(api: Api, request: web.Request, _: Empty) -> web.Response:
     app = api.name(request)
     await api.desk.clear_lock(app)

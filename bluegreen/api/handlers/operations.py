@@ -8,11 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
-from bluegreen.api.bodies import Empty
+from bluegreen.api.bodies import CancelBody
 from bluegreen.api.context import Api
 from bluegreen.api.limits import LIST_LIMIT
 from bluegreen.api.logs import kept_output
 from bluegreen.api.parameters import operation_id, whole_number
+from bluegreen.api.peer import requester
 from bluegreen.api.streaming import streaming
 from bluegreen.api.views import event_view, operation_view
 from bluegreen.errors import UsageError
@@ -42,8 +43,12 @@ async def _view(api: Api, number: int) -> dict[str, Any]:
     return view | {"output": await asyncio.to_thread(kept_output, layout, number)}
 
 
-async def cancel(api: Api, request: web.Request, _: Empty) -> web.Response:
-    operation = await api.desk.cancel(api.name(request))
+async def cancel(api: Api, request: web.Request, body: CancelBody) -> web.Response:
+    app = api.name(request)
+    if body.operation is None:
+        operation = await api.desk.cancel(app)
+    else:
+        operation = await api.desk.cancel_one(app, body.operation, await requester(request))
     return web.json_response(await _view(api, operation.id))
 
 
