@@ -9,18 +9,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bluegreen.errors import (
-    BluegreenError,
-    IllegalTransitionError,
-    StoreError,
-    TrafficError,
-)
+from bluegreen.errors import BluegreenError, StoreError, TrafficError
 from bluegreen.model import (
     Lane,
     Operation,
@@ -52,8 +46,6 @@ from bluegreen.traffic.markers import Markers
 
 log = logging.getLogger(__name__)
 
-RETRY = 2.0  # seconds between attempts to settle what an earlier daemon has left
-LONGEST_RETRY = 300.0  # seconds: a defect is tried again after twice as long each time
 DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
 
 
@@ -169,14 +161,9 @@ def _recover_from(desk: Desk, app: AppRuntime, operation: Operation, error: Exce
 
 
 def _leave(desk: Desk, operation: Operation, error: Exception) -> Unsettled:
-    """Count the attempt that has failed, and say when the next one is."""
+    """Count the attempt that has failed."""
     before = desk.unsettled.get(operation.id)
-    tries = 1 if before is None else before.tries + 1
-    # What an operator can mend is looked at soon; a defect is mended by another bluegreen.
-    wait = RETRY
-    if not isinstance(error, BluegreenError) or isinstance(error, IllegalTransitionError):
-        wait = min(RETRY * 2.0 ** min(tries - 1, 30), LONGEST_RETRY)
-    left = Unsettled(operation=operation, error=error, tries=tries, next_try=time.time() + wait)
+    left = Unsettled(operation=operation, error=error) if before is None else before.again(error)
     desk.unsettled[operation.id] = left
     return left
 
@@ -185,8 +172,7 @@ async def _recover_later(desk: Desk, app: AppRuntime, left: Unsettled) -> None:
     """Until it is settled the app is busy with it, so it is tried again and again."""
     operation, said = left.operation, str(left.error)
     while desk.apps.get(app.name) is app:
-        # Both clocks: one that is set forward or back only makes it earlier.
-        await asyncio.sleep(min(max(left.next_try - time.time(), 0.0), LONGEST_RETRY))
+        await asyncio.sleep(left.wait)
         try:
             await _recover_one(desk, app, operation)
         except Exception as error:

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
-from bluegreen.errors import BluegreenError, RefusedError
+from bluegreen.errors import BluegreenError, IllegalTransitionError, RefusedError
 from bluegreen.model import Operation
+
+RETRY = 2.0  # seconds between attempts to settle what an earlier daemon has left
+LONGEST_RETRY = 300.0  # seconds: a defect is tried again after twice as long each time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unsettled:
-    """It holds its app until what ``error`` says is mended: it is tried again and again.
-
-    ``next_try`` is in Unix seconds.
-    """
+    """It holds its app until what ``error`` says is mended: it is tried again and again."""
 
     operation: Operation
     error: Exception
     tries: int = 1
-    next_try: float = 0.0
+    at: float = field(default_factory=time.time)  # the last of them; Unix seconds
+
+    def again(self, error: Exception) -> Unsettled:
+        """It was tried once more, and ``error`` is what was in the way."""
+        return Unsettled(operation=self.operation, error=error, tries=self.tries + 1)
+
+    @property
+    def wait(self) -> float:
+        """Seconds from that one to the next.
+
+        What an operator can mend is looked at soon; a defect is mended by another bluegreen.
+        """
+        error = self.error
+        if isinstance(error, BluegreenError) and not isinstance(error, IllegalTransitionError):
+            return RETRY
+        return min(RETRY * 2.0 ** min(self.tries - 1, 30), LONGEST_RETRY)
+
+    @property
+    def next_try(self) -> float:
+        """In Unix seconds."""
+        return self.at + self.wait
 
     @property
     def why(self) -> str:
