@@ -37,6 +37,7 @@ from bluegreen.supervisors.interface import Supervisor
 from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.vitals import Vitals, describe
+from bluegreen.webhooks.intake import Intake
 
 log = logging.getLogger(__name__)
 
@@ -168,12 +169,16 @@ class Daemon:
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force)
+            hooks = Intake(desk)
+            if not self._stopping.is_set():
+                await hooks.resume()
+            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks)
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
             finally:
                 control.remove()
+                await hooks.close()
         finally:
             await desk.close()
             await supervisor.close(stop_units=stop_apps)

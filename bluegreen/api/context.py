@@ -10,9 +10,11 @@ from aiohttp import web
 
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.repetitions import Repetitions
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.webhooks.intake import Intake
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class Api:
     bus: Bus
     reload: Callable[[bool], Awaitable[dict[str, Any]]]
     in_force: Callable[[], InForce]
+    hooks: Intake
     checkups: Checkups = field(default_factory=Checkups)
+    repetitions: Repetitions = field(default_factory=Repetitions)
 
     def name(self, request: web.Request) -> str:
         """The app that the path names; ``-`` is the only one there is. Raises UsageError."""

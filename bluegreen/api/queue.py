@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
-from typing import Any
-
+from bluegreen.api import documents
 from bluegreen.model import Pause
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
 
 
-async def queue_view(desk: Desk, app: AppRuntime, pause: Pause | None) -> dict[str, Any]:
+async def queue_view(desk: Desk, app: AppRuntime, pause: Pause | None) -> documents.QueueState:
     """The releases of triggers that wait, each with its reason, in the order of their turns."""
-    waiting = [
+    waiting: list[documents.WaitingRelease] = [
         {
             "id": one.id,
             "version": one.version,
@@ -26,11 +23,18 @@ async def queue_view(desk: Desk, app: AppRuntime, pause: Pause | None) -> dict[s
     return {
         "policy": app.settings.queue.policy,
         "waiting": waiting,
-        "paused": None if pause is None else asdict(pause),
+        "paused": None if pause is None else _pause_view(pause),
     }
 
 
-def unsettled_view(desk: Desk, app: AppRuntime) -> list[dict[str, Any]]:
+def _pause_view(pause: Pause) -> documents.PauseState:
+    return {
+        "app": pause.app, "operation": pause.operation, "kind": pause.kind, "by": pause.by,
+        "at": pause.at,
+    }  # fmt: skip
+
+
+def unsettled_view(desk: Desk, app: AppRuntime) -> list[documents.UnsettledOperation]:
     """Operations that could not be finished or undone yet, and when that is tried again."""
     left = [one for one in desk.unsettled.values() if one.operation.app == app.name]
     return [
@@ -41,7 +45,7 @@ def unsettled_view(desk: Desk, app: AppRuntime) -> list[dict[str, Any]]:
             "why": one.why,
             "remedy": one.mend,
             "tries": one.tries,
-            "next_try": max(one.next_try, time.time()),
+            "next_try": one.next_try,
         }
         for one in left
     ]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
@@ -45,6 +46,7 @@ from bluegreen.config.values import (
     VariableName,
     parse_duration,
 )
+from bluegreen.config.webhook_section import Webhook
 from bluegreen.model import Address, Slot, SwitchMode
 
 DATA_TIMEOUT = 3600.0  # seconds
@@ -260,7 +262,7 @@ class Backup(Section):
 class AppSettings(Section):
     """One app file."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"webhook", "release"})
+    later: ClassVar[frozenset[str]] = frozenset({"release"})
 
     app: App
     source: Source
@@ -280,6 +282,7 @@ class AppSettings(Section):
     hold: HoldSection = HoldSection()
     queue: QueueSection = QueueSection()
     promote: Promote = Promote()
+    webhook: tuple[Webhook, ...] = ()
 
     @property
     def name(self) -> str:
@@ -308,6 +311,7 @@ class Limits(Section):
 class DaemonSettings(Section):
     """``bluegreen.toml``."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"api", "notify"})
+    later: ClassVar[frozenset[str]] = frozenset({"notify"})
 
     limits: Limits = Limits()
+    api: ApiSection = ApiSection()

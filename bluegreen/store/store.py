@@ -37,8 +37,11 @@ from bluegreen.store import operations as operation_rows
 from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
 from bluegreen.store import waiting as waiting_rows
+from bluegreen.store.answers import Answers
 from bluegreen.store.database import Database, Work
+from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
+from bluegreen.store.tokens import Tokens
 from bluegreen.store.waiting import Waiting
 
 _Result = TypeVar("_Result")
@@ -61,8 +64,11 @@ class Store:
         self, database: Database, events: Callable[[Event], None] | None, first_operation: int
     ) -> None:
         self._database = database
+        self.deliveries = Deliveries(database)
         self._events = events
         self._first_operation = first_operation
+        self.answers = Answers(database)
+        self.tokens = Tokens(database)
         self.waiting = Waiting(database, self._change, first_operation)
 
     @classmethod

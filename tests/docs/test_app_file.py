@@ -47,10 +47,17 @@ _HEADINGS = {
     "upgrade": "[[upgrade]]",
     "backup": "[backup]",
     "migrations": "[migrations]",
+    "webhook": "[[webhook]]",
     "limits": "[limits]",
 }
 # Small tables that are described in the row of the key that holds them.
-_IN_A_ROW = {"services.ports", "services.sockets", "source.verify"}
+_IN_A_ROW = {
+    "services.ports",
+    "services.sockets",
+    "source.verify",
+    "source.ssh_key",
+    "source.token",
+}
 
 
 def _sections_in(annotation: Any) -> Iterator[type[Section]]:

@@ -20,6 +20,7 @@ from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.store import Store
 from bluegreen.traffic.control import TrafficControl
+from bluegreen.webhooks.intake import Intake
 from tests.supervisors.systemd_workshop import Workshop, command
 
 APP_FILE = """\
@@ -70,7 +71,7 @@ async def api(shop: Workshop) -> AsyncIterator[AppRuntime]:
         settings=settings, parts=parts, slots=await store.slots(shop.app)
     )
     control = control_socket(shop.layout.control_socket, None)
-    runner = await serve(Api(desk, bus, unasked, lambda: in_force), control)
+    runner = await serve(Api(desk, bus, unasked, lambda: in_force, Intake(desk)), control)
     try:
         yield desk.apps[shop.app]
     finally:
