@@ -55,6 +55,35 @@ class Reloaded(TypedDict):
     at_next_start: list[str]
 
 
+class Token(TypedDict):
+    """What the API may be asked with over TCP, without its text. ``apps`` null: all."""
+
+    id: int
+    name: str
+    scopes: list[str]
+    apps: list[str] | None
+    valid: bool
+    created_at: float
+    created_by: str
+    expires_at: float | None
+    last_used_at: float | None
+    last_used_from: str | None
+    revoked_at: float | None
+    revoked_by: str | None
+
+
+class Tokens(TypedDict):
+    """Those that have ended too, the oldest first."""
+
+    tokens: list[Token]
+
+
+class TokenMade(Token):
+    """A new token with its text, which is not kept: null where a key asks for it once more."""
+
+    token: str | None
+
+
 # -- apps ---------------------------------------------------------------------------------------
 
 
@@ -159,6 +188,7 @@ class Apps(TypedDict):
     apps: list[AppState]
     problems: list[str]
     warnings: list[str]
+    failed_authentications: NotRequired[int]  # since the daemon was started; not of some apps only
 
 
 class Locked(TypedDict):

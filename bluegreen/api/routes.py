@@ -18,6 +18,7 @@ from bluegreen.api.handlers import (
     operations,
     output,
     releases,
+    tokens,
     traffic,
     webhooks,
 )
@@ -129,6 +130,18 @@ ROUTES = (
         answers=documents.Alive,
     ),
     _get("/v1/openapi.json", daemon.openapi, Scope.READ, "This document", answers=dict[str, Any]),
+    _get(
+        "/v1/tokens", tokens.tokens, _ADMIN, "The tokens, those that have ended too",
+        answers=documents.Tokens,
+    ),
+    _post(
+        "/v1/tokens", bodies.TokenBody, tokens.create, _ADMIN, "Make a token",
+        answers=documents.TokenMade,
+    ),
+    Route(
+        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke, scope=_ADMIN,
+        summary="Revoke a token", answers=documents.Token,
+    ),
     _post(
         "/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files",
         answers=documents.Reloaded,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from bluegreen.api import documents
 from bluegreen.api.checkups import Checkups
@@ -114,13 +115,18 @@ def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None
     }
 
 
-async def daemon_status(desk: Desk, in_force: InForce, checkups: Checkups | None) -> documents.Apps:
-    """Every app, and what is wrong with the configuration on disk."""
+async def daemon_status(
+    desk: Desk, in_force: InForce, checkups: Checkups | None, only: Collection[str] | None = None
+) -> documents.Apps:
+    """Every app, or ``only`` some, and what is wrong with the configuration on disk.
+
+    What is wrong is about all: of some apps, nothing is said of it.
+    """
     silence = await _silence_of_nginx(desk)
-    looks = (_app_status(desk, app, checkups, silence) for app in desk.apps.values())
-    apps = await asyncio.gather(*looks)
+    shown = [app for app in desk.apps.values() if only is None or app.name in only]
+    apps = await asyncio.gather(*(_app_status(desk, app, checkups, silence) for app in shown))
     return {
         "apps": list(apps),
-        "problems": [str(problem) for problem in in_force.problems],
-        "warnings": list(in_force.warnings),
+        "problems": [str(problem) for problem in in_force.problems] if only is None else [],
+        "warnings": list(in_force.warnings) if only is None else [],
     }

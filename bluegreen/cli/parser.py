@@ -89,6 +89,7 @@ class _Commands:
         self._switches()
         self._data()
         self._looks()
+        self._tokens()
 
     def _add(
         self, name: str, run: tuple[str, str], text: str, *, app: bool = True
@@ -262,6 +263,35 @@ class _Commands:
             if name == "rollback":
                 way.add_argument("name", metavar="NAME", nargs="?", help="default: the newest")
             way.add_argument("--detach", action="store_true", help="return once it has begun")
+
+    def _tokens(self) -> None:
+        token = self._commands.add_parser(
+            "token", help="what the API is asked with over TCP", parents=[self._common]
+        )
+        ways = token.add_subparsers(metavar="create|list|revoke", required=True)
+        create = ways.add_parser(
+            "create", help="make one, and print it: it is not shown again", parents=[self._common]
+        )
+        create.add_argument(
+            "--scope", dest="scopes", action="append", required=True,
+            choices=["read", "deploy", "switch", "admin"],
+            help="what it may do; may be repeated",
+        )  # fmt: skip
+        create.add_argument(
+            "--app", metavar="APP", dest="apps", action="append", default=[],
+            help="the app that it is for; may be repeated; default: all",
+        )  # fmt: skip
+        create.add_argument(
+            "--expires", metavar="TIME", help="for how long, as in 12h or 30d; default: for ever"
+        )
+        create.add_argument(
+            "--name", metavar="TEXT", type=_one_line, help="what it is for, in the history"
+        )
+        ways.add_parser("list", help="those that there are, and were", parents=[self._common])
+        revoke = ways.add_parser("revoke", help="end one for good", parents=[self._common])
+        revoke.add_argument("id", metavar="ID", type=_at_least_one, help="its number in the list")
+        for name, run in (("create", "create"), ("list", "listing"), ("revoke", "revoke")):
+            ways.choices[name].set_defaults(run=("token", run))
 
     def _looks(self) -> None:
         status = self._add("status", ("status", "status"), "slots, health, the way back")
