@@ -175,7 +175,7 @@ ROUTES = (
     _get(
         "/v1/operations/{id}/events", operations.events, Scope.READ,
         "Its events as they come, as server-sent events",
-        answers=documents.Event, media=EVENT_STREAM,
+        answers=documents.Event | documents.OperationInFull, media=EVENT_STREAM,
     ),
     _begin(
         f"{_APP}/deployments", bodies.DeployBody, releases.deploy, _DEPLOY,

@@ -250,6 +250,64 @@ async def test_whatever_a_sender_signs_that_asks_for_nothing_begins_nothing(
     assert answer.get("operation") is None
 
 
+async def test_the_command_lists_what_there_is_and_what_was_decided(served: Hooked) -> None:
+    await served.deliver("github", "push", pushed("v404", "listed"), "listed-1")
+    answer = await served.stack.cli("webhook", "list", "--limit", "1")
+    assert answer.status == 0, answer.err
+    assert "monitor: POST /hooks/monitor" in answer.out
+    assert "github   on push, release: version = tag" in answer.out
+    assert "github push v404" in answer.out
+    found = (await served.stack.cli("webhook", "list", "monitor", "--json")).document
+    assert found["deliveries"][0]["delivery"] == "listed-1"
+    assert found["webhooks"][0]["secret"][0].endswith("/hook")
+
+
+async def test_a_test_says_what_would_be_done_and_does_nothing(served: Hooked) -> None:
+    before = (await served.deliveries(), await served.operations())
+    answer = await served.stack.cli("webhook", "test", "--json")
+    assert answer.status == 0, answer.out + answer.err
+    assert [test["decision"] for test in answer.document["tests"]] == ["accepted"] * 5
+    answer = await served.stack.cli("webhook", "test", "--version=-rf")
+    assert "cannot be a version" in answer.out
+    missing = served.stack.root / "hook-standard"
+    text = await asyncio.to_thread(missing.read_text)
+    await asyncio.to_thread(missing.unlink)
+
+    async def refused() -> Any:
+        return (await served.stack.cli("webhook", "test")).status == 1
+
+    try:
+        await eventually(refused, "the secret is missed")
+        listed = await served.stack.cli("webhook", "list")
+        assert f"NOT USABLE: the secret file {missing} cannot be read" in listed.out
+    finally:
+        await asyncio.to_thread(missing.write_text, text)
+    assert (await served.deliveries(), await served.operations()) == before
+
+
+async def test_a_replay_is_a_persons_request_by_the_rules_of_today(served: Hooked) -> None:
+    async def idle() -> bool:
+        return all(one["finished_at"] for one in await served.operations())
+
+    body = pushed("v404", "to be replayed")
+    _, first = await served.deliver("github", "push", body, "replayed-1")
+    await eventually(idle, "nothing runs or waits")
+    answer = await served.stack.cli("webhook", "replay", "monitor", "replayed-1", "--json")
+    assert answer.status == 0, answer.out + answer.err
+    delivery, operation = answer.document["delivery"], answer.document["operation"]
+    assert delivery["replay_of"] == first["delivery"]
+    assert "root" in delivery["replayed_by"] or "uid" in delivery["replayed_by"]
+    assert operation["version"] == "v404"
+    said = f"replaying webhook github delivery {first['delivery']} via unix socket"
+    assert operation["requested_by"].endswith(said)
+    body = json.dumps({"ref": "refs/heads/main", "after": "b" * 40}).encode()
+    await served.deliver("github", "push", body, "replayed-2")
+    answer = await served.stack.cli("webhook", "replay", "replayed-2")
+    assert (answer.status, "main is no tag" in answer.out) == (1, True)
+    unknown = await served.stack.cli("webhook", "replay", "never-came")
+    assert (unknown.status, "no delivery never-came" in unknown.err) == (2, True)
+
+
 async def test_nothing_that_is_kept_holds_a_secret(served: Hooked) -> None:
     def found() -> list[Path]:
         files = [one for one in served.stack.root.rglob("*") if one.is_file()]
