@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 from bluegreen.api import documents
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, switch_back_view
 from bluegreen.errors import TrafficError
-from bluegreen.model import PhaseState, Slot, UnitKey, UnitState
+from bluegreen.model import Pause, PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -18,7 +19,8 @@ from bluegreen.operations.way_back import known_migrations, way_back, with_its_b
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> documents.AppState:
     """One app; with ``checkups`` also how healthy its running slots are."""
-    return await _app_status(desk, app, checkups, await _silence_of_nginx(desk))
+    pause = await desk.parts.store.waiting.pause(app.name)
+    return await _app_status(desk, app, checkups, await _silence_of_nginx(desk), pause)
 
 
 async def _silence_of_nginx(desk: Desk) -> TrafficError | None:
@@ -31,7 +33,11 @@ async def _silence_of_nginx(desk: Desk) -> TrafficError | None:
 
 
 async def _app_status(
-    desk: Desk, app: AppRuntime, checkups: Checkups | None, silence: TrafficError | None
+    desk: Desk,
+    app: AppRuntime,
+    checkups: Checkups | None,
+    silence: TrafficError | None,
+    pause: Pause | None,
 ) -> documents.AppState:
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     serving = None if traffic.closed else traffic.active
@@ -51,6 +57,8 @@ async def _app_status(
         "held": None if traffic.held is None else hold_view(traffic.held),
         "slots": slots,
         "operation": _operation(desk, app),
+        "queue": await queue_view(desk, app, pause),
+        "unsettled": unsettled_view(desk, app),
         "lock": None if lock is None else lock_view(lock),
         "switch_back": switch_back_view(back),
         "replaces": {
@@ -109,7 +117,7 @@ def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None
         "slot": run.target,
         "phase": phase,
         "undoing": undoing,
-        "since": run.operation.created_at,
+        "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
         "requested_by": run.operation.requested_by.name,
     }
@@ -123,8 +131,11 @@ async def daemon_status(
     What is wrong is about all: of some apps, nothing is said of it.
     """
     silence = await _silence_of_nginx(desk)
+    pauses = await desk.parts.store.waiting.pauses()
     shown = [app for app in desk.apps.values() if only is None or app.name in only]
-    apps = await asyncio.gather(*(_app_status(desk, app, checkups, silence) for app in shown))
+    apps = await asyncio.gather(
+        *(_app_status(desk, app, checkups, silence, pauses.get(app.name)) for app in shown)
+    )
     return {
         "apps": list(apps),
         "problems": [str(problem) for problem in in_force.problems] if only is None else [],
