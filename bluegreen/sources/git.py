@@ -13,7 +13,7 @@ from bluegreen.config.versions import check_version
 from bluegreen.errors import ConfigError, SourceError, UsageError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Release
-from bluegreen.sources import git_errors
+from bluegreen.sources import git_errors, place_errors
 from bluegreen.sources.cache_lock import cache_lock
 from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.disk_space import free_bytes
@@ -96,7 +96,7 @@ class GitSource:
                     release = replace(release, warnings=(*release.warnings, *warnings))
                 return release
         except OSError as error:
-            raise git_errors.unwritable(self._app, self._cache, error) from error
+            raise place_errors.unwritable(self._app, self._cache, error) from error
 
     async def _resolve(self, cache: _Cache, wanted: str, version: str, deadline: float) -> Release:
         """The commit that ``wanted`` names, as the release ``version``."""
@@ -172,14 +172,14 @@ class GitSource:
                 await asyncio.to_thread(tree.mkdir, parents=True, mode=0o700)
                 await self._check_out(cache, top, tree)
         except OSError as error:
-            raise git_errors.unwritable(self._app, tree, error) from error
+            raise place_errors.unwritable(self._app, tree, error) from error
 
     async def _require_space(self, top: Part, tree: Path) -> None:
         if not await top.mirror.has_commit(top.commit):
             raise git_errors.lost(self._app, top.commit)
         needed = (await content_of(top.mirror, top.commit)).bytes
         if await asyncio.to_thread(free_bytes, tree) < needed:
-            raise git_errors.no_room(self._app, tree, needed)
+            raise place_errors.no_room(self._app, tree, needed)
 
     async def _check_out(self, cache: _Cache, top: Part, tree: Path) -> None:
         timeout = self._settings.timeout

@@ -18,7 +18,7 @@ from bluegreen.errors import SourceError
 from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable
 from bluegreen.model import Release
-from bluegreen.sources import git_errors
+from bluegreen.sources import git_errors, place_errors
 from bluegreen.sources.comparison import MOST_COMMITS, Commit, Commits, Comparison
 from bluegreen.sources.git_access import GitAccess
 from bluegreen.sources.git_command import Git, GitResult
@@ -61,7 +61,7 @@ class Outlook:
             await asyncio.to_thread(self.layout.plans.mkdir, parents=True, exist_ok=True)
             directory = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self.layout.plans))
         except OSError as error:
-            raise git_errors.unwritable(self.app, self.layout.plans, error) from error
+            raise place_errors.unwritable(self.app, self.layout.plans, error) from error
         try:
             yield directory
         finally:
