@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bluegreen.api.bus import Bus
+from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket, control_socket
-from bluegreen.api.server import Api, serve
+from bluegreen.api.server import serve
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
@@ -36,6 +37,7 @@ from bluegreen.supervisors.interface import Supervisor
 from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.vitals import Vitals, describe
+from bluegreen.webhooks.intake import Intake
 
 log = logging.getLogger(__name__)
 
@@ -167,12 +169,16 @@ class Daemon:
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force)
+            hooks = Intake(desk)
+            if not self._stopping.is_set():
+                await hooks.resume()
+            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks)
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
             finally:
                 control.remove()
+                await hooks.close()
         finally:
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
@@ -245,6 +251,8 @@ class Daemon:
         self, desk: Desk, configuration: Configuration, added: Sequence[AppRuntime]
     ) -> None:
         for name in [name for name in desk.apps if name not in configuration.apps]:
+            desk.apps[name].removed = True
+            await desk.waiting.forget(desk.apps[name])
             await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
@@ -335,6 +343,7 @@ class Daemon:
         for name in changed:
             if name in desk.apps:
                 await desk.warmth.keep_apart(desk.apps[name])
+                desk.waiting.look(desk.apps[name])
 
     async def _confirm_lost(self) -> None:
         """An operator has been told of a lost history; what cannot be forgotten is said again."""

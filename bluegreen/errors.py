@@ -55,6 +55,14 @@ class UsageError(BluegreenError):
     http_status = 400
 
 
+class ForbiddenError(BluegreenError):
+    """Whoever asks was not granted what this needs."""
+
+    kind = "forbidden"
+    exit_status = 2
+    http_status = 403
+
+
 class NotFoundError(BluegreenError):
     """The named app, operation, release or service does not exist."""
 

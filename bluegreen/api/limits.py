@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 LIST_LIMIT = 200  # operations in one answer
+KEY_LENGTH = 200  # characters of an Idempotency-Key

@@ -11,10 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.questions import Probe, SmokeStep
+from bluegreen.config.queue_section import Promote, QueueSection
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
 from bluegreen.config.secret_file import SecretFile as SecretFile
@@ -44,6 +46,7 @@ from bluegreen.config.values import (
     VariableName,
     parse_duration,
 )
+from bluegreen.config.webhook_section import Webhook
 from bluegreen.model import Address, Slot, SwitchMode
 
 DATA_TIMEOUT = 3600.0  # seconds
@@ -259,7 +262,7 @@ class Backup(Section):
 class AppSettings(Section):
     """One app file."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"promote", "webhook", "queue", "release"})
+    later: ClassVar[frozenset[str]] = frozenset({"release"})
 
     app: App
     source: Source
@@ -277,6 +280,9 @@ class AppSettings(Section):
     backup: Backup | None = None
     migrations: Migrations | None = None
     hold: HoldSection = HoldSection()
+    queue: QueueSection = QueueSection()
+    promote: Promote = Promote()
+    webhook: tuple[Webhook, ...] = ()
 
     @property
     def name(self) -> str:
@@ -305,6 +311,7 @@ class Limits(Section):
 class DaemonSettings(Section):
     """``bluegreen.toml``."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"api", "notify"})
+    later: ClassVar[frozenset[str]] = frozenset({"notify"})
 
     limits: Limits = Limits()
+    api: ApiSection = ApiSection()

@@ -103,7 +103,8 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     """
     desk.queue.on_defect = functools.partial(_recover_from, desk)
     apps = [desk.apps[name] for name in names]
-    unfinished = await desk.parts.store.unfinished()
+    left = await desk.parts.store.unfinished()
+    unfinished = [one for one in left if one.state is not OperationState.QUEUED]
     stopped = {one.app for one in unfinished if one.app in names and await _is_drained(desk, one)}
     numbers = {None, *(operation.id for operation in unfinished)}
     # Of an operation that has ended it says that the data are not put back.
@@ -121,6 +122,9 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     for app in apps:
         if desk.running(app.name) is None:
             await desk.warmth.keep(app)
+    await desk.waiting.take_over(
+        names, [one for one in left if one.state is OperationState.QUEUED], desk.apps
+    )
 
 
 async def _is_drained(desk: Desk, operation: Operation) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.config.load import InvalidConfiguration, load_app
-from bluegreen.config.settings import SecretFile
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.model import SwitchMode
 from tests.config.samples import SHOP, problems_of, small_app, write
 
@@ -233,18 +233,12 @@ def test_each_mistake_is_refused_with_its_place_and_its_remedy(
 
 @pytest.mark.parametrize(
     "section",
-    ["promote", "queue", "release", "webhook"],
+    ["release"],
 )
 def test_sections_of_later_versions_are_refused(tmp_path: Path, section: str) -> None:
     (problem,) = problems_of(tmp_path, f"{SHOP}\n[{section}]\nx = 1\n")
     assert (problem.key, problem.wrong) == (section, "not supported yet")
     assert problem.line == SHOP.count("\n") + 2
-
-
-@pytest.mark.parametrize("section", ["webhook"])
-def test_lists_of_tables_of_later_versions_are_refused(tmp_path: Path, section: str) -> None:
-    (problem,) = problems_of(tmp_path, f"{SHOP}\n[[{section}]]\nx = 1\n")
-    assert (problem.key, problem.wrong) == (section, "not supported yet")
 
 
 @pytest.mark.parametrize(

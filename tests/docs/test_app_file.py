@@ -43,9 +43,12 @@ _HEADINGS = {
     "watch": "[watch]",
     "keep": "[keep]",
     "hold": "[hold]",
+    "queue": "[queue]",
+    "promote": "[promote]",
     "upgrade": "[[upgrade]]",
     "backup": "[backup]",
     "migrations": "[migrations]",
+    "webhook": "[[webhook]]",
     "limits": "[limits]",
 }
 # Small tables that are described in the row of the key that holds them.

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bluegreen.api.bus import Bus
+from bluegreen.api.context import Api
 from bluegreen.api.control_socket import control_socket
-from bluegreen.api.server import Api, serve
+from bluegreen.api.server import serve
 from bluegreen.config.load import Configuration, load_app
 from bluegreen.config.settings import DaemonSettings
 from bluegreen.layout import Layout
@@ -19,6 +20,7 @@ from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.store import Store
 from bluegreen.traffic.control import TrafficControl
+from bluegreen.webhooks.intake import Intake
 from tests.supervisors.systemd_workshop import Workshop, command
 
 APP_FILE = """\
@@ -69,7 +71,7 @@ async def api(shop: Workshop) -> AsyncIterator[AppRuntime]:
         settings=settings, parts=parts, slots=await store.slots(shop.app)
     )
     control = control_socket(shop.layout.control_socket, None)
-    runner = await serve(Api(desk, bus, unasked, lambda: in_force), control)
+    runner = await serve(Api(desk, bus, unasked, lambda: in_force, Intake(desk)), control)
     try:
         yield desk.apps[shop.app]
     finally:

@@ -7,6 +7,7 @@ from typing import Any
 from bluegreen.errors import SourceError, UsageError
 from bluegreen.model import OperationKind, PhaseName, Release
 from bluegreen.operations.run import Run
+from bluegreen.operations.triggers import refuse_failed
 
 LAY_OUT_LIMIT = 600.0  # seconds on top of the source's own time limit
 
@@ -30,6 +31,8 @@ class Fetch:
         except SourceError as error:
             run.release = release = await self._kept(run, error)
         await store.resolve_release(run.operation.id, release, run.target)
+        if run.operation.automatic:
+            await refuse_failed(app, release)
         for warning in release.warnings:
             await run.note("warning", message=warning)
         if run.operation.kind is not OperationKind.DEPLOY:
