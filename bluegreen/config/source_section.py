@@ -30,7 +30,7 @@ TokenUser = Annotated[str, AfterValidator(check_token_user)]
 MinisignKey = Annotated[str, AfterValidator(check_minisign_key)]
 
 KINDS = ("git", "tarball", "assets", "directory")
-OF_GIT = ("verify", "ssh_key", "known_hosts")  # mean nothing without ``git``
+OF_GIT = ("clone", "verify", "ssh_key", "known_hosts")  # mean nothing without ``git``
 OF_URLS = ("sha256", "checksums")  # mean nothing without ``tarball``
 OF_ARCHIVES = (
     "minisign",
@@ -99,6 +99,7 @@ class Source(Section):
     assets: Assets | None = None
     directory: AbsolutePath | None = None
     submodules: Switch = True
+    clone: Literal["full", "partial"] = "full"
     verify: Verify | None = None
     ssh_key: SshFile | None = None
     known_hosts: SshPath | None = None

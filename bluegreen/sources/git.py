@@ -72,7 +72,12 @@ class GitSource:
             git = Git(self._remote, self._cache, lock=descriptor, access=self._access)
             yield _Cache(
                 git=git,
-                mirror=Mirror(self._cache / "git", self._remote.url, git),
+                mirror=Mirror(
+                    self._cache / "git",
+                    self._remote.url,
+                    git,
+                    partial=self._settings.clone == "partial",
+                ),
                 submodules=Submodules(git, self._cache / "git-modules"),
             )
 
@@ -114,10 +119,19 @@ class GitSource:
         if (verify := self._settings.verify) is not None:
             signatures = Signatures(app=self._app, verify=verify, mirror=mirror, git=cache.git)
             signed_by = await signatures.check(version, found.commit)
+        await self._complete(mirror, version, found.commit, deadline)
+        if mirror.is_unfiltered:
+            warnings.append(f"{self._remote.url} gives no partial clones: all of it was fetched")
         return Release(
             app=self._app, version=version, commit=found.commit, origin=self._remote.url,
             warnings=tuple(warnings), signed_by=signed_by,
         )  # fmt: skip
+
+    async def _complete(self, mirror: Mirror, version: str, commit: str, deadline: float) -> None:
+        """Have all files of the commit, so that laying it out needs no server."""
+        left = deadline - asyncio.get_running_loop().time()
+        if (failure := await mirror.complete(commit, timeout=left)) is not None:
+            raise git_errors.unavailable(self._app, version, self._remote, self._cache, failure)
 
     async def _submodules(self, cache: _Cache, release: Release, deadline: float) -> list[str]:
         """Have what the commit pins; it is looked for only once the commit may run."""

@@ -45,8 +45,9 @@ class Outlook:
         Raises SourceError.
         """
         async with self._scratch() as directory, self._git(directory) as git:
-            mirror = Mirror(self.layout.cache / "git", self.remote.url, git)
-            view = Mirror(directory / "git", self.remote.url, git)
+            # No files are looked at, so that one without them does.
+            mirror = Mirror(self.layout.cache / "git", self.remote.url, git, partial=True)
+            view = Mirror(directory / "git", self.remote.url, git, partial=True)
             if not await mirror.is_usable():
                 release = await self._asked_for(git, version, mirror)
                 why = None if since is None else f"{self.remote.url} has not been fetched yet"
@@ -134,6 +135,14 @@ class Outlook:
             "init", "--bare", "--quiet", "--template=", f"--object-format={kind.text}",
             "--", str(view.directory),
         )  # fmt: skip
+        settings = {
+            "core.repositoryFormatVersion": "1",
+            "extensions.partialClone": "origin",
+            "remote.origin.url": self.remote.url,
+            "remote.origin.promisor": "true",
+        }
+        for name, value in settings.items() if await mirror.is_partial() else ():
+            made = await git.run("config", name, value, repository=view.directory)
         if not (kind.ok and refs.ok and made.ok):
             raise SourceError(
                 f"{self.app}: the git cache cannot be read now",

@@ -16,7 +16,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -43,11 +42,13 @@ def fill(tree: Path) -> None:
     """`FILES` files that compress about as well as programs do."""
     chance = random.Random(1)
     words = [chance.randbytes(chance.randrange(2, 12)).hex().encode() for _ in range(5000)]
+    pool = b" ".join(chance.choices(words, k=500_000))
     for number in range(FILES):
         directory = tree / f"{number // 10_000}" / f"{number // IN_A_DIRECTORY}"
-        directory.mkdir(parents=True, exist_ok=True)
-        content = b" ".join(chance.choices(words, k=SIZE // 10))[:SIZE]
-        (directory / f"file-{number}.js").write_bytes(content.ljust(SIZE, b"\n"))
+        if number % IN_A_DIRECTORY == 0:
+            directory.mkdir(parents=True)
+        start = chance.randrange(len(pool) - SIZE)
+        (directory / f"file-{number}.js").write_bytes(pool[start : start + SIZE])
 
 
 def source_of(kind: str, address: str, root: Path, sha256: str) -> AnySource:
@@ -133,10 +134,10 @@ def compare(directory: Path, url: str) -> list[Figure]:
     made = directory / "made/shop"
     fill(made)
     figures = []
-    for name, mode, options in (("tar", "w", "-xf"), ("tar.gz", "w:gz", "-xzf")):
+    for name, mode, options in (("tar", "-cf", "-xf"), ("tar.gz", "-czf", "-xzf")):
         archive = directory / f"shop.{name}"
-        with tarfile.open(archive, mode) as packed:  # type: ignore[call-overload]
-            packed.add(made, "shop")
+        pack = ["tar", mode, str(archive), "-C", str(made.parent), "shop"]
+        subprocess.run(pack, check=True)
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()
         root = str(directory / name)
         command = ["tar", options, str(archive), "-C", "tree", "--strip-components=1"]
