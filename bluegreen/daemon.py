@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bluegreen.api.bus import Bus
+from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket, control_socket
-from bluegreen.api.server import Api, serve
+from bluegreen.api.listening import Listening
+from bluegreen.api.server import serving
+from bluegreen.api.tokens import Keyring
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
@@ -36,6 +39,7 @@ from bluegreen.supervisors.interface import Supervisor
 from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.vitals import Vitals, describe
+from bluegreen.webhooks.intake import Intake
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,7 @@ class Daemon:
         self._vitals = Vitals(options.notifier, self._bus.listen)
         self._in_force: InForce
         self._upkeep: Upkeep
+        self._listening: Listening
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
         self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
         self._refused: tuple[str, ...] = ()  # why the last reload changed nothing
@@ -167,12 +172,17 @@ class Daemon:
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
             spare_the_collector()
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force)
+            hooks = Intake(desk)
+            if not self._stopping.is_set():
+                await hooks.resume()
+            keyring = Keyring(store.tokens)
+            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring)
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
             finally:
                 control.remove()
+                await hooks.close()
         finally:
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
@@ -189,7 +199,8 @@ class Daemon:
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
         trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
-        said = (*self._lost, *self._refused, *self._in_force.warnings, *trouble)
+        heard = self._listening.warnings
+        said = (*self._lost, *self._refused, *self._in_force.warnings, *heard, *trouble)
         return replace(self._in_force, warnings=said)
 
     async def _open_traffic(self, traffic: TrafficControl, apps: list[AppSettings]) -> None:
@@ -203,11 +214,10 @@ class Daemon:
             self._upkeep.trouble = in_words(error)
 
     async def _answer(self, api: Api, control: ControlSocket) -> None:
-        runner = await serve(api, control)
-        try:
+        settings = self._in_force.configuration.daemon.api
+        async with serving(api, control) as self._listening:
+            await self._listening.open(settings)
             await self._until_stopped(api.desk)
-        finally:
-            await runner.cleanup()
 
     async def _until_stopped(self, desk: Desk) -> None:
         def reload() -> None:
@@ -245,6 +255,8 @@ class Daemon:
         self, desk: Desk, configuration: Configuration, added: Sequence[AppRuntime]
     ) -> None:
         for name in [name for name in desk.apps if name not in configuration.apps]:
+            desk.apps[name].removed = True
+            await desk.waiting.forget(desk.apps[name])
             await desk.apps[name].stop_warming()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
@@ -276,6 +288,7 @@ class Daemon:
         old = self._in_force.configuration
         new = await self._judged(desk)
         _refuse_busy(desk, acceptance.changed(old, new))
+        (await self._listening.prepare(new.daemon.api)).discard()
         return acceptance.difference(old, new)
 
     async def _judged(self, desk: Desk) -> Configuration:
@@ -299,7 +312,9 @@ class Daemon:
             for name in changed:  # no operation begins on them until this is over
                 await held.enter_async_context(desk.apps[name].admission)
             _refuse_busy(desk, changed)
-            # All that the disk or the store may refuse, before nginx is told.
+            # All that the host, the disk or the store may refuse, before nginx is told.
+            doors = await self._listening.prepare(new.daemon.api)
+            held.callback(doors.discard)
             added = await self._added(desk, new)
             for name in new.apps:
                 await asyncio.to_thread(app_directories.make, name, self._layout)
@@ -309,6 +324,7 @@ class Daemon:
             self._upkeep.trouble = None
             await self._put_in_force(desk, new, added)
             self._in_force = InForce(configuration=new)
+            await self._listening.follow(doors)
             # It is made: what fails from here on is a warning of it.
             self._unrecovered |= {app.name for app in added}
             try:
@@ -335,6 +351,7 @@ class Daemon:
         for name in changed:
             if name in desk.apps:
                 await desk.warmth.keep_apart(desk.apps[name])
+                desk.waiting.look(desk.apps[name])
 
     async def _confirm_lost(self) -> None:
         """An operator has been told of a lost history; what cannot be forgotten is said again."""

@@ -69,7 +69,7 @@ class OperationState(StrEnum):
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"  # had been switched and was switched back
     CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"  # a switch back took its place
+    SUPERSEDED = "superseded"  # a switch back, or a newer release, took its place
     INTERRUPTED = "interrupted"  # the daemon ended in the middle, and its successor undid it
 
     @property
@@ -134,6 +134,7 @@ class Release:
     commit: str | None
     origin: str  # where it came from, safe to show (no credentials)
     warnings: tuple[str, ...] = ()
+    signed_by: str | None = None  # whose signature was asked for, and found
 
     @property
     def label(self) -> str:
@@ -147,6 +148,26 @@ class Requester:
 
     name: str  # "uid 1000 (alice)"
     via: str  # "unix socket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """What the API may be asked with over TCP. Times are Unix seconds."""
+
+    id: int
+    name: str
+    scopes: tuple[str, ...]
+    apps: tuple[str, ...] | None  # None: all
+    created_at: float
+    created_by: Requester
+    expires_at: float | None  # None: never
+    last_used_at: float | None = None
+    last_used_from: str | None = None
+    revoked_at: float | None = None
+    revoked_by: str | None = None
+
+    def is_valid(self, now: float) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +190,10 @@ class Operation:
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
     backup: int | None = None  # the one whose data a rollback brings back with the release
     of_switch: bool = False  # a rollback that a switch had to become
+    automatic: bool = False  # a trigger asked for it, no person
+    attempt: int = 1  # of an automatic release: each daemon that ended in it counts
+    repeats: int | None = None  # the first of these attempts
+    begun_at: float | None = None  # of one that has waited for its turn, since that came
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +297,17 @@ class AppLock:
 
     app: str
     reason: str
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Automatic releases of an app wait, since a person has moved its traffic."""
+
+    app: str
+    operation: int
+    kind: OperationKind  # of that operation
     by: str
     at: float
 

@@ -14,6 +14,7 @@ from bluegreen.config.places import Place
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
 from bluegreen.config.settings import App, Backup, BuildStep, Gate, Nginx, Service
+from bluegreen.config.webhook_section import Webhook
 
 S = TypeVar("S", bound=Section)
 
@@ -55,6 +56,7 @@ class Draft:
     backed_up: frozenset[str]  # the keys of [backup] as the file has them, right or wrong
     migrations: Migrations | None
     overlap: bool  # whether two versions may run at once
+    webhooks: tuple[tuple[int, Webhook], ...]
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -91,6 +93,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         backed_up=frozenset(_table(data.get("backup"))),
         migrations=_salvage(Migrations, data.get("migrations")),
         overlap=app.get("overlap") is not False,
+        webhooks=tuple(_webhooks(data.get("webhook"))),
     )
 
 
@@ -142,6 +145,12 @@ def _unchanged(gate: Mapping[str, Any]) -> Iterator[tuple[Place, Invariant]]:
     for index, invariant in enumerate(_list(gate.get("unchanged"))):
         if salvaged := _salvage(Invariant, invariant, command="true"):
             yield ("gate", "unchanged", index), salvaged
+
+
+def _webhooks(tables: Any) -> Iterator[tuple[int, Webhook]]:
+    for index, table in enumerate(_list(tables)):
+        if salvaged := _salvage(Webhook, table, secret={"file": "/"}):
+            yield index, salvaged
 
 
 def _exactly(model: type[S], table: Mapping[str, Any], *keys: str) -> S | None:

@@ -9,7 +9,8 @@ from bluegreen.config.environment import resolve
 from bluegreen.config.layers import Layer
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
-from bluegreen.config.settings import AppSettings, BuildStep, Environment, SecretFile, Service
+from bluegreen.config.secret_file import SecretFile
+from bluegreen.config.settings import AppSettings, BuildStep, Environment, Service
 from bluegreen.errors import ConfigError
 from bluegreen.remedies import Remedies
 

@@ -31,6 +31,7 @@ _NEVER_SHOWN = {
     "body",
     "restore_command",
     "postgres",
+    "secret",
 }
 
 # What would be right, by pydantic's type of error; {…} is filled from the error's context.

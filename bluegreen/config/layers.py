@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.placeholders import expand
-from bluegreen.config.settings import AppSettings, BuildStep, SecretFile, Service
+from bluegreen.config.secret_file import SecretFile
+from bluegreen.config.settings import AppSettings, BuildStep, Service
 from bluegreen.config.settings import Environment as Table
 
 _APP = "app"  # the label of what is for all of an app

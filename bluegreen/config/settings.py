@@ -11,12 +11,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.questions import Probe, SmokeStep
+from bluegreen.config.queue_section import Promote, QueueSection
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
+from bluegreen.config.secret_file import SecretFile as SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.source_section import Source
 from bluegreen.config.values import (
@@ -43,6 +46,7 @@ from bluegreen.config.values import (
     VariableName,
     parse_duration,
 )
+from bluegreen.config.webhook_section import Webhook
 from bluegreen.model import Address, Slot, SwitchMode
 
 DATA_TIMEOUT = 3600.0  # seconds
@@ -50,12 +54,6 @@ DATA_TIMEOUT = 3600.0  # seconds
 
 def _env_kind(value: Any) -> str:
     return "<secret>" if isinstance(value, dict | SecretFile) else "<text>"
-
-
-class SecretFile(Section):
-    """A value kept in a file of its own: ``{ file = "/etc/bluegreen/secrets/jwt" }``."""
-
-    file: AbsolutePath
 
 
 # The tags keep an error in one of the two kinds from being reported for the other as well.
@@ -264,7 +262,7 @@ class Backup(Section):
 class AppSettings(Section):
     """One app file."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"promote", "webhook", "queue", "release"})
+    later: ClassVar[frozenset[str]] = frozenset({"release"})
 
     app: App
     source: Source
@@ -282,6 +280,9 @@ class AppSettings(Section):
     backup: Backup | None = None
     migrations: Migrations | None = None
     hold: HoldSection = HoldSection()
+    queue: QueueSection = QueueSection()
+    promote: Promote = Promote()
+    webhook: tuple[Webhook, ...] = ()
 
     @property
     def name(self) -> str:
@@ -310,6 +311,7 @@ class Limits(Section):
 class DaemonSettings(Section):
     """``bluegreen.toml``."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"api", "notify"})
+    later: ClassVar[frozenset[str]] = frozenset({"notify"})
 
     limits: Limits = Limits()
+    api: ApiSection = ApiSection()

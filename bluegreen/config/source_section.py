@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,16 +12,21 @@ from bluegreen.config.archive_url import (
     check_minisign_key,
     check_sha256,
 )
+from bluegreen.config.git_url import check_ssh_path, check_token_user
 from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.values import AbsolutePath, GitUrl, Line, PositiveDuration, Size, Switch
 
 ArchiveUrl = Annotated[Line, AfterValidator(check_archive_url)]
 HostPattern = Annotated[str, AfterValidator(check_host)]
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
+SshPath = Annotated[str, AfterValidator(check_ssh_path)]
+TokenUser = Annotated[str, AfterValidator(check_token_user)]
 MinisignKey = Annotated[str, AfterValidator(check_minisign_key)]
 
 KINDS = ("git", "tarball", "directory")
+OF_GIT = ("verify", "ssh_key", "known_hosts")
 OF_TARBALLS = (
     "sha256",
     "checksums",
@@ -34,15 +39,47 @@ OF_TARBALLS = (
 )  # keys that mean nothing without one
 
 
+class Verify(Section):
+    """``verify``: whose signature a tag or a commit needs. By either kind of key, if both are."""
+
+    ssh_signers: AbsolutePath | None = None  # a file as ssh-keygen(1), ALLOWED SIGNERS, has it
+    gpg_keys: AbsolutePath | None = None  # public keys, as gpg --export gives them
+    tags_only: Switch = False  # whether a commit's own signature does not do
+
+    @model_validator(mode="after")
+    def _by_a_key(self) -> Verify:
+        if self.ssh_signers is None and self.gpg_keys is None:
+            raise ValueRefusedError(
+                "it names no keys",
+                'Say who may sign: verify = { ssh_signers = "/etc/bluegreen/signers" } or '
+                'verify = { gpg_keys = "/etc/bluegreen/keys.asc" }',
+            )
+        return self
+
+
+class SshFile(Section):
+    """A private key's file, which ssh is given by its name."""
+
+    file: SshPath
+
+
+class Token(SecretFile):
+    """What a server wants to be shown. ``user``: of whom it is, where a server wants that too."""
+
+    user: TokenUser = "x-access-token"
+
+
 class Source(Section):
     """Exactly one of ``git``, ``tarball`` and ``directory``; the rest says how it is read."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"verify"})
 
     git: GitUrl | None = None
     tarball: ArchiveUrl | None = None
     directory: AbsolutePath | None = None
     submodules: Switch = True
+    verify: Verify | None = None
+    ssh_key: SshFile | None = None
+    known_hosts: SshPath | None = None
+    token: Token | None = None
     sha256: Sha256 | None = None
     checksums: ArchiveUrl | None = None
     minisign: MinisignKey | None = None

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Set
+from typing import Any
 
 from bluegreen.config.draft import Draft
+from bluegreen.config.git_url import is_ssh
 from bluegreen.config.problems import Finding
-from bluegreen.config.source_section import OF_TARBALLS
+from bluegreen.config.source_section import KINDS, OF_GIT, OF_TARBALLS
 
 
 def source_findings(draft: Draft) -> Iterator[Finding]:
     """What is well-formed in ``[source]`` and cannot be meant."""
     source = draft.source
-    if "tarball" not in source:
-        for key in OF_TARBALLS:
-            if key in source and {"git", "directory"} & set(source):
-                yield Finding(
-                    place=("source", key),
-                    wrong="it is about a tarball, and releases do not come from one",
-                    right="Remove it",
-                )
-        return
+    yield from _misplaced(source, {"git"}, OF_GIT, "git, and releases do not come from it")
+    yield from _misplaced(
+        source, {"tarball"}, OF_TARBALLS, "a tarball, and releases do not come from one"
+    )
+    yield from _misplaced(
+        source, {"git", "tarball"}, ("token",), "a server, and releases lie on this host"
+    )
+    if "tarball" in source:
+        yield from _of_tarballs(source)
+    if isinstance(url := source.get("git"), str):
+        yield from _of_git(source, url)
+
+
+def _misplaced(
+    source: Mapping[str, Any], kinds: Set[str], keys: Collection[str], what: str
+) -> Iterator[Finding]:
+    """Those of ``keys`` that stand there and mean nothing, as none of ``kinds`` does."""
+    if not kinds & set(source) and set(KINDS) & set(source):
+        for key in keys:
+            if key in source:
+                yield Finding(place=("source", key), wrong=f"it is about {what}", right="Remove it")
+
+
+def _of_git(source: Mapping[str, Any], url: str) -> Iterator[Finding]:
+    for key in ("ssh_key", "known_hosts"):
+        if key in source and not is_ssh(url):
+            yield Finding(
+                place=("source", key),
+                wrong="it is about ssh, by which that address is not reached",
+                right='Write git = "ssh://git@host/path" or "git@host:path", or remove it',
+            )
+    if "token" in source and not url.lower().startswith("https://"):
+        yield Finding(
+            place=("source", "token"),
+            wrong="a token is sent by https only",
+            right='Write git = "https://…", or remove it',
+        )
+
+
+def _of_tarballs(source: Mapping[str, Any]) -> Iterator[Finding]:
     if source.get("allow_private") is not True:
         for key in ("tarball", "checksums"):
             if str(source.get(key)).lower().startswith("http://"):

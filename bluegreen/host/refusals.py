@@ -13,8 +13,9 @@ from bluegreen.config.environment_files import file_findings
 from bluegreen.config.placeholders import unknown_placeholders
 from bluegreen.config.places import Place
 from bluegreen.config.problems import Finding, Problem
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.secrets import looks_secret
-from bluegreen.config.settings import AppSettings, Environment, SecretFile
+from bluegreen.config.settings import AppSettings, Environment
 from bluegreen.errors import ConfigError
 from bluegreen.host.accounts import Account, find
 from bluegreen.host.ownership import changeable_by_others

@@ -34,7 +34,9 @@ from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, find
 from bluegreen.operations.switches import Switches, deployed
 from bluegreen.operations.switching import Switched
+from bluegreen.operations.triggers import Triggered, Wanted
 from bluegreen.operations.unsettled import Unsettled
+from bluegreen.operations.waiting import Waiting
 from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.way_back import known_migrations, refuse_start_by_schema
 from bluegreen.store.failures import DuplicateKeyError
@@ -54,6 +56,7 @@ class Desk:
         self.previewing = Previewing()
         self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
         self.queue = Queue(parts, self.warmth)
+        self.waiting = Waiting(parts, self.queue, self.unsettled)
         self._switches = Switches(parts, self.queue, self.warmth, self.unsettled)
         self._later: set[asyncio.Task[None]] = set()
         parts.supervisor.on_change = self._on_change
@@ -99,10 +102,32 @@ class Desk:
     ) -> Operation:
         """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks."""
         check_version(version)
-        return await self.queue.begin(
-            self.app(app), OperationKind.DEPLOY, by,
+        runtime = self.app(app)
+        operation = await self.queue.begin(
+            runtime, OperationKind.DEPLOY, by,
             version=version, acknowledged=acknowledged, key=key,
         )  # fmt: skip
+        await self.waiting.say_if_outside(runtime, operation)
+        return operation
+
+    async def trigger(
+        self,
+        app: str,
+        version: str,
+        by: Requester,
+        *,
+        key: str | None,
+        commit: str | None = None,
+    ) -> Triggered:
+        """Have ``version`` deployed for an automatic trigger, a webhook: at once, or in its turn.
+
+        It heeds ``[queue]``, ``[promote]``, locks and what a person has decided since. ``key`` is
+        what makes two calls one; ``commit`` is that of the version, where the trigger knows it.
+        Durable when it returns. Raises UsageError, NotFoundError, DuplicateKeyError, StoreError.
+        """
+        check_version(version)
+        wanted = Wanted(version=version, commit=commit)
+        return await self.waiting.trigger(self.app(app), wanted, by, key=key)
 
     async def rollback(
         self,
@@ -204,12 +229,30 @@ class Desk:
         if run is None or run.task is None:
             if left := [one for one in self.unsettled.values() if one.operation.app == app]:
                 raise left[0].refusal()
+            waits = "".join(
+                f"; {one.version} waits, and is removed by: bluegreen cancel {app} {one.id}"
+                for one in self.waiting.of(app)
+            )
             raise RefusedError(
-                f"no operation is running on {app}", remedy=f"see it: bluegreen status {app}"
+                f"no operation is running on {app}",
+                remedy=f"see it: bluegreen status {app}{waits}",
             )
         run.interrupt(Interruption.CANCEL)
         await run.ended()
         return await asyncio.shield(run.task)
+
+    async def cancel_one(self, app: str, number: int, by: Requester) -> Operation:
+        """End the operation of that number, which waits or is in progress; see `cancel`."""
+        ended = await self.waiting.cancel(self.app(app), number, by)
+        if ended is not None:
+            return ended
+        run = self.running(app)
+        if run is None or run.operation.id != number:
+            raise RefusedError(
+                f"operation {number} of {app} neither waits nor runs",
+                remedy=f"see what does: bluegreen status {app}",
+            )
+        return await self.cancel(app)
 
     async def switch(
         self, app: str, to: Slot | None, by: Requester, *, key: str | None = None
@@ -255,6 +298,17 @@ class Desk:
     async def clear_lock(self, app: str) -> None:
         if not await self.parts.store.clear_lock(self.app(app).name):
             raise RefusedError(f"{app} is not locked", remedy="there is nothing to do")
+        self.waiting.look(self.app(app))
+
+    async def resume(self, app: str) -> None:
+        """Let automatic releases begin again, which a person's switch has made wait."""
+        runtime = self.app(app)
+        if not await self.parts.store.waiting.resume(app):
+            raise RefusedError(
+                f"automatic releases of {app} do not wait for a person",
+                remedy=f"see what they wait for: bluegreen status {app}",
+            )
+        self.waiting.look(runtime)
 
     async def outcome(self, operation: Operation) -> Operation:
         """Wait until an operation has ended; returns it with its outcome."""
@@ -264,10 +318,12 @@ class Desk:
 
     def interrupt(self) -> None:
         """The daemon ends: what has not been switched is undone, a watch goes on in the next."""
+        self.waiting.stop()
         self.queue.interrupt()
 
     async def close(self) -> None:
         """Interrupt what runs, and wait until it is undone."""
+        await self.waiting.close()
         await self.queue.close()
         await self.warmth.close()
         await self.holds.close()

@@ -18,6 +18,7 @@ from bluegreen.operations.phases.hold import let_through
 from bluegreen.operations.putting_back import record_as_before
 from bluegreen.operations.run import Interruption, Phase, Run
 from bluegreen.operations.unwritten import end_promise
+from bluegreen.store.waiting import ATTEMPTS
 
 log = logging.getLogger(__name__)
 
@@ -328,6 +329,12 @@ async def _let_through(run: Run) -> None:
         await run.note("warning", message=f"{error.message}; {error.remedy}")
 
 
+def _begins_again(run: Run, state: OperationState) -> bool:
+    """Whether it was the daemon that ended, and nobody is there who would ask for it anew."""
+    one = run.operation
+    return state is OperationState.INTERRUPTED and one.automatic and one.attempt < ATTEMPTS
+
+
 async def _finish(
     run: Run,
     state: OperationState,
@@ -351,6 +358,7 @@ async def _finish(
                 run.app.parts.store.finish_operation(
                     run.operation.id, state,
                     error=error, phase=phase, slots=list(run.app.slots.values()),
+                    again=_begins_again(run, state),
                 )
             )  # fmt: skip
         except IllegalTransitionError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 from bluegreen.errors import BusyError
 from bluegreen.model import (
@@ -25,7 +27,7 @@ from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of, phases_with_data
 from bluegreen.operations.run import Interruption, Run
-from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.runtime import AppRuntime, Parts, refuse_if_removed
 from bluegreen.operations.warmth import Warmth
 from bluegreen.processes import tell_if_failed
 from bluegreen.store.operations import busy_error
@@ -43,6 +45,9 @@ class Queue:
         self._runs: dict[str, Run] = {}
         # Has an operation that a defect has ended finished or undone; see recovery.
         self.on_defect: Callable[[AppRuntime, Operation, Exception], None] = lambda *_: None
+        # An operation of the app has ended, or has ended others that wait; see waiting.
+        self.on_change: Callable[[AppRuntime], None] = lambda _: None
+        self._aside: Counter[str] = Counter()  # switches that go on, by app
 
     def running(self, app: str) -> Run | None:
         """The operation in progress on an app, if any."""
@@ -90,6 +95,7 @@ class Queue:
         """
         asked = OperationKind.SWITCH if of_switch else kind
         async with app.admission:
+            refuse_if_removed(app)
             known = await begun_with(
                 key, app, asked,
                 version=version if asked in _NAMED_BY_VERSION else None,
@@ -108,6 +114,7 @@ class Queue:
                 raise busy
             origin = app.active
             slot = target if target is not None else app.idle
+            superseded = await self._superseded(app, kind)
             operation = await self._parts.store.create_operation(
                 app=app.name, kind=kind, lane=Lane.RELEASE,
                 version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
@@ -115,6 +122,7 @@ class Queue:
                 data=({"acknowledged": acknowledged} if acknowledged else {})
                 | ({} if backup is None else {"backup": backup})
                 | ({"of_switch": True} if of_switch else {}),
+                supersedes=superseded,
             )  # fmt: skip
             run = Run(
                 app=app, operation=operation, target=slot, origin=origin,
@@ -122,7 +130,41 @@ class Queue:
                 gate_seconds=_gate_seconds(app, kind, slot),
             )  # fmt: skip
             self.carry_on(run)
+        if superseded:
+            self.on_change(app)
         return operation
+
+    async def _superseded(self, app: AppRuntime, kind: OperationKind) -> list[int]:
+        """What waits and is older than a person's wish."""
+        if kind is not OperationKind.DEPLOY or app.settings.queue.policy != "latest":
+            return []
+        return [one.id for one in await self._parts.store.waiting.of(app.name)]
+
+    async def begin_waiting(self, app: AppRuntime, operation: Operation) -> None:
+        """Begin one whose turn has come; the caller holds ``admission``. Raises as the store does.
+
+        Cancelled, the next daemon finds it as one that was interrupted.
+        """
+        origin, slot = app.active, app.idle
+        operation = await self._parts.store.waiting.begin(operation.id, slot, origin)
+        run = Run(app=app, operation=operation, target=slot, origin=origin)
+        self.carry_on(run)
+        if self.is_aside(app.name) or app.active is not origin:
+            run.interrupt(Interruption.SWITCH_BACK)  # traffic was moved just now
+
+    @contextlib.contextmanager
+    def aside(self, app: AppRuntime) -> Iterator[None]:
+        """Within it, nothing that waits begins: a switch of the app goes first."""
+        self._aside[app.name] += 1
+        try:
+            yield
+        finally:
+            self._aside[app.name] -= 1
+            self.on_change(app)
+
+    def is_aside(self, app: str) -> bool:
+        """Whether a switch of the app goes on."""
+        return self._aside[app] > 0
 
     def carry_on(self, run: Run, *, undo: bool = False) -> None:
         """Let an operation run from wherever it stands, or undo what it did."""
@@ -147,6 +189,7 @@ class Queue:
             raise
         finally:
             self._runs.pop(run.app.name, None)
+            self.on_change(run.app)
         await self._after(run)
         return operation
 

@@ -81,6 +81,7 @@ class AppRuntime:
     # Held while an operation is let in, so that two requests cannot both find the app free.
     admission: asyncio.Lock = field(default_factory=asyncio.Lock)
     warming: asyncio.Task[None] | None = None  # see Warmth, and Serving
+    removed: bool = False  # its file is gone, and a reload has taken that up
     # Switches that a full disk has kept out of the history so far, the oldest first.
     unrecorded: list[Attempt] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
@@ -385,6 +386,15 @@ def cold(record: SlotRecord) -> SlotRecord:
     if record.version is None:
         return SlotRecord(app=record.app, slot=record.slot)
     return replace(record, state=SlotState.COLD, gated_by=None, hot_until=None)
+
+
+def refuse_if_removed(app: AppRuntime) -> None:
+    """Raises NotFoundError where a reload has removed the app while a request waited."""
+    if app.removed:
+        raise NotFoundError(
+            f"there is no app named {app.name} any more",
+            remedy=f"see what there is: {app.parts.layout.app_files}",
+        )
 
 
 def find(apps: Mapping[str, AppRuntime], name: str, layout: Layout) -> AppRuntime:

@@ -50,6 +50,12 @@ class Switches:
         self, runtime: AppRuntime, to: Slot | None, by: Requester, *, key: str | None = None
     ) -> Switched:
         """See `Desk.switch`."""
+        with self._queue.aside(runtime):
+            return await self._switch(runtime, to, by, key)
+
+    async def _switch(
+        self, runtime: AppRuntime, to: Slot | None, by: Requester, key: str | None
+    ) -> Switched:
         app = runtime.name
         async with runtime.commit:
             # Asked in here: an equal request may have been moving the traffic until now.

@@ -10,8 +10,8 @@ from pathlib import Path
 from bluegreen.config.env_file import read_env_file
 from bluegreen.config.environment import default_variables, service_environment
 from bluegreen.config.layers import Layer, app_layer, service_layer
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.secrets import MASK, looks_secret
-from bluegreen.config.settings import SecretFile
 from bluegreen.errors import ConfigError, PreflightError
 from bluegreen.requirements.candidate import Candidate
 

@@ -17,10 +17,12 @@ from bluegreen.sources import git_errors
 from bluegreen.sources.cache_lock import cache_lock
 from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.disk_space import free_bytes
+from bluegreen.sources.git_access import GitAccess
 from bluegreen.sources.git_command import Git, GitResult
 from bluegreen.sources.mirror import AmbiguousPrefixError, Found, Mirror, is_full_commit
 from bluegreen.sources.outlook import Outlook
 from bluegreen.sources.remote import parse_remote
+from bluegreen.sources.signatures import Signatures
 from bluegreen.sources.submodules import Part, Submodules, content_of
 
 COMPARE_TIMEOUT = 30.0  # seconds: somebody waits for it
@@ -39,6 +41,7 @@ def _check(version: str) -> None:
 class _Cache:
     """The app's git cache while its lock is held."""
 
+    git: Git
     mirror: Mirror
     submodules: Submodules
 
@@ -59,20 +62,25 @@ class GitSource:
         self._settings = settings
         self._layout = layout
         self._cache = layout.cache
+        self._access = GitAccess.of(settings)
 
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncIterator[_Cache]:
         await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         lock = self._cache / "git.lock"
         async with cache_lock(lock, timeout=self._settings.timeout) as descriptor:
-            git = Git(self._remote, self._cache, lock=descriptor)
+            git = Git(self._remote, self._cache, lock=descriptor, access=self._access)
             yield _Cache(
+                git=git,
                 mirror=Mirror(self._cache / "git", self._remote.url, git),
                 submodules=Submodules(git, self._cache / "git-modules"),
             )
 
     async def resolve(self, version: str, *, pinned: str | None = None) -> Release:
         """Fetch, and pin ``version`` to a commit, its submodules too; see Source.
+
+        Where signatures are asked for, they are looked at before anything of it is laid out, also
+        of what is pinned and cached.
 
         A full commit that is cached needs no fetch. ``refs/…`` is refused: a version is looked
         for among tags, branches and commits, in that order.
@@ -82,31 +90,39 @@ class GitSource:
         deadline = asyncio.get_running_loop().time() + self._settings.timeout
         try:
             async with self._open() as cache:
-                return replace(await self._resolve(cache, wanted, deadline), version=version)
+                release = await self._resolve(cache, wanted, version, deadline)
+                if self._settings.submodules:
+                    warnings = await self._submodules(cache, release, deadline)
+                    release = replace(release, warnings=(*release.warnings, *warnings))
+                return release
         except OSError as error:
             raise git_errors.unwritable(self._app, self._cache, error) from error
 
-    async def _resolve(self, cache: _Cache, version: str, deadline: float) -> Release:
+    async def _resolve(self, cache: _Cache, wanted: str, version: str, deadline: float) -> Release:
+        """The commit that ``wanted`` names, as the release ``version``."""
         mirror, warnings = cache.mirror, []
         await mirror.clear_leftovers()
         await mirror.be_of_this_address()
-        pinned = await mirror.is_usable() and await mirror.has_commit(version)
-        failure = None if pinned else await self._update(mirror, version, deadline)
-        found = await self._find(mirror, version, failure)
+        pinned = await mirror.is_usable() and await mirror.has_commit(wanted)
+        failure = None if pinned else await self._update(mirror, wanted, deadline)
+        found = await self._find(mirror, wanted, failure)
         if failure is not None:
-            warnings.append(git_errors.stale(version, self._remote, mirror, found, failure))
+            warnings.append(git_errors.stale(wanted, self._remote, mirror, found, failure))
         elif not pinned and (warning := await mirror.tidy()):
             warnings.append(warning)
-        if self._settings.submodules:
-            top = Part(mirror=mirror, remote=self._remote, commit=found.commit)
-            warnings += await cache.submodules.fetch(top, deadline=deadline)
+        signed_by = None
+        if (verify := self._settings.verify) is not None:
+            signatures = Signatures(app=self._app, verify=verify, mirror=mirror, git=cache.git)
+            signed_by = await signatures.check(version, found.commit)
         return Release(
-            app=self._app,
-            version=version,
-            commit=found.commit,
-            origin=self._remote.url,
-            warnings=tuple(warnings),
-        )
+            app=self._app, version=version, commit=found.commit, origin=self._remote.url,
+            warnings=tuple(warnings), signed_by=signed_by,
+        )  # fmt: skip
+
+    async def _submodules(self, cache: _Cache, release: Release, deadline: float) -> list[str]:
+        """Have what the commit pins; it is looked for only once the commit may run."""
+        top = Part(mirror=cache.mirror, remote=self._remote, commit=release.commit or "")
+        return await cache.submodules.fetch(top, deadline=deadline)
 
     async def _update(self, mirror: Mirror, version: str, deadline: float) -> GitResult | None:
         clock = asyncio.get_running_loop().time
@@ -134,7 +150,7 @@ class GitSource:
         """See Source; what the remote has by now, if it answers."""
         _check(version)
         outlook = Outlook(
-            app=self._app, remote=self._remote, layout=self._layout,
+            app=self._app, remote=self._remote, layout=self._layout, access=self._access,
             timeout=min(self._settings.timeout, COMPARE_TIMEOUT),
         )  # fmt: skip
         return await outlook.compare(version, since)

@@ -218,12 +218,16 @@ class Mirror:
         return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
     async def find(self, version: str) -> Found | None:
-        """The commit of a checked version: exact tag, then branch, then (short) commit.
+        """The commit of a checked version: exact tag, then branch, then short commit.
 
-        Raises AmbiguousPrefixError.
+        A full commit is itself, whatever tags and branches are called. Raises
+        AmbiguousPrefixError.
         """
         if not self.directory.is_dir():
             return None
+        if is_full_commit(version):
+            full = await self._commit(version.lower())
+            return None if full is None else Found(commit=full, kind="commit")
         for kind, namespace in (("tag", "refs/tags"), ("branch", "refs/heads")):
             if commit := await self._commit(f"{namespace}/{version}"):
                 return Found(commit=commit, kind=kind)

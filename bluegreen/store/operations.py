@@ -31,7 +31,10 @@ _HOLDER = (
     "SELECT * FROM operations_now"
     " WHERE id = (SELECT operation FROM running WHERE app = ? AND lane = ?)"
 )
-UNFINISHED = "SELECT * FROM operations_now WHERE state IN ('queued', 'running') ORDER BY id"
+UNFINISHED = (
+    "SELECT * FROM operations_now WHERE id IN ("
+    "SELECT operation FROM running UNION SELECT operation FROM waiting) ORDER BY id"
+)
 NEWEST = (
     "SELECT * FROM operations_now WHERE id < coalesce(?, 9223372036854775807)"
     " ORDER BY id DESC LIMIT ?"
@@ -101,6 +104,7 @@ class NewOperation:
     requested_by: Requester
     idempotency_key: str | None
     data: Mapping[str, Any]
+    place: int | None = None  # among those that wait; None: behind them
 
 
 def json_text(data: Mapping[str, Any]) -> str:
@@ -136,6 +140,10 @@ def to_operation(row: Row) -> Operation:
         acknowledged=tuple(data.get("acknowledged", ())),
         backup=data.get("backup"),
         of_switch=data.get("of_switch", False),
+        automatic=data.get("automatic", False),
+        attempt=data.get("attempt", 1),
+        repeats=data.get("repeats"),
+        begun_at=row["begun_at"],
     )
 
 
@@ -152,16 +160,67 @@ def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) 
 
     Raises DuplicateKeyError, or BusyError when another one holds the lane.
     """
-    if new.idempotency_key is not None:
-        used = connection.execute(BY_KEY, (new.app, new.idempotency_key)).fetchone()
-        if used is not None:
-            raise DuplicateKeyError(new.app, new.idempotency_key, used["id"])
-    holder = connection.execute(_HOLDER, (new.app, new.lane)).fetchone()
+    _refuse_known_key(connection, new)
+    _refuse_if_held(connection, new.app, new.lane)
+    operation = _insert(connection, new, first_id)
+    _insert_state(
+        connection, operation.id, OperationState.QUEUED, OperationState.RUNNING,
+        operation.created_at,
+    )  # fmt: skip
+    return replace(operation, state=OperationState.RUNNING)
+
+
+def insert_waiting(
+    connection: sqlite3.Connection, new: NewOperation, *, first_id: int
+) -> Operation:
+    """Record an operation that waits for its turn. Raises DuplicateKeyError."""
+    _refuse_known_key(connection, new)
+    operation = _insert(connection, new, first_id)
+    connection.execute(
+        "INSERT INTO waiting (app, place, operation) VALUES (?, ?, ?)",
+        (new.app, operation.id if new.place is None else new.place, operation.id),
+    )
+    return operation
+
+
+def begin(
+    connection: sqlite3.Connection, operation: int, slot: Slot, from_slot: Slot | None
+) -> Operation:
+    """Record that the turn of one that waits has come; it is running and holds its lane.
+
+    Raises NotFoundError, IllegalTransitionError, or BusyError when another one holds the lane.
+    """
+    waits = find(connection, operation)
+    check_operation_transition(operation, waits.state, OperationState.RUNNING)
+    _refuse_if_held(connection, waits.app, waits.lane)
+    now = time.time()
+    connection.execute(
+        "INSERT INTO turns (operation, slot, from_slot, at) VALUES (?, ?, ?, ?)",
+        (operation, slot, from_slot, now),
+    )
+    _insert_state(connection, operation, waits.state, OperationState.RUNNING, now)
+    return replace(
+        waits, state=OperationState.RUNNING, slot=slot, from_slot=from_slot, begun_at=now
+    )
+
+
+def _refuse_known_key(connection: sqlite3.Connection, new: NewOperation) -> None:
+    if new.idempotency_key is None:
+        return
+    used = connection.execute(BY_KEY, (new.app, new.idempotency_key)).fetchone()
+    if used is not None:
+        raise DuplicateKeyError(new.app, new.idempotency_key, used["id"])
+
+
+def _refuse_if_held(connection: sqlite3.Connection, app: str, lane: Lane) -> None:
+    holder = connection.execute(_HOLDER, (app, lane)).fetchone()
     if holder is not None:
         phase = connection.execute(_LATEST_PHASE, (holder["id"],)).fetchone()
-        raise busy_error(
-            new.app, to_operation(holder), PhaseName(phase["phase"]) if phase else None
-        )
+        raise busy_error(app, to_operation(holder), PhaseName(phase["phase"]) if phase else None)
+
+
+def _insert(connection: sqlite3.Connection, new: NewOperation, first_id: int) -> Operation:
+    """The row, and its first state."""
     now = time.time()
     [identifier] = connection.execute(
         "INSERT INTO operations (id, app, kind, lane, version, slot, from_slot, requested_by,"
@@ -175,13 +234,12 @@ def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) 
         ),
     ).fetchone()  # fmt: skip
     _insert_state(connection, identifier, None, OperationState.QUEUED, now)
-    _insert_state(connection, identifier, OperationState.QUEUED, OperationState.RUNNING, now)
     return Operation(
         id=identifier,
         app=new.app,
         kind=new.kind,
         lane=new.lane,
-        state=OperationState.RUNNING,
+        state=OperationState.QUEUED,
         version=new.version,
         commit=None,
         slot=new.slot,
@@ -191,6 +249,9 @@ def insert(connection: sqlite3.Connection, new: NewOperation, *, first_id: int) 
         acknowledged=tuple(new.data.get("acknowledged", ())),
         backup=new.data.get("backup"),
         of_switch=new.data.get("of_switch", False),
+        automatic=new.data.get("automatic", False),
+        attempt=new.data.get("attempt", 1),
+        repeats=new.data.get("repeats"),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -36,8 +37,13 @@ from bluegreen.store import events as event_rows
 from bluegreen.store import operations as operation_rows
 from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
+from bluegreen.store import waiting as waiting_rows
+from bluegreen.store.answers import Answers
 from bluegreen.store.database import Database, Work
+from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
+from bluegreen.store.tokens import Tokens
+from bluegreen.store.waiting import Waiting
 
 _Result = TypeVar("_Result")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -59,8 +65,12 @@ class Store:
         self, database: Database, events: Callable[[Event], None] | None, first_operation: int
     ) -> None:
         self._database = database
+        self.deliveries = Deliveries(database)
         self._events = events
         self._first_operation = first_operation
+        self.answers = Answers(database)
+        self.tokens = Tokens(database)
+        self.waiting = Waiting(database, self._change, first_operation)
 
     @classmethod
     async def open(
@@ -118,12 +128,14 @@ class Store:
         idempotency_key: str | None = None,
         first_phase: PhaseName | None = None,
         data: Mapping[str, Any] = _NOTHING,
+        supersedes: Sequence[int] = (),
     ) -> Operation:
         """Record an operation that is running and holds its lane, in one transaction.
 
         With ``first_phase`` that phase's intent is recorded too. ``data`` is kept with the
-        operation and with that intent. A caller that is cancelled here has no operation: if it
-        was recorded all the same, it ends as cancelled. Raises BusyError, DuplicateKeyError.
+        operation and with that intent. Those of ``supersedes`` that still wait are ended. A
+        caller that is cancelled here has no operation: if it was recorded all the same, it ends
+        as cancelled. Raises BusyError, DuplicateKeyError.
         """
         new = operation_rows.NewOperation(
             app=app,
@@ -141,6 +153,7 @@ class Store:
             operation = operation_rows.insert(connection, new, first_id=self._first_operation)
             if first_phase is not None:
                 phase_rows.insert_first(connection, operation.id, first_phase, new.data)
+            waiting_rows.supersede(connection, supersedes, operation)
             return operation
 
         task = self._begin(work)
@@ -189,10 +202,12 @@ class Store:
         error: OperationError | None = None,
         phase: tuple[PhaseName, PhaseState, Mapping[str, Any]] | None = None,
         slots: Sequence[SlotRecord] = (),
+        again: bool = False,
     ) -> Operation:
         """Record an outcome and let go of the lane; the last phase and the slots go with it.
 
-        Raises NotFoundError, IllegalTransitionError.
+        ``again``: of an automatic release, that it waits for another turn. Raises NotFoundError,
+        IllegalTransitionError.
         """
 
         def work(connection: sqlite3.Connection) -> Operation:
@@ -201,7 +216,10 @@ class Store:
                 phase_rows.insert(connection, operation, name, phase_state, dict(data))
             for slot in slots:
                 slot_rows.save(connection, slot)
-            return operation_rows.finish(connection, operation, state, error)
+            ended = operation_rows.finish(connection, operation, state, error)
+            if again:
+                waiting_rows.begin_again(connection, ended, first_id=self._first_operation)
+            return ended
 
         return await self._change(work)
 
@@ -213,9 +231,12 @@ class Store:
         return operation_rows.to_operation(rows[0])
 
     async def operations(
-        self, app: str | None, *, before: int | None = None, limit: int = 20
+        self, app: str | Collection[str] | None, *, before: int | None = None, limit: int = 20
     ) -> list[Operation]:
-        """Newest first; with ``before``, those older than that operation."""
+        """Of an app, of some, or of all (None), the newest first; only those before ``before``."""
+        if app is not None and not isinstance(app, str):
+            pages = [await self.operations(one, before=before, limit=limit) for one in app]
+            return sorted(itertools.chain(*pages), key=lambda o: o.id, reverse=True)[:limit]
         if app is None:
             rows = await self._database.read(operation_rows.NEWEST, (before, limit))
         else:

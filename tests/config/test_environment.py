@@ -10,7 +10,8 @@ from bluegreen.config import environment
 from bluegreen.config.environment import build_environment, resolve, service_environment
 from bluegreen.config.layers import Layer
 from bluegreen.config.load import load_app
-from bluegreen.config.settings import AppSettings, SecretFile
+from bluegreen.config.secret_file import SecretFile
+from bluegreen.config.settings import AppSettings
 from bluegreen.errors import ConfigError
 from bluegreen.layout import Layout
 from bluegreen.model import Slot

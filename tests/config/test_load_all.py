@@ -44,11 +44,13 @@ def test_problems_of_all_files_are_reported_at_once_and_nothing_is_loaded(layout
     install(layout, SHOP)
     install(layout, "[app]\nname = blog\n", "blog")
     install(layout, small_app("wiki", 9001, 9101).replace("command", "comand"), "wiki")
-    layout.daemon_file.write_text("[limits]\nbuild = 4\n[api]\n[[notify]]\nurl = 'x'\n")
+    layout.daemon_file.write_text(
+        "[limits]\nbuild = 4\n[api]\nlisten = 80\n[[notify]]\nurl = 'x'\n"
+    )
     assert [(p.file.name, p.line, p.key) for p in _problems(layout)] == [
         ("bluegreen.toml", 2, "limits.build"),
-        ("bluegreen.toml", 3, "api"),
-        ("bluegreen.toml", 4, "notify"),
+        ("bluegreen.toml", 4, "api.listen"),
+        ("bluegreen.toml", 5, "notify"),
         ("blog.toml", 2, ""),
         ("wiki.toml", 5, "services.web.command"),
         ("wiki.toml", 6, "services.web.comand"),

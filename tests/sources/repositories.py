@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from bluegreen.config.source_section import Source
@@ -11,13 +12,16 @@ from bluegreen.layout import AppLayout, Layout
 from bluegreen.sources.git import GitSource
 
 
-def git(directory: Path, *arguments: str, text: str | None = None) -> str:
+def git(
+    directory: Path, *arguments: str, text: str | None = None, env: Mapping[str, str] | None = None
+) -> str:
     """Run git in ``directory``; its output."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(directory),
         "GIT_CONFIG_NOSYSTEM": "1",
         "LC_ALL": "C",
+        **(env or {}),
     }
     result = subprocess.run(
         ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org",
@@ -48,8 +52,10 @@ class Repository:
             git(self.directory, "tag", tag)
         return git(self.directory, "rev-parse", "HEAD")
 
-    def git(self, *arguments: str, text: str | None = None) -> str:
-        return git(self.directory, *arguments, text=text)
+    def git(
+        self, *arguments: str, text: str | None = None, env: Mapping[str, str] | None = None
+    ) -> str:
+        return git(self.directory, *arguments, text=text, env=env)
 
 
 def layout_in(root: Path) -> AppLayout:
@@ -57,11 +63,11 @@ def layout_in(root: Path) -> AppLayout:
 
 
 def source_of(
-    root: Path, address: str, *, timeout: float = 30.0, submodules: bool = True
+    root: Path, address: str, *, timeout: float = 30.0, submodules: bool = True, **more: object
 ) -> GitSource:
-    """A git source of the app "shop", its cache below ``root``."""
+    """A git source of the app "shop", its cache below ``root``; ``more`` keys of [source]."""
     settings = Source.model_validate(
-        {"git": address, "submodules": submodules, "timeout": f"{timeout:g}s"}
+        {"git": address, "submodules": submodules, "timeout": f"{timeout:g}s", **more}
     )
     return GitSource("shop", settings, layout_in(root))
 

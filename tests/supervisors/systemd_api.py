@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bluegreen.api.bus import Bus
+from bluegreen.api.context import Api
 from bluegreen.api.control_socket import control_socket
-from bluegreen.api.server import Api, serve
+from bluegreen.api.server import serving
+from bluegreen.api.tokens import Keyring
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.load import Configuration, load_app
 from bluegreen.config.settings import DaemonSettings
 from bluegreen.layout import Layout
@@ -19,6 +22,7 @@ from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.store import Store
 from bluegreen.traffic.control import TrafficControl
+from bluegreen.webhooks.intake import Intake
 from tests.supervisors.systemd_workshop import Workshop, command
 
 APP_FILE = """\
@@ -69,11 +73,13 @@ async def api(shop: Workshop) -> AsyncIterator[AppRuntime]:
         settings=settings, parts=parts, slots=await store.slots(shop.app)
     )
     control = control_socket(shop.layout.control_socket, None)
-    runner = await serve(Api(desk, bus, unasked, lambda: in_force), control)
+    keyring = Keyring(store.tokens)
     try:
-        yield desk.apps[shop.app]
+        built = Api(desk, bus, unasked, lambda: in_force, Intake(desk), keyring)
+        async with serving(built, control) as doors:
+            await doors.open(ApiSection())
+            yield desk.apps[shop.app]
     finally:
-        await runner.cleanup()
         control.remove()
         await desk.close()
         await traffic.close(stop_nginx=True)

@@ -7,6 +7,7 @@ from typing import Any
 from bluegreen.errors import SourceError, UsageError
 from bluegreen.model import OperationKind, PhaseName, Release
 from bluegreen.operations.run import Run
+from bluegreen.operations.triggers import refuse_failed
 
 LAY_OUT_LIMIT = 600.0  # seconds on top of the source's own time limit
 
@@ -30,19 +31,24 @@ class Fetch:
         except SourceError as error:
             run.release = release = await self._kept(run, error)
         await store.resolve_release(run.operation.id, release, run.target)
+        if run.operation.automatic:
+            await refuse_failed(app, release)
         for warning in release.warnings:
             await run.note("warning", message=warning)
         if run.operation.kind is not OperationKind.DEPLOY:
             run.tree = await app.trees.find(
                 run.target, version=release.version, commit=release.commit
             )
+        found: dict[str, Any] = {"release": release.label, "commit": release.commit}
+        if release.signed_by is not None:
+            found["signed_by"] = release.signed_by
         if run.tree is not None:
-            return {"release": release.label, "commit": release.commit, "reused": str(run.tree)}
+            return found | {"reused": str(run.tree)}
         # What earlier failures and interruptions left behind goes before new space is taken.
         await app.trees.reclaim(await app.needed_trees())
         run.tree = app.trees.path(run.operation.id, run.target)
         await app.trees.lay_out(app.source, release, run.tree, run.target)
-        return {"release": release.label, "commit": release.commit}
+        return found
 
     async def _resolve(self, run: Run) -> Release:
         version = run.operation.version
@@ -58,7 +64,9 @@ class Fetch:
         else:
             tree = await trees.find(run.target, version=version, commit=run.pinned_commit)
         held = None if tree is None else trees.info(tree)
-        if kind is OperationKind.DEPLOY or held is None:
+        # Nobody looks at the signature of a tree.
+        unsigned = run.app.settings.source.verify is not None
+        if kind is OperationKind.DEPLOY or held is None or unsigned:
             raise error
         warning = f"the tree built from {version} is used: {error.message}"
         return Release(

@@ -1,0 +1,323 @@
+"""Automatic releases: what waits of each app, why, and whose turn it is.
+
+What waits is in the store. Each app of which something waits has a task that begins the first of it
+once nothing is in its way any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bluegreen.errors import BluegreenError, BusyError, LockedError, StoreError
+from bluegreen.model import (
+    Operation,
+    OperationError,
+    OperationKind,
+    OperationState,
+    Pause,
+    Requester,
+)
+from bluegreen.operations.holding import refuse_if_held
+from bluegreen.operations.keys import begun_with
+from bluegreen.operations.locking import refuse_if_locked
+from bluegreen.operations.queue import Queue
+from bluegreen.operations.runtime import AppRuntime, Parts, end_task, refuse_if_removed
+from bluegreen.operations.triggers import Triggered, Wanted, against, done_already
+from bluegreen.operations.unsettled import Unsettled
+from bluegreen.store.operations import clock_time
+from bluegreen.store.waiting import superseded_by
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 2.0  # seconds, for what nobody tells of: a window that opens, a clock that was set
+
+
+@dataclass
+class _Place:
+    """One app's: what waits, the oldest first, as it was last read."""
+
+    waiting: list[Operation] = field(default_factory=list)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Waiting:
+    """What waits of all apps, and the tasks that begin it."""
+
+    def __init__(self, parts: Parts, queue: Queue, unsettled: Mapping[int, Unsettled]) -> None:
+        self._parts = parts
+        self._queue = queue
+        self._unsettled = unsettled
+        self._places: dict[str, _Place] = {}
+        self._closed = False
+        queue.on_change = self.look
+
+    def of(self, app: str) -> tuple[Operation, ...]:
+        """What waits of an app, in the order of the turns."""
+        place = self._places.get(app)
+        return () if place is None else tuple(place.waiting)
+
+    def look(self, app: AppRuntime) -> None:
+        """Something has changed: perhaps the next may begin."""
+        if self._closed or app.removed:
+            return
+        place = self._place(app)
+        place.wake.set()
+        if place.task is None or place.task.done():
+            place.task = asyncio.create_task(
+                self._serve(app, place), name=f"what waits of {app.name}"
+            )
+
+    async def trigger(
+        self, app: AppRuntime, wanted: Wanted, by: Requester, *, key: str | None
+    ) -> Triggered:
+        """See `Desk.trigger`."""
+        async with app.admission:
+            refuse_if_removed(app)
+            kind, version = OperationKind.DEPLOY, wanted.version
+            if known := await begun_with(key, app, kind, version=version):
+                return Triggered(operation=known, said=f"it has begun operation {known.id} already")
+            waiting = await self._read(app)
+            run = self._queue.running(app.name)
+            if found := await done_already(app, wanted, run, waiting):
+                return found
+            if refused := await self._refusal(app, wanted, waiting):
+                return Triggered(operation=None, said=f"{app.name}: {refused}")
+            latest = app.settings.queue.policy == "latest"
+            operation = await self._parts.store.waiting.add(
+                app=app.name, version=version, requested_by=by, idempotency_key=key,
+                supersedes=[one.id for one in waiting] if latest else [],
+            )  # fmt: skip
+            with contextlib.suppress(StoreError):  # it waits, whatever happens now
+                await self._begin_next(app)
+        self.look(app)  # for what comes next
+        return await self._answer(app, operation, waiting if latest else ())
+
+    async def _refusal(
+        self, app: AppRuntime, wanted: Wanted, waiting: list[Operation]
+    ) -> str | None:
+        """Why it is not even to wait."""
+        if why := await against(app, wanted):
+            return why
+        policy, limit = app.settings.queue.policy, app.settings.queue.limit
+        obstacle = await self.obstacle(app) or _behind(waiting)
+        if policy == "refuse" and obstacle is not None:
+            return f'{wanted.version} would wait {obstacle}, and policy = "refuse" in [queue]'
+        if policy == "serial" and len(waiting) >= limit:
+            return f"{len(waiting)} releases wait already, which is the limit in [queue]"
+        for one in waiting:
+            if policy == "latest" and wanted.is_older_than(one.version):
+                return f"{wanted.version} is older than {one.version}, which waits already"
+        return None
+
+    async def _answer(
+        self, app: AppRuntime, operation: Operation, superseded: list[Operation] | tuple[()]
+    ) -> Triggered:
+        operation = await self._parts.store.operation(operation.id)
+        said = f"operation {operation.id} deploys {operation.version}"
+        if operation.state is OperationState.QUEUED:
+            why = await self.why(app, operation)
+            said = f"operation {operation.id} ({operation.version}) waits {why}"
+        if superseded:
+            named = ", ".join(f"{one.version} (operation {one.id})" for one in superseded)
+            said += f"; it takes the place of {named}"
+        return Triggered(operation=operation, said=said)
+
+    # -- why --------------------------------------------------------------------------------
+
+    async def why(self, app: AppRuntime, operation: Operation) -> str:
+        """What an operation waits for: ``behind operation 5``, ``until …``, ``as …``."""
+        ahead = [one for one in self.of(app.name) if one.id != operation.id]
+        index = next((i for i, one in enumerate(self.of(app.name)) if one.id == operation.id), 0)
+        behind = _behind(ahead[:index])
+        return behind or await self.obstacle(app) or "for its turn"
+
+    async def obstacle(self, app: AppRuntime) -> str | None:
+        """What keeps an automatic release from beginning now."""
+        if (run := self._queue.running(app.name)) is not None:
+            one = run.operation
+            return f"behind operation {one.id} ({one.kind} {one.version or ''})".replace(" )", ")")
+        for left in self._unsettled.values():
+            if left.operation.app == app.name:
+                return f"behind operation {left.operation.id}, which is not settled yet"
+        if self._queue.is_aside(app.name):
+            return "behind a switch"
+        try:
+            await refuse_if_locked(app)
+            refuse_if_held(app)
+        except (LockedError, BusyError) as error:
+            return f"as {error.message}"
+        return await self._decided(app) or self._window(app)
+
+    async def _decided(self, app: AppRuntime) -> str | None:
+        """What a person has decided, which nothing automatic is to undo."""
+        traffic = self._parts.traffic.read(app.name)
+        if traffic.closed and traffic.active is not None:
+            return f"as {app.name} is out of service (bluegreen start {app.name})"
+        resume = f"until a person deploys, or: bluegreen resume {app.name}"
+        if app.unrecorded:
+            return f"since the switch that is not in the history yet, {resume}"
+        pause = await self._parts.store.waiting.pause(app.name)
+        return None if pause is None else f"{since(pause)}, {resume}"
+
+    def _window(self, app: AppRuntime) -> str | None:
+        windows, now = app.settings.promote.windows, time.time()
+        if windows is None or windows.are_open(now):
+            return None
+        opens = windows.open_after(now)
+        when = "" if opens is None else f", {windows.shown(opens)}"
+        return f"until the window opens ({windows}){when}"
+
+    async def say_if_outside(self, app: AppRuntime, operation: Operation) -> None:
+        """A person's release heeds no window, and its operation says so."""
+        windows = app.settings.promote.windows
+        if windows is not None and not windows.are_open(time.time()):
+            message = f"begun outside of the window ({windows})"
+            await self._parts.note(app.name, operation.id, "warning", message=message)
+
+    # -- turns ------------------------------------------------------------------------------
+
+    async def _serve(self, app: AppRuntime, place: _Place) -> None:
+        """Begin one after the other, until nothing waits."""
+        said: str | None = None
+        while not self._closed and not app.removed:
+            place.wake.clear()
+            try:
+                async with app.admission:
+                    began = not app.removed and await self._begin_next(app)
+                said = None
+            except BluegreenError as error:
+                began = False
+                if error.message != said:
+                    said = error.message
+                    log.warning("what waits of %s does: %s", app.name, said, extra=_of(app))
+            if not place.waiting and said is None and not place.wake.is_set():
+                return
+            if not began:
+                try:
+                    async with asyncio.timeout(LOOK_AGAIN):
+                        await place.wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def _begin_next(self, app: AppRuntime) -> bool:
+        """Begin the next, or end it as nobody wants it any more; the caller holds ``admission``.
+
+        False: nothing waits, or something is in its way.
+        """
+        waiting = await self._read(app)
+        if self._closed or not waiting or await self.obstacle(app) is not None:
+            return False
+        latest = app.settings.queue.policy == "latest"
+        *older, first = waiting if latest else waiting[:1]
+        for one in older:
+            await self._end(one, OperationState.SUPERSEDED, superseded_by(first))
+        wanted = Wanted(version=first.version or "")
+        done = await done_already(app, wanted, None, ())
+        if why := done.said if done is not None else await against(app, wanted):
+            error = OperationError(
+                kind="superseded",
+                message=f"as its turn came, nothing was left to do: {why}",
+                remedy=f"see what serves: bluegreen status {app.name}",
+            )
+            await self._end(first, OperationState.SUPERSEDED, error)
+        else:
+            await self._queue.begin_waiting(app, first)
+        await self._read(app)
+        return True
+
+    async def cancel(self, app: AppRuntime, number: int, by: Requester) -> Operation | None:
+        """End one that waits; None: it does not wait (any more)."""
+        async with app.admission:
+            waiting = {one.id: one for one in await self._read(app)}
+            if number not in waiting:
+                return None
+            error = OperationError(
+                kind="cancel",
+                message=f"cancelled by {by.name} before it began",
+                remedy=f"to deploy it after all: bluegreen deploy {app.name} "
+                f"{waiting[number].version}",
+            )
+            ended = await self._end(waiting[number], OperationState.CANCELLED, error)
+            await self._read(app)
+        return ended
+
+    async def _end(
+        self, operation: Operation, state: OperationState, error: OperationError
+    ) -> Operation:
+        return await self._parts.store.finish_operation(operation.id, state, error=error)
+
+    # -- coming and going -------------------------------------------------------------------
+
+    async def take_over(
+        self, names: Collection[str], left: Sequence[Operation], apps: Mapping[str, AppRuntime]
+    ) -> None:
+        """Let what an earlier daemon has left wait on, of ``names``; end what is of no app."""
+        for name in sorted({one.app for one in left}):
+            if name in names:
+                self.look(apps[name])
+            elif name not in apps:
+                await self._end_all([one for one in left if one.app == name])
+
+    async def forget(self, app: AppRuntime) -> None:
+        """The app is gone: what waits of it is ended. The caller holds ``admission``."""
+        place = self._places.pop(app.name, None)
+        if place is not None:
+            await end_task(place.task)
+        try:
+            left = await self._parts.store.waiting.of(app.name)
+        except StoreError as error:
+            log.warning("what waits of %s does so still: %s", app.name, error.message)
+        else:
+            await self._end_all(left)
+
+    async def _end_all(self, waiting: Sequence[Operation]) -> None:
+        """Of an app that is not configured any more; what a store refuses waits on."""
+        for one in waiting:
+            error = OperationError(
+                kind="removed",
+                message=f"{one.app} was removed before its turn came",
+                remedy=f"put its file back, then: bluegreen deploy {one.app} {one.version}",
+            )
+            try:
+                await self._end(one, OperationState.CANCELLED, error)
+            except StoreError as failed:
+                log.warning("operation %d of %s waits on: %s", one.id, one.app, failed.message)
+
+    def stop(self) -> None:
+        """The daemon ends: nothing more is begun."""
+        self._closed = True
+        for place in self._places.values():
+            place.wake.set()
+
+    async def close(self) -> None:
+        """What waits does so for the next daemon."""
+        self.stop()
+        for place in self._places.values():
+            await end_task(place.task)
+
+    def _place(self, app: AppRuntime) -> _Place:
+        return self._places.setdefault(app.name, _Place())
+
+    async def _read(self, app: AppRuntime) -> list[Operation]:
+        place = self._place(app)
+        place.waiting = await self._parts.store.waiting.of(app.name)
+        return place.waiting
+
+
+def since(pause: Pause) -> str:
+    """``since the switch of uid 0 (root) at 12:00:05 (operation 7)``."""
+    return f"since the {pause.kind} by {pause.by} at {clock_time(pause.at)} ({pause.operation})"
+
+
+def _behind(waiting: list[Operation]) -> str | None:
+    return f"behind operation {waiting[-1].id} ({waiting[-1].version})" if waiting else None
+
+
+def _of(app: AppRuntime) -> dict[str, object]:
+    return {"app": app.name}

@@ -1,0 +1,261 @@
+"""Deliveries of webhooks, as rows; and their recording, many in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bluegreen.errors import NotFoundError, StoreFullError
+from bluegreen.store.database import Database, Result, Row, Work
+
+BODIES_KEPT = 50  # of an app, the newest …
+BODY_LIFE = 7 * 86400.0  # … for so many seconds
+UNTRIGGERED_KEPT = 1000  # of an app, the newest
+TOGETHER = 256  # deliveries in one transaction
+
+_INSERT = (
+    "INSERT INTO deliveries (app, provider, delivery, digest, event, version, decision, why, via,"
+    " received_at, headers, body, replay_of, replayed_by)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
+)
+_BY_NAME = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND delivery = ?"
+_BY_DIGEST = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND digest = ?"
+_BY_ID = "SELECT * FROM deliveries_known WHERE id = ?"
+OF_APP = (
+    "SELECT * FROM deliveries_known WHERE app = ? AND id < coalesce(?, 9223372036854775807)"
+    " ORDER BY id DESC LIMIT ?"
+)
+NAMED = "SELECT * FROM deliveries_known WHERE app = ? AND delivery = ? ORDER BY id DESC LIMIT 1"
+ACCEPTED = "SELECT * FROM deliveries_known WHERE decision = 'accepted' ORDER BY id"
+CONTENT = "SELECT headers, body FROM deliveries WHERE id = ?"
+# By the partial indexes: what a delivery costs does not grow with what was delivered.
+_FORGET_BODIES = """
+    UPDATE deliveries SET body = NULL WHERE app = :app AND body IS NOT NULL AND (
+        received_at < :before OR id <= (
+            SELECT id FROM deliveries WHERE app = :app AND body IS NOT NULL
+            ORDER BY id DESC LIMIT 1 OFFSET :kept
+        )
+    ) AND decision <> 'accepted'
+"""
+_FORGET = """
+    DELETE FROM deliveries
+    WHERE app = :app AND decision IN ('declined', 'ignored', 'unreadable') AND id <= (
+        SELECT id FROM deliveries
+        WHERE app = :app AND decision IN ('declined', 'ignored', 'unreadable')
+        ORDER BY id DESC LIMIT 1 OFFSET :kept
+    )
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDelivery:
+    """A delivery as it came in. ``received_at`` is Unix seconds."""
+
+    app: str
+    provider: str
+    delivery: str
+    digest: str | None  # of the body, where the sender's name for it is not signed
+    event: str
+    version: str | None
+    decision: str
+    why: str | None
+    via: str
+    received_at: float
+    headers: Mapping[str, str]
+    body: bytes
+    replay_of: int | None = None
+    replayed_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A delivery as it is recorded."""
+
+    id: int
+    app: str
+    provider: str
+    delivery: str
+    event: str
+    version: str | None
+    decision: str
+    why: str | None
+    operation: int | None
+    via: str
+    received_at: float
+    replay_of: int | None
+    replayed_by: str | None
+    is_whole: bool  # its body is still kept
+
+
+def to_delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        app=row["app"],
+        provider=row["provider"],
+        delivery=row["delivery"],
+        event=row["event"],
+        version=row["version"],
+        decision=row["decision"],
+        why=row["why"],
+        operation=row["operation"],
+        via=row["via"],
+        received_at=row["received_at"],
+        replay_of=row["replay_of"],
+        replayed_by=row["replayed_by"],
+        is_whole=bool(row["is_whole"]),
+    )
+
+
+def insert(connection: sqlite3.Connection, new: NewDelivery) -> tuple[Delivery, bool]:
+    """Record it, or find the one that it repeats; whether it is new."""
+    row = connection.execute(
+        _INSERT,
+        (
+            new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
+            new.why, new.via, new.received_at, json.dumps(dict(new.headers)), new.body,
+            new.replay_of, new.replayed_by,
+        ),
+    ).fetchone()  # fmt: skip
+    if row is not None:
+        return to_delivery(connection.execute(_BY_ID, (row["id"],)).fetchone()), True
+    found = connection.execute(_BY_NAME, (new.app, new.provider, new.delivery)).fetchone()
+    if found is None:
+        found = connection.execute(_BY_DIGEST, (new.app, new.provider, new.digest)).fetchone()
+    return to_delivery(found), False
+
+
+def settle(
+    connection: sqlite3.Connection,
+    delivery: int,
+    decision: str,
+    operation: int | None,
+    why: str | None,
+) -> Delivery:
+    """Record what became of an accepted one. Raises IllegalTransitionError by its trigger."""
+    connection.execute(
+        "UPDATE deliveries SET decision = ?, operation = ?, why = ? WHERE id = ?",
+        (decision, operation, why, delivery),
+    )
+    return to_delivery(connection.execute(_BY_ID, (delivery,)).fetchone())
+
+
+def forget_old(connection: sqlite3.Connection, app: str, now: float) -> None:
+    """Bodies that are past their time, and all but the newest of what began nothing."""
+    kept = {"app": app, "before": now - BODY_LIFE, "kept": BODIES_KEPT}
+    connection.execute(_FORGET_BODIES, kept)
+    connection.execute(_FORGET, {"app": app, "kept": UNTRIGGERED_KEPT})
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A change that somebody waits for, made with others in one transaction."""
+
+    work: Work[Any]
+    done: asyncio.Future[Any]
+    app: str | None = None  # whose old deliveries may be forgotten now
+
+    def succeed(self, result: Any) -> None:
+        if not self.done.done():  # whoever waited may be gone
+            self.done.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class Deliveries:
+    """The deliveries of a store. Raises StoreError, and StoreFullError where the disk is full.
+
+    A commit costs the same for one and for many: those that arrive while one is on its way to the
+    disk go with the next, together.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[_Change] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
+        """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
+        return await self._together(lambda connection: insert(connection, new), app=new.app)
+
+    async def settle(
+        self, delivery: int, decision: str, *, operation: int | None = None, why: str | None = None
+    ) -> Delivery:
+        """Record what became of one that was accepted."""
+        return await self._together(
+            lambda connection: settle(connection, delivery, decision, operation, why)
+        )
+
+    async def of_app(self, app: str, *, before: int | None, limit: int) -> list[Delivery]:
+        """Newest first; with ``before``, those older than that one."""
+        rows = await self._database.read(OF_APP, (app, before, limit))
+        return [to_delivery(row) for row in rows]
+
+    async def accepted(self) -> list[Delivery]:
+        """What was taken up and not handed on, the oldest first."""
+        return [to_delivery(row) for row in await self._database.read(ACCEPTED)]
+
+    async def find(self, app: str, name: str) -> Delivery:
+        """By its number or by its sender's name for it. Raises NotFoundError."""
+        rows: list[Row] = []
+        if name.isascii() and name.isdecimal() and len(name) <= 18:
+            rows = await self._database.read(_BY_ID, (int(name),))
+            rows = [row for row in rows if row["app"] == app]
+        rows = rows or await self._database.read(NAMED, (app, name))
+        if not rows:
+            raise NotFoundError(
+                f"{app} has no delivery {name[:60]}",
+                remedy=f"see those that came: bluegreen webhook list {app}",
+            )
+        return to_delivery(rows[0])
+
+    async def content(self, delivery: int) -> tuple[Mapping[str, str], bytes | None]:
+        """Its headers, without what was secret in them, and its body while that is kept."""
+        [row] = await self._database.read(CONTENT, (delivery,))
+        return json.loads(row["headers"]), row["body"]
+
+    async def _together(self, work: Work[Result], *, app: str | None = None) -> Result:
+        change = _Change(work, asyncio.get_running_loop().create_future(), app)
+        self._waiting.append(change)
+        if self._task is None:
+            self._task = asyncio.create_task(self._write(), name="deliveries")
+        result: Result = await change.done
+        return result
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                now, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
+                await self._transact(now)
+        finally:
+            self._task = None
+
+    async def _transact(self, changes: Sequence[_Change]) -> None:
+        """Each has its result or its error in the end, and none an error of another's."""
+        try:
+            results = await self._database.write(lambda connection: _make(connection, changes))
+        except StoreFullError as error:
+            for change in changes:
+                change.fail(error)
+        except Exception as error:
+            if len(changes) == 1:
+                changes[0].fail(error)
+                return
+            for change in changes:
+                await self._transact([change])
+        else:
+            for change, result in zip(changes, results, strict=True):
+                change.succeed(result)
+
+
+def _make(connection: sqlite3.Connection, changes: Sequence[_Change]) -> list[Any]:
+    results = [change.work(connection) for change in changes]
+    for app in {change.app for change in changes if change.app is not None}:
+        forget_old(connection, app, time.time())
+    return results

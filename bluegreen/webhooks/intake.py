@@ -1,0 +1,281 @@
+"""Takes deliveries up: verified, then durable, then handed on; each exactly once.
+
+A delivery is on disk before it is answered, and handed on under a key that is its own: a daemon
+that was killed in between hands it on after its next start, and what had begun is found by the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from bluegreen.errors import BluegreenError, RefusedError, StoreError
+from bluegreen.model import Operation, Requester
+from bluegreen.operations.desk import Desk
+from bluegreen.store.deliveries import Delivery, NewDelivery
+from bluegreen.webhooks.headers import Headers, headers_of
+from bluegreen.webhooks.judging import judge, judge_again
+from bluegreen.webhooks.keeping import SecretKeeper
+from bluegreen.webhooks.nouns import Decision, Verdict
+
+log = logging.getLogger(__name__)
+
+ANSWER_WITHIN = 5.0  # seconds; what is not handed on by then is answered as taken up
+RETRY = 2.0  # seconds between attempts where the store fails
+SAY_AGAIN_AFTER = 60.0  # seconds between two lines on refused deliveries of an app
+BESIDE_THE_LOOP = 64 * 1024  # bytes; a larger body is hashed and parsed in a thread
+_SECRET_HEADERS = frozenset(
+    {
+        "x-gitlab-token", "x-hub-signature-256", "x-gitea-signature", "x-forgejo-signature",
+        "webhook-signature",
+    }
+)  # fmt: skip
+_Outcome = tuple[Decision, int | None, str | None]  # what became of it, its operation, and why
+_Result = TypeVar("_Result")
+NOBODY = ""  # the count of those for apps that there are not
+
+
+class RefusedDeliveryError(BluegreenError):
+    """Nobody known has signed it, or there is no such app: the sender is not told which."""
+
+    kind: ClassVar[str] = "unauthorized"
+    exit_status: ClassVar[int] = 2
+    http_status: ClassVar[int] = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no webhook takes this delivery",
+            remedy="compare its address and its secret with the app file's [[webhook]]",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A delivery as it stands, and the operation that it began."""
+
+    delivery: Delivery
+    operation: Operation | None
+    is_repeated: bool
+
+
+class Intake:
+    """The deliveries of all apps. ``resume`` once at the start, ``close`` at the end."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._deliveries = desk.parts.store.deliveries
+        self._handing_on: dict[int, asyncio.Task[Delivery]] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._said: dict[str, float] = {}
+        self.secrets = SecretKeeper()
+        self.refused: Counter[str] = Counter()  # by app, since the daemon was started
+
+    async def take(
+        self, app: str, pairs: Iterable[tuple[str, str]], body: bytes, via: str
+    ) -> Taken:
+        """Take up what came to the address of ``app``, with these headers.
+
+        Raises RefusedDeliveryError, and StoreError with nothing recorded.
+        """
+        headers, received = headers_of(pairs), time.time()
+        verdict = None if headers is None else await self._judge(app, headers, body)
+        if headers is None or verdict is None:
+            self._refuse(app, via)
+            raise RefusedDeliveryError
+        new = _new(app, verdict, headers, body, via, received)
+        delivery, is_new = await self._deliveries.record(new)
+        if is_new and delivery.decision == Decision.ACCEPTED:
+            self._hand_on(delivery)
+        return await self._answer(delivery, is_repeated=not is_new)
+
+    async def _judge(self, app: str, headers: Headers, body: bytes) -> Verdict | None:
+        runtime = self._desk.apps.get(app)
+        rules = await self.secrets.rules(runtime.settings.webhook if runtime else ())
+        if len(body) > BESIDE_THE_LOOP:
+            return await asyncio.to_thread(judge, rules, headers, body, time.time())
+        return judge(rules, headers, body, time.time())
+
+    async def would_do(
+        self, app: str, pairs: Iterable[tuple[str, str]], body: bytes
+    ) -> Verdict | None:
+        """What ``take`` would make of it; nothing is recorded. None: it would be refused."""
+        headers = headers_of(pairs)
+        return None if headers is None else await self._judge(app, headers, body)
+
+    async def _answer(self, delivery: Delivery, *, is_repeated: bool) -> Taken:
+        task = self._handing_on.get(delivery.id)
+        if task is not None:
+            done, _ = await asyncio.wait([task], timeout=ANSWER_WITHIN)
+            if done and not task.cancelled() and task.exception() is None:
+                delivery = task.result()
+        operation = None
+        if delivery.operation is not None:
+            operation = await self._desk.parts.store.operation(delivery.operation)
+        return Taken(delivery=delivery, operation=operation, is_repeated=is_repeated)
+
+    # -- handing on -------------------------------------------------------------------------
+
+    async def resume(self) -> None:
+        """Hand on what an earlier daemon has taken up, in the order in which it came."""
+        for delivery in await self._deliveries.accepted():
+            log.info("%s: delivery %d was taken up earlier", delivery.app, delivery.id)
+            self._hand_on(delivery)
+
+    def _hand_on(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._handed_on(delivery), name=f"delivery {delivery.id}")
+        self._handing_on[delivery.id] = task
+        task.add_done_callback(lambda ended: self._has_ended(delivery.id, ended))
+
+    def _has_ended(self, delivery: int, task: asyncio.Task[Delivery]) -> None:
+        self._handing_on.pop(delivery, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery %d was not handed on", delivery, exc_info=error)
+
+    async def _handed_on(self, delivery: Delivery) -> Delivery:
+        """The same, settled. One after the other: which is the newest is known by their order."""
+        async with self._turns[delivery.app]:
+            again = self._trigger if delivery.replay_of is None else self._left_replay
+            outcome = await _until_recorded(
+                lambda: again(delivery), f"what delivery {delivery.id} of {delivery.app} asks for"
+            )
+        return await self._settled(delivery, outcome)
+
+    async def _trigger(self, delivery: Delivery) -> _Outcome:
+        by = Requester(
+            name=f"webhook {delivery.provider} delivery {delivery.delivery}", via=delivery.via
+        )
+        version = delivery.version or ""
+        try:
+            found = await self._desk.trigger(delivery.app, version, by, key=_key(delivery))
+        except StoreError:
+            raise
+        except BluegreenError as error:
+            return Decision.DECLINED, None, error.message
+        if found.operation is None:
+            return Decision.DECLINED, None, found.said
+        return Decision.TRIGGERED, found.operation.id, found.said
+
+    async def _left_replay(self, delivery: Delivery) -> _Outcome:
+        """Whoever asked for it was told nothing, and may have given it up: it is not begun now."""
+        begun = await self._desk.parts.store.by_idempotency_key(delivery.app, _key(delivery))
+        if begun is None:
+            return Decision.DECLINED, None, "the daemon ended before it was begun"
+        return Decision.TRIGGERED, begun.id, None
+
+    async def _settled(self, delivery: Delivery, outcome: _Outcome) -> Delivery:
+        decision, operation, why = outcome
+        return await _until_recorded(
+            lambda: self._deliveries.settle(delivery.id, decision, operation=operation, why=why),
+            f"what became of delivery {delivery.id} of {delivery.app}",
+        )
+
+    # -- by hand ----------------------------------------------------------------------------
+
+    async def replay(self, app: str, name: str, by: Requester, key: str | None) -> Taken:
+        """Do again what a delivery asks for, by the rules of today, as the request of a person.
+
+        What keeps an automatic trigger from being done does not count; what keeps a person's
+        deploy from it does, and is raised. Raises NotFoundError, RefusedError.
+        """
+        runtime = self._desk.app(app)
+        first = await self._deliveries.find(app, name)
+        headers, body = await self._deliveries.content(first.id)
+        if body is None:
+            raise RefusedError(
+                f"the body of delivery {first.id} is no longer kept",
+                remedy=f"deploy its version: bluegreen deploy {app} {first.version or 'VERSION'}",
+            )
+        decision, version, why = judge_again(
+            runtime.settings.webhook, first.provider, headers, body
+        )
+        new = NewDelivery(
+            app=app, provider=first.provider, delivery=f"replay-{key or secrets.token_hex(8)}",
+            digest=None, event=first.event, version=version, decision=decision, why=why,
+            via=by.via, received_at=time.time(), headers=headers, body=body,
+            replay_of=first.id, replayed_by=by.name,
+        )  # fmt: skip
+        delivery, is_new = await self._deliveries.record(new)
+        if is_new and decision == Decision.ACCEPTED and version is not None:
+            await self._deploy(delivery, version, by)
+        return await self._answer(
+            await self._deliveries.find(app, str(delivery.id)), is_repeated=not is_new
+        )
+
+    async def _deploy(self, delivery: Delivery, version: str, by: Requester) -> None:
+        """Raises what keeps a person's deploy from being begun, once it is recorded."""
+        asked = Requester(
+            name=f"{by.name}, replaying webhook {delivery.provider} delivery {delivery.replay_of}",
+            via=by.via,
+        )
+        try:
+            operation = await self._desk.deploy(delivery.app, version, asked, key=_key(delivery))
+        except BluegreenError as error:
+            await self._settled(delivery, (Decision.DECLINED, None, error.message))
+            raise
+        await self._settled(delivery, (Decision.TRIGGERED, operation.id, None))
+
+    # -- what is refused --------------------------------------------------------------------
+
+    def _refuse(self, app: str, via: str) -> None:
+        """Count it, and say so now and then: whoever sends them decides how many there are."""
+        known = app if app in self._desk.apps else NOBODY
+        self.refused[known] += 1
+        now = time.monotonic()
+        if now - self._said.get(known, -SAY_AGAIN_AFTER) >= SAY_AGAIN_AFTER:
+            self._said[known] = now
+            log.warning(
+                "a delivery for %s was refused (%d since the start), the last %s",
+                known or "an app that does not exist", self.refused[known], via,
+            )  # fmt: skip
+
+    async def close(self) -> None:
+        """Leave what is not handed on yet to the next start."""
+        tasks = [*self._handing_on.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until_recorded(attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:
+    """Try again for as long as the store fails: what was taken up is not given up."""
+    said = ""
+    while True:
+        try:
+            return await attempt()
+        except StoreError as error:
+            if error.message != said:
+                said = error.message
+                log.warning("%s is not recorded yet: %s", what, said)
+        await asyncio.sleep(RETRY)
+
+
+def _key(delivery: Delivery) -> str:
+    """What makes all attempts at handing it on one."""
+    return f"webhook {delivery.provider} {delivery.delivery}"
+
+
+def _new(
+    app: str, verdict: Verdict, headers: Headers, body: bytes, via: str, received: float
+) -> NewDelivery:
+    digest = None if verdict.is_named_by_signature else hashlib.sha256(body).hexdigest()
+    return NewDelivery(
+        app=app,
+        provider=verdict.provider,
+        delivery=verdict.delivery,
+        digest=digest,
+        event=verdict.event,
+        version=verdict.version,
+        decision=verdict.decision,
+        why=verdict.why,
+        via=via,
+        received_at=received,
+        headers={name: value for name, value in headers.items() if name not in _SECRET_HEADERS},
+        body=body,
+    )

@@ -1,0 +1,363 @@
+"""What triggers ask for: begun at once, or in its turn, or not at all, and all of it said."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluegreen.errors import NotFoundError, RefusedError, StoreFullError
+from bluegreen.model import (
+    AppLock,
+    Lane,
+    OperationKind,
+    OperationState,
+    Slot,
+    Traffic,
+)
+from bluegreen.operations import recovery, waiting
+from tests.operations.queued import PERSON, QueuedDesk, opened
+from tests.waiting import eventually
+
+
+@pytest.fixture
+async def queued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueuedDesk]:
+    desk = await opened(tmp_path, monkeypatch)
+    yield desk
+    await desk.desk.close()
+    await desk.store.close()
+
+
+async def test_where_nothing_runs_it_begins_at_once(queued: QueuedDesk) -> None:
+    triggered = await queued.trigger("v2")
+    assert triggered.operation is not None
+    assert triggered.operation.state is OperationState.RUNNING
+    assert triggered.operation.automatic
+    assert triggered.operation.slot is not None
+    assert triggered.said == "operation 1 deploys v2"
+    assert await queued.settled() == [("v2", "succeeded")]
+
+
+async def test_the_latest_takes_the_place_of_what_waits_and_never_of_what_runs(
+    queued: QueuedDesk,
+) -> None:
+    await queued.trigger("v2")
+    await queued.builds("v2")
+    third = await queued.trigger("v3")
+    assert third.said == "operation 2 (v3) waits behind operation 1 (deploy v2)"
+    fourth = await queued.trigger("v4")
+    assert fourth.said.endswith("; it takes the place of v3 (operation 2)")
+    assert await queued.settled() == [
+        ("v2", "succeeded"), ("v3", "superseded"), ("v4", "succeeded"),
+    ]  # fmt: skip
+    assert queued.began == ["v2", "v4"]
+    ended = await queued.store.operation(2)
+    assert ended.error is not None
+    assert ended.error.message == "operation 3 (v4) took its place before it began"
+
+
+async def test_ten_triggers_at_once_are_one_operation_that_runs_and_the_newest_that_waits(
+    queued: QueuedDesk,
+) -> None:
+    asked = [queued.trigger(f"v{number}", key=str(number)) for number in range(2, 12)]
+    answers = await asyncio.gather(*asked)
+    assert all(answer.operation is not None for answer in answers)
+    states = await queued.settled()
+    assert [state for _, state in states] == ["succeeded", *["superseded"] * 8, "succeeded"]
+    assert queued.began == ["v2", "v11"]
+
+
+async def test_ten_deliveries_of_one_are_one_operation(queued: QueuedDesk) -> None:
+    answers = await asyncio.gather(*(queued.trigger("v2", key=f"{n % 3}") for n in range(10)))
+    assert {answer.operation.id for answer in answers if answer.operation} == {1}
+    assert await queued.settled() == [("v2", "succeeded")]
+
+
+async def test_in_series_all_are_done_in_their_order(queued: QueuedDesk) -> None:
+    queued.configure(queue={"policy": "serial", "limit": 3})
+    answers = [await queued.trigger(version) for version in ("v2", "v3", "v4", "v5", "v6")]
+    assert answers[3].said == "operation 4 (v5) waits behind operation 3 (v4)"
+    assert answers[4].operation is None
+    assert answers[4].said == "a: 3 releases wait already, which is the limit in [queue]"
+    await queued.settled()
+    assert queued.began == ["v2", "v3", "v4", "v5"]
+
+
+async def test_refused_it_says_why_and_nothing_waits(queued: QueuedDesk) -> None:
+    queued.configure(queue={"policy": "refuse"})
+    await queued.trigger("v2")
+    refused = await queued.trigger("v3")
+    assert refused.operation is None
+    assert "v3 would wait behind operation 1 (deploy v2)" in refused.said
+    assert await queued.settled() == [("v2", "succeeded")]
+
+
+# -- whether it is to be done at all ------------------------------------------------------------
+
+
+async def test_what_is_done_already_is_answered_with_its_operation(queued: QueuedDesk) -> None:
+    queued.commits["v2"] = "2" * 40
+    first = await queued.trigger("v2")
+    assert (await queued.trigger("v2")).said == "operation 1 deploys v2 already"
+    await queued.trigger("v3")
+    waits = await queued.trigger("v3")
+    assert waits.said == "operation 2 waits to deploy v3 already"
+    await queued.desk.cancel_one("a", 2, PERSON)
+    assert await queued.ended(first.operation) is OperationState.SUCCEEDED
+    for same in (await queued.trigger("v2"), await queued.trigger("2222222")):
+        assert same.said == "v2 (2222222222) serves already"
+        assert same.operation is not None
+        assert same.operation.id == 1
+    assert len(await queued.states()) == 2
+
+
+async def test_a_branch_may_be_another_release_each_time(queued: QueuedDesk) -> None:
+    queued.commits["main"] = "a" * 40
+    for _ in range(2):
+        assert await queued.ended((await queued.trigger("main")).operation) == "succeeded"
+    same = await queued.trigger("main", commit="A" * 40)
+    assert same.said == "main (aaaaaaaaaa) serves already"
+    assert (await queued.trigger("main", commit="b" * 40)).operation is not None
+
+
+async def test_what_has_failed_is_tried_again_by_a_person_alone(queued: QueuedDesk) -> None:
+    queued.commits["v2"] = "2" * 40
+    queued.broken.add("v2")
+    assert await queued.ended((await queued.trigger("v2", key="1")).operation) == "failed"
+    for refused in (await queued.trigger("v2", key="2"), await queued.trigger("2222222222")):
+        assert refused.operation is None
+        assert "failed in operation 1 (it broke), and is not tried again" in refused.said
+        assert "bluegreen deploy a" in refused.said
+    again = await queued.trigger("v2", key="1")
+    assert again.operation is not None
+    assert again.operation.state is OperationState.FAILED
+    queued.broken.clear()
+    assert await queued.ended(await queued.desk.deploy("a", "v2", PERSON)) == "succeeded"
+    assert (await queued.trigger("v2")).said.endswith("serves already")
+
+
+async def test_an_attempt_that_never_came_to_its_build_says_nothing_of_the_release(
+    queued: QueuedDesk,
+) -> None:
+    queued.missing.add("v2")
+    assert await queued.ended((await queued.trigger("v2")).operation) == "failed"
+    queued.missing.clear()
+    assert await queued.ended((await queued.trigger("v2")).operation) == "succeeded"
+
+
+async def test_a_late_delivery_of_an_older_version_takes_no_newer_ones_place(
+    queued: QueuedDesk,
+) -> None:
+    await queued.ended((await queued.trigger("v2.10")).operation)
+    late = await queued.trigger("v2.9")
+    assert late.operation is None
+    assert late.said.startswith("a: v2.9 is older than v2.10, which serves; a person may")
+    await queued.trigger("v3")
+    await queued.trigger("v5")
+    later = await queued.trigger("v4")
+    assert later.operation is None
+    assert later.said == "a: v4 is older than v5, which waits already"
+    assert (await queued.settled())[-1] == ("v5", "succeeded")
+
+
+async def test_what_is_older_by_the_time_of_its_turn_is_not_begun(queued: QueuedDesk) -> None:
+    queued.configure(queue={"policy": "serial"})
+    for version in ("v3", "v2"):
+        await queued.trigger(version)
+    assert await queued.settled() == [("v3", "succeeded"), ("v2", "superseded")]
+    error = (await queued.store.operation(2)).error
+    assert error is not None
+    assert "as its turn came, nothing was left to do: v2 is older than v3" in error.message
+
+
+# -- what is in its way ---------------------------------------------------------------------------
+
+
+async def test_a_lock_is_waited_for_and_said(queued: QueuedDesk) -> None:
+    await queued.desk.set_lock(AppLock(app="a", reason="fair", by="ann", at=time.time()))
+    waits = await queued.trigger("v2")
+    assert "(v2) waits as a is locked by ann" in waits.said
+    await queued.desk.clear_lock("a")
+    assert await queued.settled() == [("v2", "succeeded")]
+
+
+async def test_what_a_person_has_switched_is_not_undone_until_they_say_so(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
+    running = await queued.trigger("v2")
+    await queued.trigger("v3")
+    await switched_by_hand(queued)
+    assert await queued.ended(running.operation) is OperationState.SUCCEEDED
+    waits = await queued.trigger("v4")
+    assert waits.operation is not None
+    assert "waits since the switch by uid 1 (ann)" in waits.said
+    assert "bluegreen resume a" in waits.said
+    await eventually(lambda: queued.desk.waiting.of("a"), "it is known")
+    assert (await queued.states())[-1] == ("v4", "queued")
+    await queued.desk.resume("a")
+    assert (await queued.settled())[-1] == ("v4", "succeeded")
+    with pytest.raises(RefusedError, match="do not wait for a person"):
+        await queued.desk.resume("a")
+
+
+async def test_a_deploy_by_a_person_is_the_newest_wish_and_lets_triggers_go_on(
+    queued: QueuedDesk,
+) -> None:
+    await switched_by_hand(queued)
+    await queued.trigger("v2")
+    by_hand = await queued.desk.deploy("a", "v3", PERSON)
+    assert (await queued.states())[-2:] == [("v2", "superseded"), ("v3", "running")]
+    assert await queued.ended(by_hand) is OperationState.SUCCEEDED
+    assert await queued.ended((await queued.trigger("v4")).operation) is OperationState.SUCCEEDED
+
+
+async def test_one_that_a_person_has_cancelled_does_not_come_back(queued: QueuedDesk) -> None:
+    await queued.trigger("v2")
+    waits = await queued.trigger("v3")
+    assert waits.operation is not None
+    ended = await queued.desk.cancel_one("a", waits.operation.id, PERSON)
+    assert ended.state is OperationState.CANCELLED
+    assert ended.error is not None
+    assert ended.error.message == "cancelled by uid 1 (ann) before it began"
+    refused = await queued.trigger("v3")
+    assert refused.operation is None
+    assert "v3 was cancelled in operation 2" in refused.said
+    with pytest.raises(RefusedError, match="operation 2 of a neither waits nor runs"):
+        await queued.desk.cancel_one("a", 2, PERSON)
+    assert (await queued.desk.cancel_one("a", 1, PERSON)).state is OperationState.CANCELLED
+    with pytest.raises(RefusedError, match="no operation is running on a"):
+        await queued.desk.cancel("a")
+
+
+async def test_out_of_service_it_waits(queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
+    queued.traffic.now = Traffic(active=Slot.BLUE, closed=True)
+    assert "waits as a is out of service" in (await queued.trigger("v2")).said
+    queued.traffic.now = Traffic(active=Slot.BLUE, closed=False)
+    assert await queued.settled() == [("v2", "succeeded")]
+
+
+async def test_a_closed_window_holds_triggers_and_nobody_else(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
+    clock = Clock(datetime(2026, 11, 28, 12, 0, tzinfo=UTC).timestamp())  # a Saturday
+    monkeypatch.setattr(waiting, "time", clock)
+    queued.configure(promote={"window": "Mon-Thu 09:00-16:00", "zone": "UTC"})
+    waits = await queued.trigger("v2")
+    assert waits.said == (
+        "operation 1 (v2) waits until the window opens (Mon-Thu 09:00-16:00 UTC), Mon 2026-11-30 "
+        "09:00 UTC"
+    )
+    assert await queued.ended(await queued.desk.deploy("a", "v3", PERSON)) == "succeeded"
+    noted = [event.data for event in await queued.store.events(operation=2) if
+             event.kind == "warning"]  # fmt: skip
+    assert noted == [{"message": "begun outside of the window (Mon-Thu 09:00-16:00 UTC)"}]
+    assert "until the window opens" in (await queued.trigger("v4")).said
+    clock.now += 2 * 86400  # as if it had been set
+    assert (await queued.settled())[-1] == ("v4", "succeeded")
+
+
+# -- the end of daemons and of apps ---------------------------------------------------------------
+
+
+async def test_what_waits_outlasts_the_daemon_in_its_order(
+    queued: QueuedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued.configure(queue={"policy": "serial"})
+    for version in ("v2", "v3", "v4"):
+        await queued.trigger(version)
+    await queued.desk.close()  # which interrupts the first
+    assert [state for _, state in await queued.states()] == [
+        "interrupted", "queued", "queued", "queued",
+    ]  # fmt: skip
+    await queued.store.close()
+    after = await opened(tmp_path, monkeypatch, queue={"policy": "serial"})
+    await recovery.recover(after.desk, ["a"])
+    await after.settled()
+    assert after.began == ["v2", "v3", "v4"]
+    repeated = await after.store.operation(4)
+    assert (repeated.version, repeated.attempt, repeated.repeats) == ("v2", 2, 1)
+    await after.desk.close()
+    await after.store.close()
+
+
+async def test_a_release_in_which_daemons_end_is_not_tried_for_ever(
+    queued: QueuedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queued.trigger("v2")
+    await queued.desk.close()
+    for _ in range(2):
+        await queued.store.close()
+        queued = await opened(tmp_path, monkeypatch)
+        await recovery.recover(queued.desk, ["a"])
+        await queued.builds("v2")
+        await queued.desk.close()
+    assert await queued.states() == [("v2", "interrupted")] * 3
+    await queued.store.close()
+
+
+async def test_of_an_app_that_is_removed_nothing_waits_on(queued: QueuedDesk) -> None:
+    first = await queued.trigger("v2")
+    await queued.trigger("v3")
+    assert await queued.ended(first.operation) is OperationState.SUCCEEDED
+    await queued.desk.set_lock(AppLock(app="a", reason="fair", by="ann", at=time.time()))
+    await queued.settled()
+    await queued.trigger("v4")
+    async with queued.app.admission:
+        late = asyncio.create_task(queued.trigger("v5"), name="late")
+        await asyncio.sleep(0)
+        queued.app.removed = True
+        await queued.desk.waiting.forget(queued.app)
+    with pytest.raises(NotFoundError, match="no app named a any more"):
+        await late
+    assert (await queued.states())[-1] == ("v4", "cancelled")
+
+
+# -- a full disk ----------------------------------------------------------------------------------
+
+
+async def test_a_trigger_that_is_not_on_disk_is_refused_and_one_that_is_waits(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any, **__: Any) -> Any:
+        raise StoreFullError("the store is full", remedy="free some space")
+
+    monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
+    kept = queued.store.waiting
+    with monkeypatch.context() as patched:
+        patched.setattr(kept, "add", full)
+        with pytest.raises(StoreFullError):
+            await queued.trigger("v2", key="1")
+    with monkeypatch.context() as patched:
+        patched.setattr(kept, "begin", full)
+        waits = await queued.trigger("v2", key="1")
+        assert waits.operation is not None
+        assert waits.operation.state is OperationState.QUEUED
+    assert await queued.settled() == [("v2", "succeeded")]
+
+
+async def switched_by_hand(queued: QueuedDesk) -> None:
+    """What the store has of it; the told app has one slot."""
+    operation = await queued.store.create_operation(
+        app="a", kind=OperationKind.SWITCH, lane=Lane.SWITCH, version="v1", slot=Slot.BLUE,
+        from_slot=Slot.GREEN, requested_by=PERSON,
+    )  # fmt: skip
+    await queued.store.finish_operation(operation.id, OperationState.SUCCEEDED)
+
+
+@dataclass
+class Clock:
+    """A clock on the wall that a test sets."""
+
+    now: float
+
+    def time(self) -> float:
+        return self.now
