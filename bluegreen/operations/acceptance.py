@@ -13,7 +13,7 @@ from typing import Any
 
 from bluegreen.config.load import Configuration, InvalidConfiguration, Problem, load_all
 from bluegreen.config.places import Place, dotted, line_at, lines_of_keys
-from bluegreen.config.settings import AppSettings
+from bluegreen.config.settings import AppSettings, DaemonSettings
 from bluegreen.files import sync_directory, write_atomically
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord, SlotState
@@ -143,8 +143,13 @@ def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
         "changed": sorted(
             name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
         ),
-        "at_next_start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
+        "at_next_start": ["bluegreen.toml"] if _waits(new) != _waits(old) else [],
     }
+
+
+def _waits(configuration: Configuration) -> DaemonSettings:
+    """What of the daemon's file is read at its start only."""
+    return configuration.daemon.model_copy(update={"notify": ()})
 
 
 def load(layout: Layout, holds: Holds) -> InForce:

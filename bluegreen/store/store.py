@@ -40,6 +40,7 @@ from bluegreen.store import waiting as waiting_rows
 from bluegreen.store.database import Database, Work
 from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
+from bluegreen.store.outbox import Outbox
 from bluegreen.store.tokens import Tokens
 from bluegreen.store.waiting import Waiting
 
@@ -67,6 +68,7 @@ class Store:
         self._events = events
         self._first_operation = first_operation
         self.tokens = Tokens(database)
+        self.outbox = Outbox(database)
         self.waiting = Waiting(database, self._change, first_operation)
 
     @classmethod
