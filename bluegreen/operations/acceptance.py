@@ -138,10 +138,11 @@ def changed(old: Configuration, new: Configuration) -> list[str]:
 
 
 def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
-    """What a reload says: names of apps, and of the daemon's file, of which all but ``[api]``
-    counts from the next start."""
-    now = set() if new.daemon.api == old.daemon.api else {_DAEMON_FILE}
-    later = new.daemon.model_copy(update={"api": old.daemon.api}) != old.daemon
+    """What a reload says: names of apps, and of the daemon's file, of which all but ``[api]`` and
+    ``[[notify]]`` counts from the next start."""
+    taken_up = {"api": new.daemon.api, "notify": new.daemon.notify}
+    now = set() if old.daemon.model_copy(update=taken_up) == old.daemon else {_DAEMON_FILE}
+    later = old.daemon.model_copy(update=taken_up) != new.daemon
     return {
         "added": sorted(new.apps.keys() - old.apps.keys()),
         "removed": sorted(old.apps.keys() - new.apps.keys()),
