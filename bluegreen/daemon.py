@@ -15,7 +15,9 @@ from typing import Any
 from bluegreen.api.bus import Bus
 from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket, control_socket
-from bluegreen.api.server import serve
+from bluegreen.api.listening import Listening
+from bluegreen.api.server import serving
+from bluegreen.api.tokens import Keyring
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
@@ -72,6 +74,7 @@ class Daemon:
         self._in_force: InForce
         self._upkeep: Upkeep
         self._notifications: Notifications
+        self._listening: Listening
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
         self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
         self._refused: tuple[str, ...] = ()  # why the last reload changed nothing
@@ -176,7 +179,11 @@ class Daemon:
             hooks = Intake(desk)
             if not self._stopping.is_set():
                 await hooks.resume()
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks)
+            keyring = Keyring(store.tokens)
+            api = Api(
+                desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring,
+                self._notifications,
+            )  # fmt: skip
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
@@ -200,8 +207,8 @@ class Daemon:
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
         trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
-        said = (*self._lost, *self._refused, *self._in_force.warnings, *trouble)
-        said += self._notifications.warnings()
+        heard = (*self._listening.warnings, *self._notifications.warnings())
+        said = (*self._lost, *self._refused, *self._in_force.warnings, *heard, *trouble)
         return replace(self._in_force, warnings=said)
 
     async def _open_traffic(self, traffic: TrafficControl, apps: list[AppSettings]) -> None:
@@ -215,11 +222,10 @@ class Daemon:
             self._upkeep.trouble = in_words(error)
 
     async def _answer(self, api: Api, control: ControlSocket) -> None:
-        runner = await serve(api, control)
-        try:
+        settings = self._in_force.configuration.daemon.api
+        async with serving(api, control) as self._listening:
+            await self._listening.open(settings)
             await self._until_stopped(api.desk)
-        finally:
-            await runner.cleanup()
 
     async def _until_stopped(self, desk: Desk) -> None:
         def reload() -> None:
@@ -291,6 +297,7 @@ class Daemon:
         old = self._in_force.configuration
         new = await self._judged(desk)
         _refuse_busy(desk, acceptance.changed(old, new))
+        (await self._listening.prepare(new.daemon.api)).discard()
         return acceptance.difference(old, new)
 
     async def _judged(self, desk: Desk) -> Configuration:
@@ -314,7 +321,9 @@ class Daemon:
             for name in changed:  # no operation begins on them until this is over
                 await held.enter_async_context(desk.apps[name].admission)
             _refuse_busy(desk, changed)
-            # All that the disk or the store may refuse, before nginx is told.
+            # All that the host, the disk or the store may refuse, before nginx is told.
+            doors = await self._listening.prepare(new.daemon.api)
+            held.callback(doors.discard)
             added = await self._added(desk, new)
             for name in new.apps:
                 await asyncio.to_thread(app_directories.make, name, self._layout)
@@ -324,6 +333,7 @@ class Daemon:
             self._upkeep.trouble = None
             await self._put_in_force(desk, new, added)
             self._in_force = InForce(configuration=new)
+            await self._listening.follow(doors)
             # It is made: what fails from here on is a warning of it.
             self._unrecovered |= {app.name for app in added}
             try:

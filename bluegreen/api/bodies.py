@@ -6,12 +6,21 @@ import asyncio
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
+from bluegreen.api.limits import LONGEST_LIFE
 from bluegreen.errors import UsageError
 from bluegreen.gate.hold_file import LONGEST_HOLD
-from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
+from bluegreen.one_line import LONGEST, WHAT_IS_RIGHT, is_one_line
 from bluegreen.traffic.previews import LONGEST_PREVIEW
 
 BODY_LIMIT = 64 * 1024  # bytes; the application's client_max_size
@@ -24,7 +33,16 @@ def _one_line(text: str) -> str:
     raise PydanticCustomError("one_line", WHAT_IS_RIGHT)
 
 
-Text = Annotated[str, AfterValidator(_one_line)]  # that a terminal may print
+# What JSON Schema cannot say of it, the refusal says.
+Text = Annotated[  # that a terminal may print
+    str,
+    AfterValidator(_one_line),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST}),
+]
+Version = Annotated[  # what it may be is said by check_version
+    str,
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._/+@-]{0,199}$"}),
+]
 
 
 class Body(BaseModel):
@@ -44,12 +62,15 @@ def _several(value: object) -> tuple[object, ...]:
 
 
 class DeployBody(Body):
-    version: str  # what a version may be is said by check_version
-    ack: Annotated[tuple[Text, ...], BeforeValidator(_several)] = ()  # or one text by itself
+    version: Version
+    ack: Annotated[
+        tuple[Text, ...],
+        BeforeValidator(_several, json_schema_input_type=Text | tuple[Text, ...]),
+    ] = ()  # or one text by itself
 
 
 class RollbackBody(Body):
-    version: str | None = None
+    version: Version | None = None
     restore: Annotated[int, Field(ge=1, lt=2**62)] | None = None  # the number of a backup
 
 
@@ -79,8 +100,22 @@ class WebhookTestBody(Body):
     version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
+class NotifyTestBody(Body):
+    receiver: Annotated[Text, Field(max_length=300)] | None = None  # default: all of them
+
+
 class LockBody(Body):
     reason: Text
+
+
+class TokenBody(Body):
+    scopes: Annotated[
+        tuple[Literal["read", "deploy", "switch", "admin"], ...],
+        BeforeValidator(_several), Field(min_length=1, max_length=4),
+    ]  # fmt: skip
+    apps: Annotated[tuple[str, ...], BeforeValidator(_several), Field(max_length=1000)] = ()  # all
+    seconds: Annotated[float, Field(gt=0, le=LONGEST_LIFE)] | None = None  # None: for ever
+    name: Annotated[Text, Field(max_length=60)] | None = None
 
 
 B = TypeVar("B", bound=Body)
@@ -106,9 +141,14 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
         fields = ", ".join(f'"{name}"' for name in kind.model_fields) or "no fields"
         raise UsageError(
             f"{request.method} {request.path}: the body is not as it should be",
-            detail=[
-                f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}"
-                for item in error.errors(include_url=False, include_input=False)
-            ],
+            detail=faults(error, "body"),
             remedy=f"send a JSON object with {fields}",
         ) from error
+
+
+def faults(error: ValidationError, whole: str) -> list[str]:
+    """A line for each field that is wrong; one without a field is of the ``whole``."""
+    return [
+        f"{'.'.join(map(str, item['loc']))[:60] or whole}: {item['msg']}"
+        for item in error.errors(include_url=False, include_input=False)
+    ]

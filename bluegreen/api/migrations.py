@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from bluegreen.api import documents
 from bluegreen.errors import NotFoundError, UsageError
 from bluegreen.operations.by_hand import Action
 from bluegreen.operations.runtime import AppRuntime
 
 
-async def applied_view(app: AppRuntime) -> dict[str, Any]:
+async def applied_view(app: AppRuntime) -> documents.Applied:
     """What releases and operators are known to have applied, in that order."""
     found = await app.parts.store.applied_migrations(app.name)
     return {

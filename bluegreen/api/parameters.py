@@ -1,49 +1,48 @@
-"""What a request says in its path, query and headers."""
+"""What a request says in its path and headers."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
+from bluegreen.api.limits import KEY_LENGTH
 from bluegreen.errors import UsageError
-
-KEY_LENGTH = 200  # characters of an Idempotency-Key
 
 
 def operation_id(request: web.Request) -> int:
     """The operation that the path names. Raises UsageError."""
-    text = request.match_info["id"]
-    if not text.isdecimal() or len(text) > 18:
-        raise UsageError(f"{text} is no operation's number", remedy="bluegreen history lists them")
-    return int(text)
+    return _number(request, "operation", "bluegreen history lists them")
 
 
 def backup_id(request: web.Request) -> int:
     """The backup that the path names. Raises UsageError."""
+    return _number(request, "backup", "bluegreen backup list names them")
+
+
+def token_id(request: web.Request) -> int:
+    """The token that the path names. Raises UsageError."""
+    return _number(request, "token", "bluegreen token list names them")
+
+
+def _number(request: web.Request, of: str, remedy: str) -> int:
     text = request.match_info["id"]
-    if not text.isdecimal() or len(text) > 18:
-        raise UsageError(f"{text} is no backup's number", remedy="bluegreen backup list names them")
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise UsageError(f"{text} is no {of}'s number", remedy=remedy)
     return int(text)
 
 
-def whole_number(
-    request: web.Request, name: str, default: int | None, most: int, *, least: int = 0
-) -> int | None:
-    """A whole number of the query, ``least`` to ``most``. Raises UsageError."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
-        raise UsageError(
-            f'{name}: "{text[:60]}" is not right', remedy=f"a whole number, {least} to {most}"
-        )
+def last_event_id(request: web.Request) -> int:
+    """The event after which a stream is to go on; 0: from the first. Raises UsageError."""
+    text = request.headers.get("Last-Event-ID", "0")
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise UsageError("Last-Event-ID is not right", remedy="send the id of an event")
     return int(text)
 
 
 def idempotency_key(request: web.Request) -> str | None:
     """What names the request among its repetitions, if anything. Raises UsageError."""
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not 0 < len(key) <= KEY_LENGTH:
+    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
         raise UsageError(
-            "Idempotency-Key has the wrong length", remedy=f"1 to {KEY_LENGTH} characters"
+            "Idempotency-Key is not right", remedy=f"1 to {KEY_LENGTH} characters of ASCII"
         )
     return key

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
+from bluegreen.api import documents
+from bluegreen.api.views import switch_back_view
 from bluegreen.errors import BluegreenError
 from bluegreen.model import SlotRecord
 from bluegreen.operations.planning import Plan
 from bluegreen.requirements.upgrade import Upgrade
+from bluegreen.sources.comparison import Commits
 
 
-def plan_view(plan: Plan) -> dict[str, Any]:
+def plan_view(plan: Plan) -> documents.Plan:
     """All of it; see docs/api.md."""
     comparison = plan.comparison
     release = None if comparison is None else comparison.release
-    commits = None
+    commits: documents.Comparison | None = None
     if comparison is not None:
         commits = {
-            "added": asdict(comparison.added),
-            "dropped": asdict(comparison.dropped),
+            "added": _commits(comparison.added),
+            "dropped": _commits(comparison.dropped),
             "unknown": comparison.unknown,
         }
+    pending = plan.pending
     return {
         "app": plan.app,
         "version": plan.version,
@@ -35,23 +36,32 @@ def plan_view(plan: Plan) -> dict[str, Any]:
         "variables": list(plan.defaults),
         "warnings": [] if release is None else list(release.warnings),
         "findings": [_finding(error) for error in plan.findings],
-        "phases": [asdict(time) for time in plan.times],
+        "phases": [{"phase": time.phase, "seconds": time.seconds} for time in plan.times],
         "seconds": sum(time.seconds for time in plan.times) if plan.times else None,
         "deploys": plan.deploys,
-        "migrations": None if plan.pending is None else asdict(plan.pending),
-        "switch_back": asdict(plan.way_back),
+        "migrations": None if pending is None else {
+            "names": None if pending.names is None else list(pending.names), "says": pending.says,
+        },
+        "switch_back": switch_back_view(plan.way_back),
         "hot_seconds": plan.hot,
         "command": plan.upgrade.command,
-    }
+    }  # fmt: skip
 
 
-def _held(record: SlotRecord | None) -> dict[str, Any] | None:
+def _commits(commits: Commits) -> documents.Commits:
+    newest: list[documents.Commit] = [
+        {"id": one.id, "at": one.at, "subject": one.subject} for one in commits.newest
+    ]
+    return {"count": commits.count, "newest": newest}
+
+
+def _held(record: SlotRecord | None) -> documents.HeldRelease | None:
     if record is None:
         return None
     return {"slot": record.slot, "version": record.version, "commit": record.commit}
 
 
-def _rules(upgrade: Upgrade) -> list[dict[str, Any]]:
+def _rules(upgrade: Upgrade) -> list[documents.Rule]:
     rules = [(rule, True) for rule in upgrade.crossed]
     rules += [(rule, False) for rule in upgrade.perhaps_crossed]
     return [
@@ -60,7 +70,7 @@ def _rules(upgrade: Upgrade) -> list[dict[str, Any]]:
     ]
 
 
-def _finding(error: BluegreenError) -> dict[str, Any]:
+def _finding(error: BluegreenError) -> documents.Finding:
     return {
         "kind": error.kind, "message": error.message,
         "detail": list(error.detail), "remedy": error.remedy,

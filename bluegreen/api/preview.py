@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from bluegreen.api import documents
 from bluegreen.operations.previewing import Issued
 from bluegreen.traffic.previews import HEADER
 
 
-def preview_view(app: str, issued: Issued) -> dict[str, Any]:
+def preview_view(app: str, issued: Issued) -> documents.PreviewIssued:
     """How to see the idle slot; see docs/api.md."""
     shown = issued.preview
     return {

@@ -1,47 +1,83 @@
-"""The table of the routes. The router and the scopes that are asked for are made from it."""
+"""The table of the routes: the router, the scopes and the OpenAPI document come from it."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
-from bluegreen.api import bodies
+from bluegreen.api import bodies, documents, queries
 from bluegreen.api.bodies import Body, read_body
 from bluegreen.api.context import Api
 from bluegreen.api.handlers import (
     apps,
     daemon,
     data,
+    notifications,
     operations,
     output,
     releases,
+    tokens,
     traffic,
     webhooks,
 )
+from bluegreen.api.parameters import idempotency_key
+from bluegreen.api.queries import NoQuery, Query, read_query
+from bluegreen.api.repetitions import digest
+from bluegreen.api.route import EVENT_STREAM, IN_TABLE, JSON, JSON_LINES, Handler, Route
 from bluegreen.api.scopes import Scope, require
+from bluegreen.api.tags import tagged
 
-Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
+_KNOWN_BY_OPERATION = (documents.Operation, documents.Switched, documents.Replayed)
 _B = TypeVar("_B", bound=Body)
+_Q = TypeVar("_Q", bound=Query)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """One method of one path. ``scope`` None is open to all, ``body`` None takes none."""
+def _get(
+    path: str,
+    handler: Handler,
+    scope: Scope | None,
+    summary: str,
+    *,
+    answers: Any,
+    media: str = JSON,
+    tag: bool = False,
+) -> Route:
+    @functools.wraps(handler)
+    async def without_query(api: Api, request: web.Request) -> web.StreamResponse:
+        read_query(request, NoQuery)
+        response = await handler(api, request)
+        return tagged(request, response) if tag else response
 
-    method: str
-    path: str
-    handler: Handler
-    scope: Scope | None
-    summary: str
-    body: type[Body] | None = None
-    status: int = 200  # of the answer where nothing is wrong
+    return Route(
+        method="GET", path=path, handler=without_query, scope=scope, summary=summary,
+        answers=answers, media=media, tagged=tag,
+    )  # fmt: skip
 
 
-def _get(path: str, handler: Handler, scope: Scope | None, summary: str) -> Route:
-    return Route(method="GET", path=path, handler=handler, scope=scope, summary=summary)
+def _look(
+    path: str,
+    query: type[_Q],
+    handler: Callable[[Api, web.Request, _Q], Awaitable[web.StreamResponse]],
+    summary: str,
+    *,
+    answers: Any,
+    media: str = JSON,
+    tag: bool = False,
+) -> Route:
+    """A GET with parameters, for whoever may look."""
+
+    @functools.wraps(handler)
+    async def with_query(api: Api, request: web.Request) -> web.StreamResponse:
+        response = await handler(api, request, read_query(request, query))
+        return tagged(request, response) if tag else response
+
+    return Route(
+        method="GET", path=path, handler=with_query, scope=Scope.READ, summary=summary,
+        query=query, answers=answers, media=media, tagged=tag,
+    )  # fmt: skip
 
 
 def _post(
@@ -51,101 +87,202 @@ def _post(
     scope: Scope,
     summary: str,
     *,
-    status: int = 200,
+    answers: Any,
+    statuses: tuple[int, ...] = (200,),
 ) -> Route:
+    begins_operation = answers in _KNOWN_BY_OPERATION
+
+    @functools.wraps(handler)
     async def with_body(api: Api, request: web.Request) -> web.StreamResponse:
-        return await handler(api, request, await read_body(request, body))
+        read_query(request, NoQuery)
+        asked = await read_body(request, body)
+        act = functools.partial(handler, api, request, asked)
+        if (key := idempotency_key(request)) is None:
+            return await act()
+        app = api.name(request) if "app" in request.match_info else ""
+        store = api.desk.parts.store
+        if begins_operation:
+            return await api.repetitions.unless_answered(store, app, key, act)
+        return await api.repetitions.once(store, app, key, digest(request, asked), act)
 
     return Route(
-        method="POST", path=path, handler=with_body, scope=scope, summary=summary,
-        body=body, status=status,
+        method="POST", path=path, handler=with_body, scope=scope, summary=summary, body=body,
+        answers=answers, statuses=statuses,
     )  # fmt: skip
 
 
+def _begin(
+    path: str,
+    body: type[_B],
+    handler: Callable[[Api, web.Request, _B], Awaitable[web.StreamResponse]],
+    scope: Scope,
+    summary: str,
+) -> Route:
+    """A POST that is answered with the operation that it has begun."""
+    return _post(path, body, handler, scope, summary, answers=documents.Operation, statuses=(202,))
+
+
 _APP = "/v1/apps/{app}"
-_READ, _DEPLOY, _SWITCH, _ADMIN = Scope.READ, Scope.DEPLOY, Scope.SWITCH, Scope.ADMIN
+_DEPLOY, _SWITCH, _ADMIN = Scope.DEPLOY, Scope.SWITCH, Scope.ADMIN
 
 ROUTES = (
-    _get("/healthz", daemon.health, None, "Whether the daemon lives and can read its store"),
-    _post("/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files"),
-    _get("/v1/apps", apps.apps, _READ, "Every app, and what is wrong with the configuration"),
-    _get(_APP, apps.app, _READ, "One app"),
-    _get(f"{_APP}/plan", apps.plan, _READ, "What a deploy would do now"),
-    _get(f"{_APP}/logs", output.logs, _READ, "The output of services, or of an operation"),
-    _get(f"{_APP}/operations", operations.operations, _READ, "The history of an app"),
-    _get("/v1/operations", operations.operations, _READ, "The history of all apps"),
-    _get("/v1/operations/{id}", operations.operation, _READ, "One operation with its phases"),
-    _get("/v1/operations/{id}/events", operations.events, _READ, "Its events as they come"),
+    _get(
+        "/healthz", daemon.health, None, "Whether the daemon lives and can read its store",
+        answers=documents.Alive,
+    ),
+    _get("/v1/openapi.json", daemon.openapi, Scope.READ, "This document", answers=dict[str, Any]),
+    _get(
+        "/v1/tokens", tokens.tokens, _ADMIN, "The tokens, those that have ended too",
+        answers=documents.Tokens,
+    ),
     _post(
+        "/v1/tokens", bodies.TokenBody, tokens.create, _ADMIN, "Make a token",
+        answers=documents.TokenMade,
+    ),
+    Route(
+        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke, scope=_ADMIN,
+        summary="Revoke a token", answers=documents.Token,
+    ),
+    _get(
+        "/v1/notify", notifications.receivers, Scope.READ, "Who is told what happens, and how far",
+        answers=documents.Receivers,
+    ),
+    _post(
+        "/v1/notify/test", bodies.NotifyTestBody, notifications.tell_a_test, _ADMIN,
+        "Send a test to receivers", answers=documents.ReceiverTests,
+    ),
+    _post(
+        "/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files",
+        answers=documents.Reloaded,
+    ),
+    _look(
+        "/v1/apps", queries.ProbeQuery, apps.apps,
+        "Every app, and what is wrong with the configuration", answers=documents.Apps, tag=True,
+    ),
+    _look(_APP, queries.ProbeQuery, apps.app, "One app", answers=documents.AppState, tag=True),
+    _look(
+        f"{_APP}/plan", queries.PlanQuery, apps.plan, "What a deploy would do now",
+        answers=documents.Plan,
+    ),
+    _look(
+        f"{_APP}/logs", queries.LogQuery, output.logs,
+        "The output of services, or of an operation, as JSON lines",
+        answers=documents.LogLine, media=JSON_LINES,
+    ),
+    _look(
+        f"{_APP}/operations", queries.PageQuery, operations.operations_of_app,
+        "The history of an app", answers=documents.Operations, tag=True,
+    ),
+    _look(
+        "/v1/operations", queries.PageQuery, operations.operations, "The history of all apps",
+        answers=documents.Operations, tag=True,
+    ),
+    _get(
+        "/v1/operations/{id}", operations.operation, Scope.READ, "One operation with its phases",
+        answers=documents.OperationInFull, tag=True,
+    ),
+    _get(
+        "/v1/operations/{id}/events", operations.events, Scope.READ,
+        "Its events as they come, as server-sent events",
+        answers=documents.Event | documents.OperationInFull, media=EVENT_STREAM,
+    ),
+    _begin(
         f"{_APP}/deployments", bodies.DeployBody, releases.deploy, _DEPLOY,
-        "Upgrade the idle slot and switch to it", status=202,
+        "Upgrade the idle slot and switch to it",
     ),
-    _post(
+    _begin(
         f"{_APP}/rollback", bodies.RollbackBody, releases.rollback, _DEPLOY,
-        "Deploy an older release", status=202,
+        "Deploy an older release; with a backup's data, for which it needs the scope admin",
     ),
-    _post(
+    _begin(
         f"{_APP}/restart", bodies.Empty, releases.restart, _DEPLOY,
-        "The same release in the other slot", status=202,
+        "Bring the same release up in the other slot",
     ),
     _post(
-        f"{_APP}/cancel", bodies.Empty, operations.cancel, _DEPLOY, "End what runs, and undo it"
+        f"{_APP}/cancel", bodies.Empty, operations.cancel, _DEPLOY,
+        "End what runs, and answer once it is undone", answers=documents.OperationInFull,
     ),
     _post(
-        f"{_APP}/preview", bodies.PreviewBody, traffic.preview, _DEPLOY, "A key to the idle slot"
+        f"{_APP}/preview", bodies.PreviewBody, traffic.preview, _DEPLOY,
+        "Issue a key to the idle slot, or end all of them",
+        answers=documents.PreviewIssued | documents.PreviewsRevoked,
     ),
     _post(
         f"{_APP}/switch", bodies.SwitchBody, traffic.switch, _SWITCH,
-        "Move traffic to the other slot",
+        "Move traffic to the other slot, and answer once it has moved",
+        answers=documents.Switched,
     ),
-    _post(
+    _begin(
         f"{_APP}/stop", bodies.Empty, releases.stop, _ADMIN, "Take the app out of service",
-        status=202,
     ),
-    _post(
+    _begin(
         f"{_APP}/start", bodies.Empty, releases.start, _ADMIN, "Bring it back into service",
-        status=202,
     ),
-    _post(f"{_APP}/hold", bodies.HoldBody, traffic.hold, _ADMIN, "Let new requests wait"),
-    _post(f"{_APP}/release", bodies.Empty, traffic.release, _ADMIN, "Let them through"),
-    _post(f"{_APP}/lock", bodies.LockBody, apps.lock, _ADMIN, "Refuse deploys"),
-    _post(f"{_APP}/unlock", bodies.Empty, apps.unlock, _ADMIN, "Allow them again"),
-    _get(f"{_APP}/backups", data.backups, _READ, "The backups of the app's data"),
     _post(
-        f"{_APP}/backups", bodies.Empty, data.back_up, _ADMIN, "Back the app's data up", status=202
+        f"{_APP}/hold", bodies.HoldBody, traffic.hold, _ADMIN, "Let new requests wait",
+        answers=documents.Held,
+    ),
+    _post(
+        f"{_APP}/release", bodies.Empty, traffic.release, _ADMIN, "Let them through",
+        answers=documents.Released,
+    ),
+    _post(
+        f"{_APP}/lock", bodies.LockBody, apps.lock, _ADMIN, "Refuse deploys",
+        answers=documents.Locked,
+    ),
+    _post(
+        f"{_APP}/unlock", bodies.Empty, apps.unlock, _ADMIN, "Allow them again",
+        answers=documents.Unlocked,
     ),
     _get(
-        f"{_APP}/backups/{{id}}/loss", data.loss, _READ, "What a restore would replace"
+        f"{_APP}/backups", data.backups, Scope.READ, "The backups of the app's data",
+        answers=documents.Backups,
+    ),
+    _begin(
+        f"{_APP}/backups", bodies.Empty, data.back_up, _ADMIN, "Back the app's data up",
+    ),
+    _look(
+        f"{_APP}/backups/{{id}}/loss", queries.LossQuery, data.loss,
+        "What a restore would replace", answers=documents.Loss,
     ),
     _post(
-        f"{_APP}/backups/{{id}}/verify", bodies.Empty, data.verify, _ADMIN, "Read all of a backup"
+        f"{_APP}/backups/{{id}}/verify", bodies.Empty, data.verify, _ADMIN,
+        "Read all of a backup", answers=documents.Verified,
     ),
-    _post(
+    _begin(
         f"{_APP}/backups/{{id}}/restore", bodies.Empty, data.restore, _ADMIN,
-        "Put a backup's data in place", status=202,
+        "Put a backup's data in place",
     ),
-    _get(f"{_APP}/migrations", data.migrations, _READ, "What is known to be applied"),
-    _post(
+    _get(
+        f"{_APP}/migrations", data.migrations, Scope.READ, "What is known to be applied",
+        answers=documents.Applied,
+    ),
+    _begin(
         f"{_APP}/migrations/{{action}}", bodies.MigrationBody, data.migrate, _ADMIN,
-        "Check, run, undo or mark migrations", status=202,
+        "Check, run, undo or mark migrations",
     ),
     Route(
-        method="POST", path="/hooks/{app}", handler=webhooks.receive, scope=None, status=202,
+        method="POST", path="/hooks/{app}", handler=webhooks.receive, scope=None,
         summary="A delivery of a webhook, signed by a secret of the app",
+        answers=documents.DeliveryTaken, statuses=(200, 202),
     ),
-    _get(f"{_APP}/webhooks", webhooks.webhooks, _READ, "The webhooks that the app file has"),
-    _get(f"{_APP}/deliveries", webhooks.deliveries, _READ, "What was delivered, newest first"),
+    _get(
+        f"{_APP}/webhooks", webhooks.webhooks, Scope.READ, "The webhooks that the app file has",
+        answers=documents.Webhooks,
+    ),
+    _look(
+        f"{_APP}/deliveries", queries.PageQuery, webhooks.deliveries,
+        "What was delivered, newest first", answers=documents.Deliveries,
+    ),
     _post(
-        f"{_APP}/webhooks/test", bodies.WebhookTestBody, webhooks.try_out, _READ,
-        "What would be made of a delivery",
+        f"{_APP}/webhooks/test", bodies.WebhookTestBody, webhooks.try_out, Scope.READ,
+        "What would be made of a delivery", answers=documents.DeliveriesTried,
     ),
     _post(
         f"{_APP}/deliveries/{{id}}/replay", bodies.Empty, webhooks.replay, _DEPLOY,
-        "Do again what a delivery asks for", status=202,
+        "Do again what a delivery asks for", answers=documents.Replayed, statuses=(200, 202),
     ),
 )  # fmt: skip
-
-_IN_TABLE = web.AppKey("routes", dict[web.AbstractRoute, Route])
 
 
 def _checked(route: Route, api: Api) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -158,7 +295,7 @@ def _checked(route: Route, api: Api) -> Callable[[web.Request], Awaitable[web.St
 
 def add_routes(application: web.Application, api: Api) -> None:
     """Let ``application`` answer every route of the table."""
-    application[_IN_TABLE] = {
+    application[IN_TABLE] = {
         application.router.add_route(route.method, route.path, _checked(route, api)): route
         for route in ROUTES
     }
@@ -166,4 +303,4 @@ def add_routes(application: web.Application, api: Api) -> None:
 
 def route_of(request: web.Request) -> Route | None:
     """What of the table the request is for; None where there is no such path or method."""
-    return request.app[_IN_TABLE].get(request.match_info.route)
+    return request.app[IN_TABLE].get(request.match_info.route)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Collection
 
+from bluegreen.api import documents
 from bluegreen.api.checkups import Checkups
-from bluegreen.api.views import hold_view
+from bluegreen.api.views import hold_view, lock_view, switch_back_view
 from bluegreen.errors import TrafficError
 from bluegreen.model import PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
@@ -16,7 +16,7 @@ from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import known_migrations, way_back, with_its_backup
 
 
-async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> dict[str, Any]:
+async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> documents.AppState:
     """One app; with ``checkups`` also how healthy its running slots are."""
     return await _app_status(desk, app, checkups, await _silence_of_nginx(desk))
 
@@ -32,10 +32,13 @@ async def _silence_of_nginx(desk: Desk) -> TrafficError | None:
 
 async def _app_status(
     desk: Desk, app: AppRuntime, checkups: Checkups | None, silence: TrafficError | None
-) -> dict[str, Any]:
+) -> documents.AppState:
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     serving = None if traffic.closed else traffic.active
-    slots = {slot: await _slot(app, slot, checkups, serves=slot is serving) for slot in Slot}
+    slots: documents.BothSlots = {
+        "blue": await _slot(app, Slot.BLUE, checkups, serves=serving is Slot.BLUE),
+        "green": await _slot(app, Slot.GREEN, checkups, serves=serving is Slot.GREEN),
+    }
     migrations = await known_migrations(app)
     lock = await desk.parts.store.lock(app.name)
     back = way_back(app, traffic, desk.running(app.name), silence, migrations)
@@ -48,8 +51,8 @@ async def _app_status(
         "held": None if traffic.held is None else hold_view(traffic.held),
         "slots": slots,
         "operation": _operation(desk, app),
-        "lock": None if lock is None else asdict(lock),
-        "switch_back": asdict(back),
+        "lock": None if lock is None else lock_view(lock),
+        "switch_back": switch_back_view(back),
         "replaces": {
             name: service.replaces
             for name, service in app.settings.services.items()
@@ -62,9 +65,9 @@ async def _app_status(
 
 async def _slot(
     app: AppRuntime, slot: Slot, checkups: Checkups | None, *, serves: bool
-) -> dict[str, Any]:
+) -> documents.SlotContent:
     record = app.slots[slot]
-    services = {}
+    services: dict[str, documents.ServiceState] = {}
     for name in app.settings.services:
         status = app.parts.supervisor.status(UnitKey(app=app.name, slot=slot, service=name))
         services[name] = {
@@ -93,7 +96,7 @@ def _address(app: AppRuntime, slot: Slot, service: str) -> str | None:
     return None if address is None else str(address)
 
 
-def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
+def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None:
     run = desk.running(app.name)
     if run is None:
         return None
@@ -112,13 +115,18 @@ def _operation(desk: Desk, app: AppRuntime) -> dict[str, Any] | None:
     }
 
 
-async def daemon_status(desk: Desk, in_force: InForce, checkups: Checkups | None) -> dict[str, Any]:
-    """Every app, and what is wrong with the configuration on disk."""
+async def daemon_status(
+    desk: Desk, in_force: InForce, checkups: Checkups | None, only: Collection[str] | None = None
+) -> documents.Apps:
+    """Every app, or ``only`` some, and what is wrong with the configuration on disk.
+
+    What is wrong is about all: of some apps, nothing is said of it.
+    """
     silence = await _silence_of_nginx(desk)
-    looks = (_app_status(desk, app, checkups, silence) for app in desk.apps.values())
-    apps = await asyncio.gather(*looks)
+    shown = [app for app in desk.apps.values() if only is None or app.name in only]
+    apps = await asyncio.gather(*(_app_status(desk, app, checkups, silence) for app in shown))
     return {
         "apps": list(apps),
-        "problems": [str(problem) for problem in in_force.problems],
-        "warnings": list(in_force.warnings),
+        "problems": [str(problem) for problem in in_force.problems] if only is None else [],
+        "warnings": list(in_force.warnings) if only is None else [],
     }

@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
+from bluegreen.api import documents
 from bluegreen.data.catalog import Entry
-from bluegreen.model import Event, Hold, Operation, PhaseRecord, PhaseState
+from bluegreen.model import AppLock, Event, Hold, Operation, PhaseRecord, PhaseState
+from bluegreen.operations.way_back import WayBack
 
 
-def operation_view(operation: Operation, phases: Sequence[PhaseRecord] = ()) -> dict[str, Any]:
-    """An operation, with its phases where they are given."""
-    view = dict(vars(operation))  # an answer to a switch waits for it, and asdict takes its time
-    view["requested_by"] = f"{operation.requested_by.name} via {operation.requested_by.via}"
-    if operation.error is not None:
-        view["error"] = {**asdict(operation.error), "detail": list(operation.error.detail)}
-    if phases:
-        view["phases"] = phase_views(phases)
-    return view
+def operation_view(operation: Operation) -> documents.Operation:
+    """Field by field: an answer to a switch waits for it, and asdict takes its time."""
+    error = operation.error
+    return {
+        "id": operation.id,
+        "app": operation.app,
+        "kind": operation.kind,
+        "lane": operation.lane,
+        "state": operation.state,
+        "version": operation.version,
+        "commit": operation.commit,
+        "slot": operation.slot,
+        "from_slot": operation.from_slot,
+        "requested_by": f"{operation.requested_by.name} via {operation.requested_by.via}",
+        "created_at": operation.created_at,
+        "finished_at": operation.finished_at,
+        "error": None if error is None else {
+            "kind": error.kind, "message": error.message, "remedy": error.remedy,
+            "detail": list(error.detail),
+        },
+        "acknowledged": list(operation.acknowledged),
+        "backup": operation.backup,
+        "of_switch": operation.of_switch,
+        "automatic": operation.automatic,
+        "attempt": operation.attempt,
+        "repeats": operation.repeats,
+        "begun_at": operation.begun_at,
+    }  # fmt: skip
 
 
-def hold_view(hold: Hold) -> dict[str, Any]:
+def hold_view(hold: Hold) -> documents.HoldState:
     """Since when requests wait and until when at the latest, in Unix seconds, and why."""
     return {
         "since": hold.since, "until": hold.until, "by": hold.by, "operation": hold.operation,
     }  # fmt: skip
 
 
-def phase_views(records: Sequence[PhaseRecord]) -> list[dict[str, Any]]:
+def phase_views(records: Sequence[PhaseRecord]) -> list[documents.Phase]:
     """One document a phase: when it began, how it stands, how long it took in seconds."""
-    views: dict[str, dict[str, Any]] = {}
+    views: dict[str, documents.Phase] = {}
     for record in records:
         if record.state is PhaseState.INTENT:
             views[record.phase] = {
@@ -46,24 +65,42 @@ def phase_views(records: Sequence[PhaseRecord]) -> list[dict[str, Any]]:
     return list(views.values())
 
 
-def entry_view(entry: Entry) -> dict[str, Any]:
+def entry_view(entry: Entry) -> documents.Backup:
     """A backup; of one whose manifest cannot be used, only its number and the problem."""
     manifest = entry.manifest
-    view: dict[str, Any] = {"id": entry.id, "good": entry.is_good, "problem": entry.problem}
+    view: documents.Backup = {"id": entry.id, "good": entry.is_good, "problem": entry.problem}
     if manifest is None:
         return view
-    return view | {
+    return {
+        **view,
         "created_at": manifest.created_at,
         "reason": manifest.reason,
         "version": manifest.version,
         "bytes": manifest.bytes,
-        "sqlite": manifest.sqlite,
-        "files": manifest.files,
-        "postgres": manifest.postgres_rows,
+        "sqlite": {path: dict(rows) for path, rows in manifest.sqlite.items()},
+        "files": {
+            path: {"files": found["files"], "bytes": found["bytes"]}
+            for path, found in manifest.files.items()
+        },
+        "postgres": {url: dict(rows) for url, rows in manifest.postgres_rows.items()},
         "command": manifest.command,
-        "damaged": manifest.damaged,
+        "damaged": list(manifest.damaged),
     }
 
 
-def event_view(event: Event) -> dict[str, Any]:
-    return asdict(event)
+def event_view(event: Event) -> documents.Event:
+    return {
+        "id": event.id, "operation": event.operation, "app": event.app, "at": event.at,
+        "kind": event.kind, "data": event.data,
+    }  # fmt: skip
+
+
+def switch_back_view(back: WayBack) -> documents.SwitchBack:
+    return {
+        "how": back.how, "says": back.says, "migrations": list(back.migrations),
+        "backup": back.backup, "since": back.since,
+    }  # fmt: skip
+
+
+def lock_view(lock: AppLock) -> documents.LockState:
+    return {"app": lock.app, "reason": lock.reason, "by": lock.by, "at": lock.at}

@@ -41,6 +41,26 @@ def check_git_url(url: str) -> str:
     return url
 
 
+def is_ssh(url: str) -> bool:
+    """Whether git reaches it by ssh."""
+    return url.lower().startswith("ssh://") or (
+        not url.startswith("/") and _SCHEME.match(url) is None
+    )
+
+
+def check_ssh_path(path: str) -> str:
+    """A file that ssh is given by name: of its options, blanks, % and quotes mean something."""
+    if not re.fullmatch(r"/[A-Za-z0-9._/@+-]+", path) or ".." in path.split("/"):
+        raise ValueError("an absolute path of letters, digits and . _ / @ + -")
+    return path
+
+
+def check_token_user(user: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._@+-]{1,100}", user):
+        raise ValueError("a user's name of letters, digits and . _ @ + -")
+    return user
+
+
 def _check_url(url: str, scheme: str) -> None:
     if scheme not in SCHEMES:
         raise ValueRefusedError(f"git addresses of the scheme {scheme}:// are not taken", _RIGHT)
@@ -54,7 +74,8 @@ def _check_url(url: str, scheme: str) -> None:
     if parts.password is not None or (scheme in ("http", "https") and parts.username is not None):
         raise ValueRefusedError(
             "the URL holds credentials",
-            "Keep tokens out of the app file: use git's credential helper or an ssh deploy key",
+            "Keep tokens out of the app file: name the file that holds one, "
+            'token = { file = "/path" }',
         )
     if not parts.hostname or parts.hostname.startswith("-") or (parts.username or "")[:1] == "-":
         raise ValueRefusedError("the URL names no usable host", _RIGHT)

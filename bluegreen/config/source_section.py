@@ -12,17 +12,21 @@ from bluegreen.config.archive_url import (
     check_minisign_key,
     check_sha256,
 )
+from bluegreen.config.git_url import check_ssh_path, check_token_user
 from bluegreen.config.refusal import ValueRefusedError
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.values import AbsolutePath, GitUrl, Line, PositiveDuration, Size, Switch
 
 ArchiveUrl = Annotated[Line, AfterValidator(check_archive_url)]
 HostPattern = Annotated[str, AfterValidator(check_host)]
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
+SshPath = Annotated[str, AfterValidator(check_ssh_path)]
+TokenUser = Annotated[str, AfterValidator(check_token_user)]
 MinisignKey = Annotated[str, AfterValidator(check_minisign_key)]
 
 KINDS = ("git", "tarball", "directory")
-OF_GIT = ("verify",)
+OF_GIT = ("verify", "ssh_key", "known_hosts")
 OF_TARBALLS = (
     "sha256",
     "checksums",
@@ -53,6 +57,18 @@ class Verify(Section):
         return self
 
 
+class SshFile(Section):
+    """A private key's file, which ssh is given by its name."""
+
+    file: SshPath
+
+
+class Token(SecretFile):
+    """What a server wants to be shown. ``user``: of whom it is, where a server wants that too."""
+
+    user: TokenUser = "x-access-token"
+
+
 class Source(Section):
     """Exactly one of ``git``, ``tarball`` and ``directory``; the rest says how it is read."""
 
@@ -61,6 +77,9 @@ class Source(Section):
     directory: AbsolutePath | None = None
     submodules: Switch = True
     verify: Verify | None = None
+    ssh_key: SshFile | None = None
+    known_hosts: SshPath | None = None
+    token: Token | None = None
     sha256: Sha256 | None = None
     checksums: ArchiveUrl | None = None
     minisign: MinisignKey | None = None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Set
 from typing import Any
 
 from bluegreen.config.draft import Draft
+from bluegreen.config.git_url import is_ssh
 from bluegreen.config.problems import Finding
 from bluegreen.config.source_section import KINDS, OF_GIT, OF_TARBALLS
 
@@ -17,8 +18,13 @@ def source_findings(draft: Draft) -> Iterator[Finding]:
     yield from _misplaced(
         source, {"tarball"}, OF_TARBALLS, "a tarball, and releases do not come from one"
     )
+    yield from _misplaced(
+        source, {"git", "tarball"}, ("token",), "a server, and releases lie on this host"
+    )
     if "tarball" in source:
         yield from _of_tarballs(source)
+    if isinstance(url := source.get("git"), str):
+        yield from _of_git(source, url)
 
 
 def _misplaced(
@@ -29,6 +35,22 @@ def _misplaced(
         for key in keys:
             if key in source:
                 yield Finding(place=("source", key), wrong=f"it is about {what}", right="Remove it")
+
+
+def _of_git(source: Mapping[str, Any], url: str) -> Iterator[Finding]:
+    for key in ("ssh_key", "known_hosts"):
+        if key in source and not is_ssh(url):
+            yield Finding(
+                place=("source", key),
+                wrong="it is about ssh, by which that address is not reached",
+                right='Write git = "ssh://git@host/path" or "git@host:path", or remove it',
+            )
+    if "token" in source and not url.lower().startswith("https://"):
+        yield Finding(
+            place=("source", "token"),
+            wrong="a token is sent by https only",
+            right='Write git = "https://…", or remove it',
+        )
 
 
 def _of_tarballs(source: Mapping[str, Any]) -> Iterator[Finding]:

@@ -13,10 +13,12 @@ from typing import Any
 
 from bluegreen.config.load import Configuration, InvalidConfiguration, Problem, load_all
 from bluegreen.config.places import Place, dotted, line_at, lines_of_keys
-from bluegreen.config.settings import AppSettings, DaemonSettings
+from bluegreen.config.settings import AppSettings
 from bluegreen.files import sync_directory, write_atomically
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord, SlotState
+
+_DAEMON_FILE = "bluegreen.toml"
 
 
 class AcceptedLayout(Layout):
@@ -136,20 +138,19 @@ def changed(old: Configuration, new: Configuration) -> list[str]:
 
 
 def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
-    """What a reload says: names of apps, and of files that count from the next start."""
+    """What a reload says: names of apps, and of the daemon's file, of which ``[limits]`` counts
+    from the next start."""
+    later = new.daemon.limits != old.daemon.limits
+    now = new.daemon.model_copy(update={"limits": old.daemon.limits}) != old.daemon
     return {
         "added": sorted(new.apps.keys() - old.apps.keys()),
         "removed": sorted(old.apps.keys() - new.apps.keys()),
         "changed": sorted(
-            name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
+            {name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]}
+            | ({_DAEMON_FILE} if now else set())
         ),
-        "at_next_start": ["bluegreen.toml"] if _waits(new) != _waits(old) else [],
+        "at_next_start": [_DAEMON_FILE] if later else [],
     }
-
-
-def _waits(configuration: Configuration) -> DaemonSettings:
-    """What of the daemon's file is read at its start only."""
-    return configuration.daemon.model_copy(update={"notify": ()})
 
 
 def load(layout: Layout, holds: Holds) -> InForce:

@@ -109,7 +109,7 @@ class Previewing:
 
 
 def _previews(app: AppRuntime) -> Previews:
-    return Previews(app.layout.previews)
+    return Previews.of(app.layout)
 
 
 def _named(app: AppRuntime) -> dict[str, object]:
@@ -150,6 +150,7 @@ def _clear(previews: Previews) -> bool:
 
 def _expire(previews: Previews) -> float | None:
     """Remove those whose time is over; when the next one's is, in Unix seconds."""
+    previews.settle()
     ends = []
     for preview in previews.present():
         if preview.until <= time.time():

@@ -125,7 +125,7 @@ async def _preview(run: Run, slot: Slot) -> AsyncIterator[Preview]:
 
     Raises TrafficError when it cannot be written.
     """
-    previews = Previews(run.app.layout.previews)
+    previews = Previews.of(run.app.layout)
     number = run.operation.id
     until = time.time() + time_through_nginx(run.app.settings.gate)
     issuing = asyncio.to_thread(

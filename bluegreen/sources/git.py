@@ -17,6 +17,7 @@ from bluegreen.sources import git_errors
 from bluegreen.sources.cache_lock import cache_lock
 from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.disk_space import free_bytes
+from bluegreen.sources.git_access import GitAccess
 from bluegreen.sources.git_command import Git, GitResult
 from bluegreen.sources.mirror import AmbiguousPrefixError, Found, Mirror, is_full_commit
 from bluegreen.sources.outlook import Outlook
@@ -61,13 +62,14 @@ class GitSource:
         self._settings = settings
         self._layout = layout
         self._cache = layout.cache
+        self._access = GitAccess.of(settings)
 
     @contextlib.asynccontextmanager
     async def _open(self) -> AsyncIterator[_Cache]:
         await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         lock = self._cache / "git.lock"
         async with cache_lock(lock, timeout=self._settings.timeout) as descriptor:
-            git = Git(self._remote, self._cache, lock=descriptor)
+            git = Git(self._remote, self._cache, lock=descriptor, access=self._access)
             yield _Cache(
                 git=git,
                 mirror=Mirror(self._cache / "git", self._remote.url, git),
@@ -148,7 +150,7 @@ class GitSource:
         """See Source; what the remote has by now, if it answers."""
         _check(version)
         outlook = Outlook(
-            app=self._app, remote=self._remote, layout=self._layout,
+            app=self._app, remote=self._remote, layout=self._layout, access=self._access,
             timeout=min(self._settings.timeout, COMPARE_TIMEOUT),
         )  # fmt: skip
         return await outlook.compare(version, since)

@@ -15,13 +15,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluegreen.config.secrets import MASK
 from bluegreen.errors import SourceError
 from bluegreen.files import write_atomically
 from bluegreen.processes import uninterrupted
+from bluegreen.sources.git_access import GitAccess
 from bluegreen.sources.remote import Remote, redact
 
 LOCAL_TIMEOUT = 60.0  # seconds for a git that does not leave this host
-CONNECT_TIMEOUT = 15  # seconds
 STALLED_AFTER = 30  # seconds below 1000 bytes/s, then an http transfer is given up
 MOST_OUTPUT = 64 * 2**20  # bytes
 MOST_ERRORS = 16 * 2**10  # bytes
@@ -50,10 +51,6 @@ _KEPT = (
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
     "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_HTTP_PROXY_AUTHMETHOD",
 )  # fmt: skip
-_SSH = (
-    f"ssh -o BatchMode=yes -o ConnectTimeout={CONNECT_TIMEOUT} "
-    f"-o ServerAliveInterval={CONNECT_TIMEOUT} -o ServerAliveCountMax=2"
-)
 _NETWORK = "http:https:ssh:git"
 _PACKAGES = {"gpg": "gnupg"}  # of Debian, where they are not called like their program
 
@@ -83,10 +80,19 @@ class GitResult:
 class Git:
     """Runs git for the repositories of one app, under its cache lock."""
 
-    def __init__(self, remote: Remote, cache: Path, *, lock: int) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        cache: Path,
+        *,
+        lock: int,
+        access: GitAccess | None = None,
+    ) -> None:
         self.remote = remote
         self._cache = cache
         self._lock = lock
+        self._access = access or GitAccess()
+        self._secret: str | None = None  # what it leads to, and no error may show
         self._ssh: dict[str, str] | None = None
 
     async def run(
@@ -115,14 +121,22 @@ class Git:
     async def run_remote(
         self, *arguments: str, timeout: float, repository: Path | None = None
     ) -> GitResult:
-        """Run a git that may speak to the remote: with the operator's own ssh command, or ours."""
+        """Run a git that may speak to the remote: with the operator's own ssh command, or ours.
+
+        Raises SourceError where the key or token that [source] names cannot be used.
+        """
         if self._ssh is None:
-            configured = (await self.run("config", "--get", "core.sshCommand")).text
-            chosen = configured or any(
-                name in os.environ for name in ("GIT_SSH", "GIT_SSH_COMMAND")
-            )
-            self._ssh = {} if chosen else {"GIT_SSH_COMMAND": _SSH}
-        return await self.run(*arguments, timeout=timeout, repository=repository, env=self._ssh)
+            self._secret = await asyncio.to_thread(self._access.look)
+            ours = self._access.has_ssh or not await self._has_ssh_command()
+            self._ssh = {"GIT_SSH_COMMAND": self._access.ssh_command()} if ours else {}
+        env = {**self._ssh, **self._access.environment(self.remote)}
+        return await self.run(*arguments, timeout=timeout, repository=repository, env=env)
+
+    async def _has_ssh_command(self) -> bool:
+        """Whether the user's environment or configuration says how ssh is run."""
+        if any(name in os.environ for name in ("GIT_SSH", "GIT_SSH_COMMAND")):
+            return True
+        return bool((await self.run("config", "--get", "core.sshCommand")).text)
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """Blocking: it may write the configuration that it names."""
@@ -190,12 +204,14 @@ class Git:
             status=None if timed_out or len(output.data) >= MOST_OUTPUT else process.returncode,
             ending=ending,
             output=bytes(output.data),
-            errors=_last_words(errors.data),
+            errors=_last_words(errors.data, self._secret),
         )
 
 
-def _last_words(errors: bytearray) -> tuple[str, ...]:
+def _last_words(errors: bytearray, secret: str | None) -> tuple[str, ...]:
     text = redact(errors.decode(errors="replace"))
+    if secret is not None:
+        text = text.replace(secret, MASK)  # a server may repeat what it was told
     lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
     shown = ["".join(c for c in line if c.isprintable()) for line in lines if line]
     return tuple(shown[-SHOWN_ERRORS:])

@@ -20,6 +20,7 @@ from bluegreen.log_tail import printable
 from bluegreen.model import Release
 from bluegreen.sources import git_errors
 from bluegreen.sources.comparison import MOST_COMMITS, Commit, Commits, Comparison
+from bluegreen.sources.git_access import GitAccess
 from bluegreen.sources.git_command import Git, GitResult
 from bluegreen.sources.mirror import AmbiguousPrefixError, Found, Mirror, is_commit, is_full_commit
 from bluegreen.sources.remote import Remote
@@ -35,6 +36,7 @@ class Outlook:
     app: str
     remote: Remote
     layout: AppLayout
+    access: GitAccess
     timeout: float
 
     async def compare(self, version: str, since: str | None) -> Comparison:
@@ -69,7 +71,7 @@ class Outlook:
     async def _git(self, directory: Path) -> AsyncIterator[Git]:
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            yield Git(self.remote, directory, lock=descriptor)
+            yield Git(self.remote, directory, lock=descriptor, access=self.access)
         finally:
             os.close(descriptor)
 

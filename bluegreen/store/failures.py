@@ -48,6 +48,18 @@ class DuplicateKeyError(BusyError):
         self.operation = operation
 
 
+class ReusedKeyError(BusyError):
+    """The idempotency key was used before, for a request that began no operation."""
+
+    kind: ClassVar[str] = "duplicate-key"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the idempotency key {key!r} was already used for another request",
+            remedy="use a new key for each thing that is to be done",
+        )
+
+
 def _space(path: Path) -> tuple[str, bool]:
     """What is free where ``path`` is, for people, and whether it is mounted read-only."""
     try:

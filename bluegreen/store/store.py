@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -37,6 +38,7 @@ from bluegreen.store import operations as operation_rows
 from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
 from bluegreen.store import waiting as waiting_rows
+from bluegreen.store.answers import Answers
 from bluegreen.store.database import Database, Work
 from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
@@ -67,6 +69,7 @@ class Store:
         self.deliveries = Deliveries(database)
         self._events = events
         self._first_operation = first_operation
+        self.answers = Answers(database)
         self.tokens = Tokens(database)
         self.outbox = Outbox(database)
         self.waiting = Waiting(database, self._change, first_operation)
@@ -230,9 +233,12 @@ class Store:
         return operation_rows.to_operation(rows[0])
 
     async def operations(
-        self, app: str | None, *, before: int | None = None, limit: int = 20
+        self, app: str | Collection[str] | None, *, before: int | None = None, limit: int = 20
     ) -> list[Operation]:
-        """Newest first; with ``before``, those older than that operation."""
+        """Of an app, of some, or of all (None), the newest first; only those before ``before``."""
+        if app is not None and not isinstance(app, str):
+            pages = [await self.operations(one, before=before, limit=limit) for one in app]
+            return sorted(itertools.chain(*pages), key=lambda o: o.id, reverse=True)[:limit]
         if app is None:
             rows = await self._database.read(operation_rows.NEWEST, (before, limit))
         else:

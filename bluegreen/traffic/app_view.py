@@ -89,7 +89,7 @@ class AppView:
     constant_slot: str | None
     closed: bool
     slot_file: Path
-    special: Path  # the directory of the two markers that follow
+    special: Path  # the directory of the markers of what is not served as ever
     closed_marker: Path
     hold_marker: Path
     gate_sign: Path  # is there where the gate may be asked

@@ -4,13 +4,16 @@
 ``special/closed`` while the site answers 503, or what the app replaces serves it. A switch is one
 ``rename(2)``, and so is the first one, of ``closed``: at no instant are two slots named, and at
 none is neither said. ``special/hold`` is there while new requests wait, whichever slot is named; it
-says until when. ``special`` itself goes with the last of what is in it.
+says until when. ``special/previews`` is there while nginx is to look for a key of a preview.
+``special`` itself goes with the last of what is in it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,12 @@ from bluegreen.files import rename_durably, sync_directory, write_atomically
 from bluegreen.gate import hold_file
 from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
 from bluegreen.model import Hold, Slot, Traffic
+
+PREVIEWS = "previews"
+_MARKERS = frozenset({CLOSED, HOLD, PREVIEWS})
+# By the directory of the markers. Previews come and go in threads of their own, beside what moves
+# traffic: what one has just put into ``special`` must not go with what another takes out of it.
+_LOCKS: dict[Path, threading.RLock] = {}
 
 
 @dataclass(frozen=True)
@@ -44,26 +53,30 @@ class Markers:
         target = self.directory / to.value
         if self._rename(self.directory / to.other.value, target) or target.is_file():
             return
-        if self._rename(self.special / CLOSED, target):
-            self.leave_special()
-        else:
-            self._create(target)
+        with self.alone():
+            if self._rename(self.special / CLOSED, target):
+                self.leave_special()
+            else:
+                self._create(target)
 
     def forget(self) -> None:
         """As before the first switch: the site is closed and no slot is named."""
-        for slot in self.present():
-            self._enter_special()
-            self._rename(self.directory / slot.value, self.special / CLOSED)
-        self.close()
+        with self.alone():
+            for slot in self.present():
+                self._enter_special()
+                self._rename(self.directory / slot.value, self.special / CLOSED)
+            self.close()
 
     def close(self) -> None:
-        self._enter_special()
-        self._create(self.special / CLOSED)
-        sync_directory(self.directory)
+        with self.alone():
+            self._enter_special()
+            self._create(self.special / CLOSED)
+            sync_directory(self.directory)
 
     def open(self) -> None:
-        self._remove(self.special / CLOSED)
-        self.leave_special()
+        with self.alone():
+            self._remove(self.special / CLOSED)
+            self.leave_special()
 
     @property
     def held(self) -> Hold | None:
@@ -72,18 +85,41 @@ class Markers:
 
     def hold(self, hold: Hold) -> None:
         """Have requests wait, or wait until another time."""
-        self._enter_special()
-        write_atomically(self.special / HOLD, hold_file.encode(hold), for_all=True)
-        sync_directory(self.directory)
+        with self.alone():
+            self._enter_special()
+            write_atomically(self.special / HOLD, hold_file.encode(hold), for_all=True)
+            sync_directory(self.directory)
 
     def release(self) -> None:
-        self._remove(self.special / HOLD)
-        self.leave_special()
+        with self.alone():
+            self._remove(self.special / HOLD)
+            self.leave_special()
+
+    def look_for_keys(self, any_left: bool) -> None:
+        """Have nginx look for keys of previews, or let it be.
+
+        Not flushed: after a power cut nothing runs that could be seen, until a daemon starts, and
+        that does this anew.
+        """
+        with self.alone():
+            if any_left:
+                self._enter_special()
+                (self.special / PREVIEWS).touch()
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.special / PREVIEWS)
+            self.leave_special()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within it nobody else of this daemon changes what is in ``special``."""
+        with _LOCKS.setdefault(self.directory, threading.RLock()):
+            yield
 
     def leave_special(self) -> None:
         """With the last marker that was in it; what a killed daemon has half done is done, too."""
-        with contextlib.suppress(FileNotFoundError):
-            if not {CLOSED, HOLD}.isdisjoint(names := os.listdir(self.special)):
+        with self.alone(), contextlib.suppress(FileNotFoundError):
+            if not _MARKERS.isdisjoint(names := os.listdir(self.special)):
                 return
             for half_written in names:  # by a daemon that was killed
                 os.unlink(self.special / half_written)

@@ -2,7 +2,9 @@
 
 ``apps/APP/previews`` holds a file ``SLOT-KEY`` for each: nginx looks whether it is there, and lets
 whoever shows the key through to that slot, while that is not the one that serves. A key is issued
-and revoked without a reload, and stands in no file of nginx's.
+and revoked without a reload, and stands in no file of nginx's. So that other requests pay nothing
+for it, nginx looks only while there is a marker ``special/previews``: it comes before the first key
+and goes after the last one.
 
 The name is the secret. So nobody but the daemon may list the directory; nginx, which only asks for
 names, needs no more than to pass through it.
@@ -20,7 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bluegreen.files import sync_directory, write_atomically
+from bluegreen.layout import AppLayout
 from bluegreen.model import Slot
+from bluegreen.traffic.markers import Markers
 
 LONGEST_PREVIEW = 7 * 86400.0  # seconds
 HEADER = "X-Bluegreen-Preview"  # with the key, in a request
@@ -47,18 +51,30 @@ class Preview:
 
 @dataclass(frozen=True)
 class Previews:
-    """The keys in one directory. Blocking; every method raises OSError when the disk refuses."""
+    """The keys of one app. Blocking; every method raises OSError when the disk refuses."""
 
     directory: Path
+    markers: Markers
+
+    @classmethod
+    def of(cls, app: AppLayout) -> Previews:
+        return cls(app.previews, Markers(app.traffic))
 
     def issue(self, slot: Slot, *, until: float, by: str, operation: int | None = None) -> Preview:
         """A new key, which nginx knows when this returns."""
         made = Preview(
             key=secrets.token_hex(_KEY_BYTES), slot=slot, until=until, by=by, operation=operation
         )
-        self._make_directory()
         text = json.dumps({"until": until, "by": by, "operation": operation})
-        write_atomically(self.directory / made.name, text, mode=0o600)
+        with self.markers.alone():
+            self.markers.look_for_keys(True)  # first: whoever is killed now has issued nothing
+            try:
+                self._make_directory()
+                write_atomically(self.directory / made.name, text, mode=0o600)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self.settle()
+                raise
         return made
 
     def present(self) -> list[Preview]:
@@ -66,9 +82,16 @@ class Previews:
         return [self._read(slot, key) for slot, key in self._names()]
 
     def revoke(self, preview: Preview) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            (self.directory / preview.name).unlink()
-            sync_directory(self.directory)
+        with self.markers.alone():
+            with contextlib.suppress(FileNotFoundError):
+                (self.directory / preview.name).unlink()
+                sync_directory(self.directory)
+            self.settle()
+
+    def settle(self) -> None:
+        """Have nginx look for keys while there is one, whatever was interrupted."""
+        with self.markers.alone():
+            self.markers.look_for_keys(any(self._names()))
 
     def remove_unfinished(self) -> None:
         """What a write that was cut off has left."""

@@ -49,6 +49,10 @@ WRONG: list[tuple[str, str, str | None, int, str]] = [
     ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
     ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
     ("GET", "/v1/apps/monitor/operations?limit=0", None, 400, "limit"),
+    ("GET", "/v1/apps/monitor/operations?limits=1", None, 400, "limits"),
+    ("GET", "/v1/apps/monitor/operations?limit=1&limit=2", None, 400, "more than once"),
+    ("GET", "/v1/apps?probe=yes", None, 400, "probe"),
+    ("POST", "/v1/apps/monitor/unlock?force=1", None, 400, "force"),
     ("GET", f"/v1/apps/{'a' * 100_000}", None, 414, "bytes long"),
     ("GET", f"/v1/apps?probe={'1' * 100_000}", None, 414, "bytes long"),
     ("GET", "/v1/apps/monitor/logs?service=nothing", None, 404, "nothing"),
@@ -148,6 +152,55 @@ async def test_events_are_streamed_to_the_end_and_can_be_resumed(
         again = (await asyncio.wait_for(stream.content.read(), 60)).decode()
     assert f"id: {ids[3]}\n" not in again
     assert again.startswith(f"id: {ids[4]}\n")
+    headers = {"Last-Event-ID": str(ids[-1])}
+    async with client.get(f"/v1/operations/{number}/events", headers=headers) as stream:
+        rest = (await asyncio.wait_for(stream.content.read(), 60)).decode()
+    assert rest.startswith("event: end\n")
+    # An event of another operation, and one that is yet to come, say nothing of this one's.
+    for strange in (ids[0] - 1, ids[-1] + 1):
+        headers = {"Last-Event-ID": str(strange)}
+        async with client.get(f"/v1/operations/{number}/events", headers=headers) as response:
+            assert "is no event of operation" in (await problem(response))["detail"]
+
+
+async def test_the_history_has_pages(client: aiohttp.ClientSession, deployed: Stack) -> None:
+    await deployed.cli("switch", "to", "blue")  # refused or not, an operation or none
+    await deployed.deploy("v2")
+    await deployed.deploy("v1")
+    async with client.get("/v1/apps/monitor/operations") as response:
+        whole = await response.json()
+        assert (whole["next"], response.headers.get("Link")) == (None, None)
+    found: list[Any] = []
+    path: str | None = "/v1/apps/monitor/operations?limit=1"
+    while path is not None:
+        async with client.get(path) as response:
+            page = await response.json()
+            path = page["next"]
+            assert response.headers.get("Link") == (path and f'<{path}>; rel="next"')
+        found += page["operations"]
+    assert len(found) >= 3
+    assert found == whole["operations"]
+
+
+async def test_what_has_not_changed_is_not_sent_again(client: aiohttp.ClientSession) -> None:
+    for path in (
+        "/v1/apps", "/v1/apps/monitor", "/v1/operations", "/v1/apps/monitor/operations",
+        "/v1/operations/1",
+    ):  # fmt: skip
+        async with client.get(path) as response:
+            tag = response.headers["ETag"]
+            assert response.headers["Cache-Control"] == "private, no-cache"
+        for asked in (tag, f'"other", W/{tag}', "*"):
+            async with client.get(path, headers={"If-None-Match": asked}) as response:
+                assert (response.status, await response.read()) == (304, b"")
+                assert response.headers["ETag"] == tag
+        for asked in ('"other"', "what?"):
+            async with client.get(path, headers={"If-None-Match": asked}) as response:
+                assert response.status == 200
+    async with client.post("/v1/apps/monitor/lock", json={"reason": "audit"}):
+        pass
+    async with client.get("/v1/apps", headers={"If-None-Match": tag}) as response:
+        assert (await response.json())["apps"][0]["lock"]["reason"] == "audit"
 
 
 async def test_a_last_event_id_that_no_event_has_is_refused(

@@ -31,6 +31,7 @@ BENCHES = {
     "hold": "10,000 requests held at once, and let through after a switch",
     "hold_deploys": "twenty migrations under a hold, while visitors post",
     "backup": "a backup of 1 GB that is written to, beside sqlite3 .backup",
+    "webhooks": "signed deliveries a second, beside Debian's webhook with an HMAC rule",
     "systemd_host": "a systemd host: its boot, a switch back, the start of a slot",
 }
 

@@ -158,6 +158,11 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     (GIT, f"{GIT}\nverify = {{}}", "source.verify", "names no keys", "Say who may sign"),
     (GIT, 'directory = "/a/{version}"\nverify = { gpg_keys = "/k" }', "source.verify",
      "about git", "Remove it"),
+    (GIT, f'{GIT}\nssh_key = {{ file = "/k" }}', "source.ssh_key", "about ssh", "ssh://"),
+    (GIT, "git = 'git@x:y'\nssh_key = { file = '/a b' }", "source.ssh_key.file", '"/a b"',
+     "an absolute path of letters"),
+    (GIT, "git = 'git@x:y'\ntoken = { file = '/t' }", "source.token", "by https only", "https://"),
+    (GIT, f'{GIT}\ntoken = {{ file = "/t", user = "a:b" }}', "source.token.user", '"a:b"', "name"),
     (GIT, f"{GIT}\nstrip = 1", "source.strip", "about a tarball", "Remove it"),
     # What the parts say of each other
     ('service = "api"\n\n', 'service = "apy"\n\n', "routes[0].service", 'no service "apy"',

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.marks import marker_names
 from tests.operations.proxied import HOST, keys, serving, write_shop
 from tests.stack import Stack
 from tests.traffic.client import Reply, ask
@@ -65,6 +66,8 @@ async def test_it_is_said_in_words_and_the_key_nowhere_else(shop: Stack) -> None
 
 
 async def test_previews_end_by_their_time_by_command_and_over_a_restart(shop: Stack) -> None:
+    markers = shop.layout.app("shop").traffic
+    assert marker_names(markers) == {"green"}
     short = await issue(shop, "--for", "1s")
     long = await issue(shop)
     await eventually(lambda: len(keys(shop)) == 1, "the short one has ended")
@@ -76,10 +79,12 @@ async def test_previews_end_by_their_time_by_command_and_over_a_restart(shop: St
     assert len(keys(shop)) == 2
     await shop.serve()
     assert len(keys(shop)) == 1
+    assert marker_names(markers) == {"green", "previews"}
     assert (await see(shop, long["header"])).body == "well good"
     answer = await shop.cli("preview", "shop", "--revoke")
     assert answer.out == "shop: 1 preview ended\n"
     assert keys(shop) == []
+    assert not (markers / "special").exists()
     assert (await see(shop, long["header"])).body == "well better"
     assert (await shop.cli("preview", "shop", "--revoke")).out == "shop: no preview to end\n"
 

@@ -6,42 +6,50 @@ import time
 
 from aiohttp import web
 
+from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, LockBody
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.context import Api
-from bluegreen.api.peer import requester
+from bluegreen.api.peer import caller_of, note_about, requester
 from bluegreen.api.plan import plan_view
+from bluegreen.api.queries import PlanQuery, ProbeQuery
 from bluegreen.api.status import app_status, daemon_status
 from bluegreen.model import AppLock
 from bluegreen.operations import planning
 
 
-def _checkups(api: Api, request: web.Request) -> Checkups | None:
-    return api.checkups if request.query.get("probe") == "1" else None
+def _checkups(api: Api, query: ProbeQuery) -> Checkups | None:
+    return api.checkups if query.probe == "1" else None
 
 
-async def apps(api: Api, request: web.Request) -> web.Response:
-    found = await daemon_status(api.desk, api.in_force(), _checkups(api, request))
+async def apps(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:
+    """Those that are whoever asks' to see; what is said of the host names others."""
+    only, checkups = caller_of(request).apps, _checkups(api, query)
+    found = await daemon_status(api.desk, api.in_force(), checkups, only)
+    if only is None:
+        found["failed_authentications"] = api.attempts.failed
     return web.json_response(found)
 
 
-async def app(api: Api, request: web.Request) -> web.Response:
-    return web.json_response(await app_status(api.desk, api.app(request), _checkups(api, request)))
+async def app(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:
+    return web.json_response(await app_status(api.desk, api.app(request), _checkups(api, query)))
 
 
-async def plan(api: Api, request: web.Request) -> web.Response:
-    app, version = api.app(request), request.query.get("version", "")
-    return web.json_response(plan_view(await planning.plan(api.desk, app, version)))
+async def plan(api: Api, request: web.Request, query: PlanQuery) -> web.Response:
+    found = await planning.plan(api.desk, api.app(request), query.version)
+    return web.json_response(plan_view(found))
 
 
 async def lock(api: Api, request: web.Request, body: LockBody) -> web.Response:
     by = (await requester(request)).name
+    note_about(request, reason=body.reason)
     lock = AppLock(app=api.name(request), reason=body.reason, by=by, at=time.time())
     await api.desk.set_lock(lock)
-    return web.json_response({"app": lock.app, "reason": lock.reason, "by": lock.by})
+    locked: documents.Locked = {"app": lock.app, "reason": lock.reason, "by": lock.by}
+    return web.json_response(locked)
 
 
 async def unlock(api: Api, request: web.Request, _: Empty) -> web.Response:
-    app = api.name(request)
-    await api.desk.clear_lock(app)
-    return web.json_response({"app": app})
+    unlocked: documents.Unlocked = {"app": api.name(request)}
+    await api.desk.clear_lock(unlocked["app"])
+    return web.json_response(unlocked)

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, MigrationBody
 from bluegreen.api.context import Api
 from bluegreen.api.handlers.releases import begin, begun
 from bluegreen.api.migrations import action_named, applied_view, require_name
 from bluegreen.api.parameters import backup_id, idempotency_key
 from bluegreen.api.peer import requester
+from bluegreen.api.queries import LossQuery
 from bluegreen.api.views import entry_view
 from bluegreen.operations import restoring
 
 
 async def backups(api: Api, request: web.Request) -> web.Response:
     app = api.app(request)
-    found = [entry_view(entry) for entry in await app.backups.entries()]
-    return web.json_response({"app": app.name, "backups": found})
+    views = [entry_view(entry) for entry in await app.backups.entries()]
+    found: documents.Backups = {"app": app.name, "backups": views}
+    return web.json_response(found)
 
 
 async def back_up(api: Api, request: web.Request, _: Empty) -> web.Response:
     return await begin(api, request, api.desk.back_up)
 
 
-async def loss(api: Api, request: web.Request) -> web.Response:
-    app, serving = api.app(request), request.query.get("serving") == "1"
+async def loss(api: Api, request: web.Request, query: LossQuery) -> web.Response:
+    app, serving = api.app(request), query.serving == "1"
     return web.json_response(await restoring.loss(app, backup_id(request), serving=serving))
 
 
 async def verify(api: Api, request: web.Request, _: Empty) -> web.Response:
     app, number = api.app(request), backup_id(request)
     damaged = await app.backups.verify(number)
-    found = {"app": app.name, "id": number, "verified": not damaged, "damaged": damaged}
-    return web.json_response(found)
+    verified: documents.Verified = {
+        "app": app.name, "id": number, "verified": not damaged, "damaged": damaged,
+    }  # fmt: skip
+    return web.json_response(verified)
 
 
 async def restore(api: Api, request: web.Request, _: Empty) -> web.Response:

@@ -4,42 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Collection
 
 from aiohttp import web
 
+from bluegreen.api import documents
 from bluegreen.api.bodies import Empty
 from bluegreen.api.context import Api
-from bluegreen.api.limits import LIST_LIMIT
 from bluegreen.api.logs import kept_output
-from bluegreen.api.parameters import operation_id, whole_number
+from bluegreen.api.parameters import last_event_id, operation_id
+from bluegreen.api.peer import caller_of
+from bluegreen.api.queries import PageQuery
 from bluegreen.api.streaming import streaming
-from bluegreen.api.views import event_view, operation_view
+from bluegreen.api.views import event_view, operation_view, phase_views
 from bluegreen.errors import UsageError
+from bluegreen.store.operations import not_found
 
 KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says that it lives
 EVENTS_AT_ONCE = 500
 
 
-async def operations(api: Api, request: web.Request) -> web.Response:
-    """Of the app that the path names, or of all."""
-    found = await api.desk.parts.store.operations(
-        await api.past_name(request) if "app" in request.match_info else None,
-        before=whole_number(request, "before", None, 2**62),
-        limit=whole_number(request, "limit", 20, LIST_LIMIT, least=1) or 20,
-    )
-    return web.json_response({"operations": [operation_view(o) for o in found]})
+async def operations(api: Api, request: web.Request, query: PageQuery) -> web.Response:
+    """Of all apps that are to be seen."""
+    return await _page(api, request, caller_of(request).apps, query)
+
+
+async def operations_of_app(api: Api, request: web.Request, query: PageQuery) -> web.Response:
+    return await _page(api, request, await api.past_name(request), query)
+
+
+async def _page(
+    api: Api, request: web.Request, app: str | Collection[str] | None, query: PageQuery
+) -> web.Response:
+    """So many, and where the older ones are: one more is read to see whether there are any."""
+    store, limit = api.desk.parts.store, query.limit
+    found = await store.operations(app, before=query.before, limit=limit + 1)
+    following = None
+    if len(found) > limit:
+        following = f"{request.path}?before={found[limit - 1].id}&limit={limit}"
+    page: documents.Operations = {
+        "operations": [operation_view(one) for one in found[:limit]], "next": following,
+    }  # fmt: skip
+    links = {} if following is None else {"Link": f'<{following}>; rel="next"'}
+    return web.json_response(page, headers=links)
 
 
 async def operation(api: Api, request: web.Request) -> web.Response:
-    return web.json_response(await _view(api, operation_id(request)))
+    return web.json_response(await _view(api, await _theirs(api, request)))
 
 
-async def _view(api: Api, number: int) -> dict[str, Any]:
+async def _theirs(api: Api, request: web.Request) -> int:
+    """The operation that the path names. Raises NotFoundError, also where it is not to be seen."""
+    found = await api.desk.parts.store.operation(operation_id(request))
+    if not caller_of(request).sees(found.app):
+        raise not_found(found.id)
+    return found.id
+
+
+async def _view(api: Api, number: int) -> documents.OperationInFull:
     operation = await api.desk.parts.store.operation(number)
-    view = operation_view(operation, await api.desk.parts.store.phases(number))
+    phases = phase_views(await api.desk.parts.store.phases(number))
     layout = api.desk.parts.layout.app(operation.app)
-    return view | {"output": await asyncio.to_thread(kept_output, layout, number)}
+    output = await asyncio.to_thread(kept_output, layout, number)
+    return {**operation_view(operation), "phases": phases, "output": output}
 
 
 async def cancel(api: Api, request: web.Request, _: Empty) -> web.Response:
@@ -49,13 +76,17 @@ async def cancel(api: Api, request: web.Request, _: Empty) -> web.Response:
 
 async def events(api: Api, request: web.Request) -> web.StreamResponse:
     """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""
-    number = operation_id(request)
-    await api.desk.parts.store.operation(number)  # raises if there is none
-    after = request.headers.get("Last-Event-ID", "0")
-    if not after.isdecimal() or len(after) > 18:
-        raise UsageError("Last-Event-ID is not right", remedy="send the id of an event")
+    number = await _theirs(api, request)
+    after = last_event_id(request)
+    if after:
+        seen = await api.desk.parts.store.events(operation=number, after=after - 1, limit=1)
+        if not seen or seen[0].id != after:
+            raise UsageError(
+                f"Last-Event-ID {after} is no event of operation {number}",
+                remedy="leave it out: then the stream begins with the first event",
+            )
     async with streaming(request, "text/event-stream") as response:
-        await _send_events(api, response, number, int(after))
+        await _send_events(api, response, number, after)
     return response
 
 

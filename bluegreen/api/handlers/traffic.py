@@ -6,6 +6,7 @@ import time
 
 from aiohttp import web
 
+from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, HoldBody, PreviewBody, SwitchBody
 from bluegreen.api.context import Api
 from bluegreen.api.parameters import idempotency_key
@@ -23,34 +24,40 @@ async def switch(api: Api, request: web.Request, body: SwitchBody) -> web.Respon
         app, to, await requester(request), key=idempotency_key(request)
     )
     operation = switched.operation
-    return web.json_response(
-        {
-            "app": app,
-            "to": switched.to,
-            "version": api.desk.app(app).slots[switched.to].version,
-            "operation": None if operation is None else operation_view(operation),
-            "warnings": list(switched.warnings),
-            "seconds": time.perf_counter() - began,
-        }
-    )
+    answer: documents.Switched = {
+        "app": app,
+        "to": switched.to,
+        "version": api.desk.app(app).slots[switched.to].version,
+        "operation": None if operation is None else operation_view(operation),
+        "warnings": list(switched.warnings),
+        "seconds": time.perf_counter() - began,
+    }
+    return web.json_response(answer)
 
 
 async def hold(api: Api, request: web.Request, body: HoldBody) -> web.Response:
     app = api.app(request).name
     hold = await api.desk.hold(app, body.timeout, await requester(request))
-    return web.json_response({"app": app, "held": hold_view(hold)})
+    held: documents.Held = {"app": app, "held": hold_view(hold)}
+    return web.json_response(held)
 
 
 async def release(api: Api, request: web.Request, _: Empty) -> web.Response:
     app = api.app(request).name
     hold, warnings = await api.desk.release(app, await requester(request))
-    seconds = max(0.0, time.time() - hold.since)
-    return web.json_response({"app": app, "seconds": seconds, "warnings": list(warnings)})
+    released: documents.Released = {
+        "app": app,
+        "seconds": max(0.0, time.time() - hold.since),
+        "warnings": list(warnings),
+    }
+    return web.json_response(released)
 
 
 async def preview(api: Api, request: web.Request, body: PreviewBody) -> web.Response:
     """Issue a key, or end all of them."""
     app, by = api.app(request).name, await requester(request)
     if body.revoke:
-        return web.json_response({"app": app, "revoked": await api.desk.end_previews(app, by)})
+        ended = await api.desk.end_previews(app, by)
+        revoked: documents.PreviewsRevoked = {"app": app, "revoked": ended}
+        return web.json_response(revoked)
     return web.json_response(preview_view(app, await api.desk.preview(app, body.seconds, by)))

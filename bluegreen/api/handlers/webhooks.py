@@ -9,13 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
+from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, WebhookTestBody
 from bluegreen.api.context import Api
 from bluegreen.api.hook_body import read_hook
-from bluegreen.api.limits import LIST_LIMIT
-from bluegreen.api.parameters import idempotency_key, whole_number
+from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.peer import requester
 from bluegreen.api.problems import problem
+from bluegreen.api.queries import PageQuery
 from bluegreen.api.views import operation_view
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.errors import RefusedError, StoreError, StoreFullError, UsageError
@@ -55,14 +56,14 @@ def _status(delivery: Delivery) -> int:
     return 202 if delivery.decision in (Decision.ACCEPTED, Decision.TRIGGERED) else 200
 
 
-def _answer(taken: Taken) -> dict[str, Any]:
+def _answer(taken: Taken) -> documents.DeliveryTaken:
     """What the sender is told: of the operation no more than which it is and how it stands."""
     delivery, operation = taken.delivery, taken.operation
-    answer: dict[str, Any] = {
+    answer: documents.DeliveryTaken = {
         "delivery": delivery.id,
         "event": delivery.event,
         "version": delivery.version,
-        "decision": delivery.decision,
+        "decision": Decision(delivery.decision),
         "repeated": taken.is_repeated,
         "operation": None,
     }
@@ -99,12 +100,10 @@ async def _rule_view(hooks: Intake, rule: Webhook) -> dict[str, Any]:
     return view | {"problems": await hooks.secrets.wrong(rule)}
 
 
-async def deliveries(api: Api, request: web.Request) -> web.Response:
+async def deliveries(api: Api, request: web.Request, query: PageQuery) -> web.Response:
     app = api.app(request)
     found = await api.desk.parts.store.deliveries.of_app(
-        app.name,
-        before=whole_number(request, "before", None, 2**62),
-        limit=whole_number(request, "limit", 20, LIST_LIMIT, least=1) or 20,
+        app.name, before=query.before, limit=query.limit
     )
     views = [delivery_view(one) for one in found]
     return web.json_response({"app": app.name, "deliveries": views})

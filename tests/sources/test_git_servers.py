@@ -1,0 +1,176 @@
+"""Real git servers over loopback: how they let one in, and how they fail, hang and lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bluegreen.errors import SourceError
+from bluegreen.sources.git import GitSource
+from tests.sources.git_servers import TOKEN, Site, git_daemon, https_site, ssh_server
+from tests.sources.repositories import Repository, cache, files_in, layout_in, source_of
+from tests.sources.signers import ssh_signer
+
+TREE = {"app.py": "two", "docs/readme": "read"}
+
+
+@pytest.fixture
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate))
+    return certificate
+
+
+@pytest.fixture
+async def site(repository: Repository, tmp_path: Path, trusted: Path) -> AsyncIterator[Site]:
+    async with https_site(tmp_path, trusted, guarded=False) as serving:
+        yield serving
+
+
+def shop(tmp_path: Path, site: Site, **more: object) -> GitSource:
+    return source_of(tmp_path, f"{site.url}/origin/.git", **more)  # type: ignore[arg-type]
+
+
+def files_that_hold(secret: str, directory: Path) -> list[Path]:
+    return [
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and secret.encode() in path.read_bytes()
+    ]
+
+
+async def test_a_git_daemon_is_fetched_from(repository: Repository, tmp_path: Path) -> None:
+    async with git_daemon(tmp_path) as address:
+        source = source_of(tmp_path, f"{address}/origin")
+        release = await source.resolve("v2")
+        repository.commit({"app.py": "three"}, tag="v3")
+        assert (await source.resolve("v3")).commit == repository.git("rev-parse", "v3")
+    await source.lay_out(release, tmp_path / "tree")
+    assert files_in(tmp_path / "tree") == TREE
+
+
+async def test_a_deploy_key_is_used_for_a_host_that_is_known(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the user's own configuration says of ssh does not come into it.
+    monkeypatch.setenv("GIT_SSH_COMMAND", "false")
+    async with ssh_server(tmp_path) as ssh:
+        address = f"{ssh.url}{repository.directory}"
+        known = {"known_hosts": str(ssh.known_hosts), "ssh_key": {"file": str(ssh.key)}}
+        source = source_of(tmp_path, address, **known)  # type: ignore[arg-type]
+        await source.lay_out(await source.resolve("v2"), tmp_path / "tree")
+        assert files_in(tmp_path / "tree") == TREE
+        assert (await source.compare("v1", None)).release.commit is not None
+        (tmp_path / "nobody").write_text("[127.0.0.1]:1 ssh-ed25519 AAAA\n")
+        for change, words in (
+            ({"ssh_key": {"file": str(ssh.other_key)}}, "Permission denied"),
+            ({"known_hosts": str(tmp_path / "nobody")}, "Host key verification failed"),
+            ({"ssh_key": {"file": "/nowhere/key"}}, "/nowhere/key, ssh_key of [source]"),
+        ):
+            refused = source_of(tmp_path / "other", address, **{**known, **change})  # type: ignore[arg-type]
+            with pytest.raises(SourceError) as error:
+                await refused.resolve("v2")
+            assert words in "\n".join(error.value.lines())
+            assert "user that runs the daemon" in error.value.remedy
+
+
+async def test_a_token_is_sent_to_the_host_that_it_is_for_and_stands_nowhere(
+    repository: Repository, tmp_path: Path, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    token = {"file": str(tmp_path / "token")}
+    # A helper of the user's own, which knows something else and must not be told anything.
+    told = tmp_path / "told"
+    helper = f"!f() {{ cat >>{told}; echo username=x; echo password=y; }}; f"
+    (tmp_path / "gitconfig").write_text(f'[credential]\n\thelper = "{helper}"\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    async with https_site(tmp_path, trusted, guarded=True) as site:
+        source = shop(tmp_path, site, token=token)
+        await source.lay_out(await source.resolve("v2"), tmp_path / "tree")
+        assert files_in(tmp_path / "tree") == TREE
+        assert (await source.compare("main", None)).release.commit is not None
+        assert not told.exists()
+        moved = source_of(tmp_path / "moved", f"{site.url}/moved/origin/.git", token=token)
+        with pytest.raises(SourceError, match="could not be fetched"):
+            await moved.resolve("v2")
+        seen = site.seen()
+        assert [line for line in seen if line[0] == "127.0.0.1" and line[2] == "Basic"]
+        assert {line[2] for line in seen if line[0] == "localhost"} == {"-"}
+        assert not told.exists()
+        for wrong, words in (("", "holds no token"), ("a b", "holds no token"),
+                             ("wrong-t0ken", "Authentication failed")):  # fmt: skip
+            (tmp_path / "token").write_text(wrong)
+            with pytest.raises(SourceError) as error:
+                await shop(tmp_path / "wrong", site, token=token).resolve("v2")
+            text = "\n".join(error.value.lines())
+            assert words in text
+            assert "wrong-t0ken" not in text
+    assert files_that_hold(TOKEN, layout_in(tmp_path).cache) == []
+    assert files_that_hold(TOKEN, tmp_path / "tree") == []
+
+
+async def test_an_answer_that_is_cut_off_or_ceases_is_an_error_and_leaves_nothing(
+    repository: Repository, tmp_path: Path, site: Site
+) -> None:
+    (repository.directory / "data").write_bytes(os.urandom(300_000))
+    repository.commit({}, tag="v3")
+    for hangs, words in ((False, "exit status"), (True, "timed out")):
+        site.backend.cut_after, site.backend.hangs = 100_000, hangs
+        with pytest.raises(SourceError, match=words):
+            await shop(tmp_path, site, timeout=3.0).resolve("v3")
+        assert [path.name for path in cache(tmp_path).iterdir()] == ["git.lock"]
+    site.backend.cut_after = None
+    source = shop(tmp_path, site)
+    first = await source.resolve("v3")
+    (repository.directory / "data").write_bytes(os.urandom(300_000))
+    repository.commit({}, tag="v4")
+    site.backend.cut_after, site.backend.hangs = 100_000, False
+    with pytest.raises(SourceError, match="v4 could not be fetched"):
+        await source.resolve("v4")
+    site.backend.cut_after = None
+    for version in ("v3", "v4"):
+        release = await source.resolve(version)
+        assert release.warnings == ()
+        await source.lay_out(release, tmp_path / version)
+    assert (await source.resolve("v3")).commit == first.commit
+    assert not list((cache(tmp_path) / "git").rglob("tmp_*"))
+
+
+async def test_a_server_that_gives_another_commit_than_it_names_is_believed_in_nothing(
+    repository: Repository, tmp_path: Path, site: Site
+) -> None:
+    first, second = repository.git("rev-parse", "v1"), repository.git("rev-parse", "v2")
+    repository.commit({"app.py": "three"}, tag="v3")
+    third = repository.git("rev-parse", "v3")
+    site.backend.wants = {third: first}
+    with pytest.raises(SourceError, match="could not be fetched"):
+        await shop(tmp_path, site).resolve("v3")
+    # Of its mirror either.
+    site.backend.wants = {}
+    source = shop(tmp_path, site)
+    assert (await source.resolve("v3")).commit == third
+    repository.commit({"app.py": "four"}, tag="v4")
+    site.backend.wants = {repository.git("rev-parse", "v4"): second}
+    with pytest.raises(SourceError, match="v4 could not be fetched"):
+        await source.resolve("v4")
+    site.backend.wants = {}
+    assert (await source.resolve("v4")).commit == repository.git("rev-parse", "v4")
+
+
+async def test_what_was_verified_is_what_runs_wherever_the_server_moves_its_tags(
+    repository: Repository, tmp_path: Path, site: Site
+) -> None:
+    alice, public = ssh_signer(tmp_path, "alice")
+    (tmp_path / "signers").write_text(f"alice@example.org {public}\n")
+    alice.tag(repository, "v3", "v2")
+    source = shop(tmp_path, site, verify={"ssh_signers": str(tmp_path / "signers")})
+    release = await source.resolve("v3")
+    repository.commit({"app.py": "evil"})
+    repository.git("tag", "--force", "v3")
+    await source.lay_out(release, tmp_path / "tree")
+    assert files_in(tmp_path / "tree") == TREE
+    with pytest.raises(SourceError, match="it is not signed"):
+        await source.resolve("v3")
+    assert (await source.resolve("v3", pinned=release.commit)).commit == release.commit

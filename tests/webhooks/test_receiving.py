@@ -1,0 +1,326 @@
+"""Deliveries to a real daemon: by the senders' own signers, again, at once, and by anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from standardwebhooks.webhooks import Webhook as StandardWebhook
+
+from tests.waiting import eventually
+from tests.webhooks.deliveries import SECRET, STANDARD_SECRET, payload, signed
+from tests.webhooks.hooked import GITLAB_SIGNING, OLD_SECRET, SECRETS, Hooked, hooked
+from tests.webhooks.octokit_signer import octokit_signatures
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served() -> AsyncIterator[Hooked]:
+    async with hooked() as built:
+        yield built
+
+
+def pushed(tag: str, rest: Any = None) -> bytes:
+    """The body of a push of ``tag``."""
+    body = {"ref": f"refs/tags/{tag}", "after": "a" * 40, "rest": rest}
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+async def ended(served: Hooked, number: int) -> Any:
+    async def final() -> Any:
+        found = [one for one in await served.operations() if one["id"] == number]
+        return found[0] if found and found[0]["finished_at"] else None
+
+    return await eventually(final, f"operation {number} has ended")
+
+
+async def test_what_githubs_own_signer_has_signed_is_deployed(served: Hooked) -> None:
+    body = pushed("v1", "ünïcode ✓")
+    [signature] = await asyncio.to_thread(octokit_signatures, SECRET, [body])
+    headers = signed("github", "push", body, name="of-octokit")
+    assert headers["x-hub-signature-256"] == signature
+    status, answer = await served.post(body, headers | {"x-hub-signature-256": signature})
+    assert (status, answer["version"], answer["decision"]) == (202, "v1", "triggered")
+    assert (await ended(served, answer["operation"]["id"]))["state"] == "succeeded"
+    [operation] = await served.operations()
+    assert operation["requested_by"] == "webhook github delivery of-octokit via unix socket"
+    assert (await served.stack.status())["slots"][served.stack.marker()]["version"] == "v1"
+
+
+async def test_what_the_standards_own_signer_has_signed_is_taken(served: Hooked) -> None:
+    body = payload("standard-release")
+    at = datetime.now(tz=UTC)
+    signature = StandardWebhook(STANDARD_SECRET).sign("msg_1", at, body.decode())
+    headers = {
+        "webhook-id": "msg_1", "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": f"v1a,other {signature}",
+    }  # fmt: skip
+    status, answer = await served.post(body, headers)
+    assert (status, answer["version"]) == (202, "v1.4.0")
+
+
+@pytest.mark.parametrize("secret", [SECRET, GITLAB_SIGNING])
+async def test_gitlab_may_show_its_token_or_sign(served: Hooked, secret: str) -> None:
+    body = json.dumps({**json.loads(payload("gitlab-release")), "id": len(secret)}).encode()
+    headers = signed("gitlab", "release", body, name=f"gl-{len(secret)}", secret=secret)
+    assert ("webhook-signature" in headers) is (secret is GITLAB_SIGNING)
+    status, answer = await served.post(body, headers)
+    assert (status, answer["version"]) == (202, "v1.4.0")
+
+
+async def test_gitea_and_the_older_secret_are_taken_too(served: Hooked) -> None:
+    status, answer = await served.deliver("gitea", "release", payload("gitea-release"), "gt-1")
+    assert (status, answer["version"]) == (202, "v1.4.0")
+    body = pushed("v404", "old")
+    headers = signed("github", "push", body, name="by-the-old", secret=OLD_SECRET)
+    assert (await served.post(body, headers))[0] == 202
+
+
+async def test_a_redelivery_is_answered_with_the_first_ones_operation(served: Hooked) -> None:
+    body = pushed("v404", "again")
+    first = await served.deliver("github", "push", body, "again-1")
+    for name in ("again-1", "again-2"):  # GitHub does not sign its name: the body is known, too
+        status, answer = await served.deliver("github", "push", body, name)
+        assert (status, answer["repeated"]) == (202, True)
+        assert answer["operation"]["id"] == first[1]["operation"]["id"]
+        assert answer["delivery"] == first[1]["delivery"]
+
+
+async def test_a_ping_is_answered_and_what_is_ignored_says_why(served: Hooked) -> None:
+    status, answer = await served.deliver("github", "ping", payload("github-ping"), "ping-1")
+    assert (status, answer["pong"]) == (200, True)
+    status, answer = await served.deliver(
+        "github", "push", payload("github-push-branch"), "branch-1"
+    )
+    assert (status, answer["operation"]) == (200, None)
+    assert answer["ignored"] == "main is no tag; on is workflow_run"
+    status, answer = await served.deliver("github", "push", b"{", "broken-1")
+    assert (status, answer["kind"]) == (400, "usage")
+
+
+async def refusal(served: Hooked, body: bytes, headers: dict[str, str], app: str) -> Any:
+    status, answer = await served.post(body, headers, app)
+    assert status == 401, answer
+    return answer
+
+
+async def test_a_wrong_signature_and_an_app_that_is_not_are_answered_alike(served: Hooked) -> None:
+    body = pushed("v404", "wrong")
+    right = signed("github", "push", body, name="wrong-1")
+    wrong = right | {"x-hub-signature-256": f"sha256={'0' * 64}"}
+    before = len(await served.deliveries())
+    answers = [
+        await refusal(served, body, wrong, "monitor"),
+        await refusal(served, body, right, "nobody"),
+        await refusal(served, body, {}, "monitor"),
+        await refusal(served, body, {"webhook-signature": "v1,"}, "nobody"),
+    ]
+    assert all(answer == answers[0] for answer in answers)
+    assert len(await served.deliveries()) == before
+    assert (await served.get("/webhooks"))["refused"] >= 2
+
+
+async def test_one_flipped_bit_anywhere_is_refused(served: Hooked) -> None:
+    body = payload("standard-release")
+    right = signed("standard", "", body, name="flipped")
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    cases: list[tuple[bytes, dict[str, str]]] = [(flipped(body, 60), right)]
+    cases += [(body, right | {name: flipped(right[name].encode(), 4).decode()}) for name in names]
+    old = signed("standard", "", body, name="flipped", now=time.time() - 301)
+    early = signed("standard", "", body, name="flipped", now=time.time() + 320)
+    for content, headers in [*cases, (body, old), (body, early)]:
+        await refusal(served, content, headers, "monitor")
+    assert (await served.post(body, right))[0] == 202
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+async def test_ten_deliveries_at_once_are_each_taken_up_once(served: Hooked) -> None:
+    same = pushed("v404", "ten of the same")
+    answers = await asyncio.gather(
+        *(served.deliver("github", "push", same, "ten") for _ in range(10))
+    )
+    assert {status for status, _ in answers} == {202}
+    assert len({answer["delivery"] for _, answer in answers}) == 1
+    assert len({answer["operation"]["id"] for _, answer in answers}) == 1
+    assert [answer["repeated"] for _, answer in answers].count(False) == 1
+    answers = await asyncio.gather(
+        *(
+            served.deliver("github", "push", pushed(f"v5.{n}", "ten others"), f"other-{n}")
+            for n in range(10)
+        )
+    )
+    assert len({answer["delivery"] for _, answer in answers}) == 10
+    recorded = {one["id"]: one for one in await served.deliveries()}
+    for status, answer in answers:
+        one = recorded[answer["delivery"]]
+        assert (status == 202) is (one["operation"] is not None), (answer, one)
+        assert one["operation"] is not None or one["why"], one
+    # Whatever their order, the newest version is not what the others take the place of.
+    assert next(one for _, one in answers if one["version"] == "v5.9")["operation"] is not None
+
+
+async def test_what_is_too_large_or_encoded_is_refused_unread(served: Hooked) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(17):
+            yield b"x" * 65536
+
+    async def post(data: Any, headers: dict[str, str]) -> int:
+        async with served.session.post("/hooks/monitor", data=data, headers=headers) as response:
+            return response.status
+
+    headers = signed("github", "push", b"")
+    assert await post(io.BytesIO(b"x" * (2**20 + 1)), headers) == 413
+    assert await post(endless(), headers) == 413
+    assert await post(b"x", headers | {"Content-Encoding": "gzip"}) == 415
+    body = pushed("v404", "y" * (2**20 - 200))
+    assert await post(io.BytesIO(body), signed("github", "push", body, name="large")) == 202
+
+
+async def test_a_header_that_comes_twice_is_refused(served: Hooked) -> None:
+    body = pushed("v404", "twice")
+    pairs = [*signed("github", "push", body, name="twice").items()]
+    pairs.append(("x-github-delivery", "another"))
+
+    async with served.session.post(
+        "/hooks/monitor", data=body, headers=CIMultiDict(pairs)
+    ) as response:
+        assert response.status == 401
+
+
+_LINE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+_HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["x-github-event", "x-gitea-event", "x-gitlab-event", "webhook-signature", "webhook-id",
+         "webhook-timestamp", "x-hub-signature-256", "x-gitlab-token", "content-type",
+         "x-gitea-signature", "idempotency-key"]
+    ),
+    _LINE,
+)  # fmt: skip
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["ref", "after", "deleted", "release", "type", "action", "head_commit"]),
+        inner, max_size=4,
+    ),
+)  # fmt: skip
+
+
+@given(
+    body=st.binary(max_size=300) | _JSON.map(lambda one: json.dumps(one).encode()), headers=_HEADERS
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_whatever_anybody_sends_is_refused_and_begins_nothing(
+    served: Hooked, body: bytes, headers: dict[str, str]
+) -> None:
+    headers = {name: value.strip() for name, value in headers.items()}
+    status, _ = await served.post(body, headers)
+    assert status == 401, (body, headers)
+
+
+@given(
+    body=st.binary(max_size=300) | _JSON.map(lambda one: json.dumps(one).encode()),
+    provider=st.sampled_from(["github", "gitlab", "gitea", "standard"]),
+    event=st.sampled_from(["push", "release", "workflow_run", "ping", "x"]),
+    name=_LINE,
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_whatever_a_sender_signs_that_asks_for_nothing_begins_nothing(
+    served: Hooked, body: bytes, provider: str, event: str, name: str
+) -> None:
+    headers = signed(provider, event, body, name=name.strip())
+    status, answer = await served.post(body, headers)
+    assert status in (200, 400, 401 if not headers.get("webhook-id", "x") else 400), answer
+    assert answer.get("operation") is None
+
+
+async def test_the_command_lists_what_there_is_and_what_was_decided(served: Hooked) -> None:
+    await served.deliver("github", "push", pushed("v404", "listed"), "listed-1")
+    answer = await served.stack.cli("webhook", "list", "--limit", "1")
+    assert answer.status == 0, answer.err
+    assert "monitor: POST /hooks/monitor" in answer.out
+    assert "github   on push, release: version = tag" in answer.out
+    assert "github push v404" in answer.out
+    found = (await served.stack.cli("webhook", "list", "monitor", "--json")).document
+    assert found["deliveries"][0]["delivery"] == "listed-1"
+    assert found["webhooks"][0]["secret"][0].endswith("/hook")
+
+
+async def test_a_test_says_what_would_be_done_and_does_nothing(served: Hooked) -> None:
+    before = (await served.deliveries(), await served.operations())
+    answer = await served.stack.cli("webhook", "test", "--json")
+    assert answer.status == 0, answer.out + answer.err
+    assert [test["decision"] for test in answer.document["tests"]] == ["accepted"] * 5
+    answer = await served.stack.cli("webhook", "test", "--version=-rf")
+    assert "cannot be a version" in answer.out
+    missing = served.stack.root / "hook-standard"
+    text = await asyncio.to_thread(missing.read_text)
+    await asyncio.to_thread(missing.unlink)
+
+    async def refused() -> Any:
+        return (await served.stack.cli("webhook", "test")).status == 1
+
+    try:
+        await eventually(refused, "the secret is missed")
+        listed = await served.stack.cli("webhook", "list")
+        assert f"NOT USABLE: the secret file {missing} cannot be read" in listed.out
+    finally:
+        await asyncio.to_thread(missing.write_text, text)
+    assert (await served.deliveries(), await served.operations()) == before
+
+
+async def test_a_replay_is_a_persons_request_by_the_rules_of_today(served: Hooked) -> None:
+    async def idle() -> bool:
+        return all(one["finished_at"] for one in await served.operations())
+
+    body = pushed("v404", "to be replayed")
+    _, first = await served.deliver("github", "push", body, "replayed-1")
+    await eventually(idle, "nothing runs or waits")
+    answer = await served.stack.cli("webhook", "replay", "monitor", "replayed-1", "--json")
+    assert answer.status == 0, answer.out + answer.err
+    delivery, operation = answer.document["delivery"], answer.document["operation"]
+    assert delivery["replay_of"] == first["delivery"]
+    assert "root" in delivery["replayed_by"] or "uid" in delivery["replayed_by"]
+    assert operation["version"] == "v404"
+    said = f"replaying webhook github delivery {first['delivery']} via unix socket"
+    assert operation["requested_by"].endswith(said)
+    body = json.dumps({"ref": "refs/heads/main", "after": "b" * 40}).encode()
+    await served.deliver("github", "push", body, "replayed-2")
+    answer = await served.stack.cli("webhook", "replay", "replayed-2")
+    assert (answer.status, "main is no tag" in answer.out) == (1, True)
+    unknown = await served.stack.cli("webhook", "replay", "never-came")
+    assert (unknown.status, "no delivery never-came" in unknown.err) == (2, True)
+
+
+async def test_nothing_that_is_kept_holds_a_secret(served: Hooked) -> None:
+    def found() -> list[Path]:
+        files = [one for one in served.stack.root.rglob("*") if one.is_file()]
+        contents = [(one, one.read_bytes()) for one in files if one.name not in SECRETS]
+        return [
+            one for one, content in contents
+            for secret in SECRETS.values() if secret.encode() in content
+        ]  # fmt: skip
+
+    assert await asyncio.to_thread(found) == []
+
+
+async def test_a_daemon_that_ends_takes_nothing_more(served: Hooked) -> None:
+    await served.stack.terminate()
+    with pytest.raises(aiohttp.ClientError):
+        await served.deliver("github", "push", pushed("v404", "late"), "late")
