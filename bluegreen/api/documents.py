@@ -192,6 +192,7 @@ class QueueState(TypedDict):
     """What waits, in the order of the turns."""
 
     policy: Literal["latest", "serial", "refuse"]
+    webhooks: int
     waiting: list[WaitingRelease]
     paused: PauseState | None
 
