@@ -190,8 +190,13 @@ ROUTES = (
         "Bring the same release up in the other slot",
     ),
     _post(
-        f"{_APP}/cancel", bodies.Empty, operations.cancel, _DEPLOY,
-        "End what runs, and answer once it is undone", answers=documents.OperationInFull,
+        f"{_APP}/cancel", bodies.CancelBody, operations.cancel, _DEPLOY,
+        "End what runs, and answer once it is undone; or what waits",
+        answers=documents.OperationInFull,
+    ),
+    _post(
+        f"{_APP}/resume", bodies.Empty, apps.resume, _DEPLOY,
+        "Let releases of triggers begin again after a switch", answers=documents.Resumed,
     ),
     _post(
         f"{_APP}/preview", bodies.PreviewBody, traffic.preview, _DEPLOY,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from bluegreen.api import documents
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
-from bluegreen.model import AppliedMigration, AppLock, PhaseState, Slot, UnitKey, UnitState
+from bluegreen.model import AppliedMigration, AppLock, Pause, PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -23,6 +24,7 @@ class _Known:
 
     silence: TrafficError | None  # why no traffic could be moved now
     locks: Mapping[str, AppLock]
+    pauses: Mapping[str, Pause]  # of releases of triggers
     migrations: Mapping[str, Sequence[AppliedMigration]] | None  # None: the store cannot say it
 
 
@@ -33,13 +35,13 @@ async def _known(desk: Desk, app: str | None = None) -> _Known:
         await desk.parts.traffic.expect_nginx()
     except TrafficError as error:
         silence = error
-    locks = await store.locks()
+    locks, pauses = await store.locks(), await store.waiting.pauses()
     try:
         if app is not None:
-            return _Known(silence, locks, {app: await store.latest_of_migrations(app)})
-        return _Known(silence, locks, await store.latest_migrations_by_app())
+            return _Known(silence, locks, pauses, {app: await store.latest_of_migrations(app)})
+        return _Known(silence, locks, pauses, await store.latest_migrations_by_app())
     except StoreError:
-        return _Known(silence, locks, None)
+        return _Known(silence, locks, pauses, None)
 
 
 async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> documents.AppState:
@@ -70,6 +72,8 @@ async def _app_status(
         "held": None if traffic.held is None else hold_view(traffic.held),
         "slots": slots,
         "operation": _operation(desk, app),
+        "queue": await queue_view(desk, app, known.pauses.get(app.name)),
+        "unsettled": unsettled_view(desk, app),
         "lock": None if lock is None else lock_view(lock),
         "switch_back": switch_back_view(back),
         "replaces": {
@@ -128,7 +132,7 @@ def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None
         "slot": run.target,
         "phase": phase,
         "undoing": undoing,
-        "since": run.operation.created_at,
+        "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
         "requested_by": run.operation.requested_by.name,
     }

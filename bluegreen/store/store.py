@@ -107,6 +107,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish the changes under way, and close the file."""
+        await self.deliveries.close()
         await self._database.close()
 
     async def integrity(self) -> None:
