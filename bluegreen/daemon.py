@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,23 +14,28 @@ from typing import Any
 from bluegreen.api.bus import Bus
 from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket, control_socket
-from bluegreen.api.server import serve
+from bluegreen.api.listening import Listening
+from bluegreen.api.server import serving
+from bluegreen.api.tokens import Keyring
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
-from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError, UsageError
-from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
+from bluegreen.daemon_root import check_root, make_root, open_store
+from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError
+from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord
+from bluegreen.notifications.courier import Surroundings
+from bluegreen.notifications.service import Notifications
 from bluegreen.notify import Notifier
 from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
-from bluegreen.operations.observation import first_free_operation, observe_slots
+from bluegreen.operations.observation import observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep, in_words
 from bluegreen.signals import Signals
-from bluegreen.store import Store, StoreCorruptError, set_aside
+from bluegreen.store import Store
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.supervisors.systemd import SystemdSupervisor
@@ -69,6 +73,8 @@ class Daemon:
         self._vitals = Vitals(options.notifier, self._bus.listen)
         self._in_force: InForce
         self._upkeep: Upkeep
+        self._listening: Listening
+        self._notifications: Notifications
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
         self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
         self._refused: tuple[str, ...] = ()  # why the last reload changed nothing
@@ -79,7 +85,7 @@ class Daemon:
     async def run(self) -> None:
         """Serve until told to stop. Raises BluegreenError when it cannot start."""
         self._signals.listen()
-        self._check_root()
+        check_root(self._layout)
         try:
             make_root(self._layout)
         except OSError as error:
@@ -93,7 +99,7 @@ class Daemon:
                 await self._run()
 
     async def _run(self) -> None:
-        store = await self._open_store()
+        store = await open_store(self._layout, self._bus.publish)
         try:
             self._lost = await asyncio.to_thread(lost_history.warnings, self._layout)
             self._vitals.ask(store.integrity)
@@ -101,34 +107,6 @@ class Daemon:
         finally:
             self._vitals.ask(None)
             await store.close()
-
-    def _check_root(self) -> None:
-        longest = max(
-            len(os.fsencode(path))
-            for path in (self._layout.control_socket, self._layout.nginx_socket)
-        )
-        if longest > LONGEST_SOCKET_PATH:
-            raise UsageError(
-                f"{self._layout.root} is too long a path for the sockets in it "
-                f"({longest} bytes, at most {LONGEST_SOCKET_PATH})",
-                remedy="choose a shorter --root",
-            )
-
-    async def _open_store(self) -> Store:
-        """The store; a corrupt one is put aside, and a new one begun."""
-        path = self._layout.database
-        # Also of a store that is there: an older one does not know of all that was done.
-        first = await asyncio.to_thread(first_free_operation, self._layout)
-        if await asyncio.to_thread(lost_history.is_missing, self._layout):
-            lost = f"the history {path} was gone"
-        else:
-            try:
-                return await Store.open(path, events=self._bus.publish, first_operation=first)
-            except StoreCorruptError as error:
-                aside = await asyncio.to_thread(set_aside, path)
-                lost = f"{error.message} and was put aside as {aside}"
-        await asyncio.to_thread(lost_history.remember, self._layout, lost)
-        return await Store.open(path, events=self._bus.publish, first_operation=first)
 
     async def _serve(self, store: Store) -> None:
         slots = await store.all_slots()
@@ -151,6 +129,7 @@ class Daemon:
         )
         desk = Desk(parts)
         self._upkeep = Upkeep(desk)
+        self._notifications = Notifications(Surroundings(store=store, news=self._bus.listen))
         await self._put_in_force(desk, configuration, await self._added(desk, configuration))
         for app in desk.apps.values():
             await self._prepare_or_warn(app)
@@ -172,7 +151,8 @@ class Daemon:
             hooks = Intake(desk)
             if not self._stopping.is_set():
                 await hooks.resume()
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks)
+            keyring = Keyring(store.tokens)
+            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring)
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
@@ -180,6 +160,7 @@ class Daemon:
                 control.remove()
                 await hooks.close()
         finally:
+            await self._notifications.close()
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
             await parts.traffic.close(stop_nginx=stop_apps)
@@ -195,7 +176,9 @@ class Daemon:
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
         trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
-        said = (*self._lost, *self._refused, *self._in_force.warnings, *trouble)
+        heard = self._listening.warnings
+        said = (*self._lost, *self._refused, *self._in_force.warnings, *heard, *trouble)
+        said += self._notifications.warnings()
         return replace(self._in_force, warnings=said)
 
     async def _open_traffic(self, traffic: TrafficControl, apps: list[AppSettings]) -> None:
@@ -209,11 +192,10 @@ class Daemon:
             self._upkeep.trouble = in_words(error)
 
     async def _answer(self, api: Api, control: ControlSocket) -> None:
-        runner = await serve(api, control)
-        try:
+        settings = self._in_force.configuration.daemon.api
+        async with serving(api, control) as self._listening:
+            await self._listening.open(settings)
             await self._until_stopped(api.desk)
-        finally:
-            await runner.cleanup()
 
     async def _until_stopped(self, desk: Desk) -> None:
         def reload() -> None:
@@ -261,6 +243,7 @@ class Daemon:
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
         desk.apps.update({app.name: app for app in added})
+        await self._notifications.take_up(configuration)
 
     def _reloader(self, desk: Desk) -> Callable[[bool], Awaitable[dict[str, Any]]]:
         return lambda check: self._examine(desk) if check else self._reload(desk)
@@ -284,6 +267,7 @@ class Daemon:
         old = self._in_force.configuration
         new = await self._judged(desk)
         _refuse_busy(desk, acceptance.changed(old, new))
+        (await self._listening.prepare(new.daemon.api)).discard()
         return acceptance.difference(old, new)
 
     async def _judged(self, desk: Desk) -> Configuration:
@@ -307,7 +291,9 @@ class Daemon:
             for name in changed:  # no operation begins on them until this is over
                 await held.enter_async_context(desk.apps[name].admission)
             _refuse_busy(desk, changed)
-            # All that the disk or the store may refuse, before nginx is told.
+            # All that the host, the disk or the store may refuse, before nginx is told.
+            doors = await self._listening.prepare(new.daemon.api)
+            held.callback(doors.discard)
             added = await self._added(desk, new)
             for name in new.apps:
                 await asyncio.to_thread(app_directories.make, name, self._layout)
@@ -317,6 +303,7 @@ class Daemon:
             self._upkeep.trouble = None
             await self._put_in_force(desk, new, added)
             self._in_force = InForce(configuration=new)
+            await self._listening.follow(doors)
             # It is made: what fails from here on is a warning of it.
             self._unrecovered |= {app.name for app in added}
             try:
@@ -397,11 +384,3 @@ def spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def make_root(layout: Layout) -> None:
-    """The directories of the daemon itself."""
-    for directory in (layout.state, layout.logs, layout.process_records):
-        directory.mkdir(parents=True, exist_ok=True)
-    # Others find their way through it, to what they know of; a lock on it is not theirs to take.
-    layout.apps.mkdir(mode=0o751, exist_ok=True)

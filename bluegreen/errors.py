@@ -55,6 +55,21 @@ class UsageError(BluegreenError):
     http_status = 400
 
 
+class UnauthenticatedError(BluegreenError):
+    """Nothing that was sent says who asks, or what says so is not right."""
+
+    kind = "unauthenticated"
+    exit_status = 2
+    http_status = 401
+
+
+class OverloadedError(BluegreenError):
+    """There is no room for one more now."""
+
+    kind = "overloaded"
+    http_status = 429
+
+
 class ForbiddenError(BluegreenError):
     """Whoever asks was not granted what this needs."""
 

@@ -36,7 +36,20 @@ async def test_what_fails_once_nginx_has_it_is_a_warning_and_is_done_by_the_next
 
     monkeypatch.setattr(daemon_module, "recover", recover)
     daemon = Daemon(Options(layout=Layout(tmp_path), notifier=Notifier(None, None)))
-    old, new = (cast("Configuration", SimpleNamespace(apps=apps)) for apps in ({}, {"shop": 1}))
+    settings = SimpleNamespace(api=None)
+    old, new = (
+        cast("Configuration", SimpleNamespace(apps=apps, daemon=settings))
+        for apps in ({}, {"shop": 1})
+    )
+    doors = SimpleNamespace(discard=lambda: None)
+
+    async def prepare(_: None) -> Any:
+        return doors
+
+    daemon._listening = cast(
+        "Any",
+        SimpleNamespace(prepare=prepare, follow=lambda _: nothing(), warnings=()),
+    )
     daemon._in_force = InForce(configuration=old)
     daemon._upkeep = cast("Any", SimpleNamespace(trouble=None))
     come = SimpleNamespace(name="shop", admission=asyncio.Lock())
@@ -47,6 +60,7 @@ async def test_what_fails_once_nginx_has_it_is_a_warning_and_is_done_by_the_next
             parts=SimpleNamespace(traffic=SimpleNamespace(publish=nothing)),
             previewing=SimpleNamespace(take_over=nothing),
             warmth=SimpleNamespace(keep_apart=nothing),
+            waiting=SimpleNamespace(look=lambda _: None),
         ),
     )  # fmt: skip
 

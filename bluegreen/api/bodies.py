@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bluegreen.api.limits import LONGEST_LIFE
 from bluegreen.errors import UsageError
 from bluegreen.gate.hold_file import LONGEST_HOLD
 from bluegreen.one_line import LONGEST, WHAT_IS_RIGHT, is_one_line
@@ -77,6 +78,10 @@ class MigrationBody(Body):
     name: str | None = None  # what it may be is said by check_name
 
 
+class CancelBody(Body):
+    operation: Annotated[int, Field(ge=1, lt=2**62)] | None = None  # None: the one that runs
+
+
 class SwitchBody(Body):
     to: Literal["back", "blue", "green"]
 
@@ -101,6 +106,16 @@ class WebhookTestBody(Body):
 
 class LockBody(Body):
     reason: Text
+
+
+class TokenBody(Body):
+    scopes: Annotated[
+        tuple[Literal["read", "deploy", "switch", "admin"], ...],
+        BeforeValidator(_several), Field(min_length=1, max_length=4),
+    ]  # fmt: skip
+    apps: Annotated[tuple[str, ...], BeforeValidator(_several), Field(max_length=1000)] = ()  # all
+    seconds: Annotated[float, Field(gt=0, le=LONGEST_LIFE)] | None = None  # None: for ever
+    name: Annotated[Text, Field(max_length=60)] | None = None
 
 
 B = TypeVar("B", bound=Body)

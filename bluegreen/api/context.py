@@ -8,9 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
+from bluegreen.api.attempts import Attempts
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.peer import caller_of, note_app
 from bluegreen.api.repetitions import Repetitions
+from bluegreen.api.tokens import Keyring
+from bluegreen.errors import UsageError
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -30,13 +34,28 @@ class Api:
     reload: Callable[[bool], Awaitable[dict[str, Any]]]
     in_force: Callable[[], InForce]
     hooks: Intake
+    keyring: Keyring
+    attempts: Attempts = field(default_factory=Attempts)
     checkups: Checkups = field(default_factory=Checkups)
     repetitions: Repetitions = field(default_factory=Repetitions)
 
     def name(self, request: web.Request) -> str:
         """The app that the path names; ``-`` is the only one there is. Raises UsageError."""
         name = request.match_info["app"]
-        return self.desk.only_app() if name == "-" else name
+        if name == "-":
+            name = self._only_app(request)
+        note_app(request, name)
+        return name
+
+    def _only_app(self, request: web.Request) -> str:
+        apps = caller_of(request).apps
+        if apps is None:
+            return self.desk.only_app()
+        if len(apps) == 1:
+            return next(iter(apps))
+        raise UsageError(
+            f"which app? this token is for {', '.join(sorted(apps))}", remedy="name one of them"
+        )
 
     def app(self, request: web.Request) -> AppRuntime:
         """The same, as it runs. Raises NotFoundError too."""

@@ -55,6 +55,35 @@ class Reloaded(TypedDict):
     at_next_start: list[str]
 
 
+class Token(TypedDict):
+    """What the API may be asked with over TCP, without its text. ``apps`` null: all."""
+
+    id: int
+    name: str
+    scopes: list[str]
+    apps: list[str] | None
+    valid: bool
+    created_at: float
+    created_by: str
+    expires_at: float | None
+    last_used_at: float | None
+    last_used_from: str | None
+    revoked_at: float | None
+    revoked_by: str | None
+
+
+class Tokens(TypedDict):
+    """Those that have ended too, the oldest first."""
+
+    tokens: list[Token]
+
+
+class TokenMade(Token):
+    """A new token with its text, which is not kept: null where a key asks for it once more."""
+
+    token: str | None
+
+
 # -- apps ---------------------------------------------------------------------------------------
 
 
@@ -137,6 +166,46 @@ class SwitchBack(TypedDict):
     since: float | None
 
 
+class WaitingRelease(TypedDict):
+    """A release that a trigger has asked for; ``why`` it waits is in words."""
+
+    id: int
+    version: str | None
+    since: float
+    requested_by: str
+    why: str
+
+
+class PauseState(TypedDict):
+    """The operation of a person since which releases of triggers wait."""
+
+    app: str
+    operation: int
+    kind: OperationKind
+    by: str
+    at: float
+
+
+class QueueState(TypedDict):
+    """What waits, in the order of the turns."""
+
+    policy: Literal["latest", "serial", "refuse"]
+    waiting: list[WaitingRelease]
+    paused: PauseState | None
+
+
+class UnsettledOperation(TypedDict):
+    """One that could not be finished or undone yet, and is tried again."""
+
+    id: int
+    kind: OperationKind
+    version: str | None
+    why: str
+    remedy: str
+    tries: int
+    next_try: float
+
+
 class AppState(TypedDict):
     """One app."""
 
@@ -146,6 +215,8 @@ class AppState(TypedDict):
     held: HoldState | None
     slots: BothSlots
     operation: RunningOperation | None
+    queue: QueueState
+    unsettled: list[UnsettledOperation]
     lock: LockState | None
     switch_back: SwitchBack
     replaces: dict[str, str]
@@ -159,6 +230,7 @@ class Apps(TypedDict):
     apps: list[AppState]
     problems: list[str]
     warnings: list[str]
+    failed_authentications: NotRequired[int]  # since the daemon was started; not of some apps only
 
 
 class Locked(TypedDict):
@@ -168,6 +240,10 @@ class Locked(TypedDict):
 
 
 class Unlocked(TypedDict):
+    app: str
+
+
+class Resumed(TypedDict):
     app: str
 
 

@@ -4,3 +4,4 @@ from __future__ import annotations
 
 LIST_LIMIT = 200  # operations in one answer
 KEY_LENGTH = 200  # characters of an Idempotency-Key
+LONGEST_LIFE = 3650 * 86400.0  # seconds, of a token that expires

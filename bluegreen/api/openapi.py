@@ -14,7 +14,7 @@ from pydantic.json_schema import JsonSchemaMode
 from bluegreen import __version__
 from bluegreen.api import documents
 from bluegreen.api.limits import KEY_LENGTH
-from bluegreen.api.route import EVENT_STREAM, JSON, Route
+from bluegreen.api.route import EVENT_STREAM, JSON, JSON_LINES, Route
 from bluegreen.operations.by_hand import Action
 
 Document = dict[str, Any]
@@ -150,12 +150,7 @@ def _in_path(route: Route, name: str) -> Document:
 
 
 def _responses(route: Route, schemas: _Schemas) -> Document:
-    content = {}
-    if route.answers is not None:
-        content = {route.media: {"schema": schemas.of(route.answers)}}
-        if route.media != JSON:  # the schema is that of one of its documents
-            each = schemas.of(route.answers)
-            content = {route.media: {"schema": {"type": "string"}, "x-each": each}}
+    content = {route.media: _content(route, schemas)} if route.answers is not None else {}
     problem = {"$ref": "#/components/responses/Problem"}
     found: Document = {
         str(status): {"description": _MEANING[status], "content": content}
@@ -165,6 +160,19 @@ def _responses(route: Route, schemas: _Schemas) -> Document:
         found["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         found["304"] = {"description": "Nothing has changed since the ETag that was sent"}
     return found | {"4XX": problem, "5XX": problem}
+
+
+def _content(route: Route, schemas: _Schemas) -> Document:
+    """Of a stream, how each of its documents is."""
+    each = schemas.of(route.answers)
+    if route.media == EVENT_STREAM:
+        text = {"type": "string"}
+        data = text | {"contentMediaType": JSON, "contentSchema": each}
+        fields = {"id": text, "event": text, "data": data}
+        return {"schema": {"type": "object", "properties": fields, "required": ["event", "data"]}}
+    if route.media == JSON_LINES:
+        return {"schema": {"type": "string"}, "x-each": each}
+    return {"schema": each}
 
 
 @functools.cache

@@ -18,6 +18,11 @@ def backup_id(request: web.Request) -> int:
     return _number(request, "backup", "bluegreen backup list names them")
 
 
+def token_id(request: web.Request) -> int:
+    """The token that the path names. Raises UsageError."""
+    return _number(request, "token", "bluegreen token list names them")
+
+
 def _number(request: web.Request, of: str, remedy: str) -> int:
     text = request.match_info["id"]
     if not (text.isascii() and text.isdecimal()) or len(text) > 18:

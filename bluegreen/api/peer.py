@@ -1,45 +1,106 @@
-"""Who is at the other end of the control socket, as the kernel says."""
+"""Who asks, and which apps are theirs to see: noted with a request as it comes in."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import pwd
-import socket
-import struct
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from aiohttp import web
 
+from bluegreen.api.unix_peer import name_of
+from bluegreen.errors import ForbiddenError, NotFoundError
 from bluegreen.model import Requester
 
-log = logging.getLogger(__name__)
 
-NAME_LIMIT = 0.5  # seconds: a directory service that is down must not hold a switch up
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """``apps`` None: all. Without a ``name``, ``uid`` has one, which is looked up when it counts:
+    a directory service that is down must not hold up whoever only looks."""
 
-_UCRED = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
-_names: dict[int, str] = {}  # those that were found
-_lookups = ThreadPoolExecutor(1, "user names")  # the one that hangs is no other work's
+    via: str
+    name: str | None = None
+    uid: int | None = None
+    apps: frozenset[str] | None = None
+
+    def sees(self, app: str) -> bool:
+        return self.apps is None or app in self.apps
+
+    async def requester(self) -> Requester:
+        if self.name is None and self.uid is not None:
+            return Requester(name=await name_of(self.uid), via=self.via)
+        return Requester(name=self.name or "somebody", via=self.via)
+
+
+# What is noted with a request.
+_CALLER, _APP, _ABOUT, _LOOK = (f"bluegreen.{name}" for name in ("caller", "app", "about", "look"))
+
+
+def note_caller(request: web.Request, caller: Caller) -> None:
+    """Say who asks; done once, before anything is answered."""
+    request[_CALLER] = caller
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Who asks."""
+    caller: Caller = request[_CALLER]
+    return caller
+
+
+def note_app(request: web.Request, app: str) -> None:
+    """Say which app a request is about."""
+    request[_APP] = app
+
+
+def app_of(request: web.Request) -> str | None:
+    """Which app it is about, as far as that is known; None: none, or the whole host."""
+    app: str | None = request.get(_APP)
+    return app
+
+
+def note_about(request: web.Request, **about: object) -> None:
+    """Say more of what is asked, for the record of it: never a secret."""
+    request.setdefault(_ABOUT, {}).update(about)
+
+
+def about_of(request: web.Request) -> dict[str, object]:
+    """What is said of it, beside the app."""
+    path = {name: text for name, text in request.match_info.items() if name != "app"}
+    return {**path, **request.get(_ABOUT, {})}
+
+
+def note_look(request: web.Request) -> None:
+    """Say that it changes nothing, whatever its method."""
+    request[_LOOK] = True
+
+
+def has_only_looked(request: web.Request) -> bool:
+    return _LOOK in request
 
 
 async def requester(request: web.Request) -> Requester:
-    """The user of the process that asks, by SO_PEERCRED."""
-    transport = request.transport
-    peer = transport.get_extra_info("socket") if transport is not None else None
-    if peer is None:
-        return Requester(name="somebody who has hung up", via="unix socket")
-    _, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    return Requester(name=f"uid {uid} ({await _name(uid)})", via="unix socket")
+    """Who asks, as it is recorded with what comes of it."""
+    return await caller_of(request).requester()
 
 
-async def _name(uid: int) -> str:
-    if uid not in _names:
-        looking = asyncio.get_running_loop().run_in_executor(_lookups, pwd.getpwuid, uid)
-        try:
-            _names[uid] = (await asyncio.wait_for(looking, NAME_LIMIT)).pw_name
-        except KeyError:
-            return "unknown"
-        except TimeoutError:
-            log.warning("the name of uid %d was not found within %g s", uid, NAME_LIMIT)
-            return "unknown"
-    return _names[uid]
+def require_app(request: web.Request, app: str) -> None:
+    """Raises NotFoundError, as of an app that does not exist, where it is not theirs to see."""
+    if not caller_of(request).sees(app):
+        raise hidden(app, caller_of(request).apps or ())
+
+
+def hidden(app: str, apps: Collection[str]) -> NotFoundError:
+    """What whoever may see only ``apps`` is told of another one, whether there is one or not."""
+    return NotFoundError(
+        f"there is no app named {app}",
+        remedy=f"known apps: {', '.join(sorted(apps)) or 'none'}; those are what this token is for",
+    )
+
+
+def require_whole_host(request: web.Request) -> None:
+    """Raises ForbiddenError for whoever may see only some apps."""
+    apps = caller_of(request).apps
+    if apps is not None:
+        raise ForbiddenError(
+            f"this is about the whole host, and the token is for {' and '.join(sorted(apps))} only",
+            remedy="ask with a token that is for all apps: bluegreen token create without --app",
+        )

@@ -18,12 +18,20 @@ ADDRESS_LIMIT = 4096  # bytes of path and query
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+_HEADERS = {
+    401: {"WWW-Authenticate": 'Bearer realm="bluegreen"'},
+    429: {"Retry-After": "5"},
+}
+
+
 def problem(error: BluegreenError) -> web.Response:
     """The error as its response; ``exit_status`` is what a command ends with on it."""
-    return _response(
+    response = _response(
         error.http_status, error.kind, error.message,
         remedy=error.remedy, evidence=list(error.detail), exit_status=error.exit_status,
     )  # fmt: skip
+    response.headers.update(_HEADERS.get(error.http_status, {}))
+    return response
 
 
 def _what_there_is(error: web.HTTPException) -> str:

@@ -36,6 +36,15 @@ def digest(request: web.Request, body: Body) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+_KEPT = "bluegreen.kept"  # of a response
+
+
+def keep_as(response: web.Response, document: object) -> web.Response:
+    """Keep ``document`` of it, where what it says is a secret that nobody is told twice."""
+    response[_KEPT] = document
+    return response
+
+
 class Repetitions:
     """One request with the same key at a time; what was refused may be tried again."""
 
@@ -74,7 +83,8 @@ class Repetitions:
         self, store: Store, app: str, key: str, asked: str, response: web.Response
     ) -> None:
         """It is done, and is answered whether the store can keep that or not."""
-        answer = KeptAnswer(request=asked, document=json.loads(response.text or "null"))
+        document = response.get(_KEPT) or json.loads(response.text or "null")
+        answer = KeptAnswer(request=asked, document=document)
         try:
             await store.answers.keep(app, key, answer)
         except StoreError as error:

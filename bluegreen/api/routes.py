@@ -18,6 +18,7 @@ from bluegreen.api.handlers import (
     operations,
     output,
     releases,
+    tokens,
     traffic,
     webhooks,
 )
@@ -129,6 +130,18 @@ ROUTES = (
         answers=documents.Alive,
     ),
     _get("/v1/openapi.json", daemon.openapi, Scope.READ, "This document", answers=dict[str, Any]),
+    _get(
+        "/v1/tokens", tokens.tokens, _ADMIN, "The tokens, those that have ended too",
+        answers=documents.Tokens,
+    ),
+    _post(
+        "/v1/tokens", bodies.TokenBody, tokens.create, _ADMIN, "Make a token",
+        answers=documents.TokenMade,
+    ),
+    Route(
+        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke, scope=_ADMIN,
+        summary="Revoke a token", answers=documents.Token,
+    ),
     _post(
         "/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files",
         answers=documents.Reloaded,
@@ -162,7 +175,7 @@ ROUTES = (
     _get(
         "/v1/operations/{id}/events", operations.events, Scope.READ,
         "Its events as they come, as server-sent events",
-        answers=documents.Event, media=EVENT_STREAM,
+        answers=documents.Event | documents.OperationInFull, media=EVENT_STREAM,
     ),
     _begin(
         f"{_APP}/deployments", bodies.DeployBody, releases.deploy, _DEPLOY,
@@ -177,8 +190,13 @@ ROUTES = (
         "Bring the same release up in the other slot",
     ),
     _post(
-        f"{_APP}/cancel", bodies.Empty, operations.cancel, _DEPLOY,
-        "End what runs, and answer once it is undone", answers=documents.OperationInFull,
+        f"{_APP}/cancel", bodies.CancelBody, operations.cancel, _DEPLOY,
+        "End what runs, and answer once it is undone; or what waits",
+        answers=documents.OperationInFull,
+    ),
+    _post(
+        f"{_APP}/resume", bodies.Empty, apps.resume, _DEPLOY,
+        "Let releases of triggers begin again after a switch", answers=documents.Resumed,
     ),
     _post(
         f"{_APP}/preview", bodies.PreviewBody, traffic.preview, _DEPLOY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 
 from aiohttp import web
@@ -49,12 +49,3 @@ def require(request: web.Request, needed: Scope | None) -> None:
             + (" and ".join(sorted(granted)) or "nothing"),
             remedy=f"ask with a token that has it: bluegreen token create --scope {needed}",
         )
-
-
-@web.middleware
-async def everything(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Who may use the control socket at all may do everything."""
-    grant(request, [Scope.ADMIN])
-    return await handler(request)

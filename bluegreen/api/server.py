@@ -1,37 +1,53 @@
-"""The application, served on the control socket."""
+"""The application, and where it is served."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+from typing import cast
+
 from aiohttp import web
 
+from bluegreen.api.access import Access
+from bluegreen.api.audit import audited
 from bluegreen.api.bodies import BODY_LIMIT
 from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket
+from bluegreen.api.listening import Listening
 from bluegreen.api.problems import as_problems
 from bluegreen.api.routes import add_routes
-from bluegreen.api.scopes import everything
 
 SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
-LINE_LIMIT = 512 * 1024  # bytes of a request's first line; what is long is refused in words
 
 
-def application(api: Api) -> web.Application:
+def application(api: Api, access: Access) -> web.Application:
     """What answers every request, wherever it comes in."""
-    built = web.Application(middlewares=[as_problems, everything], client_max_size=BODY_LIMIT)
+    built = web.Application(
+        middlewares=[as_problems, access.middleware(), audited(api.desk.parts.store)],
+        client_max_size=BODY_LIMIT,
+    )
+    built.on_response_prepare.append(_anonymous)
     add_routes(built, api)
     return built
 
 
-async def serve(api: Api, control: ControlSocket) -> web.AppRunner:
-    """Serve on the control socket; the runner's cleanup ends it and closes the socket."""
+async def _anonymous(_: web.Request, response: web.StreamResponse) -> None:
+    """Which versions answer is nobody's business."""
+    response.headers["Server"] = "bluegreen"
+
+
+@contextlib.asynccontextmanager
+async def serving(api: Api, control: ControlSocket) -> AsyncIterator[Listening]:
+    """What is yet to be opened; at the end, whoever is answered still is given a little time."""
+    access = Access(api.keyring, api.attempts)
     runner = web.AppRunner(
-        application(api),
-        access_log=None,
-        auto_decompress=False,  # `as_problems` refuses what is encoded
-        handle_signals=False,
-        max_line_size=LINE_LIMIT,
-        shutdown_timeout=SHUTDOWN_LIMIT,
+        application(api, access), handle_signals=False, shutdown_timeout=SHUTDOWN_LIMIT
     )
     await runner.setup()
-    await web.SockSite(runner, control.listener).start()
-    return runner
+    listening = Listening(cast(web.Server, runner.server), access, control)  # which is made now
+    try:
+        yield listening
+    finally:
+        await listening.close()
+        await runner.cleanup()
+        await api.keyring.close()

@@ -67,6 +67,10 @@ class Client:
         """
         return self._ask("POST", path, body or {})
 
+    def delete(self, path: str) -> Any:
+        """Waits as ``post`` does."""
+        return self._ask("DELETE", path, None)
+
     def lines(
         self, path: str, headers: str = "", *, quiet_limit: float | None = None
     ) -> Iterator[str]:
@@ -96,7 +100,7 @@ class Client:
         with self._send(method, path, body) as connection:
             answer = bytearray()
             try:
-                while part := self._part(connection, waits=method == "POST"):
+                while part := self._part(connection, waits=method != "GET"):
                     answer += part
             except OSError as error:
                 raise self._hung_up(error) from error

@@ -88,7 +88,9 @@ class _Commands:
         self._releases()
         self._switches()
         self._data()
+        self._webhooks()
         self._looks()
+        self._tokens()
 
     def _add(
         self, name: str, run: tuple[str, str], text: str, *, app: bool = True
@@ -176,8 +178,15 @@ class _Commands:
         start = self._add("start", ("release", "start"), "bring a stopped app back, gated")
         for command in (deploy, rollback, restart, stop, start):
             command.add_argument("--detach", action="store_true", help="return once it has begun")
-        self._add(
+        cancel = self._add(
             "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"
+        )
+        cancel.add_argument(
+            "operation", metavar="OPERATION", nargs="?", type=_at_least_one,
+            help="that one, which may be one that waits; default: the running one",
+        )  # fmt: skip
+        self._add(
+            "resume", ("queue", "resume"), "let releases of triggers begin again after a switch"
         )
         hold = self._add("hold", ("holds", "hold"), "have new requests wait at nginx")
         hold.add_argument(
@@ -262,6 +271,68 @@ class _Commands:
             if name == "rollback":
                 way.add_argument("name", metavar="NAME", nargs="?", help="default: the newest")
             way.add_argument("--detach", action="store_true", help="return once it has begun")
+
+    def _tokens(self) -> None:
+        token = self._commands.add_parser(
+            "token", help="what the API is asked with over TCP", parents=[self._common]
+        )
+        ways = token.add_subparsers(metavar="create|list|revoke", required=True)
+        create = ways.add_parser(
+            "create", help="make one, and print it: it is not shown again", parents=[self._common]
+        )
+        create.add_argument(
+            "--scope", dest="scopes", action="append", required=True,
+            choices=["read", "deploy", "switch", "admin"],
+            help="what it may do; may be repeated",
+        )  # fmt: skip
+        create.add_argument(
+            "--app", metavar="APP", dest="apps", action="append", default=[],
+            help="the app that it is for; may be repeated; default: all",
+        )  # fmt: skip
+        create.add_argument(
+            "--expires", metavar="TIME", help="for how long, as in 12h or 30d; default: for ever"
+        )
+        create.add_argument(
+            "--name", metavar="TEXT", type=_one_line, help="what it is for, in the history"
+        )
+        ways.add_parser("list", help="those that there are, and were", parents=[self._common])
+        revoke = ways.add_parser("revoke", help="end one for good", parents=[self._common])
+        revoke.add_argument("id", metavar="ID", type=_at_least_one, help="its number in the list")
+        for name, run in (("create", "create"), ("list", "listing"), ("revoke", "revoke")):
+            ways.choices[name].set_defaults(run=("token", run))
+
+    def _webhooks(self) -> None:
+        webhook = self._commands.add_parser(
+            "webhook", help="what asks for releases from outside", parents=[self._common]
+        )
+        ways = webhook.add_subparsers(metavar="list|test|replay", required=True)
+        listing = ways.add_parser(
+            "list", help="the app's webhooks, and what was delivered", parents=[self._common]
+        )
+        listing.set_defaults(run=("webhook", "listing"))
+        _app(listing)
+        listing.add_argument(
+            "--limit", metavar="N", type=_listed, default=10, help="how many deliveries"
+        )
+        test = ways.add_parser(
+            "test", help="what would be made of a delivery; nothing is done", parents=[self._common]
+        )
+        test.set_defaults(run=("webhook", "try_out"))
+        _app(test)
+        test.add_argument(
+            "--event", metavar="EVENT", type=_one_line, help="default: the first of each webhook"
+        )
+        test.add_argument(
+            "--version", metavar="VERSION", type=_one_line, help="default: one that it would take"
+        )
+        replay = ways.add_parser(
+            "replay", help="do again what a delivery asks for", parents=[self._common]
+        )
+        replay.set_defaults(run=("webhook", "replay"))
+        _app(replay)
+        replay.add_argument(
+            "delivery", metavar="DELIVERY", nargs="?", help="its number, or its sender's name"
+        )
 
     def _looks(self) -> None:
         status = self._add("status", ("status", "status"), "slots, health, the way back")

@@ -32,6 +32,8 @@ _NEVER_SHOWN = {
     "restore_command",
     "postgres",
     "secret",
+    "token",
+    "url",
 }
 
 # What would be right, by pydantic's type of error; {…} is filled from the error's context.

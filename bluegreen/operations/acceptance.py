@@ -18,6 +18,8 @@ from bluegreen.files import sync_directory, write_atomically
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord, SlotState
 
+_DAEMON_FILE = "bluegreen.toml"
+
 
 class AcceptedLayout(Layout):
     """The same root, with the accepted copies as its configuration."""
@@ -136,14 +138,19 @@ def changed(old: Configuration, new: Configuration) -> list[str]:
 
 
 def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
-    """What a reload says: names of apps, and of files that count from the next start."""
+    """What a reload says: names of apps, and of the daemon's file, of which all but ``[api]`` and
+    ``[[notify]]`` counts from the next start."""
+    taken_up = {"api": new.daemon.api, "notify": new.daemon.notify}
+    now = set() if old.daemon.model_copy(update=taken_up) == old.daemon else {_DAEMON_FILE}
+    later = old.daemon.model_copy(update=taken_up) != new.daemon
     return {
         "added": sorted(new.apps.keys() - old.apps.keys()),
         "removed": sorted(old.apps.keys() - new.apps.keys()),
         "changed": sorted(
-            name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]
+            {name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]}
+            | now
         ),
-        "at_next_start": ["bluegreen.toml"] if new.daemon != old.daemon else [],
+        "at_next_start": [_DAEMON_FILE] if later else [],
     }
 
 

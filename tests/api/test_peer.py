@@ -7,33 +7,37 @@ import os
 import pwd
 import socket
 import threading
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
-from aiohttp import web
 
-from bluegreen.api import peer
+from bluegreen.api import unix_peer
+from bluegreen.api.peer import Caller
+from bluegreen.model import Requester
 
 
-@pytest.fixture
-def request_of_ours(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """From a process of ours, whose name nobody has looked up yet."""
-    monkeypatch.setattr(peer, "_names", {})
+@pytest.fixture(autouse=True)
+def nobody_was_looked_up_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unix_peer, "_names", {})
+
+
+def test_a_process_is_known_by_its_user_and_groups() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        transport = SimpleNamespace(get_extra_info=lambda _: ours)
-        yield cast("web.Request", SimpleNamespace(transport=transport))
+        found = unix_peer.peer_of(ours)
+    assert found == unix_peer.Peer(
+        uid=os.getuid(), groups=frozenset({os.getgid(), *os.getgroups()})
+    )
 
 
-async def test_it_is_named_as_the_host_names_it(request_of_ours: web.Request) -> None:
+async def test_it_is_named_as_the_host_names_it() -> None:
     uid = os.getuid()
-    found = await peer.requester(request_of_ours)
-    assert found.name == f"uid {uid} ({pwd.getpwuid(uid).pw_name})"
+    caller = Caller(uid=uid, via="unix socket")
+    named = Requester(name=f"uid {uid} ({pwd.getpwuid(uid).pw_name})", via="unix socket")
+    assert await caller.requester() == named
 
 
 async def test_a_directory_service_that_is_down_holds_nothing_up(
-    request_of_ours: web.Request, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     is_up, asked = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -43,11 +47,11 @@ async def test_a_directory_service_that_is_down_holds_nothing_up(
         assert is_up.wait(10)
 
     monkeypatch.setattr(pwd, "getpwuid", hang)
-    asking = asyncio.create_task(peer.requester(request_of_ours))
+    asking = asyncio.create_task(unix_peer.name_of(os.getuid()))
     try:
         async with asyncio.timeout(5):
             await asked.wait()
             assert not asking.done()  # and the loop goes on
-            assert (await asking).name == f"uid {os.getuid()} (unknown)"
+            assert await asking == f"uid {os.getuid()} (unknown)"
     finally:
         is_up.set()

@@ -11,7 +11,9 @@ from typing import Any
 from bluegreen.api.bus import Bus
 from bluegreen.api.context import Api
 from bluegreen.api.control_socket import control_socket
-from bluegreen.api.server import serve
+from bluegreen.api.server import serving
+from bluegreen.api.tokens import Keyring
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.load import Configuration, load_app
 from bluegreen.config.settings import DaemonSettings
 from bluegreen.layout import Layout
@@ -71,11 +73,13 @@ async def api(shop: Workshop) -> AsyncIterator[AppRuntime]:
         settings=settings, parts=parts, slots=await store.slots(shop.app)
     )
     control = control_socket(shop.layout.control_socket, None)
-    runner = await serve(Api(desk, bus, unasked, lambda: in_force, Intake(desk)), control)
+    keyring = Keyring(store.tokens)
     try:
-        yield desk.apps[shop.app]
+        built = Api(desk, bus, unasked, lambda: in_force, Intake(desk), keyring)
+        async with serving(built, control) as doors:
+            await doors.open(ApiSection())
+            yield desk.apps[shop.app]
     finally:
-        await runner.cleanup()
         control.remove()
         await desk.close()
         await traffic.close(stop_nginx=True)

@@ -157,22 +157,37 @@ async def test_ten_deliveries_at_once_are_each_taken_up_once(served: Hooked) -> 
     )
     assert {status for status, _ in answers} == {202}
     assert len({answer["delivery"] for _, answer in answers}) == 1
-    assert len({answer["operation"]["id"] for _, answer in answers}) == 1
+    [operation] = {answer["operation"]["id"] for _, answer in answers if answer["operation"]}
+    assert (await handed_on(served))[answers[0][1]["delivery"]]["operation"] == operation
     assert [answer["repeated"] for _, answer in answers].count(False) == 1
     answers = await asyncio.gather(
         *(
-            served.deliver("github", "push", pushed(f"v5.{n}", "ten others"), f"other-{n}")
+            served.deliver("github", "push", pushed(f"v500.{n}", "ten others"), f"other-{n}")
             for n in range(10)
         )
     )
     assert len({answer["delivery"] for _, answer in answers}) == 10
-    recorded = {one["id"]: one for one in await served.deliveries()}
-    for status, answer in answers:
+    recorded = await handed_on(served)
+    for status, answer in answers:  # those far back in the line are answered before their turn
         one = recorded[answer["delivery"]]
-        assert (status == 202) is (one["operation"] is not None), (answer, one)
+        assert one["decision"] in ("triggered", "declined")
+        assert status == (200 if answer["decision"] == "declined" else 202), (answer, one)
         assert one["operation"] is not None or one["why"], one
     # Whatever their order, the newest version is not what the others take the place of.
-    assert next(one for _, one in answers if one["version"] == "v5.9")["operation"] is not None
+    newest = next(one for _, one in answers if one["version"] == "v500.9")
+    assert recorded[newest["delivery"]]["operation"] is not None
+
+
+async def handed_on(served: Hooked) -> dict[int, Any]:
+    """The deliveries by their numbers, once none is to be handed on."""
+
+    async def found() -> dict[int, Any]:
+        deliveries = {one["id"]: one for one in await served.deliveries()}
+        waits = any(one["decision"] == "accepted" for one in deliveries.values())
+        return {} if waits else deliveries
+
+    deliveries: dict[int, Any] = await eventually(found, "all is handed on")
+    return deliveries
 
 
 async def test_what_is_too_large_or_encoded_is_refused_unread(served: Hooked) -> None:
@@ -248,6 +263,68 @@ async def test_whatever_a_sender_signs_that_asks_for_nothing_begins_nothing(
     status, answer = await served.post(body, headers)
     assert status in (200, 400, 401 if not headers.get("webhook-id", "x") else 400), answer
     assert answer.get("operation") is None
+
+
+async def test_the_command_lists_what_there_is_and_what_was_decided(served: Hooked) -> None:
+    await served.deliver("github", "push", pushed("v404", "listed"), "listed-1")
+    answer = await served.stack.cli("webhook", "list", "--limit", "1")
+    assert answer.status == 0, answer.err
+    assert "monitor: POST /hooks/monitor" in answer.out
+    assert "github   on push, release: version = tag" in answer.out
+    assert "github push v404" in answer.out
+    found = (await served.stack.cli("webhook", "list", "monitor", "--json")).document
+    assert found["deliveries"][0]["delivery"] == "listed-1"
+    assert found["webhooks"][0]["secret"][0].endswith("/hook")
+
+
+async def test_a_test_says_what_would_be_done_and_does_nothing(served: Hooked) -> None:
+    async def numbers() -> list[list[int]]:
+        done = (await served.deliveries(), await served.operations())
+        return [[one["id"] for one in each] for each in done]
+
+    before = await numbers()
+    answer = await served.stack.cli("webhook", "test", "--json")
+    assert answer.status == 0, answer.out + answer.err
+    assert [test["decision"] for test in answer.document["tests"]] == ["accepted"] * 5
+    answer = await served.stack.cli("webhook", "test", "--version=-rf")
+    assert "cannot be a version" in answer.out
+    missing = served.stack.root / "hook-standard"
+    text = await asyncio.to_thread(missing.read_text)
+    await asyncio.to_thread(missing.unlink)
+
+    async def refused() -> Any:
+        return (await served.stack.cli("webhook", "test")).status == 1
+
+    try:
+        await eventually(refused, "the secret is missed")
+        listed = await served.stack.cli("webhook", "list")
+        assert f"NOT USABLE: the secret file {missing} cannot be read" in listed.out
+    finally:
+        await asyncio.to_thread(missing.write_text, text)
+    assert await numbers() == before
+
+
+async def test_a_replay_is_a_persons_request_by_the_rules_of_today(served: Hooked) -> None:
+    async def idle() -> bool:
+        return all(one["finished_at"] for one in await served.operations())
+
+    body = pushed("v404", "to be replayed")
+    _, first = await served.deliver("github", "push", body, "replayed-1")
+    await eventually(idle, "nothing runs or waits")
+    answer = await served.stack.cli("webhook", "replay", "monitor", "replayed-1", "--json")
+    assert answer.status == 0, answer.out + answer.err
+    delivery, operation = answer.document["delivery"], answer.document["operation"]
+    assert delivery["replay_of"] == first["delivery"]
+    assert "root" in delivery["replayed_by"] or "uid" in delivery["replayed_by"]
+    assert operation["version"] == "v404"
+    said = f"replaying webhook github delivery {first['delivery']} via unix socket"
+    assert operation["requested_by"].endswith(said)
+    body = json.dumps({"ref": "refs/heads/main", "after": "b" * 40}).encode()
+    await served.deliver("github", "push", body, "replayed-2")
+    answer = await served.stack.cli("webhook", "replay", "replayed-2")
+    assert (answer.status, "main is no tag" in answer.out) == (1, True)
+    unknown = await served.stack.cli("webhook", "replay", "never-came")
+    assert (unknown.status, "no delivery never-came" in unknown.err) == (2, True)
 
 
 async def test_nothing_that_is_kept_holds_a_secret(served: Hooked) -> None:

@@ -10,7 +10,7 @@ from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, LockBody
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.context import Api
-from bluegreen.api.peer import requester
+from bluegreen.api.peer import caller_of, note_about, requester
 from bluegreen.api.plan import plan_view
 from bluegreen.api.queries import PlanQuery, ProbeQuery
 from bluegreen.api.status import app_status, daemon_status
@@ -22,8 +22,13 @@ def _checkups(api: Api, query: ProbeQuery) -> Checkups | None:
     return api.checkups if query.probe == "1" else None
 
 
-async def apps(api: Api, _: web.Request, query: ProbeQuery) -> web.Response:
-    return web.json_response(await daemon_status(api.desk, api.in_force(), _checkups(api, query)))
+async def apps(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:
+    """Those that are whoever asks' to see; what is said of the host names others."""
+    only, checkups = caller_of(request).apps, _checkups(api, query)
+    found = await daemon_status(api.desk, api.in_force(), checkups, only)
+    if only is None:
+        found["failed_authentications"] = api.attempts.failed
+    return web.json_response(found)
 
 
 async def app(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:
@@ -37,10 +42,17 @@ async def plan(api: Api, request: web.Request, query: PlanQuery) -> web.Response
 
 async def lock(api: Api, request: web.Request, body: LockBody) -> web.Response:
     by = (await requester(request)).name
+    note_about(request, reason=body.reason)
     lock = AppLock(app=api.name(request), reason=body.reason, by=by, at=time.time())
     await api.desk.set_lock(lock)
     locked: documents.Locked = {"app": lock.app, "reason": lock.reason, "by": lock.by}
     return web.json_response(locked)
+
+
+async def resume(api: Api, request: web.Request, _: Empty) -> web.Response:
+    resumed: documents.Resumed = {"app": api.name(request)}
+    await api.desk.resume(resumed["app"])
+    return web.json_response(resumed)
 
 
 async def unlock(api: Api, request: web.Request, _: Empty) -> web.Response:

@@ -11,6 +11,7 @@ from bluegreen.api import documents
 from bluegreen.api.bodies import ReloadBody
 from bluegreen.api.context import Api
 from bluegreen.api.openapi import as_text
+from bluegreen.api.peer import note_look
 from bluegreen.api.route import IN_TABLE
 
 
@@ -20,7 +21,9 @@ async def health(api: Api, _: web.Request) -> web.Response:
     return web.json_response(alive)
 
 
-async def reload(api: Api, _: web.Request, body: ReloadBody) -> web.Response:
+async def reload(api: Api, request: web.Request, body: ReloadBody) -> web.Response:
+    if body.check:
+        note_look(request)
     found = await api.reload(body.check)
     reloaded: documents.Reloaded = {
         "added": found["added"], "removed": found["removed"], "changed": found["changed"],

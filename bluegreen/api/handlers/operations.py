@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection
 
 from aiohttp import web
 
 from bluegreen.api import documents
-from bluegreen.api.bodies import Empty
+from bluegreen.api.bodies import CancelBody
 from bluegreen.api.context import Api
 from bluegreen.api.logs import kept_output
 from bluegreen.api.parameters import last_event_id, operation_id
+from bluegreen.api.peer import caller_of, requester
 from bluegreen.api.queries import PageQuery
 from bluegreen.api.streaming import streaming
 from bluegreen.api.views import event_view, operation_view, phase_views
 from bluegreen.errors import UsageError
+from bluegreen.store.operations import not_found
 
 KEEP_ALIVE_COMMENT = 15.0  # seconds of silence after which an event stream says that it lives
 EVENTS_AT_ONCE = 500
 
 
 async def operations(api: Api, request: web.Request, query: PageQuery) -> web.Response:
-    return await _page(api, request, None, query)
+    """Of all apps that are to be seen."""
+    return await _page(api, request, caller_of(request).apps, query)
 
 
 async def operations_of_app(api: Api, request: web.Request, query: PageQuery) -> web.Response:
     return await _page(api, request, await api.past_name(request), query)
 
 
-async def _page(api: Api, request: web.Request, app: str | None, query: PageQuery) -> web.Response:
+async def _page(
+    api: Api, request: web.Request, app: str | Collection[str] | None, query: PageQuery
+) -> web.Response:
     """So many, and where the older ones are: one more is read to see whether there are any."""
     store, limit = api.desk.parts.store, query.limit
     found = await store.operations(app, before=query.before, limit=limit + 1)
@@ -44,7 +50,15 @@ async def _page(api: Api, request: web.Request, app: str | None, query: PageQuer
 
 
 async def operation(api: Api, request: web.Request) -> web.Response:
-    return web.json_response(await _view(api, operation_id(request)))
+    return web.json_response(await _view(api, await _theirs(api, request)))
+
+
+async def _theirs(api: Api, request: web.Request) -> int:
+    """The operation that the path names. Raises NotFoundError, also where it is not to be seen."""
+    found = await api.desk.parts.store.operation(operation_id(request))
+    if not caller_of(request).sees(found.app):
+        raise not_found(found.id)
+    return found.id
 
 
 async def _view(api: Api, number: int) -> documents.OperationInFull:
@@ -55,15 +69,18 @@ async def _view(api: Api, number: int) -> documents.OperationInFull:
     return {**operation_view(operation), "phases": phases, "output": output}
 
 
-async def cancel(api: Api, request: web.Request, _: Empty) -> web.Response:
-    operation = await api.desk.cancel(api.name(request))
+async def cancel(api: Api, request: web.Request, body: CancelBody) -> web.Response:
+    app = api.name(request)
+    if body.operation is None:
+        operation = await api.desk.cancel(app)
+    else:
+        operation = await api.desk.cancel_one(app, body.operation, await requester(request))
     return web.json_response(await _view(api, operation.id))
 
 
 async def events(api: Api, request: web.Request) -> web.StreamResponse:
     """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""
-    number = operation_id(request)
-    await api.desk.parts.store.operation(number)  # raises if there is none
+    number = await _theirs(api, request)
     after = last_event_id(request)
     if after:
         seen = await api.desk.parts.store.events(operation=number, after=after - 1, limit=1)

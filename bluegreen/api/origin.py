@@ -1,0 +1,42 @@
+"""Which address a request came from, as far as those in between are trusted to say so."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from ipaddress import IPv6Address
+
+from bluegreen.config.api_section import IpAddress, Network
+
+MOST_HOPS = 16
+
+
+def parsed(text: str) -> IpAddress:
+    """An address as it is; an IPv4 one that came in over IPv6 as IPv4. Raises ValueError."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def is_trusted(address: IpAddress, proxies: Sequence[Network]) -> bool:
+    return any(address in network for network in proxies if network.version == address.version)
+
+
+def client_address(
+    peer: IpAddress, forwarded: Sequence[str], proxies: Sequence[Network]
+) -> IpAddress:
+    """The last address that a trusted one names; ``forwarded`` is X-Forwarded-For.
+
+    What stands before it in the header was written by whoever asks.
+    """
+    address = peer
+    hops = [hop.strip() for header in forwarded for hop in header.split(",")]
+    for hop in reversed(hops[-MOST_HOPS:]):
+        if not is_trusted(address, proxies):
+            break
+        try:
+            address = parsed(hop)
+        except ValueError:
+            break
+    return address
