@@ -73,8 +73,8 @@ class Daemon:
         self._vitals = Vitals(options.notifier, self._bus.listen)
         self._in_force: InForce
         self._upkeep: Upkeep
-        self._listening: Listening
         self._notifications: Notifications
+        self._listening: Listening
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
         self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
         self._refused: tuple[str, ...] = ()  # why the last reload changed nothing
@@ -152,7 +152,10 @@ class Daemon:
             if not self._stopping.is_set():
                 await hooks.resume()
             keyring = Keyring(store.tokens)
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring)
+            api = Api(
+                desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring,
+                self._notifications,
+            )  # fmt: skip
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
@@ -176,9 +179,8 @@ class Daemon:
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
         trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
-        heard = self._listening.warnings
+        heard = (*self._listening.warnings, *self._notifications.warnings())
         said = (*self._lost, *self._refused, *self._in_force.warnings, *heard, *trouble)
-        said += self._notifications.warnings()
         return replace(self._in_force, warnings=said)
 
     async def _open_traffic(self, traffic: TrafficControl, apps: list[AppSettings]) -> None:

@@ -32,7 +32,6 @@ _NEVER_SHOWN = {
     "restore_command",
     "postgres",
     "secret",
-    "token",
     "url",
 }
 

@@ -57,6 +57,9 @@ def _secrets(value: Any) -> Any:
 def _token(value: Any) -> Any:
     if isinstance(value, str):
         raise ValueRefusedError("a token does not stand here", _KEEP_IT.format(key="token"))
+    if isinstance(value, dict) and not str(value.get("file", "/")).startswith("/"):
+        # It may be the token itself.
+        raise ValueRefusedError("that is not the path of a file", _KEEP_IT.format(key="token"))
     return value
 
 

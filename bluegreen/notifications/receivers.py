@@ -111,5 +111,6 @@ def _wants(settings: Notify, event: Event) -> bool:
         return False
     if occasion_of(event) not in settings.on:
         return False
-    kind = event.data.get("kind")
-    return not settings.kinds or kind is None or OperationKind(kind) in settings.kinds
+    if event.kind == "warning" or not settings.kinds:
+        return True
+    return OperationKind(event.data["kind"]) in settings.kinds

@@ -138,17 +138,16 @@ def changed(old: Configuration, new: Configuration) -> list[str]:
 
 
 def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
-    """What a reload says: names of apps, and of the daemon's file, of which all but ``[api]`` and
-    ``[[notify]]`` counts from the next start."""
-    taken_up = {"api": new.daemon.api, "notify": new.daemon.notify}
-    now = set() if old.daemon.model_copy(update=taken_up) == old.daemon else {_DAEMON_FILE}
-    later = old.daemon.model_copy(update=taken_up) != new.daemon
+    """What a reload says: names of apps, and of the daemon's file, of which ``[limits]`` counts
+    from the next start."""
+    later = new.daemon.limits != old.daemon.limits
+    now = new.daemon.model_copy(update={"limits": old.daemon.limits}) != old.daemon
     return {
         "added": sorted(new.apps.keys() - old.apps.keys()),
         "removed": sorted(old.apps.keys() - new.apps.keys()),
         "changed": sorted(
             {name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]}
-            | now
+            | ({_DAEMON_FILE} if now else set())
         ),
         "at_next_start": [_DAEMON_FILE] if later else [],
     }

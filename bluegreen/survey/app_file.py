@@ -319,7 +319,7 @@ def _webhook(name: str) -> list[str]:
     return list(
         _comment(
             [
-                "A release that is published may ask for its deploy (also gitlab, gitea):",
+                "A release that is published may ask for its deploy itself (gitlab and gitea too):",
                 "[[webhook]]",
                 'provider = "github"',
                 f'secret = {{ file = "/etc/bluegreen/webhooks/{name}" }}',
