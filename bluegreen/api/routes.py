@@ -15,6 +15,7 @@ from bluegreen.api.handlers import (
     apps,
     daemon,
     data,
+    notifications,
     operations,
     output,
     releases,
@@ -141,6 +142,14 @@ ROUTES = (
     Route(
         method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke_token, scope=_ADMIN,
         summary="Revoke a token", answers=documents.Token,
+    ),
+    _get(
+        "/v1/notify", notifications.receivers, Scope.READ, "Who is told what happens, and how far",
+        answers=documents.Receivers,
+    ),
+    _post(
+        "/v1/notify/test", bodies.NotifyTestBody, notifications.tell_a_test, _ADMIN,
+        "Send a test to receivers", answers=documents.ReceiverTests,
     ),
     _post(
         "/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files",

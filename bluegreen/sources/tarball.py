@@ -27,7 +27,7 @@ from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.download import Download, Downloaded, NoRoomError
 from bluegreen.sources.interruptible import Stop, in_thread
 from bluegreen.sources.tokens import WebToken, read_token
-from bluegreen.sources.unpack import unpack
+from bluegreen.sources.unpack import NotTheArchiveError, unpack
 from bluegreen.sources.web import Kind, Limits, Web, WebError, shown
 
 COMPARE_TIMEOUT = 30.0  # seconds: somebody waits for it
@@ -88,7 +88,7 @@ class TarballSource:
         return Comparison(release=release, unknown="archives have no commits")
 
     async def lay_out(self, release: Release, tree: Path) -> None:
-        """Unpack the archive that ``resolve`` has verified, read once more; see Source."""
+        """Unpack the archive that ``resolve`` has verified, hashed once more; see Source."""
         digest, timeout = release.commit, self._settings.timeout
         if digest is None:
             raise tarball_errors.lost(self._app, release.version)
@@ -96,7 +96,7 @@ class TarballSource:
         def lay(stop: Stop) -> None:
             with self._intact(digest, release.version, stop) as archive:
                 unpack(
-                    archive, tree, strip=self._settings.strip, stop=stop,
+                    archive, tree, strip=self._settings.strip, stop=stop, sha256=digest,
                     bounds=Bounds(unpacked=self._settings.max_unpacked),
                 )  # fmt: skip
 
@@ -105,6 +105,8 @@ class TarballSource:
                 await in_thread(lay, name=f"unpack {tree.name}")
         except TimeoutError as error:
             raise tarball_errors.too_slow(self._app, release.version, timeout) from error
+        except NotTheArchiveError as error:
+            raise tarball_errors.lost(self._app, release.version) from error
         except RefusedArchiveError as error:
             raise tarball_errors.not_unpacked(self._app, release.label, str(error)) from error
         except OSError as error:

@@ -150,7 +150,7 @@ class Web:
     async def _ask(
         self, url: str, method: str, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        proxy = _proxy_for(url)
+        proxy = proxy_for(url)
         session = self._sessions[proxy is None and not self._reach.private]
         self._sockets.refused.clear()
         if self._token is not None:  # for this address; a redirect may lead to another server
@@ -254,7 +254,7 @@ def _private(url: str, address: str) -> WebError:
     )
 
 
-def _proxy_for(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for ``url`` (HTTPS_PROXY, NO_PROXY, …)."""
     proxies = urllib.request.getproxies_environment()
     parts = urlsplit(url)

@@ -230,13 +230,14 @@ class Deliveries:
     async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
         """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
         delivery, is_new = await self._together(lambda connection: insert(connection, new))
-        if is_new:
-            content = _Content(delivery.id, new.headers, new.body)
-            self._bodies.setdefault(new.app, deque(maxlen=BODIES_KEPT)).append(content)
-            if self._later is None:
-                loop = asyncio.get_running_loop()
-                self._later = loop.call_later(BODY_DELAY, self._begin_to_keep)
-        return self._with_body(delivery), is_new
+        if not is_new:
+            return self._with_body(delivery), False
+        content = _Content(delivery.id, new.headers, new.body)
+        self._bodies.setdefault(new.app, deque(maxlen=BODIES_KEPT)).append(content)
+        if self._later is None:
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(BODY_DELAY, self._begin_to_keep)
+        return delivery, True
 
     async def settle(
         self, delivery: int, decision: str, *, operation: int | None = None, why: str | None = None

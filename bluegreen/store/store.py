@@ -42,6 +42,7 @@ from bluegreen.store.answers import Answers
 from bluegreen.store.database import Database, Work
 from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
+from bluegreen.store.outbox import Outbox
 from bluegreen.store.tokens import Tokens
 from bluegreen.store.waiting import Waiting
 
@@ -70,6 +71,7 @@ class Store:
         self._first_operation = first_operation
         self.answers = Answers(database)
         self.tokens = Tokens(database)
+        self.outbox = Outbox(database)
         self.waiting = Waiting(database, self._change, first_operation)
 
     @classmethod

@@ -49,6 +49,8 @@ _HEADINGS = {
     "backup": "[backup]",
     "migrations": "[migrations]",
     "webhook": "[[webhook]]",
+    "status": "[[status]]",
+    "notify": "[[notify]]",
     "limits": "[limits]",
     "api": "[api]",
 }
