@@ -24,6 +24,8 @@ from bluegreen.daemon_root import check_root, make_root, open_store
 from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError
 from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord
+from bluegreen.notifications.courier import Surroundings
+from bluegreen.notifications.service import Notifications
 from bluegreen.notify import Notifier
 from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
@@ -71,6 +73,7 @@ class Daemon:
         self._vitals = Vitals(options.notifier, self._bus.listen)
         self._in_force: InForce
         self._upkeep: Upkeep
+        self._notifications: Notifications
         self._listening: Listening
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
         self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
@@ -126,6 +129,7 @@ class Daemon:
         )
         desk = Desk(parts)
         self._upkeep = Upkeep(desk)
+        self._notifications = Notifications(Surroundings(store=store, news=self._bus.listen))
         await self._put_in_force(desk, configuration, await self._added(desk, configuration))
         for app in desk.apps.values():
             await self._prepare_or_warn(app)
@@ -148,7 +152,10 @@ class Daemon:
             if not self._stopping.is_set():
                 await hooks.resume()
             keyring = Keyring(store.tokens)
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring)
+            api = Api(
+                desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring,
+                self._notifications,
+            )  # fmt: skip
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
@@ -156,6 +163,7 @@ class Daemon:
                 control.remove()
                 await hooks.close()
         finally:
+            await self._notifications.close()
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
             await parts.traffic.close(stop_nginx=stop_apps)
@@ -171,7 +179,7 @@ class Daemon:
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
         trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
-        heard = self._listening.warnings
+        heard = (*self._listening.warnings, *self._notifications.warnings())
         said = (*self._lost, *self._refused, *self._in_force.warnings, *heard, *trouble)
         return replace(self._in_force, warnings=said)
 
@@ -237,6 +245,7 @@ class Daemon:
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
         desk.apps.update({app.name: app for app in added})
+        await self._notifications.take_up(configuration)
 
     def _reloader(self, desk: Desk) -> Callable[[bool], Awaitable[dict[str, Any]]]:
         return lambda check: self._examine(desk) if check else self._reload(desk)
