@@ -78,6 +78,10 @@ class MigrationBody(Body):
     name: str | None = None  # what it may be is said by check_name
 
 
+class CancelBody(Body):
+    operation: Annotated[int, Field(ge=1, lt=2**62)] | None = None  # None: the one that runs
+
+
 class SwitchBody(Body):
     to: Literal["back", "blue", "green"]
 

@@ -168,6 +168,47 @@ class SwitchBack(TypedDict):
     since: float | None
 
 
+class WaitingRelease(TypedDict):
+    """A release that a trigger has asked for; ``why`` it waits is in words."""
+
+    id: int
+    version: str | None
+    since: float
+    requested_by: str
+    why: str
+
+
+class PauseState(TypedDict):
+    """The operation of a person since which releases of triggers wait."""
+
+    app: str
+    operation: int
+    kind: OperationKind
+    by: str
+    at: float
+
+
+class QueueState(TypedDict):
+    """What waits, in the order of the turns."""
+
+    policy: Literal["latest", "serial", "refuse"]
+    webhooks: int
+    waiting: list[WaitingRelease]
+    paused: PauseState | None
+
+
+class UnsettledOperation(TypedDict):
+    """One that could not be finished or undone yet, and is tried again."""
+
+    id: int
+    kind: OperationKind
+    version: str | None
+    why: str
+    remedy: str
+    tries: int
+    next_try: float
+
+
 class AppState(TypedDict):
     """One app."""
 
@@ -177,6 +218,8 @@ class AppState(TypedDict):
     held: HoldState | None
     slots: BothSlots
     operation: RunningOperation | None
+    queue: QueueState
+    unsettled: list[UnsettledOperation]
     lock: LockState | None
     switch_back: SwitchBack
     replaces: dict[str, str]
@@ -200,6 +243,10 @@ class Locked(TypedDict):
 
 
 class Unlocked(TypedDict):
+    app: str
+
+
+class Resumed(TypedDict):
     app: str
 
 

@@ -103,7 +103,7 @@ def _post(
         store = api.desk.parts.store
         if begins_operation:
             return await api.repetitions.unless_answered(store, app, key, act)
-        return await api.repetitions.once(store, app, key, digest(request, asked), act)
+        return await api.repetitions.once(store, app, key, request, digest(request, asked), act)
 
     return Route(
         method="POST", path=path, handler=with_body, scope=scope, summary=summary, body=body,
@@ -136,11 +136,11 @@ ROUTES = (
         answers=documents.Tokens,
     ),
     _post(
-        "/v1/tokens", bodies.TokenBody, tokens.create, _ADMIN, "Make a token",
+        "/v1/tokens", bodies.TokenBody, tokens.create_token, _ADMIN, "Make a token",
         answers=documents.TokenMade,
     ),
     Route(
-        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke, scope=_ADMIN,
+        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke_token, scope=_ADMIN,
         summary="Revoke a token", answers=documents.Token,
     ),
     _get(
@@ -199,8 +199,13 @@ ROUTES = (
         "Bring the same release up in the other slot",
     ),
     _post(
-        f"{_APP}/cancel", bodies.Empty, operations.cancel, _DEPLOY,
-        "End what runs, and answer once it is undone", answers=documents.OperationInFull,
+        f"{_APP}/cancel", bodies.CancelBody, operations.cancel, _DEPLOY,
+        "End what runs, and answer once it is undone; or what waits",
+        answers=documents.OperationInFull,
+    ),
+    _post(
+        f"{_APP}/resume", bodies.Empty, apps.resume, _DEPLOY,
+        "Let releases of triggers begin again after a switch", answers=documents.Resumed,
     ),
     _post(
         f"{_APP}/preview", bodies.PreviewBody, traffic.preview, _DEPLOY,

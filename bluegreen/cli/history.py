@@ -36,7 +36,8 @@ def _short(message: str) -> str:
 
 def history_line(operation: dict[str, Any]) -> str:
     """An operation in one line, and its error in another; of a running one, how long it has run."""
-    took = (operation["finished_at"] or time.time()) - operation["created_at"]
+    began = operation.get("begun_at") or operation["created_at"]  # an older daemon has none
+    took = (operation["finished_at"] or time.time()) - began
     version = operation["version"] or ""
     if operation["commit"]:
         version += f" ({operation['commit'][:10]})"

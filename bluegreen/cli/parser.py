@@ -179,8 +179,15 @@ class _Commands:
         start = self._add("start", ("release", "start"), "bring a stopped app back, gated")
         for command in (deploy, rollback, restart, stop, start):
             command.add_argument("--detach", action="store_true", help="return once it has begun")
-        self._add(
+        cancel = self._add(
             "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"
+        )
+        cancel.add_argument(
+            "operation", metavar="OPERATION", nargs="?", type=_at_least_one,
+            help="that one, which may be one that waits; default: the running one",
+        )  # fmt: skip
+        self._add(
+            "resume", ("queue", "resume"), "let releases of triggers begin again after a switch"
         )
         hold = self._add("hold", ("holds", "hold"), "have new requests wait at nginx")
         hold.add_argument(

@@ -45,8 +45,12 @@ def start(options: argparse.Namespace) -> int:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    client = Client(options.root)
-    operation = client.post(f"{app_path(options.app)}/cancel")
+    client, number = Client(options.root), options.operation
+    app: str | None = options.app
+    if number is None and app is not None and app.isdecimal():
+        number, app = int(app), None
+    body = {} if number is None else {"operation": number}
+    operation = client.post(f"{app_path(app)}/cancel", body)
     if options.json:
         print(json.dumps(operation))
     else:

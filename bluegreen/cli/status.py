@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.queue import waiting_lines
 from bluegreen.cli.words import ago, seconds
 from bluegreen.errors import DaemonUnreachableError
 from bluegreen.remedies import Remedies
@@ -105,6 +106,7 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
         )
         if operation["waiting_for"]:
             lines.append(f"    waiting for {operation['waiting_for']}")
+    lines += waiting_lines(app)
     if app["held"] is not None:
         held, now = app["held"], time.time()
         lines.append(

@@ -46,7 +46,6 @@ from bluegreen.traffic.markers import Markers
 
 log = logging.getLogger(__name__)
 
-RETRY = 2.0  # seconds between attempts to settle what an earlier daemon has left
 DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
 
 
@@ -156,25 +155,44 @@ async def _recover_or_say(desk: Desk, app: AppRuntime, operation: Operation) -> 
 
 def _recover_from(desk: Desk, app: AppRuntime, operation: Operation, error: Exception) -> None:
     """The store has it as running, and nobody performs it."""
-    desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
+    left = _leave(desk, operation, error)
     name = f"recover operation {operation.id} of {app.name}"
-    desk.later(_recover_later(desk, app, operation, str(error)), name=name)
+    desk.later(_recover_later(desk, app, left), name=name)
 
 
-async def _recover_later(desk: Desk, app: AppRuntime, operation: Operation, said: str) -> None:
+def _leave(desk: Desk, operation: Operation, error: Exception) -> Unsettled:
+    """Count the attempt that has failed."""
+    before = desk.unsettled.get(operation.id)
+    left = Unsettled(operation=operation, error=error) if before is None else before.again(error)
+    desk.unsettled[operation.id] = left
+    return left
+
+
+async def _recover_later(desk: Desk, app: AppRuntime, left: Unsettled) -> None:
     """Until it is settled the app is busy with it, so it is tried again and again."""
+    operation, said = left.operation, str(left.error)
     while desk.apps.get(app.name) is app:
-        await asyncio.sleep(RETRY)
+        await asyncio.sleep(left.wait)
         try:
             await _recover_one(desk, app, operation)
         except Exception as error:
-            desk.unsettled[operation.id] = Unsettled(operation=operation, error=error)
+            left = _leave(desk, operation, error)
             if str(error) != said:
                 said = str(error)
                 await _say(app, operation, error)
         else:
+            await _performed(desk, app, operation)
             break
-    desk.unsettled.pop(operation.id, None)
+    if desk.unsettled.get(operation.id) is left:  # else a defect has ended it once more
+        del desk.unsettled[operation.id]
+        desk.waiting.look(app)
+
+
+async def _performed(desk: Desk, app: AppRuntime, operation: Operation) -> None:
+    """Wait until it is finished or undone, or a defect has ended that."""
+    run = desk.running(app.name)
+    if run is not None and run.task is not None and run.operation.id == operation.id:
+        await asyncio.wait([run.task])
 
 
 async def _say(app: AppRuntime, operation: Operation, error: Exception) -> None:

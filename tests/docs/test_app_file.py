@@ -22,6 +22,7 @@ from tests.docs.pages import Block, blocks, read, rows, sections
 _HEADINGS = {
     "app": "[app]",
     "source": "[source]",
+    "source.assets": "assets",
     "requires": "[requires]",
     "build": "[[build]]",
     "services": "[services.NAME]",

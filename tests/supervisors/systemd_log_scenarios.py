@@ -127,10 +127,15 @@ async def lines_that_were_rotated_away_are_not_there_and_the_rest_is(shop: Works
     assert own(await texts(shop, unit.key))[-50:] == [str(number) for number in range(101, 151)]
 
 
+async def is_said_to_be_started(shop: Workshop, key: UnitKey) -> bool:
+    return any(line.startswith("Started ") for line in await texts(shop, key))
+
+
 async def several_services_and_both_slots_are_told_apart(shop: Workshop) -> None:
     quiet = shop.key("quiet")
     units = [
         await shop.write(
+            "until [ -e go ]; do sleep 0.02; done\n"
             f"seq -f {service}-{slot}-%g 5; exec sleep 1000\n",
             service=f"{service}-{slot}",
             slot=slot,
@@ -141,6 +146,10 @@ async def several_services_and_both_slots_are_told_apart(shop: Workshop) -> None
     supervisor = await shop.supervisor()
     for unit in units:
         await supervisor.start(unit)
+        # systemd sends it on a way of its own: else it might come after what the service writes.
+        await eventually(partial(is_said_to_be_started, shop, unit.key), f"{unit.key} is started")
+    (shop.work / "go").touch()
+    for unit in units:
         name = unit.key.service
         assert own(await once_shown(shop, unit.key, f"{name}-5")) == [
             f"{name}-{number}" for number in range(1, 6)

@@ -49,6 +49,12 @@ async def lock(api: Api, request: web.Request, body: LockBody) -> web.Response:
     return web.json_response(locked)
 
 
+async def resume(api: Api, request: web.Request, _: Empty) -> web.Response:
+    resumed: documents.Resumed = {"app": api.name(request)}
+    await api.desk.resume(resumed["app"])
+    return web.json_response(resumed)
+
+
 async def unlock(api: Api, request: web.Request, _: Empty) -> web.Response:
     unlocked: documents.Unlocked = {"app": api.name(request)}
     await api.desk.clear_lock(unlocked["app"])

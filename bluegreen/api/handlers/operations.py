@@ -9,11 +9,11 @@ from collections.abc import Collection
 from aiohttp import web
 
 from bluegreen.api import documents
-from bluegreen.api.bodies import Empty
+from bluegreen.api.bodies import CancelBody
 from bluegreen.api.context import Api
 from bluegreen.api.logs import kept_output
 from bluegreen.api.parameters import last_event_id, operation_id
-from bluegreen.api.peer import caller_of
+from bluegreen.api.peer import caller_of, requester
 from bluegreen.api.queries import PageQuery
 from bluegreen.api.streaming import streaming
 from bluegreen.api.views import event_view, operation_view, phase_views
@@ -69,8 +69,12 @@ async def _view(api: Api, number: int) -> documents.OperationInFull:
     return {**operation_view(operation), "phases": phases, "output": output}
 
 
-async def cancel(api: Api, request: web.Request, _: Empty) -> web.Response:
-    operation = await api.desk.cancel(api.name(request))
+async def cancel(api: Api, request: web.Request, body: CancelBody) -> web.Response:
+    app = api.name(request)
+    if body.operation is None:
+        operation = await api.desk.cancel(app)
+    else:
+        operation = await api.desk.cancel_one(app, body.operation, await requester(request))
     return web.json_response(await _view(api, operation.id))
 
 
