@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,19 +20,22 @@ from bluegreen.api.tokens import Keyring
 from bluegreen.config.load import Configuration, InvalidConfiguration, load_all
 from bluegreen.config.settings import AppSettings
 from bluegreen.daemon_lock import only_one
-from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError, UsageError
-from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
+from bluegreen.daemon_root import check_root, make_root, open_store
+from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError
+from bluegreen.layout import Layout
 from bluegreen.model import Slot, SlotRecord
+from bluegreen.notifications.courier import Surroundings
+from bluegreen.notifications.service import Notifications
 from bluegreen.notify import Notifier
 from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
-from bluegreen.operations.observation import first_free_operation, observe_slots
+from bluegreen.operations.observation import observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep, in_words
 from bluegreen.signals import Signals
-from bluegreen.store import Store, StoreCorruptError, set_aside
+from bluegreen.store import Store
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.supervisors.systemd import SystemdSupervisor
@@ -71,6 +73,7 @@ class Daemon:
         self._vitals = Vitals(options.notifier, self._bus.listen)
         self._in_force: InForce
         self._upkeep: Upkeep
+        self._notifications: Notifications
         self._listening: Listening
         self._lost: tuple[str, ...] = ()  # what of the history is to be said
         self._unrecovered: set[str] = set()  # apps whose leftovers a reload could not look at
@@ -82,7 +85,7 @@ class Daemon:
     async def run(self) -> None:
         """Serve until told to stop. Raises BluegreenError when it cannot start."""
         self._signals.listen()
-        self._check_root()
+        check_root(self._layout)
         try:
             make_root(self._layout)
         except OSError as error:
@@ -96,7 +99,7 @@ class Daemon:
                 await self._run()
 
     async def _run(self) -> None:
-        store = await self._open_store()
+        store = await open_store(self._layout, self._bus.publish)
         try:
             self._lost = await asyncio.to_thread(lost_history.warnings, self._layout)
             self._vitals.ask(store.integrity)
@@ -104,34 +107,6 @@ class Daemon:
         finally:
             self._vitals.ask(None)
             await store.close()
-
-    def _check_root(self) -> None:
-        longest = max(
-            len(os.fsencode(path))
-            for path in (self._layout.control_socket, self._layout.nginx_socket)
-        )
-        if longest > LONGEST_SOCKET_PATH:
-            raise UsageError(
-                f"{self._layout.root} is too long a path for the sockets in it "
-                f"({longest} bytes, at most {LONGEST_SOCKET_PATH})",
-                remedy="choose a shorter --root",
-            )
-
-    async def _open_store(self) -> Store:
-        """The store; a corrupt one is put aside, and a new one begun."""
-        path = self._layout.database
-        # Also of a store that is there: an older one does not know of all that was done.
-        first = await asyncio.to_thread(first_free_operation, self._layout)
-        if await asyncio.to_thread(lost_history.is_missing, self._layout):
-            lost = f"the history {path} was gone"
-        else:
-            try:
-                return await Store.open(path, events=self._bus.publish, first_operation=first)
-            except StoreCorruptError as error:
-                aside = await asyncio.to_thread(set_aside, path)
-                lost = f"{error.message} and was put aside as {aside}"
-        await asyncio.to_thread(lost_history.remember, self._layout, lost)
-        return await Store.open(path, events=self._bus.publish, first_operation=first)
 
     async def _serve(self, store: Store) -> None:
         slots = await store.all_slots()
@@ -154,6 +129,7 @@ class Daemon:
         )
         desk = Desk(parts)
         self._upkeep = Upkeep(desk)
+        self._notifications = Notifications(Surroundings(store=store, news=self._bus.listen))
         await self._put_in_force(desk, configuration, await self._added(desk, configuration))
         for app in desk.apps.values():
             await self._prepare_or_warn(app)
@@ -176,7 +152,10 @@ class Daemon:
             if not self._stopping.is_set():
                 await hooks.resume()
             keyring = Keyring(store.tokens)
-            api = Api(desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring)
+            api = Api(
+                desk, self._bus, self._reloader(desk), self._now_in_force, hooks, keyring,
+                self._notifications,
+            )  # fmt: skip
             control = control_socket(self._layout.control_socket, self._options.listener)
             try:
                 await self._answer(api, control)
@@ -184,6 +163,7 @@ class Daemon:
                 control.remove()
                 await hooks.close()
         finally:
+            await self._notifications.close()
             await desk.close()
             await supervisor.close(stop_units=stop_apps)
             await parts.traffic.close(stop_nginx=stop_apps)
@@ -199,7 +179,7 @@ class Daemon:
     def _now_in_force(self) -> InForce:
         """With what an operator has to know beside it."""
         trouble = (self._upkeep.trouble,) if self._upkeep.trouble else ()
-        heard = self._listening.warnings
+        heard = (*self._listening.warnings, *self._notifications.warnings())
         said = (*self._lost, *self._refused, *self._in_force.warnings, *heard, *trouble)
         return replace(self._in_force, warnings=said)
 
@@ -265,6 +245,7 @@ class Daemon:
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
         desk.apps.update({app.name: app for app in added})
+        await self._notifications.take_up(configuration)
 
     def _reloader(self, desk: Desk) -> Callable[[bool], Awaitable[dict[str, Any]]]:
         return lambda check: self._examine(desk) if check else self._reload(desk)
@@ -405,11 +386,3 @@ def spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def make_root(layout: Layout) -> None:
-    """The directories of the daemon itself."""
-    for directory in (layout.state, layout.logs, layout.process_records):
-        directory.mkdir(parents=True, exist_ok=True)
-    # Others find their way through it, to what they know of; a lock on it is not theirs to take.
-    layout.apps.mkdir(mode=0o751, exist_ok=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bluegreen.cli.client import Client
-from bluegreen.daemon import make_root
 from bluegreen.daemon_lock import holder, only_one
+from bluegreen.daemon_root import make_root
 from bluegreen.errors import DaemonUnreachableError, RefusedError
 from bluegreen.layout import Layout
 

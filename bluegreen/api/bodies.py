@@ -104,6 +104,10 @@ class WebhookTestBody(Body):
     version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
+class NotifyTestBody(Body):
+    receiver: Annotated[Text, Field(max_length=300)] | None = None  # default: all of them
+
+
 class LockBody(Body):
     reason: Text
 

@@ -15,6 +15,7 @@ from bluegreen.api.peer import caller_of, note_app
 from bluegreen.api.repetitions import Repetitions
 from bluegreen.api.tokens import Keyring
 from bluegreen.errors import UsageError
+from bluegreen.notifications.service import Notifications
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -35,6 +36,7 @@ class Api:
     in_force: Callable[[], InForce]
     hooks: Intake
     keyring: Keyring
+    notifications: Notifications
     attempts: Attempts = field(default_factory=Attempts)
     checkups: Checkups = field(default_factory=Checkups)
     repetitions: Repetitions = field(default_factory=Repetitions)

@@ -25,6 +25,8 @@ from bluegreen.model import (
 from bluegreen.operations.way_back import How
 from bluegreen.webhooks.nouns import Decision
 
+ReceiverKind = Literal["webhook", "apprise", "github", "gitlab", "gitea"]
+
 
 class Problem(TypedDict):
     """Why it was not done (RFC 9457)."""
@@ -190,6 +192,7 @@ class QueueState(TypedDict):
     """What waits, in the order of the turns."""
 
     policy: Literal["latest", "serial", "refuse"]
+    webhooks: int
     waiting: list[WaitingRelease]
     paused: PauseState | None
 
@@ -520,6 +523,48 @@ class Applied(TypedDict):
 
     app: str
     applied: list[AppliedMigration]
+
+
+# -- notifications ------------------------------------------------------------------------------
+
+
+class Receiver(TypedDict):
+    """Who is told, and how far. ``waiting`` is counted up to 1,000; ``apps`` empty: all."""
+
+    receiver: str
+    kind: ReceiverKind
+    apps: list[str]
+    waiting: int
+    since: float
+    delivered: int
+    dropped: int
+    last_success_at: float | None
+    last_error: str | None
+    last_error_at: float | None
+    failing_since: float | None
+    retry_at: float | None
+    gone_at: float | None
+
+
+class Receivers(TypedDict):
+    """In the order of the files."""
+
+    receivers: list[Receiver]
+
+
+class ReceiverTest(TypedDict):
+    """What a receiver has made of a test."""
+
+    receiver: str
+    kind: ReceiverKind
+    outcome: Literal["accepted", "refused", "failed", "gone"]
+    said: str
+
+
+class ReceiverTests(TypedDict):
+    """One for each receiver that was sent one."""
+
+    tests: list[ReceiverTest]
 
 
 # -- webhooks -----------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ async def read_hook(request: web.Request) -> bytes:
     """
     if (request.content_length or 0) > HOOK_LIMIT:
         raise TooLargeError
+    if request.content.is_eof():  # it came with the head, and is small
+        return request.content.read_nowait()
     body = bytearray()
     try:
         async with asyncio.timeout(HOOK_TIMEOUT):

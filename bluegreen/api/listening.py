@@ -99,9 +99,13 @@ class Listening:
         rules, warnings = await rules_of(settings)
         tls = await _context(settings.tls)
         address = settings.address
-        # An address that cannot be had yet is no reason to refuse everything else.
+        # One that cannot be had yet is no reason to refuse everything else, and two addresses that
+        # share a port may be one to the kernel.
         known = self._access.rules.settings.address == address
-        bound = None if address is None or known else _bind(address)
+        shared = self._outside is not None and address is not None and (
+            self._outside.address[1] == address[1]
+        )  # fmt: skip
+        bound = None if address is None or known or shared else _bind(address)
         return Prepared(rules=rules, tls=tls, bound=bound, warnings=warnings)
 
     async def follow(self, prepared: Prepared) -> None:
@@ -117,7 +121,7 @@ class Listening:
         if settings.address is not None and prepared.bound is not None:
             self._listen(settings.address, prepared.bound)
             prepared.bound = None
-        elif settings.address is not None and self._outside is None:
+        elif self._outside is None and not await self._try_address(settings):
             self._try(settings)
 
     async def close(self) -> None:

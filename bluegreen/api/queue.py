@@ -22,6 +22,7 @@ async def queue_view(desk: Desk, app: AppRuntime, pause: Pause | None) -> docume
     ]
     return {
         "policy": app.settings.queue.policy,
+        "webhooks": len(app.settings.webhook),
         "waiting": waiting,
         "paused": None if pause is None else _pause_view(pause),
     }

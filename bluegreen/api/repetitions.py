@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 
 from bluegreen.api.bodies import Body
+from bluegreen.api.peer import note_look
 from bluegreen.errors import StoreError
 from bluegreen.store import DuplicateKeyError, Store
 from bluegreen.store.answers import KeptAnswer
@@ -60,7 +61,7 @@ class Repetitions:
         return await act()
 
     async def once(
-        self, store: Store, app: str, key: str, asked: str, act: Act
+        self, store: Store, app: str, key: str, request: web.Request, asked: str, act: Act
     ) -> web.StreamResponse:
         """The first answer to what was ``asked`` (a digest), or that of ``act``, which is kept.
 
@@ -71,6 +72,7 @@ class Repetitions:
             if (known := await store.answers.find(app, key)) is not None:
                 if known.request != asked:
                     raise ReusedKeyError(key)
+                note_look(request)
                 return web.json_response(known.document)
             if (operation := await store.by_idempotency_key(app, key)) is not None:
                 raise DuplicateKeyError(app, key, operation.id)

@@ -15,6 +15,7 @@ from bluegreen.api.handlers import (
     apps,
     daemon,
     data,
+    notifications,
     operations,
     output,
     releases,
@@ -102,7 +103,7 @@ def _post(
         store = api.desk.parts.store
         if begins_operation:
             return await api.repetitions.unless_answered(store, app, key, act)
-        return await api.repetitions.once(store, app, key, digest(request, asked), act)
+        return await api.repetitions.once(store, app, key, request, digest(request, asked), act)
 
     return Route(
         method="POST", path=path, handler=with_body, scope=scope, summary=summary, body=body,
@@ -135,12 +136,20 @@ ROUTES = (
         answers=documents.Tokens,
     ),
     _post(
-        "/v1/tokens", bodies.TokenBody, tokens.create, _ADMIN, "Make a token",
+        "/v1/tokens", bodies.TokenBody, tokens.create_token, _ADMIN, "Make a token",
         answers=documents.TokenMade,
     ),
     Route(
-        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke, scope=_ADMIN,
+        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke_token, scope=_ADMIN,
         summary="Revoke a token", answers=documents.Token,
+    ),
+    _get(
+        "/v1/notify", notifications.receivers, Scope.READ, "Who is told what happens, and how far",
+        answers=documents.Receivers,
+    ),
+    _post(
+        "/v1/notify/test", bodies.NotifyTestBody, notifications.tell_a_test, _ADMIN,
+        "Send a test to receivers", answers=documents.ReceiverTests,
     ),
     _post(
         "/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files",

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from bluegreen.api import documents
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, switch_back_view
-from bluegreen.errors import TrafficError
-from bluegreen.model import Pause, PhaseState, Slot, UnitKey, UnitState
+from bluegreen.errors import StoreError, TrafficError
+from bluegreen.model import AppliedMigration, AppLock, Pause, PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import known_migrations, way_back, with_its_backup
 
 
-async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> documents.AppState:
-    """One app; with ``checkups`` also how healthy its running slots are."""
-    pause = await desk.parts.store.waiting.pause(app.name)
-    return await _app_status(desk, app, checkups, await _silence_of_nginx(desk), pause)
+@dataclass(frozen=True)
+class _Known:
+    """What is asked once, of however many apps."""
+
+    silence: TrafficError | None  # why no traffic could be moved now
+    locks: Mapping[str, AppLock]
+    pauses: Mapping[str, Pause]  # of releases of triggers
+    migrations: Mapping[str, Sequence[AppliedMigration]] | None  # None: the store cannot say it
 
 
-async def _silence_of_nginx(desk: Desk) -> TrafficError | None:
-    """Why no traffic could be moved now."""
+async def _known(desk: Desk, app: str | None = None) -> _Known:
+    """Of one app, or of all."""
+    store, silence = desk.parts.store, None
     try:
         await desk.parts.traffic.expect_nginx()
     except TrafficError as error:
-        return error
-    return None
+        silence = error
+    locks, pauses = await store.locks(), await store.waiting.pauses()
+    try:
+        if app is not None:
+            return _Known(silence, locks, pauses, {app: await store.latest_of_migrations(app)})
+        return _Known(silence, locks, pauses, await store.latest_migrations_by_app())
+    except StoreError:
+        return _Known(silence, locks, pauses, None)
+
+
+async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> documents.AppState:
+    """One app; with ``checkups`` also how healthy its running slots are."""
+    return await _app_status(desk, app, checkups, await _known(desk, app.name))
 
 
 async def _app_status(
-    desk: Desk,
-    app: AppRuntime,
-    checkups: Checkups | None,
-    silence: TrafficError | None,
-    pause: Pause | None,
+    desk: Desk, app: AppRuntime, checkups: Checkups | None, known: _Known
 ) -> documents.AppState:
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     serving = None if traffic.closed else traffic.active
@@ -45,9 +58,11 @@ async def _app_status(
         "blue": await _slot(app, Slot.BLUE, checkups, serves=serving is Slot.BLUE),
         "green": await _slot(app, Slot.GREEN, checkups, serves=serving is Slot.GREEN),
     }
-    migrations = await known_migrations(app)
-    lock = await desk.parts.store.lock(app.name)
-    back = way_back(app, traffic, desk.running(app.name), silence, migrations)
+    migrations: Sequence[AppliedMigration] = ()
+    if known.migrations is not None:
+        migrations = await known_migrations(app, known.migrations.get(app.name, ()))
+    lock = known.locks.get(app.name)
+    back = way_back(app, traffic, desk.running(app.name), known.silence, migrations)
     if traffic.active is not None:
         back = await with_its_backup(app, app.slots[traffic.active.other], back)
     return {
@@ -57,7 +72,7 @@ async def _app_status(
         "held": None if traffic.held is None else hold_view(traffic.held),
         "slots": slots,
         "operation": _operation(desk, app),
-        "queue": await queue_view(desk, app, pause),
+        "queue": await queue_view(desk, app, known.pauses.get(app.name)),
         "unsettled": unsettled_view(desk, app),
         "lock": None if lock is None else lock_view(lock),
         "switch_back": switch_back_view(back),
@@ -130,12 +145,9 @@ async def daemon_status(
 
     What is wrong is about all: of some apps, nothing is said of it.
     """
-    silence = await _silence_of_nginx(desk)
-    pauses = await desk.parts.store.waiting.pauses()
+    known = await _known(desk)
     shown = [app for app in desk.apps.values() if only is None or app.name in only]
-    apps = await asyncio.gather(
-        *(_app_status(desk, app, checkups, silence, pauses.get(app.name)) for app in shown)
-    )
+    apps = await asyncio.gather(*(_app_status(desk, app, checkups, known) for app in shown))
     return {
         "apps": list(apps),
         "problems": [str(problem) for problem in in_force.problems] if only is None else [],

@@ -11,7 +11,8 @@ import os
 import socket
 from collections.abc import Iterator
 
-from bluegreen.errors import BluegreenError, DaemonUnreachableError, UsageError
+from bluegreen.client.refusal import RefusalError
+from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.remedies import remedies_of
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
@@ -23,20 +24,6 @@ CONNECT_LIMIT = 5.0  # seconds
 LOOK_LIMIT = 30.0  # seconds in which whatever is only looked at is answered
 LONGEST_NAME = 100  # characters: no app has a longer one
 LIFE_LIMIT = 10.0  # seconds in which a daemon that is busy with a request still answers another
-
-
-class RefusalError(BluegreenError):
-    """What the daemon answered instead of doing it."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        super().__init__(
-            str(body.get("detail", "the daemon refused")),
-            remedy=str(body.get("remedy", "see the daemon's log")),
-            detail=[str(line) for line in body.get("evidence", [])],
-        )
-        # Instance values of what is a class's in the daemon's own errors.
-        self.__dict__["kind"] = str(body.get("kind", "error"))
-        self.__dict__["exit_status"] = int(body.get("exit_status", 1))
 
 
 class SilentDaemonError(DaemonUnreachableError):

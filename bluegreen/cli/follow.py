@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from bluegreen.cli.client import Client
+from bluegreen.client.events import EventLines
 from bluegreen.errors import DaemonUnreachableError
 
 PATIENCE = 30.0  # seconds to wait for a daemon that is being restarted
@@ -20,36 +20,24 @@ def events_of(client: Client, operation: int) -> Iterator[tuple[str, dict[str, A
 
     Raises DaemonUnreachableError when no daemon has answered for `PATIENCE`.
     """
-    last, heard = "0", time.monotonic()
+    parsed, heard = EventLines(), time.monotonic()
     while True:
+        lines = client.lines(
+            f"/v1/operations/{operation}/events",
+            f"Last-Event-ID: {parsed.last}\r\n",
+            quiet_limit=QUIET_LIMIT,
+        )
         try:
-            for number, name, data in _stream(client, operation, last):
+            for line in lines:
                 heard = time.monotonic()
-                if not name:
+                if (event := parsed.take(line)) is None:
                     continue
-                last = number or last
-                yield name, data
-                if name == "end":
+                yield event
+                if event[0] == "end":
                     return
             heard = time.monotonic()  # until now it was there
         except DaemonUnreachableError:
             if time.monotonic() - heard > PATIENCE:
                 raise
+        parsed = EventLines(parsed.last)  # half an event may have been taken
         time.sleep(RETRY)
-
-
-def _stream(
-    client: Client, operation: int, after: str
-) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Number, name and document of each event; all empty where the daemon says that it lives."""
-    headers = f"Last-Event-ID: {after}\r\n"
-    event: dict[str, str] = {}
-    for line in client.lines(
-        f"/v1/operations/{operation}/events", headers, quiet_limit=QUIET_LIMIT
-    ):
-        field, _, value = line.partition(": ")
-        if line:
-            event[field] = value
-        else:
-            yield event.get("id", ""), event.get("event", ""), json.loads(event.get("data", "{}"))
-            event = {}

@@ -91,6 +91,7 @@ class _Commands:
         self._webhooks()
         self._looks()
         self._tokens()
+        self._notify()
 
     def _add(
         self, name: str, run: tuple[str, str], text: str, *, app: bool = True
@@ -300,6 +301,25 @@ class _Commands:
         revoke.add_argument("id", metavar="ID", type=_at_least_one, help="its number in the list")
         for name, run in (("create", "create"), ("list", "listing"), ("revoke", "revoke")):
             ways.choices[name].set_defaults(run=("token", run))
+
+    def _notify(self) -> None:
+        notify = self._commands.add_parser(
+            "notify", help="who is told what happens", parents=[self._common]
+        )
+        ways = notify.add_subparsers(metavar="list|test", required=True)
+        listing = ways.add_parser(
+            "list", help="the receivers, how far they are told, and what fails",
+            parents=[self._common],
+        )  # fmt: skip
+        listing.set_defaults(run=("notify", "listing"))
+        test = ways.add_parser(
+            "test", help="send a test, and say what was answered", parents=[self._common]
+        )
+        test.set_defaults(run=("notify", "try_out"))
+        test.add_argument(
+            "receiver", metavar="RECEIVER", nargs="?", type=_one_line,
+            help="as the list has it; default: all",
+        )  # fmt: skip
 
     def _webhooks(self) -> None:
         webhook = self._commands.add_parser(

@@ -27,6 +27,12 @@ def waiting_lines(app: dict[str, Any]) -> list[str]:
         f"{one['requested_by']}\n    it waits {one['why']}"
         for one in queue.get("waiting", ())
     ]
+    paused = queue.get("paused")
+    if paused and queue["webhooks"] and not lines:
+        lines.append(
+            f"  webhooks: their releases wait, since the {paused['kind']} by {paused['by']}, "
+            f"{ago(paused['at'])}, until a person deploys, or: bluegreen resume {app['app']}"
+        )
     for left in app.get("unsettled", ()):
         what = " ".join(filter(None, (left["kind"], left["version"])))
         again = seconds(max(0.0, left["next_try"] - time.time()))

@@ -57,6 +57,22 @@ def check_host(host: str) -> str:
     return host.lower()
 
 
+def check_repository(name: str) -> str:
+    """On a forge; GitLab has groups in groups."""
+    parts = name.split("/")
+    if len(parts) < 2 or not all(re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", part) for part in parts):
+        raise ValueError('a repository as the forge calls it: "owner/name"')
+    if {".", ".."} & set(parts):
+        raise ValueError('a repository as the forge calls it: "owner/name"')
+    return name
+
+
+def check_asset_name(name: str) -> str:
+    if not 0 < len(name) <= 255 or "/" in name or not name.isprintable():
+        raise ValueError('the name of a file of the release: "app-{version}.tar.gz"')
+    return name
+
+
 def check_sha256(digest: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
         raise ValueError("the SHA-256 of the archive: 64 hexadecimal digits, as sha256sum says it")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from bluegreen.config.env_file import UnusableFileError
+from bluegreen.config.env_file import UnusableFileError, read_small_file
 from bluegreen.config.environment import resolve
 from bluegreen.config.layers import Layer
 from bluegreen.config.places import Place, dotted
@@ -21,8 +22,11 @@ def unusable_files(settings: AppSettings) -> list[str]:
 
 
 def file_findings(settings: AppSettings, remedies: Remedies) -> Iterator[Finding]:
-    """Each that cannot be used, as far as whoever asks may look. Blocking."""
-    for place, error in _errors(settings):
+    """Each that cannot be used, as far as whoever asks may look. Blocking.
+
+    Secrets of webhooks too, which keep no release from being deployed.
+    """
+    for place, error in (*_errors(settings), *_secrets(settings)):
         if not isinstance(error.__cause__, PermissionError):  # another user's, as secrets are
             right = error.remedy.removesuffix(".")
             if isinstance(error, UnusableFileError):
@@ -36,6 +40,15 @@ def _errors(settings: AppSettings) -> Iterator[tuple[Place, ConfigError]]:
             resolve(layer, values={}, base={})
         except ConfigError as error:
             yield place, error
+
+
+def _secrets(settings: AppSettings) -> Iterator[tuple[Place, ConfigError]]:
+    for index, webhook in enumerate(settings.webhook):
+        for secret in webhook.secret:
+            try:
+                read_small_file(Path(secret.file), what="secret file")
+            except ConfigError as error:
+                yield ("webhook", index, "secret"), error
 
 
 def _files(settings: AppSettings) -> Iterator[tuple[Place, Layer]]:

@@ -32,6 +32,7 @@ _NEVER_SHOWN = {
     "restore_command",
     "postgres",
     "secret",
+    "url",
 }
 
 # What would be right, by pydantic's type of error; {…} is filled from the error's context.

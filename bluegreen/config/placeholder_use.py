@@ -178,6 +178,12 @@ def _source(draft: Draft) -> Iterator[Finding]:
         if key == "directory" or "sha256" not in draft.source:
             wrong = f"every version would be the same {_WHAT[key]}"
             yield Finding(place=place, wrong=wrong, right=f"Say where in it the version {right}")
+    assets = draft.source.get("assets")
+    if isinstance(assets, Mapping):
+        for key in ("name", "checksums"):
+            text = assets.get(key)
+            for unknown in unknown_placeholders(text if isinstance(text, str) else "", {"version"}):
+                yield _unknown(("source", "assets", key), unknown, {"version"}, draft)
 
 
 def _check(place: Place, text: str, known: Collection[str], draft: Draft) -> Iterator[Finding]:

@@ -9,12 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bluegreen.config.api_section import ApiSection
 from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
+from bluegreen.config.notify_section import ForgeStatus, Notify, refuse_doubles
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.queue_section import Promote, QueueSection
 from bluegreen.config.refusal import ValueRefusedError
@@ -283,6 +292,22 @@ class AppSettings(Section):
     queue: QueueSection = QueueSection()
     promote: Promote = Promote()
     webhook: tuple[Webhook, ...] = ()
+    status: tuple[ForgeStatus, ...] = ()
+
+    @field_validator("status")
+    @classmethod
+    def _has_commits(
+        cls, status: tuple[ForgeStatus, ...], info: ValidationInfo
+    ) -> tuple[ForgeStatus, ...]:
+        source = info.data.get("source")
+        if status and source is not None and source.git is None:
+            raise ValueRefusedError(
+                "a forge marks commits, and releases that do not come from git have none",
+                "Remove [[status]]; [[notify]] of bluegreen.toml tells of every release",
+            )
+        if len({(one.provider, one.base, one.repository) for one in status}) < len(status):
+            raise ValueRefusedError("one repository is named twice", "Keep one of them")
+        return status
 
     @property
     def name(self) -> str:
@@ -311,7 +336,12 @@ class Limits(Section):
 class DaemonSettings(Section):
     """``bluegreen.toml``."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"notify"})
-
     limits: Limits = Limits()
     api: ApiSection = ApiSection()
+    notify: tuple[Notify, ...] = ()
+
+    @field_validator("notify")
+    @classmethod
+    def _told_apart(cls, notify: tuple[Notify, ...]) -> tuple[Notify, ...]:
+        refuse_doubles(notify)
+        return notify

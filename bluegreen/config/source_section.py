@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from bluegreen.config.archive_url import (
     check_archive_url,
+    check_asset_name,
     check_host,
     check_minisign_key,
+    check_repository,
     check_sha256,
 )
 from bluegreen.config.git_url import check_ssh_path, check_token_user
@@ -20,23 +22,24 @@ from bluegreen.config.values import AbsolutePath, GitUrl, Line, PositiveDuration
 
 ArchiveUrl = Annotated[Line, AfterValidator(check_archive_url)]
 HostPattern = Annotated[str, AfterValidator(check_host)]
+RepositoryName = Annotated[str, AfterValidator(check_repository)]
+AssetName = Annotated[str, AfterValidator(check_asset_name)]
 Sha256 = Annotated[str, AfterValidator(check_sha256)]
 SshPath = Annotated[str, AfterValidator(check_ssh_path)]
 TokenUser = Annotated[str, AfterValidator(check_token_user)]
 MinisignKey = Annotated[str, AfterValidator(check_minisign_key)]
 
-KINDS = ("git", "tarball", "directory")
-OF_GIT = ("verify", "ssh_key", "known_hosts")
-OF_TARBALLS = (
-    "sha256",
-    "checksums",
+KINDS = ("git", "tarball", "assets", "directory")
+OF_GIT = ("clone", "verify", "ssh_key", "known_hosts")  # mean nothing without ``git``
+OF_URLS = ("sha256", "checksums")  # mean nothing without ``tarball``
+OF_ARCHIVES = (
     "minisign",
     "allow_private",
     "allowed_hosts",
     "strip",
     "max_size",
     "max_unpacked",
-)  # keys that mean nothing without one
+)  # mean nothing without an archive
 
 
 class Verify(Section):
@@ -69,13 +72,34 @@ class Token(SecretFile):
     user: TokenUser = "x-access-token"
 
 
+class Assets(Section):
+    """``assets``: archives on the release pages of a forge; a version is the tag of a release."""
+
+    provider: Literal["github", "gitlab", "gitea"]
+    repository: RepositoryName
+    name: AssetName
+    checksums: AssetName | None = None
+    api: ArchiveUrl | None = None  # None: of github.com or gitlab.com
+
+    @model_validator(mode="after")
+    def _has_an_api(self) -> Assets:
+        if self.provider == "gitea" and self.api is None:
+            raise ValueRefusedError(
+                "it does not say where the forge is",
+                'Write api = "https://git.example.org/api/v1"',
+            )
+        return self
+
+
 class Source(Section):
-    """Exactly one of ``git``, ``tarball`` and ``directory``; the rest says how it is read."""
+    """Exactly one of `KINDS`; the rest says how it is read."""
 
     git: GitUrl | None = None
     tarball: ArchiveUrl | None = None
+    assets: Assets | None = None
     directory: AbsolutePath | None = None
     submodules: Switch = True
+    clone: Literal["full", "partial"] = "full"
     verify: Verify | None = None
     ssh_key: SshFile | None = None
     known_hosts: SshPath | None = None
@@ -95,8 +119,8 @@ class Source(Section):
         named = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(named) != 1:
             raise ValueRefusedError(
-                f"it has {' and '.join(named) or 'none of git, tarball and directory'}",
-                'Say where releases come from: git = "https://…", '
-                'tarball = "https://…{version}…" or directory = "/…/{version}", one of them',
+                f"it has {' and '.join(named) or 'none of git, tarball, assets and directory'}",
+                'Say where releases come from: git = "https://…", tarball = "https://…{version}…", '
+                'assets = { … } or directory = "/…/{version}", one of them',
             )
         return self

@@ -7,21 +7,23 @@ from typing import Any
 
 from bluegreen.config.draft import Draft
 from bluegreen.config.git_url import is_ssh
+from bluegreen.config.places import Place
 from bluegreen.config.problems import Finding
-from bluegreen.config.source_section import KINDS, OF_GIT, OF_TARBALLS
+from bluegreen.config.source_section import KINDS, OF_ARCHIVES, OF_GIT, OF_URLS
 
 
 def source_findings(draft: Draft) -> Iterator[Finding]:
     """What is well-formed in ``[source]`` and cannot be meant."""
     source = draft.source
     yield from _misplaced(source, {"git"}, OF_GIT, "git, and releases do not come from it")
+    archives = {"tarball", "assets"}
+    none = "a tarball, and releases do not come from one"
+    yield from _misplaced(source, archives, OF_ARCHIVES, none)
+    yield from _misplaced(source, {"tarball"}, OF_URLS, none)
     yield from _misplaced(
-        source, {"tarball"}, OF_TARBALLS, "a tarball, and releases do not come from one"
+        source, {"git", *archives}, ("token",), "a server, and releases lie on this host"
     )
-    yield from _misplaced(
-        source, {"git", "tarball"}, ("token",), "a server, and releases lie on this host"
-    )
-    if "tarball" in source:
+    if archives & set(source):
         yield from _of_tarballs(source)
     if isinstance(url := source.get("git"), str):
         yield from _of_git(source, url)
@@ -54,11 +56,17 @@ def _of_git(source: Mapping[str, Any], url: str) -> Iterator[Finding]:
 
 
 def _of_tarballs(source: Mapping[str, Any]) -> Iterator[Finding]:
+    assets = source.get("assets")
+    urls: list[tuple[Place, Any]] = [
+        (("source", key), source.get(key)) for key in ("tarball", "checksums")
+    ]
+    if isinstance(assets, Mapping):
+        urls.append((("source", "assets", "api"), assets.get("api")))
     if source.get("allow_private") is not True:
-        for key in ("tarball", "checksums"):
-            if str(source.get(key)).lower().startswith("http://"):
+        for place, url in urls:
+            if str(url).lower().startswith("http://"):
                 yield Finding(
-                    place=("source", key),
+                    place=place,
                     wrong="whoever is on the way could change what comes over http",
                     right="Write https://…, or add allow_private = true",
                 )

@@ -80,7 +80,11 @@ class Host:
             close_store=directories.is_store_open_to_others(self._layout),
             stop=await self._gone(wanted, changes),
             reload_units=units_changed or await systemd.has_old_units(_names(wanted)),
-            load_nginx=runs and not await loading.has(wanted.generation),
+            load_nginx=runs
+            and (
+                any(change.path in wanted.included for change in changes)
+                or not await loading.has(wanted.generation)
+            ),
             generation=wanted.generation,
             warnings=warnings,
         )
@@ -132,13 +136,14 @@ class Host:
 
     def _wanted(self, build: NginxBuild) -> tuple[Desired, list[Directory], list[str]]:
         """What the configuration asks for: files, directories that differ, warnings."""
-        apps = load_all(self._layout).apps
+        configuration = load_all(self._layout)
+        apps = configuration.apps
         if problems := refusals.problems(apps, self._layout):
             raise InvalidConfiguration(problems)
         daemon_account()
         _check_launchers()
         accounts = {name: refusals.account_of(settings) for name, settings in apps.items()}
-        wanted = desired(apps, accounts, self._layout, build)
+        wanted = desired(apps, configuration.daemon.api, accounts, self._layout, build)
         state = directories.state_directories(self._layout, accounts)
         return (
             wanted,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.settings import AppSettings
 from bluegreen.host.accounts import Account
 from bluegreen.host.changes import Content, Link
@@ -26,10 +27,12 @@ class Desired:
     areas: tuple[tuple[Path, str], ...]
     apps: tuple[str, ...]
     generation: str  # what nginx says once it has loaded its part
+    included: frozenset[Path]  # what it does not say: administrators include it where they like
 
 
 def desired(
     apps: Mapping[str, AppSettings],
+    api: ApiSection,
     accounts: dict[str, Account],
     layout: HostLayout,
     build: NginxBuild,
@@ -50,7 +53,7 @@ def desired(
             files[places.units / unit] = text
             if not unit.endswith("@.service"):
                 files[wants / unit] = Link(f"../{unit}")
-    sites = render_sites(apps, layout, places, build)
+    sites = render_sites(apps, layout, places, build, api)
     return Desired(
         files={**files, **sites.files},
         areas=(
@@ -60,4 +63,5 @@ def desired(
         ),
         apps=tuple(apps),
         generation=sites.generation,
+        included=sites.included,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.settings import AppSettings
 from bluegreen.host.places import HostFiles, HostLayout
 from bluegreen.model import Traffic
@@ -19,18 +20,24 @@ NOWHERE = Traffic(active=None, closed=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Sites:
-    """``generation`` is what nginx says of itself once it has loaded ``files``."""
+    """``generation`` is what nginx says once it has loaded ``files``, but those ``included``."""
 
     files: Mapping[Path, str]
     generation: str
+    included: frozenset[Path]
 
 
 def render_sites(
-    apps: Mapping[str, AppSettings], layout: HostLayout, files: HostFiles, build: NginxBuild
+    apps: Mapping[str, AppSettings],
+    layout: HostLayout,
+    files: HostFiles,
+    build: NginxBuild,
+    api: ApiSection,
 ) -> Sites:
     """Raises ConfigError for what cannot be written for nginx."""
     templates = Templates(layout, build)
-    texts: dict[Path, str] = {}
+    included = templates.api(api)
+    texts = dict(included)
     generations: dict[str, str] = {}
     for name, settings in apps.items():
         rendered = templates.app(settings, NOWHERE)
@@ -40,4 +47,4 @@ def render_sites(
     path, text, generation = templates.common(generations)
     texts[path] = text
     texts[files.nginx_include] = f"{HEADER}include {quoted(layout.nginx / 'sites/*.conf')};\n"
-    return Sites(files=texts, generation=generation)
+    return Sites(files=texts, generation=generation, included=frozenset(included))

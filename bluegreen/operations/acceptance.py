@@ -138,16 +138,16 @@ def changed(old: Configuration, new: Configuration) -> list[str]:
 
 
 def difference(old: Configuration, new: Configuration) -> dict[str, Any]:
-    """What a reload says: names of apps, and of the daemon's file, of which all but ``[api]``
-    counts from the next start."""
-    now = set() if new.daemon.api == old.daemon.api else {_DAEMON_FILE}
-    later = new.daemon.model_copy(update={"api": old.daemon.api}) != old.daemon
+    """What a reload says: names of apps, and of the daemon's file, of which ``[limits]`` counts
+    from the next start."""
+    later = new.daemon.limits != old.daemon.limits
+    now = new.daemon.model_copy(update={"limits": old.daemon.limits}) != old.daemon
     return {
         "added": sorted(new.apps.keys() - old.apps.keys()),
         "removed": sorted(old.apps.keys() - new.apps.keys()),
         "changed": sorted(
             {name for name in new.apps.keys() & old.apps.keys() if new.apps[name] != old.apps[name]}
-            | now
+            | ({_DAEMON_FILE} if now else set())
         ),
         "at_next_start": [_DAEMON_FILE] if later else [],
     }

@@ -189,8 +189,10 @@ class Queue:
             raise
         finally:
             self._runs.pop(run.app.name, None)
+        try:
+            await self._after(run)
+        finally:
             self.on_change(run.app)
-        await self._after(run)
         return operation
 
     async def _after(self, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Coroutine, Iterable, Mapping
@@ -92,8 +93,8 @@ class AppRuntime:
     def name(self) -> str:
         return self.settings.name
 
-    @property
-    def layout(self) -> AppLayout:
+    @functools.cached_property
+    def layout(self) -> AppLayout:  # asked for at every look: paths take their time
         return self.parts.layout.app(self.name)
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bluegreen.config.version_numbers import version_number
-from bluegreen.errors import RefusedError
+from bluegreen.errors import NotFoundError, RefusedError
 from bluegreen.model import (
     Operation,
     OperationKind,
@@ -107,9 +108,9 @@ async def against(app: AppRuntime, wanted: Wanted) -> str | None:
 
 async def _failed_before(app: AppRuntime, wanted: Wanted) -> str | None:
     commit = wanted.named_commit
-    version = wanted.version if wanted.is_fixed(app) or commit is not None else None
-    if version is None and commit is None:
+    if commit is None and not wanted.is_fixed(app):
         return None  # which commit a branch is at is known once it is fetched
+    version = wanted.version if commit is None else None
     last = await app.parts.store.waiting.latest_attempt(app.name, version=version, commit=commit)
     if last is None or last.state not in _BAD_ENDS:
         return None
@@ -146,7 +147,7 @@ def _serving(app: AppRuntime) -> SlotRecord | None:
 
 async def _known(app: AppRuntime, number: int | None) -> Operation | None:
     """The operation, if the history has it: it may be one that was lost."""
-    if number is None:
-        return None
-    newest = await app.parts.store.operations(app.name, before=number + 1, limit=1)
-    return newest[0] if newest and newest[0].id == number else None
+    if number is not None:
+        with contextlib.suppress(NotFoundError):
+            return await app.parts.store.operation(number)
+    return None

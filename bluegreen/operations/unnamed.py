@@ -12,9 +12,12 @@ async def unnamed_change(app: AppRuntime) -> AppliedMigration | None:
     None where its migrations have names, where it had none as far as anybody could see, and where
     nothing is known of it. Raises StoreError.
     """
-    section, active = app.settings.migrations, app.active
+    section = app.settings.migrations
+    if section is None or section.mode != "hold":
+        return None
+    active = app.active
     held = None if active is None else app.slots[active]
-    if section is None or section.mode != "hold" or held is None:
+    if held is None:
         return None
     if held.operation is None or held.version is None or held.tree is None:
         return None

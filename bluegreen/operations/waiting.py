@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +30,7 @@ from bluegreen.operations.queue import Queue
 from bluegreen.operations.runtime import AppRuntime, Parts, end_task, refuse_if_removed
 from bluegreen.operations.triggers import Triggered, Wanted, against, done_already
 from bluegreen.operations.unsettled import Unsettled
+from bluegreen.processes import tell_if_failed
 from bluegreen.store.operations import clock_time
 from bluegreen.store.waiting import superseded_by
 
@@ -72,6 +74,7 @@ class Waiting:
             place.task = asyncio.create_task(
                 self._serve(app, place), name=f"what waits of {app.name}"
             )
+            place.task.add_done_callback(tell_if_failed)
 
     async def trigger(
         self, app: AppRuntime, wanted: Wanted, by: Requester, *, key: str | None
@@ -132,10 +135,8 @@ class Waiting:
 
     async def why(self, app: AppRuntime, operation: Operation) -> str:
         """What an operation waits for: ``behind operation 5``, ``until …``, ``as …``."""
-        ahead = [one for one in self.of(app.name) if one.id != operation.id]
-        index = next((i for i, one in enumerate(self.of(app.name)) if one.id == operation.id), 0)
-        behind = _behind(ahead[:index])
-        return behind or await self.obstacle(app) or "for its turn"
+        ahead = itertools.takewhile(lambda one: one.id != operation.id, self.of(app.name))
+        return _behind([*ahead]) or await self.obstacle(app) or "for its turn"
 
     async def obstacle(self, app: AppRuntime) -> str | None:
         """What keeps an automatic release from beginning now."""
@@ -159,11 +160,12 @@ class Waiting:
         traffic = self._parts.traffic.read(app.name)
         if traffic.closed and traffic.active is not None:
             return f"as {app.name} is out of service (bluegreen start {app.name})"
-        resume = f"until a person deploys, or: bluegreen resume {app.name}"
         if app.unrecorded:
-            return f"since the switch that is not in the history yet, {resume}"
+            return "behind a switch that is not in the history yet"
         pause = await self._parts.store.waiting.pause(app.name)
-        return None if pause is None else f"{since(pause)}, {resume}"
+        if pause is None:
+            return None
+        return f"{since(pause)}, until a person deploys, or: bluegreen resume {app.name}"
 
     def _window(self, app: AppRuntime) -> str | None:
         windows, now = app.settings.promote.windows, time.time()

@@ -37,10 +37,16 @@ class WayBack:
     since: float | None = None  # Unix seconds from which on writes would be lost
 
 
-async def known_migrations(app: AppRuntime) -> Sequence[AppliedMigration]:
-    """The latest change of each, and what has no name; none where the store cannot say it."""
+async def known_migrations(
+    app: AppRuntime, latest: Sequence[AppliedMigration] | None = None
+) -> Sequence[AppliedMigration]:
+    """The latest change of each, and what has no name; none where the store cannot say it.
+
+    With ``latest``, where those that have names were read already.
+    """
     try:
-        latest = await app.parts.store.latest_of_migrations(app.name)
+        if latest is None:
+            latest = await app.parts.store.latest_of_migrations(app.name)
         unnamed = await unnamed_change(app)
         return latest if unnamed is None else [*latest, unnamed]
     except StoreError:

@@ -24,6 +24,9 @@ SPARE = 2  # archives that are kept beside those of the trees
 _CHUNK = 2**20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = ".part-"
+_Seen = tuple[int, int, int, int, int]
+
+_whole: dict[Path, _Seen] = {}  # archives as they were when they were hashed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +72,10 @@ class ArchiveCache:
         return self.directory / digest
 
     def open(self, digest: str, stop: Stop) -> BinaryIO | None:
-        """The archive, read through and found to be itself; None for one that is not there.
+        """The archive, found to be itself; None for one that is not there.
 
-        A damaged one is removed. Raises OSError.
+        It is read through, unless nobody has touched it since that was last done. A damaged one is
+        removed. Raises OSError.
         """
         try:
             descriptor = os.open(self.path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -79,7 +83,11 @@ class ArchiveCache:
             return None
         file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - given to the caller
         try:
+            seen = _seen(descriptor)  # before it is read, so that no change goes unnoticed
+            if _whole.get(self.path(digest)) == seen:
+                return file
             if _sha256(file, stop) == digest:
+                _whole[self.path(digest)] = seen
                 file.seek(0)
                 return file
         except BaseException:
@@ -91,7 +99,10 @@ class ArchiveCache:
 
     def keep(self, part: Path, digest: str) -> None:
         """Let a verified download be the archive ``digest``, durably."""
-        rename_durably(part, self.path(digest))
+        path = self.path(digest)
+        rename_durably(part, path)
+        with path.open("rb") as kept:
+            _whole[path] = _seen(kept.fileno())  # it was hashed as it came
 
     def remember(self, record: Record) -> None:
         write_atomically(self._record(record.url), json.dumps(asdict(record)) + "\n", mode=0o600)
@@ -114,6 +125,7 @@ class ArchiveCache:
         for path in self.directory.iterdir():
             if is_digest(path.name) and path.name not in kept:
                 path.unlink(missing_ok=True)
+                _whole.pop(path, None)
         for path, record in records.items():
             if record.digest not in kept:
                 path.unlink(missing_ok=True)
@@ -128,6 +140,12 @@ def _read(path: Path) -> Record | None:
         if is_digest(record.digest):
             return record
     return None
+
+
+def _seen(descriptor: int) -> _Seen:
+    """What changes with a file: whoever writes to it cannot choose the time of that change."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _sha256(file: BinaryIO, stop: Stop) -> str:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from bluegreen.config.source_section import Source
 from bluegreen.sources import checksums, minisign, tarball_errors
 from bluegreen.sources.archive_cache import Record
+from bluegreen.sources.archive_places import Located, Place
 from bluegreen.sources.checksums import ChecksumError
 from bluegreen.sources.interruptible import in_thread
 from bluegreen.sources.minisign import SignatureRefusedError
@@ -46,44 +47,51 @@ class Demands:
             raise tarball_errors.not_signed(self.app, self.url, str(error)) from error
 
 
-async def ask(
-    web: Web, app: str, source: Source, url: str, name: str, checksums_url: str | None
-) -> Demands:
-    """Fetch what the archive at ``url`` is to be checked against. Raises WebError, SourceError."""
+async def ask(web: Web, app: str, source: Source, place: Place, located: Located) -> Demands:
+    """Fetch what the archive is to be checked against. Raises WebError, SourceError."""
     sha256, said_by, signature = source.sha256, "sha256", None
-    if checksums_url is not None:
-        text = await web.text(checksums_url, most_bytes=checksums.MOST_BYTES)
+    if sha256 is None and located.sha256 is not None:
+        sha256, said_by = located.sha256, "the forge"
+    if located.checksums is not None:
+        ask = located.checksums
+        text = await web.text(ask.url, most_bytes=checksums.MOST_BYTES, headers=ask.headers)
         try:
-            sha256, said_by = checksums.digest_of(name, text), checksums_url
+            said_by = place.checksums or ask.url
+            sha256 = checksums.digest_of(place.name, text)
         except ChecksumError as error:
-            raise tarball_errors.no_checksum(app, checksums_url, str(error)) from error
+            raise tarball_errors.no_checksum(app, said_by, str(error)) from error
     if source.minisign is not None:
-        signed = f"{url}.minisig"
-        try:
-            signature = await web.text(signed, most_bytes=minisign.MOST_BYTES)
-        except WebError as error:
-            if error.kind is Kind.MISSING:
-                raise tarball_errors.no_signature(app, signed) from error
-            raise
+        signature = await _signature(web, app, place, located)
     return Demands(
-        app=app, url=url, name=name, sha256=sha256, said_by=said_by, key=source.minisign,
-        signature=signature,
+        app=app, url=place.address, name=place.name, sha256=sha256, said_by=said_by,
+        key=source.minisign, signature=signature,
     )  # fmt: skip
 
 
-def remembered(
-    app: str, source: Source, record: Record, name: str, checksums_url: str | None
-) -> Demands | None:
+async def _signature(web: Web, app: str, place: Place, located: Located) -> str:
+    signed = f"{place.address}.minisig"
+    ask = located.signature
+    if ask is None:
+        raise tarball_errors.no_signature(app, signed)
+    try:
+        return await web.text(ask.url, most_bytes=minisign.MOST_BYTES, headers=ask.headers)
+    except WebError as error:
+        if error.kind is Kind.MISSING:
+            raise tarball_errors.no_signature(app, signed) from error
+        raise
+
+
+def remembered(app: str, source: Source, record: Record, place: Place) -> Demands | None:
     """What a cached archive can be checked against again without a server.
 
     None if something is asked for by now that it was not checked against then.
     """
-    if checksums_url is not None and record.checksums != checksums_url:
+    if place.checksums is not None and record.checksums != place.checksums:
         return None
     if source.minisign is not None and record.signature is None:
         return None
     return Demands(
-        app=app, url=record.url, name=name, sha256=source.sha256 or record.digest,
+        app=app, url=record.url, name=place.name, sha256=source.sha256 or record.digest,
         said_by="sha256", key=source.minisign, signature=record.signature,
     )  # fmt: skip
 

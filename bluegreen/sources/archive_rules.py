@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 MOST_MEMBERS = 250_000  # files, directories and links, with directories that only paths name
@@ -9,6 +10,10 @@ MOST_LINKS = 100_000
 LONGEST_PATH = 1024  # bytes, of a path in the archive and of what a link points to
 LONGEST_NAME = 255  # bytes, as the usual file systems have it
 DEEPEST = 64  # directories in each other
+
+# Nothing of what is looked for below; nearly all names are like that.
+_PART = rf"(?!\.{{1,2}}(?:/|\Z))[!-.0-~]{{1,{LONGEST_NAME}}}"
+_PLAIN = re.compile(rf"{_PART}(?:/{_PART})*")
 
 
 class RefusedArchiveError(Exception):
@@ -34,6 +39,8 @@ def parts_of(name: str) -> tuple[str, ...]:
 
     Raises RefusedArchiveError on names that are absolute, lead upwards, or are too long or deep.
     """
+    if len(name) <= LONGEST_PATH and name.count("/") < DEEPEST and _PLAIN.fullmatch(name):
+        return tuple(name.split("/"))
     if "\0" in name:
         raise RefusedArchiveError(f"{shown(name)}: a name with a NUL character")
     if name.startswith("/"):

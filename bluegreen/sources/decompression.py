@@ -11,16 +11,24 @@ import importlib
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from bluegreen.sources.archive_rules import Bounds, RefusedArchiveError
 from bluegreen.sources.interruptible import Stop
+from bluegreen.sources.read_ahead import ReadAhead
 
 PIECE = 2**18  # bytes, the most that are decompressed at a time
+_TAIL = 512  # bytes, with which a tar archive ends that is whole
 _INPUT = 2**16  # bytes, read at a time
 MOST_MEMORY = 2**28  # bytes, of an xz dictionary; xz -9 needs a quarter of it
 MOST_RATIO = 200  # times as large as what it was made of …
 FREE_BYTES = 64 * 2**20  # … beyond these; text compresses 10 times, zeros 1,000 times and more
+
+
+class Readable(Protocol):
+    """What is read from its beginning to its end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Decompressor(Protocol):
@@ -85,19 +93,19 @@ class Decompressed:
     """Reads like a file, forward only, whatever ``raw`` is compressed with; see ``_KINDS``.
 
     ``read`` gives fewer bytes than asked for at the end only. Raises RefusedArchiveError on what is
-    damaged, cut off, or goes beyond the bounds.
+    damaged, cut off, or goes beyond the bounds. To be closed: it reads ahead of what is asked for.
     """
 
-    def __init__(self, raw: BinaryIO, bounds: Bounds, stop: Stop) -> None:
+    def __init__(self, raw: Readable, bounds: Bounds, stop: Stop) -> None:
         self._raw, self._bounds, self._stop = raw, bounds, stop
-        head = raw.read(8)
-        raw.seek(0)
+        self._head = head = raw.read(8)
         self._make = next((make for magic, make in _KINDS if head.startswith(magic)), None)
         self._inner: _Decompressor | None = None
         self._begun = False
         self._piece, self._at, self._position = b"", 0, 0
         self._made, self._taken = 0, 0  # bytes out, and bytes in
-        self.tail = b""  # the last bytes that were read: 512, if there were so many
+        self._pieces = ReadAhead(self._make_piece)
+        self.tail = b""  # of what is not compressed, the last bytes that were read
 
     @property
     def is_compressed(self) -> bool:
@@ -131,26 +139,31 @@ class Decompressed:
 
     def close(self) -> None:
         """``raw`` is closed by who has opened it."""
+        self._pieces.close()
 
     def _take(self, size: int) -> bytes:
         found = self._piece[self._at : self._at + size]
         self._at += len(found)
         self._position += len(found)
-        if found:
-            self.tail = (self.tail + found[-512:])[-512:]
+        if self._make is None and found:
+            self.tail = found[-_TAIL:] if len(found) >= _TAIL else (self.tail + found)[-_TAIL:]
         return found
 
     def _fill(self) -> bool:
+        self._piece, self._at = self._pieces.next(), 0
+        return bool(self._piece)
+
+    def _make_piece(self) -> bytes:
         self._stop.check()
         try:
-            self._piece, self._at = self._next(), 0
+            piece = self._next()
         except (zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
             raise RefusedArchiveError(f"it is damaged: {error}") from error
         except OSError as error:
             if error.errno is not None:
                 raise
             raise RefusedArchiveError(f"it is damaged: {error}") from error  # bz2 says it so
-        self._made += len(self._piece)
+        self._made += len(piece)
         if self._made > self._bounds.unpacked:
             raise RefusedArchiveError(
                 f"it holds more than max_unpacked allows: {self._bounds.unpacked} bytes"
@@ -159,7 +172,7 @@ class Decompressed:
             raise RefusedArchiveError(
                 f"it is a bomb: it unpacks to more than {MOST_RATIO} times its size"
             )
-        return bool(self._piece)
+        return piece
 
     def _next(self) -> bytes:
         if self._make is None:
@@ -187,6 +200,6 @@ class Decompressed:
         return data
 
     def _input(self, size: int) -> bytes:
-        data = self._raw.read(size)
+        data, self._head = self._head + self._raw.read(size), b""
         self._taken += len(data)
         return data

@@ -12,9 +12,9 @@ from bluegreen.config.placeholders import expand
 from bluegreen.config.versions import check_version
 from bluegreen.errors import ConfigError, SourceError, UsageError
 from bluegreen.model import Release
-from bluegreen.sources import survey
+from bluegreen.sources import place_errors, survey
 from bluegreen.sources.comparison import Comparison
-from bluegreen.sources.disk_space import free_bytes, is_full, shortage
+from bluegreen.sources.disk_space import free_bytes
 from bluegreen.sources.interruptible import Stop, in_thread
 
 MOST_NAMES = 5  # versions that an error suggests
@@ -87,17 +87,11 @@ class DirectorySource:
         entries = survey.survey(path, stop)
         needed = survey.size_of(entries)
         if free_bytes(tree) < needed:
-            raise self._no_room(tree, needed)
+            raise place_errors.no_room(self._app, tree, needed)
         try:
             survey.copy(path, entries, tree, stop)
         except OSError as error:
-            if is_full(error):
-                raise self._no_room(tree, needed) from error
-            raise SourceError(
-                f"{self._app}: {tree} cannot be written: {error.strerror}",
-                detail=[str(error)],
-                remedy="make it writable for the user that runs the daemon, then deploy again",
-            ) from error
+            raise place_errors.unwritable(self._app, tree, error, needed=needed) from error
         if survey.survey(path, stop) != entries:
             raise survey.changed(path, "the list of its files, and so it")
 
@@ -148,13 +142,6 @@ class DirectorySource:
             return []  # that the release is not there is said anyway
         matches = (pattern.fullmatch(child.name) for child in directories)
         return [match[1] for match in matches if match is not None]
-
-    def _no_room(self, tree: Path, needed: int) -> SourceError:
-        return SourceError(
-            f"{self._app}: there is no room for the release",
-            detail=[shortage(tree, needed)],
-            remedy="free some space there, then deploy again",
-        )
 
     def _too_slow(self, version: str) -> SourceError:
         return SourceError(

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,17 @@ class Downloaded:
 class Download:
     """Of ``url`` to the new file ``target``, of at most ``most_bytes``."""
 
-    def __init__(self, web: Web, url: str, target: Path, *, most_bytes: int) -> None:
+    def __init__(
+        self,
+        web: Web,
+        url: str,
+        target: Path,
+        *,
+        most_bytes: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._web, self._url, self._target, self._most = web, url, target, most_bytes
+        self._headers = headers or {}
         self._descriptor = -1
         self._size, self._digest = 0, hashlib.sha256()
         self._etag: str | None = None
@@ -74,11 +84,11 @@ class Download:
 
     async def _attempt(self, unless: str | None) -> bool:
         """Take it to its end; False where it was not sent, as it is known already."""
-        headers = {}
+        headers = dict(self._headers)
         if self._size and self._etag:
-            headers = {"Range": f"bytes={self._size}-", "If-Range": self._etag}
+            headers |= {"Range": f"bytes={self._size}-", "If-Range": self._etag}
         elif unless:
-            headers = {"If-None-Match": unless}
+            headers["If-None-Match"] = unless
         async with self._web.request(self._url, headers=headers) as response:
             if response.status == 304 and "If-None-Match" in headers:
                 return False

@@ -13,7 +13,7 @@ from bluegreen.config.versions import check_version
 from bluegreen.errors import ConfigError, SourceError, UsageError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Release
-from bluegreen.sources import git_errors
+from bluegreen.sources import git_errors, place_errors
 from bluegreen.sources.cache_lock import cache_lock
 from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.disk_space import free_bytes
@@ -72,7 +72,12 @@ class GitSource:
             git = Git(self._remote, self._cache, lock=descriptor, access=self._access)
             yield _Cache(
                 git=git,
-                mirror=Mirror(self._cache / "git", self._remote.url, git),
+                mirror=Mirror(
+                    self._cache / "git",
+                    self._remote.url,
+                    git,
+                    partial=self._settings.clone == "partial",
+                ),
                 submodules=Submodules(git, self._cache / "git-modules"),
             )
 
@@ -96,7 +101,7 @@ class GitSource:
                     release = replace(release, warnings=(*release.warnings, *warnings))
                 return release
         except OSError as error:
-            raise git_errors.unwritable(self._app, self._cache, error) from error
+            raise place_errors.unwritable(self._app, self._cache, error) from error
 
     async def _resolve(self, cache: _Cache, wanted: str, version: str, deadline: float) -> Release:
         """The commit that ``wanted`` names, as the release ``version``."""
@@ -114,10 +119,19 @@ class GitSource:
         if (verify := self._settings.verify) is not None:
             signatures = Signatures(app=self._app, verify=verify, mirror=mirror, git=cache.git)
             signed_by = await signatures.check(version, found.commit)
+        await self._complete(mirror, version, found.commit, deadline)
+        if mirror.is_unfiltered:
+            warnings.append(f"{self._remote.url} gives no partial clones: all of it was fetched")
         return Release(
             app=self._app, version=version, commit=found.commit, origin=self._remote.url,
             warnings=tuple(warnings), signed_by=signed_by,
         )  # fmt: skip
+
+    async def _complete(self, mirror: Mirror, version: str, commit: str, deadline: float) -> None:
+        """Have all files of the commit, so that laying it out needs no server."""
+        left = deadline - asyncio.get_running_loop().time()
+        if (failure := await mirror.complete(commit, timeout=left)) is not None:
+            raise git_errors.unavailable(self._app, version, self._remote, self._cache, failure)
 
     async def _submodules(self, cache: _Cache, release: Release, deadline: float) -> list[str]:
         """Have what the commit pins; it is looked for only once the commit may run."""
@@ -172,14 +186,14 @@ class GitSource:
                 await asyncio.to_thread(tree.mkdir, parents=True, mode=0o700)
                 await self._check_out(cache, top, tree)
         except OSError as error:
-            raise git_errors.unwritable(self._app, tree, error) from error
+            raise place_errors.unwritable(self._app, tree, error) from error
 
     async def _require_space(self, top: Part, tree: Path) -> None:
         if not await top.mirror.has_commit(top.commit):
             raise git_errors.lost(self._app, top.commit)
         needed = (await content_of(top.mirror, top.commit)).bytes
         if await asyncio.to_thread(free_bytes, tree) < needed:
-            raise git_errors.no_room(self._app, tree, needed)
+            raise place_errors.no_room(self._app, tree, needed)
 
     async def _check_out(self, cache: _Cache, top: Part, tree: Path) -> None:
         timeout = self._settings.timeout

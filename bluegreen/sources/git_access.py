@@ -11,15 +11,14 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from bluegreen.config.source_section import Source
 from bluegreen.sources import access_errors
 from bluegreen.sources.remote import Remote
+from bluegreen.sources.tokens import read_token
 
 CONNECT_TIMEOUT = 15  # seconds
-MOST_TOKEN = 8192  # bytes
 
 _SSH = (
     "ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_TIMEOUT}",
@@ -93,19 +92,3 @@ class GitAccess:
             if file is not None and not os.access(file, os.R_OK):
                 raise access_errors.unreadable(key, file)
         return None if self.token_file is None else read_token(self.token_file)
-
-
-def read_token(file: str) -> str:
-    """The one line that ``file`` holds. Blocking. Raises SourceError."""
-    try:
-        with Path(file).open("rb") as content:
-            raw = content.read(MOST_TOKEN + 1)
-    except OSError as error:
-        raise access_errors.unreadable("token", file) from error
-    try:
-        token = raw.decode("ascii").rstrip("\r\n")
-    except UnicodeDecodeError:
-        token = ""
-    if not token or len(raw) > MOST_TOKEN or not token.isprintable() or " " in token:
-        raise access_errors.no_token(file)
-    return token

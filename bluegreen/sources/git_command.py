@@ -101,8 +101,9 @@ class Git:
         repository: Path | None = None,
         timeout: float = LOCAL_TIMEOUT,
         env: Mapping[str, str] | None = None,
+        text: str | None = None,
     ) -> GitResult:
-        """Run git to its end; a failure is a result, not an exception.
+        """Run git to its end, with ``text`` for its input; a failure is a result, no exception.
 
         Out of time or cancelled, git and all it started get SIGKILL before this returns or raises.
         """
@@ -111,7 +112,7 @@ class Git:
         if repository is not None:
             argv.append(f"--git-dir={repository}")
         environment = await asyncio.to_thread(self._environment, env or {})
-        return await self._execute([*argv, *arguments], timeout, environment)
+        return await self._execute([*argv, *arguments], timeout, environment, text)
 
     async def run_program(self, program: str, *arguments: str, env: Mapping[str, str]) -> GitResult:
         """Run another program that git works with, by the same rules."""
@@ -119,7 +120,11 @@ class Git:
         return await self._execute([program, *arguments], LOCAL_TIMEOUT, environment)
 
     async def run_remote(
-        self, *arguments: str, timeout: float, repository: Path | None = None
+        self,
+        *arguments: str,
+        timeout: float,
+        repository: Path | None = None,
+        text: str | None = None,
     ) -> GitResult:
         """Run a git that may speak to the remote: with the operator's own ssh command, or ours.
 
@@ -129,8 +134,15 @@ class Git:
             self._secret = await asyncio.to_thread(self._access.look)
             ours = self._access.has_ssh or not await self._has_ssh_command()
             self._ssh = {"GIT_SSH_COMMAND": self._access.ssh_command()} if ours else {}
-        env = {**self._ssh, **self._access.environment(self.remote)}
-        return await self.run(*arguments, timeout=timeout, repository=repository, env=env)
+        env = {
+            **self._ssh,
+            **self._access.environment(self.remote),
+            # Also for submodules: only an app whose own source is a path may read other paths.
+            "GIT_ALLOW_PROTOCOL": f"file:{_NETWORK}" if self.remote.is_local else _NETWORK,
+        }
+        return await self.run(
+            *arguments, timeout=timeout, repository=repository, env=env, text=text
+        )
 
     async def _has_ssh_command(self) -> bool:
         """Whether the user's environment or configuration says how ssh is run."""
@@ -153,8 +165,8 @@ class Git:
             "SSH_ASKPASS_REQUIRE": "never",
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
-            # Also for submodules: only an app whose own source is a path may read other paths.
-            "GIT_ALLOW_PROTOCOL": f"file:{_NETWORK}" if self.remote.is_local else _NETWORK,
+            # Nor does one that is not told so speak to anyone, for objects that are missing, say.
+            "GIT_ALLOW_PROTOCOL": "none",
         }
         if self.remote.is_local:
             environment["GIT_CONFIG_GLOBAL"] = str(self._local_configuration())
@@ -178,13 +190,21 @@ class Git:
         return file
 
     async def _execute(
-        self, argv: Sequence[str], timeout: float, environment: Mapping[str, str]
+        self,
+        argv: Sequence[str],
+        timeout: float,
+        environment: Mapping[str, str],
+        text: str | None = None,
     ) -> GitResult:
-        async with _captured(MOST_OUTPUT, 0) as output, _captured(0, MOST_ERRORS) as errors:
+        async with (
+            _given(text) as given,
+            _captured(MOST_OUTPUT, 0) as output,
+            _captured(0, MOST_ERRORS) as errors,
+        ):
             try:
                 process = await asyncio.create_subprocess_exec(
                     *argv, cwd=self._cache, env=environment, start_new_session=True,
-                    stdin=asyncio.subprocess.DEVNULL, stdout=output.writer, stderr=errors.writer,
+                    stdin=given, stdout=output.writer, stderr=errors.writer,
                     pass_fds=(self._lock,),
                 )  # fmt: skip
             except FileNotFoundError as error:
@@ -279,6 +299,27 @@ class _Capture(asyncio.Protocol):
         os.close(self.writer)
         self.writer = -1
         await asyncio.wait([self._ended], timeout=PIPE_WAIT)
+
+
+@contextlib.asynccontextmanager
+async def _given(text: str | None) -> AsyncIterator[int]:
+    """A descriptor to read ``text`` from, which may be longer than a pipe takes at once."""
+
+    def write() -> int:
+        descriptor = os.memfd_create("input")
+        with open(descriptor, "w", closefd=False) as file:
+            file.write(text or "")
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return descriptor
+
+    if text is None:
+        yield asyncio.subprocess.DEVNULL
+        return
+    descriptor = await asyncio.to_thread(write)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bluegreen.errors import SourceError
-from bluegreen.sources.disk_space import is_full, says_full, shortage
+from bluegreen.sources.disk_space import says_full, shortage
 from bluegreen.sources.git_command import GitResult
 from bluegreen.sources.mirror import Found, Mirror
 from bluegreen.sources.remote import Remote
@@ -114,14 +114,6 @@ def lost(app: str, commit: str) -> SourceError:
     )
 
 
-def no_room(app: str, tree: Path, needed: int) -> SourceError:
-    return SourceError(
-        f"{app}: there is no room for the release",
-        detail=[shortage(tree, needed)],
-        remedy="free some space there, then deploy again; nothing was written",
-    )
-
-
 def not_laid_out(
     app: str, part: Part, tree: Path, result: GitResult, *, damaged: bool
 ) -> SourceError:
@@ -137,16 +129,4 @@ def not_laid_out(
         f"{app}: the files of {what} could not be written: {result.ending}",
         detail=detail,
         remedy=remedy,
-    )
-
-
-def unwritable(app: str, directory: Path, error: OSError) -> SourceError:
-    detail = [str(error)]
-    if is_full(error):
-        detail.append(shortage(directory))
-    return SourceError(
-        f"{app}: {directory} cannot be written: {error.strerror}",
-        detail=detail,
-        remedy="free some space if the disk is full, make the directory writable for the user "
-        "that runs the daemon, then deploy again",
     )

@@ -21,6 +21,8 @@ from bluegreen.sources.interruptible import in_thread
 from bluegreen.sources.removal import remove_tree
 
 MOST_PACKS = 40  # each fetch adds one; beyond that they are made one
+_FILTER = "--filter=blob:none"  # all commits and directories, and no files
+_NOT_FILTERED = "filtering not recognized by server"
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _FULL = (40, 64)  # digits of a SHA-1 and of a SHA-256
@@ -55,12 +57,18 @@ class AmbiguousPrefixError(Exception):
 
 
 class Mirror:
-    """The mirror at ``directory`` of the repository at ``url``. Use it under the cache lock."""
+    """The mirror at ``directory`` of the repository at ``url``. Use it under the cache lock.
 
-    def __init__(self, directory: Path, url: str, git: Git) -> None:
+    ``partial``: files are only fetched for the commits that are asked for by `complete`. A mirror
+    that has all of them is partial enough; one that lacks some is of no use where it is not wanted.
+    """
+
+    def __init__(self, directory: Path, url: str, git: Git, *, partial: bool = False) -> None:
         self.directory = directory
         self.url = url
         self._git = git
+        self._wanted_partial = partial
+        self.is_unfiltered = False  # whether the server has said that it gives all or nothing
 
     async def clear_leftovers(self) -> None:
         """Remove what a killed git left behind: lock files, half packs, half clones."""
@@ -124,12 +132,18 @@ class Mirror:
         return origin.text if origin.ok else None
 
     async def is_usable(self) -> bool:
-        """Whether it is a repository, of that very URL, and not known to be damaged."""
+        """Whether it is a repository, of that very URL, whole as wanted, and not damaged."""
         if not self.directory.is_dir() or (self.directory / _DAMAGED).exists():
             return False
         if await self._address(self.directory) != self.url:
             return False
+        if not self._wanted_partial and await self.is_partial():
+            return False
         return (await self._run("rev-parse", "--is-bare-repository")).text == "true"
+
+    async def is_partial(self) -> bool:
+        """Whether it may lack files of commits that it has."""
+        return (await self._run("config", "--get", "remote.origin.promisor")).text == "true"
 
     async def update(self, *, timeout: float) -> GitResult | None:
         """Bring branches and tags up to date; None when that was done, else what git said."""
@@ -145,24 +159,30 @@ class Mirror:
         """Bring a usable one up to date; None when that was done, else what git said."""
         result = await self._git.run_remote(
             "fetch", "--quiet", "--prune", "--force", "--no-auto-gc", "--no-write-fetch-head",
-            "--no-recurse-submodules", "--no-show-forced-updates", "--", self.url, *_REFSPECS,
-            repository=self.directory, timeout=timeout,
+            "--no-recurse-submodules", "--no-show-forced-updates", *await self._origin(),
+            *_REFSPECS, repository=self.directory, timeout=timeout,
         )  # fmt: skip
         if not result.ok:
             return result
+        self._note(result)
         (self.directory / _FETCHED).touch()
         return None
+
+    def _note(self, result: GitResult) -> None:
+        self.is_unfiltered = any(_NOT_FILTERED in line for line in result.errors)
 
     async def _clone(self, timeout: float) -> GitResult | None:
         fresh = self.directory.with_name(f".{self.directory.name}.{secrets.token_hex(4)}")
         try:
             # --no-local: through upload-pack, so that no file of the source is linked into ours.
             result = await self._git.run_remote(
-                "clone", "--bare", "--quiet", "--no-local", "--template=", "--", self.url,
-                str(fresh), timeout=timeout,
+                "clone", "--bare", "--quiet", "--no-local", "--template=",
+                *([_FILTER] if self._wanted_partial else []), "--", self.url, str(fresh),
+                timeout=timeout,
             )  # fmt: skip
             if not result.ok:
                 return result
+            self._note(result)
             (fresh / _FETCHED).touch()
             await asyncio.to_thread(self._take_in, fresh)
         finally:
@@ -186,10 +206,41 @@ class Mirror:
         """
         result = await self._git.run_remote(
             "fetch", "--quiet", "--no-auto-gc", "--no-write-fetch-head", "--no-tags",
-            "--no-recurse-submodules", "--", self.url, f"+{commit}:refs/bluegreen/{commit}",
-            repository=self.directory, timeout=timeout,
+            "--no-recurse-submodules", *await self._origin(),
+            f"+{commit}:refs/bluegreen/{commit}", repository=self.directory, timeout=timeout,
         )  # fmt: skip
         return None if result.ok else result
+
+    async def _origin(self) -> tuple[str, ...]:
+        """What is fetched from, and without which objects.
+
+        Of a partial mirror by its name, as git knows only by that that objects may be missing.
+        """
+        return (_FILTER, "origin") if await self.is_partial() else ("--", self.url)
+
+    async def complete(self, commit: str, *, timeout: float) -> GitResult | None:
+        """Fetch the files of ``commit`` that are missing; None when all are there, else why not.
+
+        Nothing else ever fetches them: a git that does not run for the remote may reach none.
+        """
+        if not await self.is_partial() or not (missing := await self._missing(commit)):
+            return None
+        result = await self._git.run_remote(
+            "-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-auto-gc",
+            "--no-write-fetch-head", "--no-tags", "--no-recurse-submodules", "--stdin",
+            _FILTER, "origin", repository=self.directory, timeout=timeout,
+            text="".join(f"{name}\n" for name in missing),
+        )  # fmt: skip
+        if not result.ok or await self._missing(commit):
+            return result
+        return None
+
+    async def _missing(self, commit: str) -> list[str]:
+        """The objects of a commit's tree that are not there."""
+        listed = await self._run(
+            "rev-list", "--objects", "--no-walk", "--no-object-names", "--missing=print", commit
+        )
+        return [name[1:] for name in listed.text.split("\n") if name.startswith("?")]
 
     async def is_damaged(self) -> bool:
         """Whether objects are missing or unreadable. A walk over all of them; remembers a yes."""

@@ -16,7 +16,7 @@ def open_source(settings: AppSettings, layout: AppLayout) -> Source:
     source = settings.source
     if source.directory is not None:
         return DirectorySource(settings.name, source.directory, timeout=source.timeout)
-    if source.tarball is not None:
+    if source.tarball is not None or source.assets is not None:
         return TarballSource(settings.name, source, layout, in_use=lambda: _commits(layout))
     return GitSource(settings.name, source, layout)
 

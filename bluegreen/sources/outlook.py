@@ -18,7 +18,7 @@ from bluegreen.errors import SourceError
 from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable
 from bluegreen.model import Release
-from bluegreen.sources import git_errors
+from bluegreen.sources import git_errors, place_errors
 from bluegreen.sources.comparison import MOST_COMMITS, Commit, Commits, Comparison
 from bluegreen.sources.git_access import GitAccess
 from bluegreen.sources.git_command import Git, GitResult
@@ -45,8 +45,9 @@ class Outlook:
         Raises SourceError.
         """
         async with self._scratch() as directory, self._git(directory) as git:
-            mirror = Mirror(self.layout.cache / "git", self.remote.url, git)
-            view = Mirror(directory / "git", self.remote.url, git)
+            # No files are looked at, so that one without them does.
+            mirror = Mirror(self.layout.cache / "git", self.remote.url, git, partial=True)
+            view = Mirror(directory / "git", self.remote.url, git, partial=True)
             if not await mirror.is_usable():
                 release = await self._asked_for(git, version, mirror)
                 why = None if since is None else f"{self.remote.url} has not been fetched yet"
@@ -61,7 +62,7 @@ class Outlook:
             await asyncio.to_thread(self.layout.plans.mkdir, parents=True, exist_ok=True)
             directory = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self.layout.plans))
         except OSError as error:
-            raise git_errors.unwritable(self.app, self.layout.plans, error) from error
+            raise place_errors.unwritable(self.app, self.layout.plans, error) from error
         try:
             yield directory
         finally:
@@ -134,6 +135,14 @@ class Outlook:
             "init", "--bare", "--quiet", "--template=", f"--object-format={kind.text}",
             "--", str(view.directory),
         )  # fmt: skip
+        settings = {
+            "core.repositoryFormatVersion": "1",
+            "extensions.partialClone": "origin",
+            "remote.origin.url": self.remote.url,
+            "remote.origin.promisor": "true",
+        }
+        for name, value in settings.items() if await mirror.is_partial() else ():
+            made = await git.run("config", name, value, repository=view.directory)
         if not (kind.ok and refs.ok and made.ok):
             raise SourceError(
                 f"{self.app}: the git cache cannot be read now",

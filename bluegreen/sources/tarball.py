@@ -1,4 +1,4 @@
-"""Releases that are archives on a server: ``https://example.org/shop-{version}.tar.gz``.
+"""Releases that are archives on a server: by a URL, or on the release page of a forge.
 
 An archive is fetched into the app's cache, checked there, and unpacked from there: it is not asked
 for a second time between the two. Its commit is its SHA-256, by which it is found again.
@@ -12,27 +12,25 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote, unquote, urlsplit
 
-from bluegreen.config.placeholders import expand
 from bluegreen.config.source_section import Source as SourceSettings
 from bluegreen.config.versions import check_version
-from bluegreen.errors import ConfigError, UsageError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Release
-from bluegreen.sources import archive_check, tarball_errors
+from bluegreen.sources import archive_check, place_errors, tarball_errors
 from bluegreen.sources.archive_cache import ArchiveCache, Record, is_digest
 from bluegreen.sources.archive_check import Demands
+from bluegreen.sources.archive_places import Ask, Place, places_of
 from bluegreen.sources.archive_rules import Bounds, RefusedArchiveError
 from bluegreen.sources.cache_lock import cache_lock
 from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.download import Download, Downloaded, NoRoomError
 from bluegreen.sources.interruptible import Stop, in_thread
-from bluegreen.sources.unpack import unpack
-from bluegreen.sources.web import Kind, Limits, Reach, Web, WebError, shown
+from bluegreen.sources.tokens import WebToken, read_token
+from bluegreen.sources.unpack import NotTheArchiveError, unpack
+from bluegreen.sources.web import Kind, Limits, Web, WebError, shown
 
 COMPARE_TIMEOUT = 30.0  # seconds: somebody waits for it
-PLACEHOLDER = "{version}"
 
 
 class TarballSource:
@@ -51,18 +49,9 @@ class TarballSource:
 
         Raises ConfigError.
         """
-        self._template = settings.tarball or ""
-        for text in (self._template, settings.checksums or ""):
-            try:
-                expand(text, {"version": "v"})
-            except UsageError as error:
-                raise ConfigError(
-                    f"{app}: source.tarball cannot be used: {error.message}",
-                    remedy="its only placeholder is {version}",
-                ) from error
+        self._places = places_of(app, settings)
         self._app, self._settings, self._in_use = app, settings, in_use
         self._cache = ArchiveCache(layout.cache / "archives")
-        self._reach = Reach(private=settings.allow_private, hosts=settings.allowed_hosts)
         self._limits = limits or Limits()
 
     async def resolve(self, version: str, *, pinned: str | None = None) -> Release:
@@ -76,21 +65,21 @@ class TarballSource:
                 return await self._resolve(version, pinned)
         except NoRoomError as error:
             place = self._cache.directory
-            raise tarball_errors.no_room(self._app, place, error.needed) from error
+            raise place_errors.no_room(self._app, place, error.needed) from error
         except OSError as error:
-            raise tarball_errors.unwritable(self._app, self._cache.directory, error) from error
+            raise place_errors.unwritable(self._app, self._cache.directory, error) from error
 
     async def compare(self, version: str, since: str | None) -> Comparison:
         """See Source; archives have no commits. Whether there is one is asked, if that is cheap."""
         check_version(version)
-        url = self._url(version)
+        place = self._places.of(version)
         warnings: tuple[str, ...] = ()
         try:
             async with asyncio.timeout(min(self._settings.timeout, COMPARE_TIMEOUT)):
-                async with Web(self._reach, self._limits) as web:
-                    await self._look(web, url)
+                async with await self._web() as web:
+                    await self._places.look(web, place)
         except TimeoutError:
-            warnings = (f"{shown(url)} does not answer in time",)
+            warnings = (f"{shown(place.address)} does not answer in time",)
         except WebError as error:
             if error.kind is not Kind.UNREACHABLE:
                 raise tarball_errors.unavailable(self._app, version, error) from error
@@ -99,7 +88,7 @@ class TarballSource:
         return Comparison(release=release, unknown="archives have no commits")
 
     async def lay_out(self, release: Release, tree: Path) -> None:
-        """Unpack the archive that ``resolve`` has verified, read once more; see Source."""
+        """Unpack the archive that ``resolve`` has verified, hashed once more; see Source."""
         digest, timeout = release.commit, self._settings.timeout
         if digest is None:
             raise tarball_errors.lost(self._app, release.version)
@@ -107,7 +96,7 @@ class TarballSource:
         def lay(stop: Stop) -> None:
             with self._intact(digest, release.version, stop) as archive:
                 unpack(
-                    archive, tree, strip=self._settings.strip, stop=stop,
+                    archive, tree, strip=self._settings.strip, stop=stop, sha256=digest,
                     bounds=Bounds(unpacked=self._settings.max_unpacked),
                 )  # fmt: skip
 
@@ -116,10 +105,12 @@ class TarballSource:
                 await in_thread(lay, name=f"unpack {tree.name}")
         except TimeoutError as error:
             raise tarball_errors.too_slow(self._app, release.version, timeout) from error
+        except NotTheArchiveError as error:
+            raise tarball_errors.lost(self._app, release.version) from error
         except RefusedArchiveError as error:
             raise tarball_errors.not_unpacked(self._app, release.label, str(error)) from error
         except OSError as error:
-            raise tarball_errors.unwritable(self._app, tree, error) from error
+            raise place_errors.unwritable(self._app, tree, error) from error
 
     def _intact(self, digest: str, version: str, stop: Stop) -> BinaryIO:
         archive = self._cache.open(digest, stop)
@@ -142,45 +133,50 @@ class TarballSource:
                 raise tarball_errors.of_another_source(self._app, version)
             if await self._has(pinned):
                 return self._release(version, pinned)
-        url, warnings = self._url(version), []
+        place, warnings = self._places.of(version), []
         try:
-            record = await self._fetch_in_time(url, version)
+            record = await self._fetch_in_time(place)
         except WebError as error:
-            record = await self._cached(url, version, error)
+            record = await self._cached(place, error)
             warnings.append(tarball_errors.stale(version, record, error))
         if pinned not in (None, record.digest):
             raise tarball_errors.replaced(
                 self._app, version, found=record.digest, pinned=str(pinned)
             )
-        settings = self._settings
-        if not (settings.sha256 or settings.checksums or settings.minisign):
-            warnings.append(tarball_errors.unverified(url))
-        if warning := archive_check.signature_warning(record, self._name(url)):
+        if not (self._settings.sha256 or record.checksums or self._settings.minisign):
+            warnings.append(tarball_errors.unverified(place.address))
+        if warning := archive_check.signature_warning(record, place.name):
             warnings.append(warning)
-        if PLACEHOLDER not in self._template:
+        if self._places.is_one:
             warnings.append(
-                f"{shown(url)} is one archive for all versions; {version} is only a name"
+                f"{shown(place.address)} is one archive for all versions; {version} is only a name"
             )
         return self._release(version, record.digest, *warnings)
 
-    async def _fetch_in_time(self, url: str, version: str) -> Record:
+    async def _web(self) -> Web:
+        """For one download. Raises SourceError on a token that cannot be used."""
+        token = None
+        if (kept := self._settings.token) is not None:
+            value = await asyncio.to_thread(read_token, kept.file)
+            token = WebToken(value=value, origins=self._places.servers)
+        return Web(self._places.reach, self._limits, token)
+
+    async def _fetch_in_time(self, place: Place) -> Record:
         timeout = self._settings.timeout
         try:
-            async with asyncio.timeout(timeout), Web(self._reach, self._limits) as web:
-                return await self._fetch(web, url, version)
+            async with asyncio.timeout(timeout), await self._web() as web:
+                return await self._fetch(web, place)
         except TimeoutError as error:
             raise WebError(
-                f"{shown(url)}: it was not fetched within {timeout:g} s",
+                f"{shown(place.address)}: it was not fetched within {timeout:g} s",
                 remedy="see why its server is so slow, or raise timeout in [source]",
             ) from error
 
-    async def _fetch(self, web: Web, url: str, version: str) -> Record:
+    async def _fetch(self, web: Web, place: Place) -> Record:
         """The archive in the cache, verified. Raises WebError, SourceError and NoRoomError."""
-        checksums = self._checksums(version)
-        demands = await archive_check.ask(
-            web, self._app, self._settings, url, self._name(url), checksums
-        )
-        known = await asyncio.to_thread(self._cache.recall, url)
+        located = await self._places.locate(web, place)
+        demands = await archive_check.ask(web, self._app, self._settings, place, located)
+        known = await asyncio.to_thread(self._cache.recall, place.address)
         if demands.sha256 is not None and await self._has(demands.sha256):
             size = (await asyncio.to_thread(self._cache.path(demands.sha256).stat)).st_size
             found = Downloaded(size=size, sha256=demands.sha256, etag=None)
@@ -188,21 +184,24 @@ class TarballSource:
         else:
             part = self._cache.new_part()
             try:
-                found = await self._download(web, url, part, known, demands)
+                found = await self._download(web, located.archive, part, known, demands)
             finally:
                 await asyncio.to_thread(part.unlink, missing_ok=True)
+        vouched = place.checksums or (located.sha256 and place.address)
         record = Record(
-            url=url, digest=found.sha256, size=found.size, etag=found.etag, at=time.time(),
-            checksums=checksums, signature=demands.signature,
+            url=place.address, digest=found.sha256, size=found.size, etag=found.etag,
+            at=time.time(), checksums=vouched, signature=demands.signature,
         )  # fmt: skip
         await asyncio.to_thread(self._remember, record)
         return record
 
     async def _download(
-        self, web: Web, url: str, part: Path, known: Record | None, demands: Demands
+        self, web: Web, ask: Ask, part: Path, known: Record | None, demands: Demands
     ) -> Downloaded:
         unless = known.etag if known is not None and await self._has(known.digest) else None
-        download = Download(web, url, part, most_bytes=self._settings.max_size)
+        download = Download(
+            web, ask.url, part, most_bytes=self._settings.max_size, headers=ask.headers
+        )
         found = await download.run(unless=unless)
         if found is None and known is not None:
             demands.check_digest(known.digest)
@@ -216,15 +215,13 @@ class TarballSource:
         await asyncio.to_thread(self._cache.keep, part, found.sha256)
         return found
 
-    async def _cached(self, url: str, version: str, failure: WebError) -> Record:
+    async def _cached(self, place: Place, failure: WebError) -> Record:
         """What was fetched before, if the server only fails and it can be verified again."""
-        error = tarball_errors.unavailable(self._app, version, failure)
-        record = await asyncio.to_thread(self._cache.recall, url)
+        error = tarball_errors.unavailable(self._app, place.version, failure)
+        record = await asyncio.to_thread(self._cache.recall, place.address)
         if failure.kind is not Kind.UNREACHABLE or record is None:
             raise error from failure
-        demands = archive_check.remembered(
-            self._app, self._settings, record, self._name(url), self._checksums(version)
-        )
+        demands = archive_check.remembered(self._app, self._settings, record, place)
         if demands is None or not await self._has(record.digest):
             raise error from failure
         demands.check_digest(record.digest)
@@ -251,23 +248,8 @@ class TarballSource:
         self._cache.remember(record)
         self._cache.prune({*self._in_use(), record.digest})
 
-    async def _look(self, web: Web, url: str) -> None:
-        async with web.request(url, method="HEAD"):
-            pass
-
     def _release(self, version: str, digest: str | None, *warnings: str) -> Release:
         return Release(
-            app=self._app, version=version, commit=digest, origin=shown(self._url(version)),
-            warnings=warnings,
+            app=self._app, version=version, commit=digest,
+            origin=shown(self._places.of(version).address), warnings=warnings,
         )  # fmt: skip
-
-    def _url(self, version: str) -> str:
-        return expand(self._template, {"version": quote(version, safe="/")})
-
-    def _checksums(self, version: str) -> str | None:
-        template = self._settings.checksums
-        return None if template is None else expand(template, {"version": quote(version, safe="/")})
-
-    def _name(self, url: str) -> str:
-        """The name of the file, as checksums have it."""
-        return unquote(urlsplit(url).path.rpartition("/")[2])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from bluegreen.errors import SourceError
 from bluegreen.sources.archive_cache import Record
-from bluegreen.sources.disk_space import is_full, shortage
 from bluegreen.sources.web import Kind, WebError, shown
 
 _AGAIN = "have the archive and what it is checked against published anew, then deploy again"
@@ -108,24 +106,6 @@ def not_unpacked(app: str, release: str, why: str) -> SourceError:
         f"{app}: {release} cannot be unpacked: {why}",
         remedy="have a sound archive published: only files, directories and links within it, by "
         "gzip, xz, bzip2 or zip; then deploy again",
-    )
-
-
-def no_room(app: str, place: Path, needed: int | None) -> SourceError:
-    return SourceError(
-        f"{app}: there is no room for the release",
-        detail=[shortage(place, needed)],
-        remedy="free some space there, then deploy again",
-    )
-
-
-def unwritable(app: str, place: Path, error: OSError) -> SourceError:
-    if is_full(error):
-        return no_room(app, place, None)
-    return SourceError(
-        f"{app}: {place} cannot be written: {error.strerror}",
-        detail=[str(error)],
-        remedy="make it writable for the user that runs the daemon, then deploy again",
     )
 
 

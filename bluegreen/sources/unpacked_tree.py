@@ -8,7 +8,6 @@ there were holes (CVE-2025-4517).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import stat
@@ -177,8 +176,10 @@ class UnpackedTree:
     def _create(self, parts: Parts, name: str) -> int:
         self._directory(parts[:-1])
         if parts not in self._links:
-            with contextlib.suppress(FileExistsError):
+            try:
                 return os.open(self._path(parts), _NEW, 0o600)
+            except FileExistsError:
+                pass
         self._make_room(parts, name)
         return os.open(self._path(parts), _NEW, 0o600)
 

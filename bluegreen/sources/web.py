@@ -24,6 +24,7 @@ from yarl import URL
 from bluegreen import __version__
 from bluegreen.log_tail import printable
 from bluegreen.sources.addresses import PublicSockets, is_public, literal
+from bluegreen.sources.tokens import WebToken
 
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -74,8 +75,8 @@ def shown(url: str) -> str:
 class Web:
     """The requests of one download; use it as a context."""
 
-    def __init__(self, reach: Reach, limits: Limits) -> None:
-        self._reach, self.limits = reach, limits
+    def __init__(self, reach: Reach, limits: Limits, token: WebToken | None = None) -> None:
+        self._reach, self.limits, self._token = reach, limits, token
         self._sockets = PublicSockets()
         self._stack = contextlib.AsyncExitStack()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether addresses are checked
@@ -131,9 +132,11 @@ class Web:
             remedy="name the address at their end in [source]",
         )  # fmt: skip
 
-    async def text(self, url: str, *, most_bytes: int) -> str:
+    async def text(
+        self, url: str, *, most_bytes: int, headers: Mapping[str, str] | None = None
+    ) -> str:
         """What is at ``url``, as text. Raises WebError."""
-        async with self.request(url) as response:
+        async with self.request(url, headers=headers) as response:
             content = b""
             while piece := await read_some(response, url):
                 content += piece
@@ -147,9 +150,11 @@ class Web:
     async def _ask(
         self, url: str, method: str, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        proxy = _proxy_for(url)
+        proxy = proxy_for(url)
         session = self._sessions[proxy is None and not self._reach.private]
         self._sockets.refused.clear()
+        if self._token is not None:  # for this address; a redirect may lead to another server
+            headers = {**headers, **self._token.headers(url)}
         try:
             with failures(url):
                 return await session.request(
@@ -237,7 +242,8 @@ def _check_status(url: str, status: int) -> None:
         raise WebError(f"{shown(url)}: there is no such file ({status})", kind=Kind.MISSING)
     if status >= 400 and status != 416:
         passing = status >= 500 or status in (408, 429)
-        raise WebError(f"{shown(url)}: the server answers {status}", passing=passing)
+        remedy = "name a token that may read it in [source]" if status in (401, 403) else ""
+        raise WebError(f"{shown(url)}: the server answers {status}", passing=passing, remedy=remedy)
 
 
 def _private(url: str, address: str) -> WebError:
@@ -248,7 +254,7 @@ def _private(url: str, address: str) -> WebError:
     )
 
 
-def _proxy_for(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for ``url`` (HTTPS_PROXY, NO_PROXY, …)."""
     proxies = urllib.request.getproxies_environment()
     parts = urlsplit(url)

@@ -42,6 +42,16 @@ LATEST = "".join(
     )
 )
 
+LATEST_OF_ALL = "".join(
+    (
+        _WITH_COMMIT,
+        """
+    WHERE m.id IN (SELECT max(id) FROM migrations GROUP BY app, name)
+    ORDER BY m.id
+""",
+    )
+)
+
 OF_OPERATION = "SELECT name, change FROM migrations WHERE operation = ?"
 
 

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bluegreen.errors import NotFoundError, StoreFullError
+from bluegreen.errors import NotFoundError, StoreError, StoreFullError
 from bluegreen.store.database import Database, Result, Row, Work
+
+log = logging.getLogger(__name__)
 
 BODIES_KEPT = 50  # of an app, the newest …
 BODY_LIFE = 7 * 86400.0  # … for so many seconds
 UNTRIGGERED_KEPT = 1000  # of an app, the newest
+BODY_DELAY = 1.0  # seconds after which they are written, those that are still among the newest
 TOGETHER = 256  # deliveries in one transaction
 
 _INSERT = (
     "INSERT INTO deliveries (app, provider, delivery, digest, event, version, decision, why, via,"
-    " received_at, headers, body, replay_of, replayed_by)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
+    " received_at, replay_of, replayed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT DO NOTHING"
 )
+_KEEP_BODY = "UPDATE deliveries SET headers = ?, body = ? WHERE id = ?"
 _BY_NAME = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND delivery = ?"
 _BY_DIGEST = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND digest = ?"
 _BY_ID = "SELECT * FROM deliveries_known WHERE id = ?"
@@ -112,21 +118,39 @@ def to_delivery(row: Row) -> Delivery:
 
 
 def insert(connection: sqlite3.Connection, new: NewDelivery) -> tuple[Delivery, bool]:
-    """Record it, or find the one that it repeats; whether it is new."""
-    row = connection.execute(
+    """Record it, but for its body, or find the one that it repeats; whether it is new."""
+    inserted = connection.execute(
         _INSERT,
         (
             new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
-            new.why, new.via, new.received_at, json.dumps(dict(new.headers)), new.body,
-            new.replay_of, new.replayed_by,
+            new.why, new.via, new.received_at, new.replay_of, new.replayed_by,
         ),
-    ).fetchone()  # fmt: skip
-    if row is not None:
-        return to_delivery(connection.execute(_BY_ID, (row["id"],)).fetchone()), True
+    )  # fmt: skip
+    if inserted.rowcount == 1 and inserted.lastrowid is not None:
+        return _recorded(inserted.lastrowid, new), True
     found = connection.execute(_BY_NAME, (new.app, new.provider, new.delivery)).fetchone()
     if found is None:
         found = connection.execute(_BY_DIGEST, (new.app, new.provider, new.digest)).fetchone()
     return to_delivery(found), False
+
+
+def _recorded(number: int, new: NewDelivery) -> Delivery:
+    return Delivery(
+        id=number,
+        app=new.app,
+        provider=new.provider,
+        delivery=new.delivery,
+        event=new.event,
+        version=new.version,
+        decision=new.decision,
+        why=new.why,
+        operation=None,
+        via=new.via,
+        received_at=new.received_at,
+        replay_of=new.replay_of,
+        replayed_by=new.replayed_by,
+        is_whole=True,
+    )
 
 
 def settle(
@@ -144,6 +168,17 @@ def settle(
     return to_delivery(connection.execute(_BY_ID, (delivery,)).fetchone())
 
 
+def keep_bodies(
+    connection: sqlite3.Connection, bodies: Mapping[str, Iterable[_Content]], now: float
+) -> None:
+    """Add them, by app, and forget what is past its time: bodies, and what began nothing."""
+    for app, contents in bodies.items():
+        for content in contents:
+            headers = json.dumps(dict(content.headers))
+            connection.execute(_KEEP_BODY, (headers, content.body, content.delivery))
+        forget_old(connection, app, now)
+
+
 def forget_old(connection: sqlite3.Connection, app: str, now: float) -> None:
     """Bodies that are past their time, and all but the newest of what began nothing."""
     kept = {"app": app, "before": now - BODY_LIFE, "kept": BODIES_KEPT}
@@ -152,12 +187,20 @@ def forget_old(connection: sqlite3.Connection, app: str, now: float) -> None:
 
 
 @dataclass(frozen=True)
+class _Content:
+    """What of a delivery is only needed to do it again."""
+
+    delivery: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class _Change:
     """A change that somebody waits for, made with others in one transaction."""
 
     work: Work[Any]
     done: asyncio.Future[Any]
-    app: str | None = None  # whose old deliveries may be forgotten now
 
     def succeed(self, result: Any) -> None:
         if not self.done.done():  # whoever waited may be gone
@@ -172,34 +215,49 @@ class Deliveries:
     """The deliveries of a store. Raises StoreError, and StoreFullError where the disk is full.
 
     A commit costs the same for one and for many: those that arrive while one is on its way to the
-    disk go with the next, together.
+    disk go with the next, together. Bodies, of which only the newest are kept, follow later: what
+    is done about a delivery does not need its body any more.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[_Change] = []
         self._task: asyncio.Task[None] | None = None
+        self._bodies: dict[str, deque[_Content]] = {}  # by app, not in the store yet
+        self._later: asyncio.TimerHandle | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
         """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
-        return await self._together(lambda connection: insert(connection, new), app=new.app)
+        delivery, is_new = await self._together(lambda connection: insert(connection, new))
+        if not is_new:
+            return self._with_body(delivery), False
+        content = _Content(delivery.id, new.headers, new.body)
+        self._bodies.setdefault(new.app, deque(maxlen=BODIES_KEPT)).append(content)
+        if self._later is None:
+            loop = asyncio.get_running_loop()
+            self._later = loop.call_later(BODY_DELAY, self._begin_to_keep)
+        return delivery, True
 
     async def settle(
         self, delivery: int, decision: str, *, operation: int | None = None, why: str | None = None
     ) -> Delivery:
         """Record what became of one that was accepted."""
-        return await self._together(
-            lambda connection: settle(connection, delivery, decision, operation, why)
+        return self._with_body(
+            await self._together(
+                lambda connection: settle(connection, delivery, decision, operation, why)
+            )
         )
 
     async def of_app(self, app: str, *, before: int | None, limit: int) -> list[Delivery]:
         """Newest first; with ``before``, those older than that one."""
         rows = await self._database.read(OF_APP, (app, before, limit))
-        return [to_delivery(row) for row in rows]
+        return [self._with_body(to_delivery(row)) for row in rows]
 
     async def accepted(self) -> list[Delivery]:
         """What was taken up and not handed on, the oldest first."""
-        return [to_delivery(row) for row in await self._database.read(ACCEPTED)]
+        rows = await self._database.read(ACCEPTED)
+        return [self._with_body(to_delivery(row)) for row in rows]
 
     async def find(self, app: str, name: str) -> Delivery:
         """By its number or by its sender's name for it. Raises NotFoundError."""
@@ -213,15 +271,43 @@ class Deliveries:
                 f"{app} has no delivery {name[:60]}",
                 remedy=f"see those that came: bluegreen webhook list {app}",
             )
-        return to_delivery(rows[0])
+        return self._with_body(to_delivery(rows[0]))
 
     async def content(self, delivery: int) -> tuple[Mapping[str, str], bytes | None]:
         """Its headers, without what was secret in them, and its body while that is kept."""
+        if (content := self._unkept(delivery)) is not None:
+            return content.headers, content.body
         [row] = await self._database.read(CONTENT, (delivery,))
-        return json.loads(row["headers"]), row["body"]
+        return json.loads(row["headers"] or "{}"), row["body"]
 
-    async def _together(self, work: Work[Result], *, app: str | None = None) -> Result:
-        change = _Change(work, asyncio.get_running_loop().create_future(), app)
+    def _with_body(self, delivery: Delivery) -> Delivery:
+        if self._unkept(delivery.id) is not None:
+            return replace(delivery, is_whole=True)
+        return delivery
+
+    def _unkept(self, delivery: int) -> _Content | None:
+        """What of it is not in the store yet."""
+        every = (content for contents in self._bodies.values() for content in contents)
+        return next((content for content in every if content.delivery == delivery), None)
+
+    async def close(self) -> None:
+        """Keep the bodies that are not kept yet, if the disk lets them be."""
+        if self._later is not None:
+            self._later.cancel()
+            await self._keep()
+
+    def _begin_to_keep(self) -> None:
+        self._keeping = asyncio.create_task(self._keep(), name="bodies of deliveries")
+
+    async def _keep(self) -> None:
+        bodies, self._bodies, self._later = self._bodies, {}, None
+        try:
+            await self._database.write(lambda c: keep_bodies(c, bodies, time.time()))
+        except StoreError as error:
+            log.warning("bodies of deliveries are not kept, to be replayed: %s", error.message)
+
+    async def _together(self, work: Work[Result]) -> Result:
+        change = _Change(work, asyncio.get_running_loop().create_future())
         self._waiting.append(change)
         if self._task is None:
             self._task = asyncio.create_task(self._write(), name="deliveries")
@@ -255,7 +341,4 @@ class Deliveries:
 
 
 def _make(connection: sqlite3.Connection, changes: Sequence[_Change]) -> list[Any]:
-    results = [change.work(connection) for change in changes]
-    for app in {change.app for change in changes if change.app is not None}:
-        forget_old(connection, app, time.time())
-    return results
+    return [change.work(connection) for change in changes]

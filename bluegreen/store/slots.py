@@ -13,6 +13,7 @@ from bluegreen.store.database import Row
 ALL_SLOTS = "SELECT * FROM slots ORDER BY app, slot"
 SLOTS_OF_APP = "SELECT * FROM slots WHERE app = ?"
 LOCK = "SELECT * FROM locks WHERE app = ?"
+ALL_LOCKS = "SELECT * FROM locks"
 
 
 def to_slot_record(row: Row) -> SlotRecord:

@@ -42,6 +42,7 @@ from bluegreen.store.answers import Answers
 from bluegreen.store.database import Database, Work
 from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
+from bluegreen.store.outbox import Outbox
 from bluegreen.store.tokens import Tokens
 from bluegreen.store.waiting import Waiting
 
@@ -70,6 +71,7 @@ class Store:
         self._first_operation = first_operation
         self.answers = Answers(database)
         self.tokens = Tokens(database)
+        self.outbox = Outbox(database)
         self.waiting = Waiting(database, self._change, first_operation)
 
     @classmethod
@@ -107,6 +109,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish the changes under way, and close the file."""
+        await self.deliveries.close()
         await self._database.close()
 
     async def integrity(self) -> None:
@@ -337,6 +340,13 @@ class Store:
         rows = await self._database.read(applied_rows.LATEST, {"app": app, "until": until})
         return [applied_rows.to_applied(row) for row in rows]
 
+    async def latest_migrations_by_app(self) -> dict[str, list[AppliedMigration]]:
+        """The same of every app that has any, as it is now."""
+        found: dict[str, list[AppliedMigration]] = {}
+        for row in await self._database.read(applied_rows.LATEST_OF_ALL):
+            found.setdefault(row["app"], []).append(applied_rows.to_applied(row))
+        return found
+
     async def migrations_of(self, operation: int) -> set[tuple[str, MigrationChange]]:
         """What an operation has done to which migrations."""
         rows = await self._database.read(applied_rows.OF_OPERATION, (operation,))
@@ -360,6 +370,11 @@ class Store:
     async def lock(self, app: str) -> AppLock | None:
         rows = await self._database.read(slot_rows.LOCK, (app,))
         return slot_rows.to_lock(rows[0]) if rows else None
+
+    async def locks(self) -> dict[str, AppLock]:
+        """Every lock, by app."""
+        locks = map(slot_rows.to_lock, await self._database.read(slot_rows.ALL_LOCKS))
+        return {lock.app: lock for lock in locks}
 
     async def set_lock(self, lock: AppLock) -> None:
         """Lock an app, in place of a lock it may have."""

@@ -46,6 +46,7 @@ def compose(name: str, directory: Path, survey: Survey, host: Host) -> str:
         _nginx(name, listen, survey.site),
         _gate(addressed),
         _times(),
+        _webhook(name),
     ]
     return "\n".join("\n".join(section) + "\n" for section in sections if section)
 
@@ -312,3 +313,18 @@ def _times() -> list[str]:
         "[keep]",
         'hot = "24h"          # how long the old version stays ready; or "forever"',
     ]
+
+
+def _webhook(name: str) -> list[str]:
+    return list(
+        _comment(
+            [
+                "A release that is published may ask for its deploy itself (gitlab and gitea too):",
+                "[[webhook]]",
+                'provider = "github"',
+                f'secret = {{ file = "/etc/bluegreen/webhooks/{name}" }}',
+                'on = "release"',
+                'version = "tag"',
+            ]
+        )
+    )

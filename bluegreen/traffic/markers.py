@@ -81,7 +81,7 @@ class Markers:
     @property
     def held(self) -> Hold | None:
         """The hold that goes on."""
-        return hold_file.read(self.special)
+        return hold_file.read(f"{os.fspath(self.directory)}/{SPECIAL}")
 
     def hold(self, hold: Hold) -> None:
         """Have requests wait, or wait until another time."""

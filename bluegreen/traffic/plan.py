@@ -70,7 +70,7 @@ class Planner:
         present, closed, held = markers.present(), markers.closed, markers.held
         if len(present) == 1:
             return Traffic(active=present[0], closed=closed, held=held)
-        last = self._last_switched_to(app)
+        last = self._last_switched_to(app) if present or not closed else None
         if present:
             found = last or present[0]
             log.warning("%s has two traffic markers; taking %s", app, found, extra={"app": app})

@@ -10,10 +10,12 @@ import pwd
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from jinja2 import Environment, Template
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import ConfigError
 from bluegreen.gate.hold_file import LONGEST_HOLD
@@ -155,6 +157,23 @@ class Templates:
         )  # fmt: skip
         whole = _digest({**generations, "": text})
         return path, text.replace(_GENERATION, whole), whole
+
+    def api(self, settings: ApiSection) -> dict[Path, str]:
+        """What administrators include, beside and in a server of theirs; nothing without TCP."""
+        if settings.address is None:
+            return {}
+        host, port = settings.address
+        if host.is_unspecified:
+            host = ip_address("127.0.0.1" if host.version == 4 else "::1")
+        address = f"{host}:{port}" if host.version == 4 else f"[{host}]:{port}"
+        scheme = "http" if settings.tls is None else "https"
+        return {
+            # No app has such a name.
+            self._layout.nginx / "snippets" / f"00-api.{part}.conf": self._render(
+                f"api.{part}.conf.j2", address=address, scheme=scheme
+            )
+            for part in ("http", "server")
+        }
 
     def instance(self) -> tuple[Path, str]:
         """The main file of an nginx of our own: its path and its text."""

@@ -16,7 +16,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from bluegreen.errors import BluegreenError, RefusedError, StoreError
+from bluegreen.errors import (
+    BluegreenError,
+    OverloadedError,
+    RefusedError,
+    StoreError,
+    UnauthenticatedError,
+)
 from bluegreen.model import Operation, Requester
 from bluegreen.operations.desk import Desk
 from bluegreen.store.deliveries import Delivery, NewDelivery
@@ -27,7 +33,9 @@ from bluegreen.webhooks.nouns import Decision, Verdict
 
 log = logging.getLogger(__name__)
 
-ANSWER_WITHIN = 5.0  # seconds; what is not handed on by then is answered as taken up
+ANSWER_WITHIN = 5.0  # seconds; what is not handed on by then is answered as taken up …
+SOON = 8  # … at once, where so many of the app are to be handed on before it
+LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again
 RETRY = 2.0  # seconds between attempts where the store fails
 SAY_AGAIN_AFTER = 60.0  # seconds between two lines on refused deliveries of an app
 BESIDE_THE_LOOP = 64 * 1024  # bytes; a larger body is hashed and parsed in a thread
@@ -37,22 +45,33 @@ _SECRET_HEADERS = frozenset(
         "webhook-signature",
     }
 )  # fmt: skip
-_Outcome = tuple[Decision, int | None, str | None]  # what became of it, its operation, and why
+_Settled = tuple[Delivery, Operation | None]
+_Outcome = tuple[
+    Decision, Operation | None, str | None
+]  # what became of it, its operation, and why
 _Result = TypeVar("_Result")
 NOBODY = ""  # the count of those for apps that there are not
 
 
-class RefusedDeliveryError(BluegreenError):
+class RefusedDeliveryError(UnauthenticatedError):
     """Nobody known has signed it, or there is no such app: the sender is not told which."""
-
-    kind: ClassVar[str] = "unauthorized"
-    exit_status: ClassVar[int] = 2
-    http_status: ClassVar[int] = 401
 
     def __init__(self) -> None:
         super().__init__(
             "no webhook takes this delivery",
             remedy="compare its address and its secret with the app file's [[webhook]]",
+        )
+
+
+class TooManyError(OverloadedError):
+    """More deliveries of an app are taken up than could be handed on yet."""
+
+    http_status: ClassVar[int] = 503
+
+    def __init__(self, app: str) -> None:
+        super().__init__(
+            f"{LONGEST_LINE} deliveries for {app} are not handed on yet",
+            remedy="send it again later",
         )
 
 
@@ -71,7 +90,8 @@ class Intake:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._deliveries = desk.parts.store.deliveries
-        self._handing_on: dict[int, asyncio.Task[Delivery]] = {}
+        self._handing_on: dict[int, asyncio.Task[_Settled]] = {}
+        self._line: Counter[str] = Counter()  # of those, by app
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._said: dict[str, float] = {}
         self.secrets = SecretKeeper()
@@ -82,13 +102,15 @@ class Intake:
     ) -> Taken:
         """Take up what came to the address of ``app``, with these headers.
 
-        Raises RefusedDeliveryError, and StoreError with nothing recorded.
+        Raises RefusedDeliveryError, and StoreError or TooManyError with nothing recorded.
         """
         headers, received = headers_of(pairs), time.time()
         verdict = None if headers is None else await self._judge(app, headers, body)
         if headers is None or verdict is None:
             self._refuse(app, via)
             raise RefusedDeliveryError
+        if verdict.decision is Decision.ACCEPTED and self._line[app] >= LONGEST_LINE:
+            raise TooManyError(app)
         new = _new(app, verdict, headers, body, via, received)
         delivery, is_new = await self._deliveries.record(new)
         if is_new and delivery.decision == Decision.ACCEPTED:
@@ -110,13 +132,12 @@ class Intake:
         return None if headers is None else await self._judge(app, headers, body)
 
     async def _answer(self, delivery: Delivery, *, is_repeated: bool) -> Taken:
-        task = self._handing_on.get(delivery.id)
-        if task is not None:
+        task, operation = self._handing_on.get(delivery.id), None
+        if task is not None and self._line[delivery.app] <= SOON:
             done, _ = await asyncio.wait([task], timeout=ANSWER_WITHIN)
             if done and not task.cancelled() and task.exception() is None:
-                delivery = task.result()
-        operation = None
-        if delivery.operation is not None:
+                delivery, operation = task.result()
+        if operation is None and delivery.operation is not None:
             operation = await self._desk.parts.store.operation(delivery.operation)
         return Taken(delivery=delivery, operation=operation, is_repeated=is_repeated)
 
@@ -131,21 +152,23 @@ class Intake:
     def _hand_on(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._handed_on(delivery), name=f"delivery {delivery.id}")
         self._handing_on[delivery.id] = task
-        task.add_done_callback(lambda ended: self._has_ended(delivery.id, ended))
+        self._line[delivery.app] += 1
+        task.add_done_callback(lambda ended: self._has_ended(delivery, ended))
 
-    def _has_ended(self, delivery: int, task: asyncio.Task[Delivery]) -> None:
-        self._handing_on.pop(delivery, None)
+    def _has_ended(self, delivery: Delivery, task: asyncio.Task[_Settled]) -> None:
+        self._handing_on.pop(delivery.id, None)
+        self._line[delivery.app] -= 1
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("delivery %d was not handed on", delivery, exc_info=error)
+            log.error("delivery %d was not handed on", delivery.id, exc_info=error)
 
-    async def _handed_on(self, delivery: Delivery) -> Delivery:
+    async def _handed_on(self, delivery: Delivery) -> _Settled:
         """The same, settled. One after the other: which is the newest is known by their order."""
         async with self._turns[delivery.app]:
             again = self._trigger if delivery.replay_of is None else self._left_replay
             outcome = await _until_recorded(
                 lambda: again(delivery), f"what delivery {delivery.id} of {delivery.app} asks for"
             )
-        return await self._settled(delivery, outcome)
+        return await self._settled(delivery, outcome), outcome[1]
 
     async def _trigger(self, delivery: Delivery) -> _Outcome:
         by = Requester(
@@ -160,19 +183,20 @@ class Intake:
             return Decision.DECLINED, None, error.message
         if found.operation is None:
             return Decision.DECLINED, None, found.said
-        return Decision.TRIGGERED, found.operation.id, found.said
+        return Decision.TRIGGERED, found.operation, found.said
 
     async def _left_replay(self, delivery: Delivery) -> _Outcome:
         """Whoever asked for it was told nothing, and may have given it up: it is not begun now."""
         begun = await self._desk.parts.store.by_idempotency_key(delivery.app, _key(delivery))
         if begun is None:
             return Decision.DECLINED, None, "the daemon ended before it was begun"
-        return Decision.TRIGGERED, begun.id, None
+        return Decision.TRIGGERED, begun, None
 
     async def _settled(self, delivery: Delivery, outcome: _Outcome) -> Delivery:
         decision, operation, why = outcome
+        number = None if operation is None else operation.id
         return await _until_recorded(
-            lambda: self._deliveries.settle(delivery.id, decision, operation=operation, why=why),
+            lambda: self._deliveries.settle(delivery.id, decision, operation=number, why=why),
             f"what became of delivery {delivery.id} of {delivery.app}",
         )
 
@@ -219,7 +243,7 @@ class Intake:
         except BluegreenError as error:
             await self._settled(delivery, (Decision.DECLINED, None, error.message))
             raise
-        await self._settled(delivery, (Decision.TRIGGERED, operation.id, None))
+        await self._settled(delivery, (Decision.TRIGGERED, operation, None))
 
     # -- what is refused --------------------------------------------------------------------
 

@@ -58,7 +58,13 @@ async def test_what_was_not_granted_is_refused_and_says_what_it_needs() -> None:
 async def test_nothing_is_done_or_told_without_the_scope() -> None:
     nothing = cast(Any, None)  # whatever asked anything of it would fail
     api = Api(
-        desk=nothing, bus=Bus(), reload=nothing, in_force=nothing, hooks=nothing, keyring=nothing
+        desk=nothing,
+        bus=Bus(),
+        reload=nothing,
+        in_force=nothing,
+        hooks=nothing,
+        keyring=nothing,
+        notifications=nothing,
     )
     granted: set[Scope] = set()
 

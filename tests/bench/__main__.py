@@ -26,12 +26,14 @@ BENCHES = {
     "peers": "failed requests in 100 switches, beside other ways to switch",
     "throughput": "requests a second through the rendered site and a bare proxy block",
     "command": "bluegreen switch back as a process, beside a Python that does nothing",
+    "api": "looks through the API: 200 apps, a history of 1,000,000, beside a constant answer",
     "daemon": "a daemon with 200 apps: start, memory, idle processor time",
     "overhead": "a deploy without the app's own time",
     "hold": "10,000 requests held at once, and let through after a switch",
     "hold_deploys": "twenty migrations under a hold, while visitors post",
     "backup": "a backup of 1 GB that is written to, beside sqlite3 .backup",
     "webhooks": "signed deliveries a second, beside Debian's webhook with an HMAC rule",
+    "archive": "a slot from 500 MB and 50,000 files, by tar and by git, beside their own commands",
     "systemd_host": "a systemd host: its boot, a switch back, the start of a slot",
 }
 

@@ -50,7 +50,7 @@ def test_problems_of_all_files_are_reported_at_once_and_nothing_is_loaded(layout
     assert [(p.file.name, p.line, p.key) for p in _problems(layout)] == [
         ("bluegreen.toml", 2, "limits.build"),
         ("bluegreen.toml", 4, "api.listen"),
-        ("bluegreen.toml", 5, "notify"),
+        ("bluegreen.toml", 6, "notify[0].url"),
         ("blog.toml", 2, ""),
         ("wiki.toml", 5, "services.web.command"),
         ("wiki.toml", 6, "services.web.comand"),

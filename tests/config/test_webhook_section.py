@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.config.load import load_app
-from tests.config.samples import SHOP, problems_of, write
+from bluegreen.config.load import check_files, load_app
+from bluegreen.layout import Layout
+from tests.config.samples import SHOP, install, problems_of, small_app, write
 
 HOOK = """
 [[webhook]]
@@ -115,3 +116,15 @@ def test_the_same_twice_is_one_too_many(tmp_path: Path) -> None:
 def test_a_single_table_is_told_to_be_a_list_of_them(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, SHOP + HOOK.replace("[[webhook]]", "[webhook]"))
     assert "[[webhook]]" in problem.right
+
+
+def test_a_secret_that_is_not_there_is_found_by_check(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    missing = tmp_path / "missing"
+    text = small_app(
+        "shop", 9001, 9101, extra=HOOK.replace("/etc/bluegreen/webhooks/shop", str(missing))
+    )
+    install(layout, text)
+    (problem,) = check_files([], layout)
+    assert problem.key == "webhook[0].secret"
+    assert f"the secret file {missing} cannot be read" in problem.wrong

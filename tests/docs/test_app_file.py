@@ -22,6 +22,7 @@ from tests.docs.pages import Block, blocks, read, rows, sections
 _HEADINGS = {
     "app": "[app]",
     "source": "[source]",
+    "source.assets": "assets",
     "requires": "[requires]",
     "build": "[[build]]",
     "services": "[services.NAME]",
@@ -48,6 +49,8 @@ _HEADINGS = {
     "backup": "[backup]",
     "migrations": "[migrations]",
     "webhook": "[[webhook]]",
+    "status": "[[status]]",
+    "notify": "[[notify]]",
     "limits": "[limits]",
     "api": "[api]",
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.load import load_app
 from bluegreen.config.settings import AppSettings
 from bluegreen.host.accounts import Account
@@ -118,7 +119,7 @@ async def test_sites_are_those_that_the_daemon_expects(
     if active is not None:
         Markers(layout.app("shop").traffic).switch(active)
     apps = {"shop": settings}
-    sites = render_sites(apps, layout, HostFiles(tmp_path), build)
+    sites = render_sites(apps, layout, HostFiles(tmp_path), build, ApiSection())
     plan = Planner(layout, build, own_nginx=False).plan(apps)
     assert sites.generation == plan.generation
     assert {path: sites.files[path] for path in plan.files} == plan.files

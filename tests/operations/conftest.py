@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from tests.operations.queued import QueuedDesk, opened
 from tests.operations.told import run
 from tests.stack import Stack, stack
 
@@ -33,3 +35,12 @@ async def deployed(served: Stack) -> Stack:
     """The sample app with v1 serving."""
     await served.deploy("v1")
     return served
+
+
+@pytest.fixture
+async def queued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueuedDesk]:
+    """A desk whose deploys a test holds up."""
+    desk = await opened(tmp_path, monkeypatch)
+    yield desk
+    await desk.desk.close()
+    await desk.store.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.production.production import Production
+from tests.waiting import eventually
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/production.md"
 _PART = re.compile(
@@ -74,8 +75,10 @@ async def make_app(production: Production) -> None:
         script += f"cat > serve.py <<'END'\n{SERVE.replace('{version}', version)}END\n"
         script += f"git add .; git commit -qm {version}; git tag {version}\n"
     script += "git clone -q --bare /tmp/shop /srv/git/shop.git; chown -R bluegreen: /srv/git\n"
-    script += "mkdir /etc/ssl/shop; cd /etc/ssl/shop; openssl req -x509 -newkey rsa:2048 -nodes "
-    script += "-subj /CN=shop.example.org -keyout privkey.pem -out fullchain.pem 2>/dev/null\n"
+    for name in ("shop", "deploy"):
+        script += f"mkdir /etc/ssl/{name}; cd /etc/ssl/{name}; openssl req -x509 -newkey rsa:2048 "
+        script += f"-nodes -subj /CN={name}.example.org -keyout privkey.pem -out fullchain.pem "
+        script += "2>/dev/null\n"
     await production.host.run("sh", "-c", script)
 
 
@@ -84,6 +87,16 @@ async def visit(production: Production, scheme: str = "http") -> str:
     said = await production.host.run(
         "curl", "-sSk", "--resolve", f"shop.example.org:{port}:127.0.0.1",
         "-w", "%{http_code} ", f"{scheme}://shop.example.org/",
+    )  # fmt: skip
+    return said.output
+
+
+async def ask_from_outside(production: Production, path: str, token: str) -> str:
+    """Status and answer, through the guide's nginx."""
+    said = await production.host.run(
+        "curl", "-sSk", "--resolve", "deploy.example.org:443:127.0.0.1",
+        "-H", f"Authorization: Bearer {token}", "-w", "%{http_code} ",
+        f"https://deploy.example.org{path}",
     )  # fmt: skip
     return said.output
 
@@ -104,6 +117,19 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
     assert (await visit(installed)).endswith("301 ")
     await installed.host.run("/opt/bluegreen/bin/bluegreen", "deploy", "shop", "v2", user="alice")
     assert await visit(installed, "https") == "v2 64 []\n200 "
+
+    await follow(installed, "The API, webhooks and the internet")
+    listed = await installed.document("token", "list")
+    assert [(token["name"], token["apps"]) for token in listed["tokens"]] == [("ci", ["shop"])]
+    made = await installed.document("token", "create", "--scope", "read")
+
+    async def passed_on() -> bool:
+        return (await ask_from_outside(installed, "/healthz", "")).endswith("200 ")
+
+    await eventually(passed_on, "nginx serves the API")
+    assert '"app": "shop"' in await ask_from_outside(installed, "/v1/apps", made["token"])
+    assert (await ask_from_outside(installed, "/v1/apps", "bg_1_x")).endswith("401 ")
+    assert (await ask_from_outside(installed, "/", made["token"])).endswith("404 ")
 
     data = "/var/lib/bluegreen/apps/shop/shared/data"
     await installed.host.run("touch", f"{data}/precious", user="shop")

@@ -11,7 +11,7 @@ import pytest
 from bluegreen.errors import SourceError
 from bluegreen.sources.git import GitSource
 from tests.sources.git_servers import TOKEN, Site, git_daemon, https_site, ssh_server
-from tests.sources.repositories import Repository, cache, files_in, layout_in, source_of
+from tests.sources.repositories import Repository, cache, files_in, git, layout_in, source_of
 from tests.sources.signers import ssh_signer
 
 TREE = {"app.py": "two", "docs/readme": "read"}
@@ -174,3 +174,53 @@ async def test_what_was_verified_is_what_runs_wherever_the_server_moves_its_tags
     with pytest.raises(SourceError, match="it is not signed"):
         await source.resolve("v3")
     assert (await source.resolve("v3", pinned=release.commit)).commit == release.commit
+
+
+async def test_of_a_partial_mirror_only_the_files_of_what_is_deployed_are_fetched(
+    repository: Repository, tmp_path: Path, site: Site
+) -> None:
+    repository.git("config", "uploadpack.allowFilter", "true")
+    repository.commit({"app.py": "three", "more": "m"}, tag="v3")
+    source = shop(tmp_path, site, clone="partial")
+    mirror = cache(tmp_path) / "git"
+    first = await source.resolve("v2")
+    assert first.warnings == ()
+
+    def missing() -> list[str]:
+        listed = git(mirror, "rev-list", "--objects", "--all", "--missing=print")
+        return sorted(line[1:] for line in listed.split("\n") if line.startswith("?"))
+
+    assert missing() == sorted(
+        repository.git("rev-parse", blob) for blob in ("v1:app.py", "v3:app.py", "v3:more")
+    )
+    found = await source.compare("v3", first.commit)
+    assert (found.release.commit, found.added.count) == (repository.git("rev-parse", "v3"), 1)
+    repository.commit({"app.py": "four"}, tag="v4")
+    assert (await source.compare("v4", first.commit)).added.count == 2
+    third = await source.resolve("v3")
+    for version in ("main", "v4"):  # what is there by now is fetched upon what there was
+        assert (await source.resolve(version)).commit == repository.git("rev-parse", "v4")
+    # Without the server, each that was deployed is there, and no other.
+    site.backend.root = tmp_path / "nowhere"
+    for release, content in ((first, "two"), (third, "three")):
+        await source.lay_out(release, tmp_path / content)
+        assert (tmp_path / content / "app.py").read_text() == content
+    assert (await source.resolve("v2", pinned=first.commit)).warnings == ()
+    with pytest.raises(SourceError, match="v1 could not be fetched"):
+        await source.resolve("v1")
+    # A mirror that is to be full is no use as it is.
+    site.backend.root = tmp_path
+    assert (await shop(tmp_path, site).resolve("v1")).warnings == ()
+    assert missing() == []
+
+
+async def test_a_server_without_partial_clones_gives_all_of_it_and_that_is_said(
+    repository: Repository, tmp_path: Path, site: Site
+) -> None:
+    source = shop(tmp_path, site, clone="partial")
+    for version in ("v3", "v4"):
+        repository.commit({}, tag=version)
+        release = await source.resolve(version)
+        assert "gives no partial clones: all of it was fetched" in release.warnings[0]
+    await source.lay_out(release, tmp_path / "tree")
+    assert files_in(tmp_path / "tree") == TREE

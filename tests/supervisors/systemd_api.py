@@ -17,6 +17,8 @@ from bluegreen.config.api_section import ApiSection
 from bluegreen.config.load import Configuration, load_app
 from bluegreen.config.settings import DaemonSettings
 from bluegreen.layout import Layout
+from bluegreen.notifications.courier import Surroundings
+from bluegreen.notifications.service import Notifications
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime, Parts
@@ -74,8 +76,9 @@ async def api(shop: Workshop) -> AsyncIterator[AppRuntime]:
     )
     control = control_socket(shop.layout.control_socket, None)
     keyring = Keyring(store.tokens)
+    notifications = Notifications(Surroundings(store=store, news=bus.listen))
     try:
-        built = Api(desk, bus, unasked, lambda: in_force, Intake(desk), keyring)
+        built = Api(desk, bus, unasked, lambda: in_force, Intake(desk), keyring, notifications)
         async with serving(built, control) as doors:
             await doors.open(ApiSection())
             yield desk.apps[shop.app]

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bluegreen.config.api_section import ApiSection
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
 from bluegreen.host.places import HostFiles, HostLayout
@@ -70,7 +71,7 @@ async def apply(world: World, build: NginxBuild, *apps: AppSettings) -> None:
     """Write nginx's files and have them loaded, as root does it."""
     by_name = {settings.name: settings for settings in apps}
     sites = render_sites(
-        by_name, HostLayout(world.layout.root), HostFiles(world.layout.root), build
+        by_name, HostLayout(world.layout.root), HostFiles(world.layout.root), build, ApiSection()
     )
     for path, text in sites.files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ async def tokens(api: Api, _: web.Request) -> web.Response:
     return web.json_response(found)
 
 
-async def create(api: Api, request: web.Request, body: TokenBody) -> web.Response:
+async def create_token(api: Api, request: web.Request, body: TokenBody) -> web.Response:
     """The only answer that says a token's text."""
     for app in body.apps:
         api.desk.app(app)  # raises if there is none
@@ -42,7 +42,7 @@ async def create(api: Api, request: web.Request, body: TokenBody) -> web.Respons
     return keep_as(response, {**made, "token": None})
 
 
-async def revoke(api: Api, request: web.Request) -> web.Response:
+async def revoke_token(api: Api, request: web.Request) -> web.Response:
     token = await api.keyring.revoke(token_id(request), await requester(request))
     return web.json_response(token_view(token, time.time()))
 

@@ -21,7 +21,7 @@ from bluegreen.api.views import operation_view
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.errors import RefusedError, StoreError, StoreFullError, UsageError
 from bluegreen.store.deliveries import Delivery
-from bluegreen.webhooks.intake import Intake, Taken
+from bluegreen.webhooks.intake import Intake, Taken, TooManyError
 from bluegreen.webhooks.nouns import Decision
 from bluegreen.webhooks.provider import PROVIDERS
 from bluegreen.webhooks.samples import sample
@@ -37,7 +37,7 @@ async def receive(api: Api, request: web.Request) -> web.Response:
             request.match_info["app"], request.headers.items(), body,
             (await requester(request)).via,
         )  # fmt: skip
-    except StoreError as error:
+    except (StoreError, TooManyError) as error:
         response = problem(error)
         response.set_status(507 if isinstance(error, StoreFullError) else 503)
         response.headers["Retry-After"] = str(RETRY_AFTER)

@@ -17,8 +17,8 @@ CREATE TABLE deliveries (
     operation INTEGER,
     via TEXT NOT NULL,
     received_at REAL NOT NULL,
-    headers TEXT NOT NULL CHECK (json_valid(headers)), -- without tokens and signatures
-    body BLOB, -- NULL: no longer kept
+    headers TEXT CHECK (headers IS NULL OR json_valid(headers)), -- without tokens and signatures
+    body BLOB, -- NULL: not kept, or not any more
     replay_of INTEGER, -- the one that a person had done again
     replayed_by TEXT,
     UNIQUE (app, provider, delivery),

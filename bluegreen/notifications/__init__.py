@@ -1,0 +1,1 @@
+"""Telling others what happens: webhooks, services of Apprise, forges; all from an outbox."""

@@ -1,0 +1,78 @@
+"""``python -m bluegreen.notifications.apprise_worker``: one message through Apprise.
+
+A process of its own, as Apprise blocks and what it asks may hang. What to send is read from the
+standard input as JSON, as the URL may hold a secret that nobody is to see among the arguments;
+what came of it is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import sys
+from typing import Any
+from urllib.parse import unquote
+
+SHORTEST_SECRET = 4  # characters
+MASK = "***"
+
+
+def _hide(text: str, url: str) -> str:
+    """``text`` without anything of the URL: what looks like its host may be a token."""
+    pieces = {url, *re.split(r"[/?&=@:#,]+", url)}
+    pieces |= {unquote(piece) for piece in pieces}
+    pieces.discard(url.partition(":")[0])
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) >= SHORTEST_SECRET:
+            text = re.sub(re.escape(piece), MASK, text, flags=re.IGNORECASE)
+    return text
+
+
+class _Heard(logging.Handler):
+    """What Apprise says of a failure."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def _send(task: dict[str, Any]) -> dict[str, Any]:
+    import apprise
+
+    heard = _Heard()
+    logging.getLogger("apprise").addHandler(heard)
+    receiver = apprise.Apprise.instantiate(task["url"], suppress_exceptions=True)
+    if receiver is None:
+        return {"known": False, "sent": False, "said": "Apprise does not know what its url means"}
+    kinds = {"failure": apprise.NotifyType.FAILURE, "success": apprise.NotifyType.SUCCESS}
+    sent = receiver.notify(
+        title=task["title"], body=task["body"],
+        notify_type=kinds.get(task["kind"], apprise.NotifyType.INFO),
+    )  # fmt: skip
+    return {
+        "known": True, "sent": bool(sent), "said": _hide("; ".join(heard.lines[-3:]), task["url"]),
+    }  # fmt: skip
+
+
+def main() -> int:
+    task = json.load(sys.stdin)
+    signal.alarm(int(task["seconds"]) + 1)  # should the daemon be gone by then
+    with contextlib.suppress(OSError):
+        os.nice(10)
+    # Whatever services print is not the answer.
+    out = os.dup(1)
+    os.dup2(2, 1)
+    answer = json.dumps(_send(task)).encode()
+    os.write(out, answer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""What the operator keeps in files of its own: read as it is needed, and never repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from bluegreen.config.env_file import read_small_file
+from bluegreen.config.secret_file import SecretFile
+from bluegreen.errors import ConfigError
+
+
+class UnusableSecretError(Exception):
+    """A file cannot be read, or holds nothing of use; its text is for people."""
+
+
+async def read_secret(secret: SecretFile) -> str:
+    """Raises UnusableSecretError."""
+    try:
+        text = await asyncio.to_thread(read_small_file, Path(secret.file), what="secret file")
+    except ConfigError as error:
+        raise UnusableSecretError(error.message) from error
+    if not (text := text.strip()):
+        raise UnusableSecretError(f"the secret file {secret.file} is empty")
+    if "\n" in text:
+        raise UnusableSecretError(f"the secret file {secret.file} has more than one line")
+    return text

@@ -1,0 +1,44 @@
+"""Tokens that servers want to see: read from their files as they are needed, shown nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bluegreen.sources import access_errors
+
+MOST_BYTES = 8192
+_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebToken:
+    """``value`` is for the servers ``origins``, and sent to no other."""
+
+    value: str = field(repr=False)
+    origins: frozenset[tuple[str, str, int]]
+
+    def headers(self, url: str) -> dict[str, str]:
+        """What is sent along with a request for ``url``."""
+        return {"Authorization": f"Bearer {self.value}"} if origin(url) in self.origins else {}
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an http or https URL (RFC 6454)."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def read_token(file: str) -> str:
+    """The one line that ``file`` holds. Blocking. Raises SourceError."""
+    try:
+        with Path(file).open("rb") as content:
+            raw = content.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise access_errors.unreadable("token", file) from error
+    token = raw.decode(errors="replace").rstrip("\r\n")
+    plain = token.isascii() and token.isprintable() and " " not in token
+    if not token or len(raw) > MOST_BYTES or not plain:
+        raise access_errors.no_token(file)
+    return token

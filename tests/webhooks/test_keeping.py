@@ -1,0 +1,66 @@
+"""The secrets of webhooks: read from the operator's files, and never said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluegreen.config.webhook_section import Webhook
+from bluegreen.webhooks import keeping
+from bluegreen.webhooks.keeping import SecretKeeper
+from tests.webhooks.deliveries import SECRET, STANDARD_SECRET
+
+
+def webhook(provider: str, *files: Path) -> Webhook:
+    values: dict[str, Any] = {"provider": provider, "on": "push", "version": "tag"}
+    return Webhook.model_validate(values | {"secret": [{"file": str(file)} for file in files]})
+
+
+async def test_both_secrets_count_without_the_line_ends_that_editors_leave(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text(f"{SECRET}\n")
+    other.write_text(f"{STANDARD_SECRET}\r\n")
+    [rule] = await SecretKeeper().rules([webhook("github", one, other)])
+    assert rule.secrets == [SECRET, STANDARD_SECRET]
+    assert SECRET not in repr(rule)
+
+
+@pytest.mark.parametrize(
+    ("provider", "text", "said"),
+    [
+        ("github", "short", "too short"),
+        ("github", "", "too short"),
+        ("gitlab", "whsec_c2hvcnQ=", "too short"),
+        ("standard", SECRET, "none of a standard webhook"),
+        ("standard", None, "cannot be read"),
+    ],
+)
+async def test_one_that_cannot_be_used_signs_nothing_and_says_why(
+    tmp_path: Path, provider: str, text: str | None, said: str
+) -> None:
+    file, keeper = tmp_path / "secret", SecretKeeper()
+    if text is not None:
+        file.write_text(text)
+    rule = webhook(provider, file)
+    assert [known.secrets for known in await keeper.rules([rule])] == [[]]
+    [wrong] = await keeper.wrong(rule)
+    assert said in wrong
+    assert str(file) in wrong
+    assert not text or text not in wrong.replace(str(file), "").replace("too short", "")
+
+
+async def test_a_changed_secret_counts_soon_without_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, keeper = tmp_path / "secret", SecretKeeper()
+    file.write_text(SECRET)
+    rule = webhook("github", file)
+    await keeper.rules([rule])
+    file.write_text(STANDARD_SECRET)
+    [known] = await keeper.rules([rule])
+    assert known.secrets == [SECRET]  # not read at every delivery
+    monkeypatch.setattr(keeping, "READ_AGAIN_AFTER", 0.0)
+    [known] = await keeper.rules([rule])
+    assert known.secrets == [STANDARD_SECRET]
