@@ -42,7 +42,7 @@ async def test_the_latest_takes_the_place_of_what_waits_and_never_of_what_runs(
     await queued.trigger("v2")
     await queued.builds("v2")
     third = await queued.trigger("v3")
-    assert third.said == "operation 2 (v3) waits behind operation 1 (deploy v2)"
+    assert third.said == "operation 2 (v3) waits behind operation 1 (deploy v2) by webhook"
     fourth = await queued.trigger("v4")
     assert fourth.said.endswith("; it takes the place of v3 (operation 2)")
     assert await queued.settled() == [
@@ -86,7 +86,7 @@ async def test_refused_it_says_why_and_nothing_waits(queued: QueuedDesk) -> None
     await queued.trigger("v2")
     refused = await queued.trigger("v3")
     assert refused.operation is None
-    assert "v3 would wait behind operation 1 (deploy v2)" in refused.said
+    assert "v3 would wait behind operation 1 (deploy v2) by webhook, and policy" in refused.said
     assert await queued.settled() == [("v2", "succeeded")]
 
 
