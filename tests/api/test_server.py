@@ -6,14 +6,33 @@ import asyncio
 import json
 import socket
 import stat
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from bluegreen.model import Slot
+from tests.api.serving import control_client, serving_v1
 from tests.stack import Stack
 from tests.waiting import eventually
+
+# For those who change nothing.
+_TOGETHER = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing() -> AsyncIterator[Stack]:
+    """The API of the sample app, with v1 serving: everybody's, and nobody changes it."""
+    async with serving_v1() as built:
+        yield built
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def asker(standing: Stack) -> AsyncIterator[aiohttp.ClientSession]:
+    async with control_client(standing) as session:
+        yield session
 
 
 async def problem(response: aiohttp.ClientResponse) -> Any:
@@ -66,11 +85,12 @@ WRONG: list[tuple[str, str, str | None, int, str]] = [
 ]
 
 
+@_TOGETHER
 async def test_a_wrong_request_is_a_problem_that_says_what_would_be_right(
-    client: aiohttp.ClientSession,
+    asker: aiohttp.ClientSession,
 ) -> None:
     for method, path, body, status, said in WRONG:
-        async with client.request(method, path, data=body) as response:
+        async with asker.request(method, path, data=body) as response:
             document = await problem(response)
         evidence = " ".join(document.get("evidence", []))
         assert document["status"] == status, (path, document)
@@ -78,12 +98,13 @@ async def test_a_wrong_request_is_a_problem_that_says_what_would_be_right(
         assert len(json.dumps(document)) < 1000
 
 
+@_TOGETHER
 async def test_whoever_asks_at_a_wrong_place_is_told_of_the_right_ones(
-    client: aiohttp.ClientSession,
+    asker: aiohttp.ClientSession,
 ) -> None:
-    async with client.get("/v1/nothing") as response:
+    async with asker.get("/v1/nothing") as response:
         assert "docs/api.md" in (await problem(response))["remedy"]
-    async with client.delete("/v1/apps/monitor/backups") as response:
+    async with asker.delete("/v1/apps/monitor/backups") as response:
         assert (await problem(response))["remedy"] == "this path takes GET and POST"
 
 
@@ -104,15 +125,17 @@ async def test_a_body_may_come_in_pieces(deployed: Stack) -> None:
     assert b"two writes" in answer
 
 
-async def test_a_body_that_is_too_large_is_refused(client: aiohttp.ClientSession) -> None:
-    async with client.post("/v1/apps/monitor/lock", data=b"x" * 100_000) as response:
+@_TOGETHER
+async def test_a_body_that_is_too_large_is_refused(asker: aiohttp.ClientSession) -> None:
+    async with asker.post("/v1/apps/monitor/lock", data=b"x" * 100_000) as response:
         assert (await problem(response))["detail"] == "the body is too large"
 
 
-async def test_a_body_in_an_encoding_is_refused(client: aiohttp.ClientSession) -> None:
+@_TOGETHER
+async def test_a_body_in_an_encoding_is_refused(asker: aiohttp.ClientSession) -> None:
     for encoding in ("gzip", "deflate", "br", "zstd", "nothing"):
         headers = {"Content-Encoding": encoding}
-        async with client.post(
+        async with asker.post(
             "/v1/apps/monitor/lock", data=b'{"reason": "audit"}', headers=headers
         ) as response:
             document = await problem(response)
@@ -203,12 +226,13 @@ async def test_what_has_not_changed_is_not_sent_again(client: aiohttp.ClientSess
         assert (await response.json())["apps"][0]["lock"]["reason"] == "audit"
 
 
+@_TOGETHER
 async def test_a_last_event_id_that_no_event_has_is_refused(
-    client: aiohttp.ClientSession,
+    asker: aiohttp.ClientSession,
 ) -> None:
     for wrong in ("9" * 30, "-1", "x"):
         headers = {"Last-Event-ID": wrong}
-        async with client.get("/v1/operations/1/events", headers=headers) as response:
+        async with asker.get("/v1/operations/1/events", headers=headers) as response:
             assert "Last-Event-ID" in (await problem(response))["detail"]
 
 
@@ -241,31 +265,35 @@ async def test_twenty_requests_at_once_make_one_operation(client: aiohttp.Client
     assert (await ended(client, 2))["state"] == "succeeded"
 
 
-async def test_the_socket_is_for_its_owner_and_group_only(deployed: Stack) -> None:
-    mode = deployed.layout.control_socket.stat().st_mode
+@_TOGETHER
+async def test_the_socket_is_for_its_owner_and_group_only(standing: Stack) -> None:
+    mode = standing.layout.control_socket.stat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) & 0o007 == 0
 
 
-async def test_garbage_on_the_socket_does_no_harm(deployed: Stack) -> None:
+@_TOGETHER
+async def test_garbage_on_the_socket_does_no_harm(standing: Stack) -> None:
     for garbage in (b"\x16\x03\x01" * 50, b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):
-        reader, writer = await asyncio.open_unix_connection(str(deployed.layout.control_socket))
+        reader, writer = await asyncio.open_unix_connection(str(standing.layout.control_socket))
         writer.write(garbage)
         writer.write_eof()
         await asyncio.wait_for(reader.read(), 30)
         writer.close()
-    assert (await deployed.cli("status")).status == 0
+    assert (await standing.cli("status")).status == 0
 
 
-async def test_the_requester_is_the_user_of_the_process(client: aiohttp.ClientSession) -> None:
-    async with client.get("/v1/apps/monitor/operations") as response:
+@_TOGETHER
+async def test_the_requester_is_the_user_of_the_process(asker: aiohttp.ClientSession) -> None:
+    async with asker.get("/v1/apps/monitor/operations") as response:
         (operation,) = (await response.json())["operations"]
     assert operation["requested_by"].startswith("uid ")
     assert operation["requested_by"].endswith(" via unix socket")
 
 
-async def test_health_is_the_loop_and_the_store(client: aiohttp.ClientSession) -> None:
-    async with client.get("/healthz") as response:
+@_TOGETHER
+async def test_health_is_the_loop_and_the_store(asker: aiohttp.ClientSession) -> None:
+    async with asker.get("/healthz") as response:
         assert (await response.json())["status"] == "ok"
 
 

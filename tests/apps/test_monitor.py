@@ -6,7 +6,7 @@ import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from tests.apps.services import (
     listening,
     started,
 )
+from tests.ports import kernel_ports
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FreePorts = Callable[[int], list[int]]
 LOGIN = {"user": "admin", "password": "monitor"}
@@ -31,19 +34,32 @@ SLOTS = {"blue": "v1", "green": "v2"}
 RUN_OUT = aiohttp.ClientTimeout(total=20.0)  # seconds
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=RUN_OUT) as session:
         yield session
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def monitor(
-    tmp_path: Path, free_ports: FreePorts
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[dict[str, RunningService]]:
-    """All four services of ``v1`` in slot blue."""
-    ports = dict(zip(HEALTH, free_ports(4), strict=True))
-    tree = built_tree("v1", tmp_path / "v1", api_port=ports["api"])
+    """All four services of ``v1`` in slot blue. They are everybody's: nobody ends one."""
+    async with _running(tmp_path_factory.mktemp("shared")) as services:
+        yield services
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def mortal(tmp_path: Path) -> AsyncIterator[dict[str, RunningService]]:
+    """The same, to be ended."""
+    async with _running(tmp_path) as services:
+        yield services
+
+
+@asynccontextmanager
+async def _running(directory: Path) -> AsyncIterator[dict[str, RunningService]]:
+    ports = dict(zip(HEALTH, kernel_ports(4), strict=True))
+    tree = built_tree("v1", directory / "v1", api_port=ports["api"])
     async with AsyncExitStack() as stack:
         services = {
             service: await stack.enter_async_context(started(tree, service, port))
@@ -180,9 +196,9 @@ async def test_a_download_has_the_size_asked_for_and_nonsense_is_refused(
 
 
 async def test_a_download_under_way_is_finished_after_sigterm(
-    monitor: dict[str, RunningService], client: aiohttp.ClientSession
+    mortal: dict[str, RunningService], client: aiohttp.ClientSession
 ) -> None:
-    web = monitor["web"]
+    web = mortal["web"]
     async with client.get(web.url("/download?size=60000&rate=60000")) as response:
         await response.content.readexactly(1000)
         web.process.send_signal(signal.SIGTERM)
@@ -194,9 +210,9 @@ async def test_a_download_under_way_is_finished_after_sigterm(
 
 
 async def test_an_open_websocket_is_closed_with_1001_when_its_service_ends(
-    monitor: dict[str, RunningService], client: aiohttp.ClientSession
+    mortal: dict[str, RunningService], client: aiohttp.ClientSession
 ) -> None:
-    terminal = monitor["terminal"]
+    terminal = mortal["terminal"]
     async with client.ws_connect(terminal.url("/ws/terminal")) as socket:
         terminal.process.send_signal(signal.SIGTERM)
         message = await socket.receive(timeout=5)
@@ -256,17 +272,19 @@ async def test_a_taken_port_ends_a_good_service_with_a_plain_message(
 
 
 async def test_a_tree_that_was_not_built_says_what_to_run(
-    monitor: dict[str, RunningService], tmp_path: Path, free_ports: FreePorts
+    tmp_path: Path, free_ports: FreePorts
 ) -> None:
     (web_port,) = free_ports(1)
-    tree = monitor["web"].log_file.parent
+    tree = built_tree("v1", tmp_path)
     (tree / "dist/manifest.json").unlink()
     async with started(tree, "web", web_port, slot="green") as web:
         assert await web.ended() == 1
         assert "run 'python -m monitor.assets' first" in web.log()
 
 
-def test_the_build_bakes_the_port_in_and_uses_the_cache_of_earlier_releases(tmp_path: Path) -> None:
+async def test_the_build_bakes_the_port_in_and_uses_the_cache_of_earlier_releases(
+    tmp_path: Path,
+) -> None:
     cache = tmp_path / "cache"
     trees = {9183: tmp_path / "one", 9283: tmp_path / "two"}
     outputs = []

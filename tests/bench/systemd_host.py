@@ -22,6 +22,7 @@ from tests.bench.hosts import switch_back
 from tests.bench.switch import alternate, monitor_host
 from tests.host import lab
 from tests.host.program import PROGRAM, lay_out
+from tests.mounts import mounted_tmpfs
 from tests.production.production import APP, LISTEN, Production
 
 SWITCHES = 200  # of each kind, after the first ones
@@ -90,10 +91,10 @@ async def production() -> AsyncIterator[Production]:
     """The sample app on a host, with both slots hot."""
     if (why := lab.obstacle()) is not None:
         raise RuntimeError(f"no host can be booted here: {why}")
-    with tempfile.TemporaryDirectory(prefix="bg-program-", dir="/var/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="bg-program-") as name, mounted_tmpfs(name):
         program = Path(name)
         await asyncio.to_thread(lay_out, program)
-        async with lab.host(extra=program) as host:
+        async with lab.host(over=program) as host:
             built = Production(host)
             await built.set_up(watch="0s")
             await built.deploy("v1")

@@ -52,16 +52,12 @@ class Said:
 class Host:
     """One host: off until :meth:`boot`. Its disk stays from boot to boot.
 
-    It has the files of ``extra`` too, which are linked, and so not to be changed in place; and it
-    stands on the disk of another host where ``over`` is what that has changed, moved to a file
-    system of its own.
+    It has the files of ``over`` too, which has to be a file system of its own: such as all that
+    another host has changed.
     """
 
-    def __init__(
-        self, directory: Path, *, extra: Path | None = None, over: Path | None = None
-    ) -> None:
+    def __init__(self, directory: Path, *, over: Path | None = None) -> None:
         self._directory = directory
-        self._extra = extra
         self._over = over
         self.root = directory / "root"
         self._nspawn: asyncio.subprocess.Process | None = None
@@ -84,10 +80,9 @@ class Host:
         work = self._directory / "work"
         for directory in (self.changed, work, self.root):
             directory.mkdir()
-        if self._extra is not None:
-            await _must("cp", "--archive", "--link", "--", f"{self._extra}/.", str(self.changed))
         below = "/" if self._over is None else f"{self._over}:/"
-        layers = f"lowerdir={below},upperdir={self.changed},workdir={work}"
+        # Else a directory of the disk below is copied, file by file, where it is moved.
+        layers = f"redirect_dir=on,lowerdir={below},upperdir={self.changed},workdir={work}"
         await _must("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
         (self.root / "etc/machine-id").write_text("")
         wants = self.root / "etc/systemd/system/multi-user.target.wants"
@@ -263,11 +258,11 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def host(*, extra: Path | None = None, over: Path | None = None) -> AsyncIterator[Host]:
-    """A host that has booted; off and gone afterwards. Arguments as :class:`Host` takes them."""
+async def host(*, over: Path | None = None) -> AsyncIterator[Host]:
+    """A host that has booted; off and gone afterwards. ``over`` is as :class:`Host` takes it."""
     # Not on tmpfs: an overlay needs a real file system below it.
     with tempfile.TemporaryDirectory(prefix="bg-host-", dir="/var/tmp") as name:
-        built = Host(Path(name), extra=extra, over=over)
+        built = Host(Path(name), over=over)
         await built.mount()
         try:
             await built.boot()

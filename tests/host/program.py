@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import site
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -17,11 +20,7 @@ UNITS = (
     "bluegreen.service", "bluegreen.socket", "bluegreen-gate.service", "bluegreen-gate.socket",
 )  # fmt: skip
 _COMPILED = shutil.ignore_patterns("__pycache__")
-# What only tests and checks of the program need.
-_FOR_TESTS = shutil.ignore_patterns(
-    "__pycache__", "mypy*", "ruff*", "hypothesis*", "_hypothesis*", "pytest*", "_pytest", "pip*",
-    "setuptools*", "pkg_resources", "_editable_impl_bluegreen.pth", "bluegreen*", "librt*",
-)  # fmt: skip
+_LOCKED = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 _COMMAND = f"""\
 #!{PROGRAM}/bin/python
 import sys
@@ -64,8 +63,24 @@ def _site_packages() -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
-    ignored = _FOR_TESTS if source.name == "site-packages" else _COMPILED
-    shutil.copytree(source, target, ignore=ignored, copy_function=_link, dirs_exist_ok=True)
+    top, needed = str(source), _needed() if source.name == "site-packages" else None
+
+    def ignore(directory: str, names: list[str]) -> set[str]:
+        ignored = _COMPILED(directory, names)
+        if needed is not None and directory == top:
+            ignored |= set(names) - needed
+        return ignored
+
+    shutil.copytree(source, target, ignore=ignore, copy_function=_link, dirs_exist_ok=True)
+
+
+def _needed() -> set[str]:
+    """What an install puts into site-packages; the rest is for tests and checks of the program."""
+    needed = set()
+    for name in _LOCKED.findall((CHECKOUT / "deploy/requirements.lock").read_text()):
+        with contextlib.suppress(PackageNotFoundError):  # it is for another system
+            needed |= {file.parts[0] for file in distribution(name).files or ()}
+    return needed
 
 
 def _link(source: str, target: str) -> str:

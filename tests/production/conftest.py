@@ -9,14 +9,16 @@ import pytest_asyncio
 
 from tests.host import lab
 from tests.host.program import lay_out
+from tests.mounts import mounted_tmpfs
 from tests.production.production import Production
 
 
 @pytest.fixture(scope="session")
 def program() -> Iterator[Path]:
-    """The files of an installed bluegreen."""
-    # Not on tmpfs: a host's overlay needs a real file system below it.
-    with tempfile.TemporaryDirectory(prefix="bg-program-", dir="/var/tmp") as name:
+    """The files of an installed bluegreen, on a file system of their own."""
+    if (why := lab.obstacle()) is not None:
+        pytest.skip(why)
+    with tempfile.TemporaryDirectory(prefix="bg-program-") as name, mounted_tmpfs(name):
         root = Path(name)
         lay_out(root)
         yield root
@@ -25,9 +27,7 @@ def program() -> Iterator[Path]:
 @pytest_asyncio.fixture
 async def bare(program: Path) -> AsyncIterator[Production]:
     """A host with bluegreen on its disk, and nothing set up."""
-    if (why := lab.obstacle()) is not None:
-        pytest.skip(why)
-    async with lab.host(extra=program) as built:
+    async with lab.host(over=program) as built:
         yield Production(built)
 
 

@@ -19,9 +19,7 @@ FILE = f"/etc/bluegreen/apps/{APP}.toml"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def production(program: Path) -> AsyncIterator[Production]:
     """v2 serves, and v1 is hot."""
-    if (why := lab.obstacle()) is not None:
-        pytest.skip(why)
-    async with lab.host(extra=program) as built:
+    async with lab.host(over=program) as built:
         made = Production(built)
         await made.set_up(services=("api",), watch="0.3s")
         await made.deploy("v1")

@@ -67,9 +67,7 @@ OPTIONS: dict[str, Any] = {"services": ("web", "api"), "watch": "0s", "healthy_f
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def host(program: Any) -> AsyncIterator[Production]:
     """v1 serves, with a server, an upload and what its command prints; one backup is made."""
-    if (why := lab.obstacle()) is not None:
-        pytest.skip(why)
-    async with lab.host(extra=program) as built:
+    async with lab.host(over=program) as built:
         made = Production(built)
         await made.set_up(**OPTIONS)
         await made.deploy("v1")

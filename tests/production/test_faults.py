@@ -27,9 +27,7 @@ DATA = f"/var/lib/bluegreen/apps/{APP}/shared/data"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_host(program: Path) -> AsyncIterator[Production]:
     """One host for all of these tests, which leave its app in service."""
-    if (why := lab.obstacle()) is not None:
-        pytest.skip(why)
-    async with lab.host(extra=program) as built:
+    async with lab.host(over=program) as built:
         made = Production(built)
         await made.set_up(**OPTIONS)
         add_versions(made.path(REPOSITORY), FAULTY)

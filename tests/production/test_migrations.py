@@ -31,9 +31,7 @@ OPTIONS: dict[str, Any] = {"services": ("web", "api"), "watch": "0s", "healthy_f
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def host(program: Any) -> AsyncIterator[Production]:
     """v2 serves."""
-    if (why := lab.obstacle()) is not None:
-        pytest.skip(why)
-    async with lab.host(extra=program) as built:
+    async with lab.host(over=program) as built:
         made = Production(built)
         await made.set_up(extra=BACKUP + WITH_COMMANDS + SCENARIO, **OPTIONS)
         await made.deploy("v2")

@@ -49,9 +49,7 @@ NOT_ALLOWED = ("authentication required", "Access denied", "Permission denied", 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def production(program: Path) -> AsyncIterator[Production]:
     """One host for all of these tests: v1 serves from blue, with secrets."""
-    if (why := lab.obstacle()) is not None:
-        pytest.skip(why)
-    async with lab.host(extra=program) as built:
+    async with lab.host(over=program) as built:
         made = Production(built)
         await made.set_up(services=("api",), watch="0.3s")
         add_versions(made.path(REPOSITORY), {"plants": PLANTS})
