@@ -36,6 +36,7 @@ def configure(shop: Stack, hung: Listener, there: Listener) -> None:
     token = secret(shop, "token", WORD)
     shop.write_app(
         services=("api",),
+        watch="0.3s",
         extra=f"""
 [[status]]
 provider = "gitea"
