@@ -275,7 +275,10 @@ class Waiting:
         try:
             left = await self._parts.store.waiting.of(app.name)
         except StoreError as error:
-            log.warning("what waits of %s does so still: %s", app.name, error.message)
+            log.warning(
+                "what waits of %s does so still: %s", app.name, error.message,
+                extra={"app": app.name},
+            )  # fmt: skip
         else:
             await self._end_all(left)
 
