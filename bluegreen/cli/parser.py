@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bluegreen import __version__
-from bluegreen.api.limits import LIST_LIMIT
-from bluegreen.config.versions import LONGEST, check_version
+from bluegreen.cli import kinds, outside
 from bluegreen.errors import UsageError
-from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
 
 _EPILOG = """\
 exit status: 0 done; 1 it failed and the version that was active still serves; 2 wrong use or
@@ -72,7 +70,10 @@ class _Commands:
         # The options of every command; SUPPRESS lets them stand before or after its name.
         self._common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
         self._common.add_argument(
-            "--root", metavar="DIR", type=_root, help="another root than / (or set BLUEGREEN_ROOT)"
+            "--root",
+            metavar="DIR",
+            type=kinds.root,
+            help="another root than / (or set BLUEGREEN_ROOT)",
         )
         self._common.add_argument("--json", action="store_true", help="print JSON")
         self.parser = _Parser(
@@ -88,10 +89,8 @@ class _Commands:
         self._releases()
         self._switches()
         self._data()
-        self._webhooks()
         self._looks()
-        self._tokens()
-        self._notify()
+        outside.add_commands(self._commands, self._common)
 
     def _add(
         self, name: str, run: tuple[str, str], text: str, *, app: bool = True
@@ -101,7 +100,7 @@ class _Commands:
         )
         command.set_defaults(run=run)
         if app:
-            _app(command)
+            kinds.add_app(command)
         return command
 
     def _host(self) -> None:
@@ -142,18 +141,18 @@ class _Commands:
         plan = self._add(
             "plan", ("plan", "plan"), "what a deploy would do, and what is in its way", app=False
         )
-        _app(plan)
+        kinds.add_app(plan)
         plan.add_argument("version", metavar="VERSION", help="a tag, a branch or a commit")
         deploy = self._add(
             "deploy", ("release", "deploy"), "upgrade the idle slot, gate it, switch, watch",
             app=False,
         )  # fmt: skip
-        _app(deploy)
+        kinds.add_app(deploy)
         deploy.add_argument(
-            "version", metavar="VERSION", type=_version, help="a tag, a branch or a commit"
+            "version", metavar="VERSION", type=kinds.version, help="a tag, a branch or a commit"
         )
         deploy.add_argument(
-            "--ack", metavar="BREAKING", type=_one_line, action="append", default=[],
+            "--ack", metavar="BREAKING", type=kinds.one_line, action="append", default=[],
             help="what this upgrade breaks, as it says when it refuses; may be repeated",
         )  # fmt: skip
         rollback = self._add(
@@ -163,11 +162,11 @@ class _Commands:
             "--to",
             metavar="VERSION",
             dest="version",
-            type=_version,
+            type=kinds.version,
             help="default: the release before",
         )
         rollback.add_argument(
-            "--restore", metavar="BACKUP", type=_at_least_one,
+            "--restore", metavar="BACKUP", type=kinds.at_least_one,
             help="with the data of that backup, and by default its release",
         )  # fmt: skip
         rollback.add_argument("--yes", action="store_true", help="ask nothing")
@@ -183,7 +182,7 @@ class _Commands:
             "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"
         )
         cancel.add_argument(
-            "operation", metavar="OPERATION", nargs="?", type=_at_least_one,
+            "operation", metavar="OPERATION", nargs="?", type=kinds.at_least_one,
             help="that one, which may be one that waits; default: the running one",
         )  # fmt: skip
         self._add(
@@ -204,7 +203,7 @@ class _Commands:
         )  # fmt: skip
         preview.add_argument("--revoke", action="store_true", help="end all previews of the app")
         lock = self._add("lock", ("locks", "lock"), "refuse deploys (never a switch back)")
-        lock.add_argument("--reason", metavar="TEXT", type=_one_line, required=True)
+        lock.add_argument("--reason", metavar="TEXT", type=kinds.one_line, required=True)
         self._add("unlock", ("locks", "unlock"), "allow deploys again")
 
     def _switches(self) -> None:
@@ -214,11 +213,11 @@ class _Commands:
         ways = switch.add_subparsers(metavar="back|to", required=True)
         back = ways.add_parser("back", help="to the other slot", parents=[self._common])
         back.set_defaults(run=("switch", "switch"), slot="back")
-        _app(back)
+        kinds.add_app(back)
         to = ways.add_parser("to", help="to the slot that is named", parents=[self._common])
         to.set_defaults(run=("switch", "switch"))
         to.add_argument("slot", choices=["blue", "green"])
-        _app(to)
+        kinds.add_app(to)
         for way in (back, to):
             way.add_argument(
                 "--emergency", action="store_true",
@@ -239,7 +238,7 @@ class _Commands:
         for name, text in texts.items():
             way = ways.add_parser(name, help=text, parents=[self._common])
             way.set_defaults(run=("backup", "listing" if name == "list" else name))
-            _app(way)
+            kinds.add_app(way)
             if name in ("verify", "restore"):
                 default = "all" if name == "verify" else "the newest good one"
                 way.add_argument("id", metavar="ID", nargs="?", help=f"default: {default}")
@@ -265,144 +264,22 @@ class _Commands:
             way = ways.add_parser(name, help=text, parents=[self._common])
             way.set_defaults(run=("migrations", name.replace("-", "_")))
             if name == "mark-applied":
-                _app(way)
+                kinds.add_app(way)
                 way.add_argument("name", metavar="NAME", help="as check prints it")
             else:
-                _app(way)
+                kinds.add_app(way)
             if name == "rollback":
                 way.add_argument("name", metavar="NAME", nargs="?", help="default: the newest")
             way.add_argument("--detach", action="store_true", help="return once it has begun")
-
-    def _tokens(self) -> None:
-        token = self._commands.add_parser(
-            "token", help="what the API is asked with over TCP", parents=[self._common]
-        )
-        ways = token.add_subparsers(metavar="create|list|revoke", required=True)
-        create = ways.add_parser(
-            "create", help="make one, and print it: it is not shown again", parents=[self._common]
-        )
-        create.add_argument(
-            "--scope", dest="scopes", action="append", required=True,
-            choices=["read", "deploy", "switch", "admin"],
-            help="what it may do; may be repeated",
-        )  # fmt: skip
-        create.add_argument(
-            "--app", metavar="APP", dest="apps", action="append", default=[],
-            help="the app that it is for; may be repeated; default: all",
-        )  # fmt: skip
-        create.add_argument(
-            "--expires", metavar="TIME", help="for how long, as in 12h or 30d; default: for ever"
-        )
-        create.add_argument(
-            "--name", metavar="TEXT", type=_one_line, help="what it is for, in the history"
-        )
-        ways.add_parser("list", help="those that there are, and were", parents=[self._common])
-        revoke = ways.add_parser("revoke", help="end one for good", parents=[self._common])
-        revoke.add_argument("id", metavar="ID", type=_at_least_one, help="its number in the list")
-        for name, run in (("create", "create"), ("list", "listing"), ("revoke", "revoke")):
-            ways.choices[name].set_defaults(run=("token", run))
-
-    def _notify(self) -> None:
-        notify = self._commands.add_parser(
-            "notify", help="who is told what happens", parents=[self._common]
-        )
-        ways = notify.add_subparsers(metavar="list|test", required=True)
-        listing = ways.add_parser(
-            "list", help="the receivers, how far they are told, and what fails",
-            parents=[self._common],
-        )  # fmt: skip
-        listing.set_defaults(run=("notify", "listing"))
-        test = ways.add_parser(
-            "test", help="send a test, and say what was answered", parents=[self._common]
-        )
-        test.set_defaults(run=("notify", "try_out"))
-        test.add_argument(
-            "receiver", metavar="RECEIVER", nargs="?", type=_one_line,
-            help="as the list has it; default: all",
-        )  # fmt: skip
-
-    def _webhooks(self) -> None:
-        webhook = self._commands.add_parser(
-            "webhook", help="what asks for releases from outside", parents=[self._common]
-        )
-        ways = webhook.add_subparsers(metavar="list|test|replay", required=True)
-        listing = ways.add_parser(
-            "list", help="the app's webhooks, and what was delivered", parents=[self._common]
-        )
-        listing.set_defaults(run=("webhook", "listing"))
-        _app(listing)
-        listing.add_argument(
-            "--limit", metavar="N", type=_listed, default=10, help="how many deliveries"
-        )
-        test = ways.add_parser(
-            "test", help="what would be made of a delivery; nothing is done", parents=[self._common]
-        )
-        test.set_defaults(run=("webhook", "try_out"))
-        _app(test)
-        test.add_argument(
-            "--event", metavar="EVENT", type=_one_line, help="default: the first of each webhook"
-        )
-        test.add_argument(
-            "--version", metavar="VERSION", type=_one_line, help="default: one that it would take"
-        )
-        replay = ways.add_parser(
-            "replay", help="do again what a delivery asks for", parents=[self._common]
-        )
-        replay.set_defaults(run=("webhook", "replay"))
-        _app(replay)
-        replay.add_argument(
-            "delivery", metavar="DELIVERY", nargs="?", help="its number, or its sender's name"
-        )
 
     def _looks(self) -> None:
         status = self._add("status", ("status", "status"), "slots, health, the way back")
         status.add_argument("--watch", action="store_true", help="look again every second")
         history = self._add("history", ("history", "history"), "past operations")
-        history.add_argument("--limit", metavar="N", type=_listed, default=20)
+        history.add_argument("--limit", metavar="N", type=kinds.listed, default=20)
         logs = self._add("logs", ("logs", "logs"), "output of an operation or of services")
-        logs.add_argument("operation", metavar="OPERATION", nargs="?", type=_count)
+        logs.add_argument("operation", metavar="OPERATION", nargs="?", type=kinds.count)
         logs.add_argument("--phase", metavar="P", help="only this phase's output")
         logs.add_argument("--service", metavar="S", help="only this service, in both slots")
-        logs.add_argument("--lines", metavar="N", type=_count, default=100)
+        logs.add_argument("--lines", metavar="N", type=kinds.count, default=100)
         logs.add_argument("--follow", action="store_true", help="go on as more arrives")
-
-
-def _app(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "app", metavar="APP", nargs="?", help="may be left out where there is one app"
-    )
-
-
-def _one_line(text: str) -> str:
-    if not is_one_line(text):
-        raise argparse.ArgumentTypeError(WHAT_IS_RIGHT)
-    return text
-
-
-def _version(text: str) -> str:
-    """What is no version is said by the daemon, but for what is too long to be sent."""
-    return check_version(text) if len(text) > LONGEST else text
-
-
-def _root(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("it is empty: name a directory, or leave it out")
-    return text
-
-
-def _listed(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= LIST_LIMIT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {LIST_LIMIT}")
-    return int(text)
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
-    return int(text)
