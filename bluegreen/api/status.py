@@ -147,7 +147,11 @@ async def daemon_status(
     """
     known = await _known(desk)
     shown = [app for app in desk.apps.values() if only is None or app.name in only]
-    apps = await asyncio.gather(*(_app_status(desk, app, checkups, known) for app in shown))
+    if checkups is None:  # nothing is waited for, and tasks of their own would take their time
+        apps = [await _app_status(desk, app, None, known) for app in shown]
+    else:
+        looks = (_app_status(desk, app, checkups, known) for app in shown)
+        apps = await asyncio.gather(*looks)
     return {
         "apps": list(apps),
         "problems": [str(problem) for problem in in_force.problems] if only is None else [],
