@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bluegreen.api import audit
 from bluegreen.api.bus import Bus
 from bluegreen.api.context import Api
 from bluegreen.api.control_socket import ControlSocket, control_socket
@@ -359,6 +360,10 @@ class Daemon:
     async def _reload_on_signal(self, desk: Desk) -> None:
         try:
             log.info("reloaded: %s", await self._reload(desk))
+            await desk.parts.note(
+                audit.WHOLE_HOST, None, audit.KIND, asked="SIGHUP", by="root or the daemon's user",
+                via="signal",
+            )  # fmt: skip
         except InvalidConfiguration:
             self._say_problems()
         except Exception as error:

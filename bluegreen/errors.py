@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import Any, ClassVar
 
 
 class BluegreenError(Exception):
@@ -191,3 +191,22 @@ class IllegalTransitionError(StoreError):
 
     kind = "illegal-transition"
     http_status = 409
+
+
+class RefusalError(BluegreenError):
+    """What the daemon answers instead of doing it: a problem document (RFC 9457), as it was raised.
+
+    With the HTTP ``status`` of it; ``exit_status`` is what a command ends with.
+    """
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(
+            str(body.get("detail", "the daemon refused")),
+            remedy=str(body.get("remedy", "see the daemon's log")),
+            detail=[str(line) for line in body.get("evidence", [])],
+        )
+        self.status = int(body.get("status", 500))
+        # Instance values of what is a class's in the daemon's own errors.
+        self.__dict__["kind"] = str(body.get("kind", "error"))
+        self.__dict__["exit_status"] = int(body.get("exit_status", 1))
+        self.__dict__["http_status"] = self.status

@@ -50,6 +50,7 @@ async def test_what_fails_once_nginx_has_it_is_a_warning_and_is_done_by_the_next
         "Any",
         SimpleNamespace(prepare=prepare, follow=lambda _: nothing(), warnings=()),
     )
+    daemon._notifications = cast("Any", SimpleNamespace(warnings=tuple))
     daemon._in_force = InForce(configuration=old)
     daemon._upkeep = cast("Any", SimpleNamespace(trouble=None))
     come = SimpleNamespace(name="shop", admission=asyncio.Lock())

@@ -11,8 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from bluegreen.client.refusal import RefusalError
-from bluegreen.errors import DaemonUnreachableError, UsageError
+from bluegreen.errors import DaemonUnreachableError, RefusalError, UsageError
 from bluegreen.remedies import remedies_of
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes

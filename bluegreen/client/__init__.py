@@ -11,8 +11,7 @@ command takes a few milliseconds, shares what is cheap of this package and has a
 
 from __future__ import annotations
 
-from bluegreen.client.refusal import RefusalError
-from bluegreen.errors import DaemonUnreachableError
+from bluegreen.errors import DaemonUnreachableError, RefusalError
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
 if TYPE_CHECKING:

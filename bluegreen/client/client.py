@@ -206,8 +206,14 @@ class Client:
     async def start(self, app: str, *, key: str | None = None) -> documents.Operation:
         return await self._post(_app(app, "start"), key)
 
-    async def cancel(self, app: str, *, key: str | None = None) -> documents.OperationInFull:
-        return await self._post(_app(app, "cancel"), key)
+    async def cancel(
+        self, app: str, operation: int | None = None, *, key: str | None = None
+    ) -> documents.OperationInFull:
+        """``operation`` None: the one that runs."""
+        return await self._post(_app(app, "cancel"), key, operation=operation)
+
+    async def resume(self, app: str, *, key: str | None = None) -> documents.Resumed:
+        return await self._post(_app(app, "resume"), key)
 
     # -- traffic ----------------------------------------------------------------------------
 

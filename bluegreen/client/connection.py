@@ -14,8 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from bluegreen.client.refusal import RefusalError
-from bluegreen.errors import DaemonUnreachableError
+from bluegreen.errors import DaemonUnreachableError, RefusalError
 
 CONNECT_LIMIT = 5.0  # seconds
 QUIET_LIMIT = 40.0  # seconds between lines of events: a daemon that lives sends one every 15 s

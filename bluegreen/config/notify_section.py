@@ -30,7 +30,7 @@ Occasion = Literal[
 USUAL: tuple[Occasion, ...] = ("succeeded", "failed", "rolled_back", "interrupted")
 ROTATING = 2  # secrets at a time
 
-_KEEP_IT = 'Keep it in a file: {key} = {{ file = "/etc/bluegreen/secrets/notify" }}'
+_KEEP_IT = 'Keep it in a file: {key} = {{ file = "/etc/bluegreen/notify/{key}" }}'
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://[^\s]+", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+")
 PUBLIC_APIS = {"github": "https://api.github.com", "gitlab": "https://gitlab.com/api/v4"}

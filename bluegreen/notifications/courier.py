@@ -61,6 +61,7 @@ class Courier:
         self._awake = asyncio.Event()  # set: look again, whatever was waited for
         self._at_once = False  # the next attempt waits for no time that was set for it
         self._sending = asyncio.Lock()
+        self._unsaved = False  # the store has not taken ``progress`` yet
 
     async def open(self) -> Progress:
         """How far it is; one that is new is told of what happens from now on."""
@@ -110,6 +111,8 @@ class Courier:
         news = self._around.news()
         self._awake.clear()
         progress = await self.open()
+        if self._unsaved:
+            await self._record(progress)
         if progress.gone_at is not None:
             await self._awake.wait()
             return
@@ -120,8 +123,8 @@ class Courier:
             return
         now = self._around.now()
         if is_too_old(event.at, now, self._around.patience):
+            self._say_dropped(event, "it was not taken in time")
             await self._record(dropped(progress, event.id))
-            self._say_dropped(event, "nobody took it in time")
             return
         wait = until_retry(progress, now, self._around.patience)
         if wait and not self._at_once:
@@ -153,8 +156,8 @@ class Courier:
             progress, event.id, answer, now=self._around.now(), chance=self._around.chance(),
             patience=self._around.patience,
         )  # fmt: skip
-        await self._record(following)
         self._say(progress, following, event, answer)
+        await self._record(following)
 
     async def _attempt(self, progress: Progress, event: Event) -> Answer:
         operation = None
@@ -182,8 +185,10 @@ class Courier:
                 return failed(f"it could not be told, by a defect ({type(error).__name__})")
 
     async def _record(self, progress: Progress) -> None:
+        """Known here even where the store does not take it: nothing is told again for that."""
+        self.progress, self._unsaved = progress, True
         await self._around.store.outbox.save(progress)
-        self.progress = progress
+        self._unsaved = False
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

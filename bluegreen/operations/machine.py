@@ -103,6 +103,8 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
         # The phase it was in ends in the same transaction: half of that would look like an illness.
         state, reason = _ended_by_operator(run), _reason(run, error)
         return await _finish(run, state, reason, open_phase=_phase_it_is_in(run))
+    by_a_person = run.interruption in (Interruption.CANCEL, Interruption.SWITCH_BACK)
+    run.given_up = run.given_up or by_a_person or error is not None
     went_back = await undo(run, phases)
     reason = _with_what_is_left(run, _reason(run, error))
     return await _finish(run, _outcome(run, error, run.switched and went_back), reason)
@@ -232,10 +234,11 @@ async def _record_if_possible(run: Run, phase: PhaseName, state: PhaseState) -> 
 
 async def _catch_up(run: Run) -> None:
     """Record what a full disk has kept out of the history: in order, as no step may be left out."""
+    why = {"given_up": True} if run.given_up and run.operation.automatic else {}
     while run.unrecorded:
         phase, state = run.unrecorded[0]
         try:
-            await run.app.parts.store.record_phase(run.operation.id, phase, state)
+            await run.app.parts.store.record_phase(run.operation.id, phase, state, why)
         except IllegalTransitionError:
             log.exception("operation %d: %s %s", run.operation.id, phase, state, extra=run.named)
         del run.unrecorded[0]
@@ -332,7 +335,9 @@ async def _let_through(run: Run) -> None:
 def _begins_again(run: Run, state: OperationState) -> bool:
     """Whether it was the daemon that ended, and nobody is there who would ask for it anew."""
     one = run.operation
-    return state is OperationState.INTERRUPTED and one.automatic and one.attempt < ATTEMPTS
+    if run.given_up or state is not OperationState.INTERRUPTED:
+        return False
+    return one.automatic and one.attempt < ATTEMPTS
 
 
 async def _finish(

@@ -321,6 +321,7 @@ def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseReco
         target=operation.slot or app.idle,
         origin=operation.from_slot,
         recorded={record.phase: record.state for record in records},
+        given_up=any(record.data.get("given_up") for record in records),
         pinned_commit=operation.commit if operation.of_switch else None,
         switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records),
     )

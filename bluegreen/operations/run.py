@@ -77,6 +77,7 @@ class Run:
     repeats: bool = False  # phases that are recorded as done are done once more
     in_phases: bool = False  # only then may the task be cancelled
     ending: bool = False
+    given_up: bool = False  # it has failed, or a person has ended it: it is not begun again
     migrating: Migrating = field(default_factory=Migrating)
     waiting_for: str | None = None  # what keeps it from going on, in words
     task: asyncio.Task[Operation] | None = None

@@ -23,7 +23,12 @@ from bluegreen.operations.runtime import AppRuntime
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 # How an attempt ended that says nothing of the release: the disk was full.
 _OF_THE_HOST = frozenset({"store", "store-full"})
-_BAD_ENDS = (OperationState.FAILED, OperationState.ROLLED_BACK, OperationState.CANCELLED)
+_BAD_ENDS = {
+    OperationState.FAILED: "failed",
+    OperationState.ROLLED_BACK: "was switched back",
+    OperationState.CANCELLED: "was cancelled",
+    OperationState.INTERRUPTED: "was given up",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,15 +121,10 @@ async def _failed_before(app: AppRuntime, wanted: Wanted) -> str | None:
         return None
     if last.error is not None and last.error.kind in _OF_THE_HOST:
         return None
-    ended = {
-        OperationState.FAILED: "failed",
-        OperationState.ROLLED_BACK: "was switched back",
-        OperationState.CANCELLED: "was cancelled",
-    }[last.state]
     why = "" if last.error is None else f" ({last.error.message})"
     return (
-        f"{wanted.version} {ended} in operation {last.id}{why}, and is not tried again by a "
-        f"trigger; a person may: bluegreen deploy {app.name} {wanted.version}"
+        f"{wanted.version} {_BAD_ENDS[last.state]} in operation {last.id}{why}, and is not tried "
+        f"again by a trigger; a person may: bluegreen deploy {app.name} {wanted.version}"
     )
 
 

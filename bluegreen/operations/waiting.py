@@ -142,7 +142,8 @@ class Waiting:
         """What keeps an automatic release from beginning now."""
         if (run := self._queue.running(app.name)) is not None:
             one = run.operation
-            return f"behind operation {one.id} ({one.kind} {one.version or ''})".replace(" )", ")")
+            what = " ".join(filter(None, (one.kind, one.version)))
+            return f"behind operation {one.id} ({what}) by {one.requested_by.name}"
         for left in self._unsettled.values():
             if left.operation.app == app.name:
                 return f"behind operation {left.operation.id}, which is not settled yet"

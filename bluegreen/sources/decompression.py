@@ -17,7 +17,7 @@ from bluegreen.sources.archive_rules import Bounds, RefusedArchiveError
 from bluegreen.sources.interruptible import Stop
 from bluegreen.sources.read_ahead import ReadAhead
 
-PIECE = 2**18  # bytes, the most that are decompressed at a time
+PIECE = 2**20  # bytes, the most that are decompressed at a time
 _TAIL = 512  # bytes, with which a tar archive ends that is whole
 _INPUT = 2**16  # bytes, read at a time
 MOST_MEMORY = 2**28  # bytes, of an xz dictionary; xz -9 needs a quarter of it

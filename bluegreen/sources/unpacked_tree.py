@@ -49,6 +49,7 @@ class UnpackedTree:
         self._tops: set[str] = set()  # the first two names at the top
         self._flat = False  # whether something other than a directory is at the top
         self._members, self._bytes = 0, 0
+        self._kept_modes: dict[int, bool] = {}  # whether files are made with them as they are
 
     def directory(self, name: str, mode: int) -> None:
         if (parts := self._begin(name, is_directory=True)) is not None:
@@ -65,12 +66,14 @@ class UnpackedTree:
         if parts is None:
             self._copy(read, size, name, None)
             return
-        descriptor = self._create(parts, name)
+        # Executable by all or by none; set-user-ID and what others might write are dropped.
+        usual = 0o755 if mode & 0o100 else 0o644
+        if self._group:
+            usual = for_group(usual)
+        descriptor = self._create(parts, name, usual)
         try:
             self._copy(read, size, name, descriptor)
-            # Executable by all or by none; set-user-ID and what others might write are dropped.
-            usual = 0o755 if mode & 0o100 else 0o644
-            os.fchmod(descriptor, for_group(usual) if self._group else usual)
+            self._set_mode(descriptor, usual)
             if 0 <= changed < _LATEST:
                 os.utime(descriptor, (changed, changed))
         finally:
@@ -173,15 +176,22 @@ class UnpackedTree:
             raise _twice("/".join(parts)) from None
         self._made.add(parts)
 
-    def _create(self, parts: Parts, name: str) -> int:
+    def _set_mode(self, descriptor: int, mode: int) -> None:
+        """What the umask, or an access list, makes of a mode is the same in all of the tree."""
+        if mode not in self._kept_modes:
+            self._kept_modes[mode] = stat.S_IMODE(os.fstat(descriptor).st_mode) == mode
+        if not self._kept_modes[mode]:
+            os.fchmod(descriptor, mode)
+
+    def _create(self, parts: Parts, name: str, mode: int) -> int:
         self._directory(parts[:-1])
         if parts not in self._links:
             try:
-                return os.open(self._path(parts), _NEW, 0o600)
+                return os.open(self._path(parts), _NEW, mode)
             except FileExistsError:
                 pass
         self._make_room(parts, name)
-        return os.open(self._path(parts), _NEW, 0o600)
+        return os.open(self._path(parts), _NEW, mode)
 
     def _make_room(self, parts: Parts, name: str) -> None:
         """Of two files of one name the later one counts, as for tar."""

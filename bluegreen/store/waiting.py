@@ -35,7 +35,7 @@ _PAUSES = (
     " INNER JOIN operations AS o ON o.id = p.operation"
 )
 # Of a version or a commit, the newest deploy that has ended and of which something was run, or
-# that a person has cancelled.
+# that a person has cancelled, be it that the daemon ended in the undoing of that.
 _LATEST_ATTEMPT = """
     SELECT * FROM operations_now AS n WHERE id IN (
         SELECT id FROM operations WHERE app = :app AND version = :version
@@ -48,6 +48,12 @@ _LATEST_ATTEMPT = """
         OR (
             state IN ('succeeded', 'failed', 'rolled_back')
             AND EXISTS (SELECT 1 FROM phases WHERE operation = n.id AND phase = 'build')
+        )
+        OR (
+            state = 'interrupted' AND EXISTS (
+                SELECT 1 FROM phases
+                WHERE operation = n.id AND json_extract(data, '$.given_up')
+            )
         )
     )
     ORDER BY id DESC LIMIT 1

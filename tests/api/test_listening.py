@@ -228,6 +228,15 @@ async def test_a_file_that_makes_no_sense_changes_nothing(door: Door) -> None:
     assert (await door.ask("GET", "/healthz", None))[0] == 200
 
 
+async def test_a_reload_by_a_signal_is_recorded_too(door: Door) -> None:
+    before = len(door.events("audit"))
+    door.stack.signal(signal.SIGHUP)
+    await eventually(lambda: len(door.events("audit")) > before, "it is recorded")
+    assert door.events("audit")[-1] == {
+        "app": "", "asked": "SIGHUP", "by": "root or the daemon's user", "via": "signal",
+    }  # fmt: skip
+
+
 async def test_the_other_hosts_are_reached_in_the_clear_by_the_operators_word_only(
     door: Door,
 ) -> None:

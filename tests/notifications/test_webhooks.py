@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import socket
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,10 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bluegreen.model import OperationKind, OperationState
+from bluegreen.notifications import courier
+from bluegreen.notifications.courier import Surroundings
 from bluegreen.notifications.schedule import Patience
+from bluegreen.notifications.service import Notifications
 from tests.notifications.listening import SECRET, Host, Listener
 from tests.waiting import eventually
 
@@ -233,3 +239,53 @@ async def test_one_that_moves_is_told_the_rest_there_and_a_new_one_from_now_on(
         assert sorted(by_path[2:]) == ["/new", "/other"]
     finally:
         await host.close()
+
+
+async def test_what_the_store_does_not_take_is_not_told_again(
+    host: Host, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "STORE_AGAIN", 0.01)
+    await host.tell(host.webhook(listener.url))
+    with contextlib.closing(sqlite3.connect(host.root / "bluegreen.db")) as other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON receivers BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        await host.happen()
+        await host.happen(version="v3")
+        await told(listener)
+        for _ in range(3):  # each makes the courier look again
+            event = await host.store.add_event(app="shop", operation=None, kind="output", data={})
+            assert event.id > 0
+        other.execute("DROP TRIGGER full")
+    await told(listener, 2)
+    versions = [asked.document["data"]["operation"]["version"] for asked in listener.asked]
+    assert versions == ["v2", "v3"]
+
+
+async def test_what_is_too_old_is_dropped_and_long_failures_are_said(
+    host: Host, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = [time.time()]
+    patience = Patience(first=3600.0)
+    around = Surroundings(
+        store=host.store, news=host.bus.listen, patience=patience, together=0.01,
+        now=lambda: at[0], chance=lambda: 1.0,
+    )  # fmt: skip
+    host.notifications = Notifications(around)
+    listener.answers = [500]
+    await host.tell(host.webhook(listener.url, name="ops", apps=["shop", "wiki"]))
+    [unknown] = host.notifications.warnings()
+    assert 'is told of "wiki", and there is no such app' in unknown
+    await host.happen()
+    await eventually(lambda: _failing(host), "it fails")
+    assert host.notifications.warnings() == (unknown,)
+    at[0] += 1200.0
+    [_, long] = host.notifications.warnings()
+    assert long == (
+        "ops could not be told anything for 20 min: it answers 500; see bluegreen notify list"
+    )
+    at[0] += patience.life
+    await host.tell(host.webhook(f"{listener.url}/moved", name="ops"))  # and so looked at again
+    await eventually(lambda: _is(host, dropped=1, waiting=0), "it is dropped")
+    assert "not taken in time" in caplog.text
+    assert len(listener.asked) == 1

@@ -11,18 +11,22 @@ from typing import Any
 
 import pytest
 
-from bluegreen.errors import NotFoundError, RefusedError, StoreFullError
+from bluegreen.errors import BuildError, NotFoundError, RefusedError, StoreFullError
 from bluegreen.model import (
     AppLock,
     Lane,
     Operation,
     OperationKind,
     OperationState,
+    PhaseName,
     Slot,
     Traffic,
 )
 from bluegreen.operations import recovery, waiting
+from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.run import Interruption, Run
 from tests.operations.queued import PERSON, QueuedDesk, opened
+from tests.operations.told import Told
 from tests.waiting import eventually
 
 
@@ -42,7 +46,7 @@ async def test_the_latest_takes_the_place_of_what_waits_and_never_of_what_runs(
     await queued.trigger("v2")
     await queued.builds("v2")
     third = await queued.trigger("v3")
-    assert third.said == "operation 2 (v3) waits behind operation 1 (deploy v2)"
+    assert third.said == "operation 2 (v3) waits behind operation 1 (deploy v2) by webhook"
     fourth = await queued.trigger("v4")
     assert fourth.said.endswith("; it takes the place of v3 (operation 2)")
     assert await queued.settled() == [
@@ -86,7 +90,7 @@ async def test_refused_it_says_why_and_nothing_waits(queued: QueuedDesk) -> None
     await queued.trigger("v2")
     refused = await queued.trigger("v3")
     assert refused.operation is None
-    assert "v3 would wait behind operation 1 (deploy v2)" in refused.said
+    assert "v3 would wait behind operation 1 (deploy v2) by webhook, and policy" in refused.said
     assert await queued.settled() == [("v2", "succeeded")]
 
 
@@ -295,3 +299,42 @@ class Clock:
 
     def time(self) -> float:
         return self.now
+
+
+@pytest.mark.parametrize(
+    ("why", "begins_again"),
+    [(None, False), (Interruption.CANCEL, False), (Interruption.SHUTDOWN, True)],
+    ids=["failed", "cancelled", "shut down"],
+)
+async def test_killed_in_the_undoing_it_is_begun_again_if_nobody_has_given_it_up(
+    run: Run, why: Interruption | None, begins_again: bool
+) -> None:
+    store = run.app.parts.store
+    await store.finish_operation(run.operation.id, OperationState.SUCCEEDED)
+    added = await store.waiting.add(
+        app="a", version="v2", requested_by=PERSON, idempotency_key=None
+    )
+    run.operation = await store.waiting.begin(added.id, Slot.GREEN, Slot.BLUE)
+    killed = asyncio.Event()
+
+    async def ends() -> None:
+        if why is None:
+            raise BuildError("it broke", remedy="mend it")
+        run.interrupt(why)
+        await asyncio.sleep(0)
+
+    async def undoing() -> None:
+        killed.set()
+        await asyncio.Event().wait()
+
+    phases = [Told(PhaseName.BUILD, [], undo_as=undoing, act_as=ends)]
+    run.task = asyncio.create_task(perform(run, phases), name="one that is killed")
+    await killed.wait()
+    run.task.cancel()
+    await asyncio.gather(run.task, return_exceptions=True)
+    found = recovery._run_from(run.app, run.operation, await store.phases(added.id))
+    await conclude(found, [Told(PhaseName.BUILD, [])], None)
+    assert (await store.operation(added.id)).state is OperationState.INTERRUPTED
+    assert len(await store.waiting.of("a")) == begins_again
+    attempt = await store.waiting.latest_attempt("a", version="v2", commit=None)
+    assert (attempt is None) == begins_again

@@ -350,3 +350,14 @@ def test_it_stops_when_nobody_waits_any_more(tmp_path: Path) -> None:
             io.BytesIO(tar_of(FILES)), tmp_path / "tree", bounds=Bounds(unpacked=2**20),
             strip=None, stop=stop,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_modes_are_the_same_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        tree = unpacked(tar_of({**FILES, "shop-1/again": "x"}), tmp_path / "tree")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tree.rglob("*")}
+    assert [modes[name] for name in ("app.py", "again", "run")] == [0o644, 0o644, 0o755]

@@ -203,7 +203,7 @@ async def test_what_is_too_large_or_encoded_is_refused_unread(served: Hooked) ->
     assert await post(io.BytesIO(b"x" * (2**20 + 1)), headers) == 413
     assert await post(endless(), headers) == 413
     assert await post(b"x", headers | {"Content-Encoding": "gzip"}) == 415
-    body = pushed("v404", "y" * (2**20 - 200))
+    body = pushed("v600.1", "y" * (2**20 - 200))
     assert await post(io.BytesIO(body), signed("github", "push", body, name="large")) == 202
 
 

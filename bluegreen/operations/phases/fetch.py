@@ -42,6 +42,7 @@ class Fetch:
         found: dict[str, Any] = {"release": release.label, "commit": release.commit}
         if release.signed_by is not None:
             found["signed_by"] = release.signed_by
+            await run.say(f"{release.label} is signed by {release.signed_by}")
         if run.tree is not None:
             return found | {"reused": str(run.tree)}
         # What earlier failures and interruptions left behind goes before new space is taken.
