@@ -96,6 +96,16 @@ class Client:
     async def revoke_token(self, number: int) -> documents.Token:
         return await self._daemon.change(f"/v1/tokens/{number}", {}, None, method="DELETE")
 
+    async def receivers(self) -> documents.Receivers:
+        """Who is notified."""
+        return await self._get("/v1/notify")
+
+    async def tell_a_test(
+        self, receiver: str | None = None, *, key: str | None = None
+    ) -> documents.ReceiverTests:
+        """Send a test to one that is notified, or to all."""
+        return await self._post("/v1/notify/test", key, receiver=receiver)
+
     # -- looking ----------------------------------------------------------------------------
 
     async def apps(self, *, probe: bool = False) -> documents.Apps:
