@@ -32,7 +32,10 @@ class Caller:
 
 
 # What is noted with a request.
-_CALLER, _APP, _ABOUT, _LOOK = (f"bluegreen.{name}" for name in ("caller", "app", "about", "look"))
+_CALLER = web.RequestKey("caller", Caller)
+_APP = web.RequestKey("app", str)
+_ABOUT = web.RequestKey("about", dict[str, object])
+_LOOK = web.RequestKey("look", bool)
 
 
 def note_caller(request: web.Request, caller: Caller) -> None:
@@ -42,8 +45,7 @@ def note_caller(request: web.Request, caller: Caller) -> None:
 
 def caller_of(request: web.Request) -> Caller:
     """Who asks."""
-    caller: Caller = request[_CALLER]
-    return caller
+    return request[_CALLER]
 
 
 def note_app(request: web.Request, app: str) -> None:
@@ -53,13 +55,12 @@ def note_app(request: web.Request, app: str) -> None:
 
 def app_of(request: web.Request) -> str | None:
     """Which app it is about, as far as that is known; None: none, or the whole host."""
-    app: str | None = request.get(_APP)
-    return app
+    return request.get(_APP)
 
 
 def note_about(request: web.Request, **about: object) -> None:
     """Say more of what is asked, for the record of it: never a secret."""
-    request.setdefault(_ABOUT, {}).update(about)
+    request[_ABOUT] = {**request.get(_ABOUT, {}), **about}
 
 
 def about_of(request: web.Request) -> dict[str, object]:
