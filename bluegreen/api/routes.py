@@ -97,7 +97,8 @@ def _post(
         read_query(request, NoQuery)
         asked = await read_body(request, body)
         act = functools.partial(handler, api, request, asked)
-        if (key := idempotency_key(request)) is None:
+        # Who may only look must not take up a key that somebody else is about to use.
+        if (key := idempotency_key(request)) is None or scope is Scope.READ:
             return await act()
         app = api.name(request) if "app" in request.match_info else ""
         store = api.desk.parts.store

@@ -93,7 +93,8 @@ BEGIN
     DELETE FROM pauses WHERE app = (
         SELECT app FROM operations
         WHERE id = NEW.operation AND kind = 'deploy' AND json_extract(data, '$.automatic') IS NULL
-    );
+    )
+    AND operation < NEW.operation;  -- a deploy that was asked for earlier decides nothing
 END;
 
 CREATE TRIGGER turns_keep_update BEFORE UPDATE ON turns
