@@ -51,6 +51,8 @@ def _send(task: dict[str, Any]) -> dict[str, Any]:
     receiver = apprise.Apprise.instantiate(task["url"], suppress_exceptions=True)
     if receiver is None:
         return {"known": False, "sent": False, "said": "Apprise does not know what its url means"}
+    # What a service takes at once is short with some: the rest comes in further messages.
+    receiver.overflow_mode = apprise.OverflowMode.SPLIT
     kinds = {"failure": apprise.NotifyType.FAILURE, "success": apprise.NotifyType.SUCCESS}
     sent = receiver.notify(
         title=task["title"], body=task["body"],

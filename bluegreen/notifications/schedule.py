@@ -31,26 +31,26 @@ def next_step(
     if answer.outcome in (Outcome.ACCEPTED, Outcome.NOTHING):
         told = answer.outcome is Outcome.ACCEPTED
         return replace(
-            progress, cursor=event, attempts=0, failures=0, failing_since=None, retry_at=None,
+            progress, cursor=event, refusals=0, failures=0, failing_since=None, retry_at=None,
             last_success_at=now if told else progress.last_success_at,
             delivered=progress.delivered + told,
         )  # fmt: skip
     said = replace(progress, last_error=answer.said, last_error_at=now)
     if answer.outcome is Outcome.GONE:
         return replace(said, gone_at=now, retry_at=None)
-    attempts = progress.attempts + 1
-    if answer.outcome is Outcome.REFUSED and attempts >= patience.refusals:
+    refusals = progress.refusals + (answer.outcome is Outcome.REFUSED)
+    if answer.outcome is Outcome.REFUSED and refusals >= patience.refusals:
         return replace(dropped(said, event), failures=0, failing_since=None, retry_at=None)
     pause = max(_pause(progress.failures, chance, patience), _asked_for(answer, patience))
     return replace(
-        said, attempts=attempts, failures=progress.failures + 1, retry_at=now + pause,
+        said, refusals=refusals, failures=progress.failures + 1, retry_at=now + pause,
         failing_since=now if progress.failing_since is None else progress.failing_since,
     )  # fmt: skip
 
 
 def dropped(progress: Progress, event: int) -> Progress:
     """The same, with ``event`` left untold."""
-    return replace(progress, cursor=event, attempts=0, dropped=progress.dropped + 1)
+    return replace(progress, cursor=event, refusals=0, dropped=progress.dropped + 1)
 
 
 def until_retry(progress: Progress, now: float, patience: Patience) -> float:

@@ -26,12 +26,12 @@ _INSERT = (
     " VALUES (?, ?, ?, (SELECT coalesce(max(id), 0) FROM events), ?)"
 )
 _MOVED = (
-    "UPDATE receivers SET address = :address, gone_at = NULL, retry_at = NULL, attempts = 0,"
+    "UPDATE receivers SET address = :address, gone_at = NULL, retry_at = NULL, refusals = 0,"
     " cursor = CASE WHEN gone_at IS NULL THEN cursor"
     " ELSE (SELECT coalesce(max(id), 0) FROM events) END WHERE key = :key"
 )
 _REVIVED = (
-    "UPDATE receivers SET gone_at = NULL, retry_at = NULL, attempts = 0, failures = 0,"
+    "UPDATE receivers SET gone_at = NULL, retry_at = NULL, refusals = 0, failures = 0,"
     " failing_since = NULL, cursor = (SELECT coalesce(max(id), 0) FROM events)"
     " WHERE key = ? AND gone_at IS NOT NULL"
 )
@@ -46,7 +46,7 @@ class Progress:
     mark: str
     cursor: int  # the last event that is settled
     since: float
-    attempts: int = 0  # at what comes next
+    refusals: int = 0  # of what comes next
     failures: int = 0  # in a row
     failing_since: float | None = None
     retry_at: float | None = None

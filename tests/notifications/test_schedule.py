@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -65,11 +66,14 @@ def test_a_clock_that_was_set_back_does_not_prolong_a_pause() -> None:
 
 def test_a_message_that_is_refused_is_left_out_after_some_attempts() -> None:
     refused, progress = Answer(outcome=Outcome.REFUSED, said="it answers 400"), FRESH
+    for _ in range(PATIENCE.refusals):
+        progress = step(progress, failed("it is away"))  # which is no refusal
+    progress = replace(progress, failures=0, retry_at=None)
     for attempt in range(1, PATIENCE.refusals):
         progress = step(progress, refused)
-        assert (progress.attempts, progress.cursor) == (attempt, 0)
+        assert (progress.refusals, progress.cursor) == (attempt, 0)
     progress = step(progress, refused)
-    assert (progress.attempts, progress.cursor, progress.dropped) == (0, 7, 1)
+    assert (progress.refusals, progress.cursor, progress.dropped) == (0, 7, 1)
     assert (progress.failures, progress.retry_at) == (0, None)  # the next is sent at once
     assert progress.last_error == "it answers 400"
 

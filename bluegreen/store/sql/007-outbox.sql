@@ -7,7 +7,7 @@ CREATE TABLE receivers (
     mark TEXT NOT NULL, -- in the names of its messages: those of two databases never are the same
     cursor INTEGER NOT NULL,
     since REAL NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0, -- at what comes next
+    refusals INTEGER NOT NULL DEFAULT 0, -- of what comes next
     failures INTEGER NOT NULL DEFAULT 0, -- in a row
     failing_since REAL,
     retry_at REAL,
