@@ -11,9 +11,9 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from bluegreen.config.webhook_section import Provider
+from bluegreen.migrations.nouns import MigrationChange
 from bluegreen.model import (
     Lane,
-    MigrationChange,
     OperationKind,
     OperationState,
     PhaseName,
