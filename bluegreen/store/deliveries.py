@@ -23,14 +23,19 @@ UNTRIGGERED_KEPT = 1000  # of an app, the newest
 BODY_DELAY = 1.0  # seconds after which they are written, those that are still among the newest
 TOGETHER = 256  # deliveries in one transaction
 
+# Forges sign a body alike, and no name: one that was captured is none of another's.
 _INSERT = (
     "INSERT INTO deliveries (app, provider, delivery, digest, event, version, decision, why, via,"
-    " received_at, replay_of, replayed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT DO NOTHING"
+    " received_at, replay_of, replayed_by) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE app = ? AND digest = ? AND provider IN"
+    " ('gitea', 'github', 'gitlab')) ON CONFLICT DO NOTHING"
 )
 _KEEP_BODY = "UPDATE deliveries SET headers = ?, body = ? WHERE id = ?"
 _BY_NAME = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND delivery = ?"
-_BY_DIGEST = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND digest = ?"
+_BY_DIGEST = (
+    "SELECT * FROM deliveries_known WHERE app = ? AND digest = ?"
+    " AND provider IN ('gitea', 'github', 'gitlab')"
+)
 _BY_ID = "SELECT * FROM deliveries_known WHERE id = ?"
 OF_APP = (
     "SELECT * FROM deliveries_known WHERE app = ? AND id < coalesce(?, 9223372036854775807)"
@@ -123,14 +128,14 @@ def insert(connection: sqlite3.Connection, new: NewDelivery) -> tuple[Delivery, 
         _INSERT,
         (
             new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
-            new.why, new.via, new.received_at, new.replay_of, new.replayed_by,
+            new.why, new.via, new.received_at, new.replay_of, new.replayed_by, new.app, new.digest,
         ),
     )  # fmt: skip
     if inserted.rowcount == 1 and inserted.lastrowid is not None:
         return _recorded(inserted.lastrowid, new), True
     found = connection.execute(_BY_NAME, (new.app, new.provider, new.delivery)).fetchone()
     if found is None:
-        found = connection.execute(_BY_DIGEST, (new.app, new.provider, new.digest)).fetchone()
+        found = connection.execute(_BY_DIGEST, (new.app, new.digest)).fetchone()
     return to_delivery(found), False
 
 
@@ -265,13 +270,18 @@ class Deliveries:
         if name.isascii() and name.isdecimal() and len(name) <= 18:
             rows = await self._database.read(_BY_ID, (int(name),))
             rows = [row for row in rows if row["app"] == app]
-        rows = rows or await self._database.read(NAMED, (app, name))
-        if not rows:
+        found = to_delivery(rows[0]) if rows else await self.named(app, name)
+        if found is None:
             raise NotFoundError(
                 f"{app} has no delivery {name[:60]}",
                 remedy=f"see those that came: bluegreen webhook list {app}",
             )
-        return self._with_body(to_delivery(rows[0]))
+        return self._with_body(found)
+
+    async def named(self, app: str, name: str) -> Delivery | None:
+        """The latest that its sender, of whatever provider, calls so."""
+        rows = await self._database.read(NAMED, (app, name))
+        return self._with_body(to_delivery(rows[0])) if rows else None
 
     async def content(self, delivery: int) -> tuple[Mapping[str, str], bytes | None]:
         """Its headers, without what was secret in them, and its body while that is kept."""
