@@ -95,6 +95,7 @@ class Intake:
         self._line: Counter[str] = Counter()  # of those, by app
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._said: dict[str, float] = {}
+        self._forgetting: asyncio.Task[None] | None = None
         self.secrets = SecretKeeper()
         self.refused: Counter[str] = Counter()  # by app, since the daemon was started
 
@@ -145,7 +146,13 @@ class Intake:
     # -- handing on -------------------------------------------------------------------------
 
     async def resume(self) -> None:
-        """Hand on what an earlier daemon has taken up, in the order in which it came."""
+        """Hand on what an earlier daemon has taken up, in the order in which it came.
+
+        From then on bodies are forgotten in their time.
+        """
+        self._forgetting = asyncio.create_task(
+            self._deliveries.bodies.forget_old(), name="old bodies of deliveries"
+        )
         for delivery in await self._deliveries.accepted():
             log.info("%s: delivery %d was taken up earlier", delivery.app, delivery.id)
             self._hand_on(delivery)
@@ -221,7 +228,8 @@ class Intake:
         first = await self._deliveries.find(app, name)
         called = f"replay-{key or secrets.token_hex(8)}"
         _require_same(await self._deliveries.named(app, called), first, key)
-        headers, body = await self._deliveries.content(first.id)
+        content = await self._deliveries.bodies.of(first.id)
+        headers, body = content.headers, content.body
         if body is None:
             raise RefusedError(
                 f"the body of delivery {first.id} is no longer kept",
@@ -280,7 +288,9 @@ class Intake:
 
     async def close(self) -> None:
         """Leave what is not handed on yet to the next start."""
-        tasks = [*self._handing_on.values()]
+        tasks: list[asyncio.Task[Any]] = [*self._handing_on.values()]
+        if self._forgetting is not None:
+            tasks.append(self._forgetting)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
