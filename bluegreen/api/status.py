@@ -12,7 +12,8 @@ from bluegreen.api.documents.operations import RunningOperation
 from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
-from bluegreen.model import AppliedMigration, AppLock, Pause, PhaseState, Slot, UnitKey, UnitState
+from bluegreen.migrations.nouns import AppliedMigration
+from bluegreen.model import AppLock, Pause, PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -39,8 +40,8 @@ async def _known(desk: Desk, app: str | None = None) -> _Known:
     locks, pauses = await store.locks(), await store.waiting.pauses()
     try:
         if app is not None:
-            return _Known(silence, locks, pauses, {app: await store.latest_of_migrations(app)})
-        return _Known(silence, locks, pauses, await store.latest_migrations_by_app())
+            return _Known(silence, locks, pauses, {app: await store.migrations.latest(app)})
+        return _Known(silence, locks, pauses, await store.migrations.latest_by_app())
     except StoreError:
         return _Known(silence, locks, pauses, None)
 
