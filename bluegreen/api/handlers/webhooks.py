@@ -13,6 +13,7 @@ from bluegreen.api.bodies import Empty, WebhookTestBody
 from bluegreen.api.context import Api
 from bluegreen.api.documents.webhooks import DeliveryTaken
 from bluegreen.api.hook_body import read_hook
+from bluegreen.api.paging import page, paged
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.peer import requester
 from bluegreen.api.problems import problem
@@ -103,10 +104,11 @@ async def _rule_view(hooks: Intake, rule: Webhook) -> dict[str, Any]:
 async def deliveries(api: Api, request: web.Request, query: PageQuery) -> web.Response:
     app = api.app(request)
     found = await api.desk.parts.store.deliveries.of_app(
-        app.name, before=query.before, limit=query.limit
+        app.name, before=query.before, limit=query.limit + 1
     )
-    views = [delivery_view(one) for one in found]
-    return web.json_response({"app": app.name, "deliveries": views})
+    shown, following = page(request, found, query.limit)
+    views = [delivery_view(one) for one in shown]
+    return paged({"app": app.name, "deliveries": views, "next": following}, following)
 
 
 async def replay(api: Api, request: web.Request, _: Empty) -> web.Response:
