@@ -86,7 +86,7 @@ async def events(api: Api, request: web.Request) -> web.StreamResponse:
                 f"Last-Event-ID {after} is no event of operation {number}",
                 remedy="leave it out: then the stream begins with the first event",
             )
-    async with streaming(request, "text/event-stream") as response:
+    async with streaming(request, "text/event-stream", api.keyring) as response:
         await _send_events(api, response, number, after)
     return response
 
