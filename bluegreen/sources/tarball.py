@@ -95,10 +95,14 @@ class TarballSource:
 
         def lay(stop: Stop) -> None:
             with self._intact(digest, release.version, stop) as archive:
-                unpack(
-                    archive, tree, strip=self._settings.strip, stop=stop, sha256=digest,
-                    bounds=Bounds(unpacked=self._settings.max_unpacked),
-                )  # fmt: skip
+                try:
+                    unpack(
+                        archive, tree, strip=self._settings.strip, stop=stop, sha256=digest,
+                        bounds=Bounds(unpacked=self._settings.max_unpacked),
+                    )  # fmt: skip
+                except (NotTheArchiveError, RefusedArchiveError):
+                    self._cache.doubt(digest)  # bytes may change with nobody touching the file
+                    raise
 
         try:
             async with asyncio.timeout(timeout):
