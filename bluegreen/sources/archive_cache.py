@@ -1,8 +1,9 @@
 """Archives that were verified, kept in the app's cache under their SHA-256.
 
 ``archives/DIGEST`` is an archive, ``archives/DIGEST.whole`` says how the file was when it was read
-through and hashed, and ``archives/KEY.json`` what an address has given last. Only the daemon's user
-may enter: what is unpacked is what was verified.
+through and hashed, ``archives/DIGEST.minisig`` is the signature that it came with, and
+``archives/KEY.json`` says what an address has given last. Only the daemon's user may enter: what is
+unpacked is what was verified.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ class ArchiveCache:
 
     def _remove(self, digest: str) -> None:
         self.path(digest).unlink(missing_ok=True)
+        self._signature(digest).unlink(missing_ok=True)
         self.doubt(digest)
 
     def keep(self, part: Path, digest: str) -> None:
@@ -112,12 +114,20 @@ class ArchiveCache:
             self._note_whole(digest, _seen(kept.fileno()))  # it was hashed as it came
 
     def remember(self, record: Record) -> None:
+        if record.signature is not None:
+            write_atomically(self._signature(record.digest), record.signature, mode=0o600)
         write_atomically(self._record(record.url), json.dumps(asdict(record)) + "\n", mode=0o600)
 
     def recall(self, url: str) -> Record | None:
         """What is remembered of ``url``."""
         record = _read(self._record(url))
         return record if record is not None and record.url == url else None
+
+    def signature(self, digest: str) -> str | None:
+        """What an archive was last verified by, if a signature was asked for then."""
+        with contextlib.suppress(OSError, ValueError):
+            return self._signature(digest).read_text()
+        return None
 
     def prune(self, used: Collection[str]) -> None:
         """Remove all archives but those that are ``used``, and the `SPARE` newest others."""
@@ -135,6 +145,9 @@ class ArchiveCache:
         for path, record in records.items():
             if record.digest not in kept:
                 path.unlink(missing_ok=True)
+
+    def _signature(self, digest: str) -> Path:
+        return self.path(digest).with_suffix(".minisig")
 
     def _whole(self, digest: str) -> Path:
         return self.path(digest).with_suffix(".whole")
