@@ -21,7 +21,8 @@ from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable
 from bluegreen.migrations.apart import naming
 from bluegreen.migrations.names import LONGEST, check_name, is_name
-from bluegreen.model import Job, MigrationPlace
+from bluegreen.migrations.nouns import MigrationPlace
+from bluegreen.model import Job
 from bluegreen.slots.building import LONGEST_LINE, last_lines
 from bluegreen.supervisors.interface import JobRunner
 

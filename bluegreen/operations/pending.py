@@ -11,7 +11,8 @@ from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.work import nobody_listens
 from bluegreen.errors import BluegreenError
 from bluegreen.migrations.commands import Commands
-from bluegreen.model import MigrationChange, MigrationPlace, Release, Slot
+from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
+from bluegreen.model import Release, Slot
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.slots.shared_links import link_shared, outermost
 from bluegreen.sources.interruptible import Stop, in_thread
@@ -58,7 +59,7 @@ async def rehearsed(store: Store, app: str, version: str) -> Pending:
     if known is None:
         return LATER
     operation, found = known
-    changed = await store.latest_of_migrations(app)
+    changed = await store.migrations.latest(app)
     undone = {one.name for one in changed if one.change is MigrationChange.ROLLED_BACK}
     since = [one.name for one in changed if one.name in undone and one.operation > operation]
     if unsaid := [name for name in since if name not in found]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from bluegreen.data.manifest import Manifest
 from bluegreen.errors import BluegreenError, PreflightError
-from bluegreen.model import AppliedMigration, MigrationPlace, Slot
+from bluegreen.migrations.nouns import AppliedMigration, MigrationPlace
+from bluegreen.model import Slot
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.unnamed import unnamed_change
 
@@ -29,7 +30,7 @@ async def came_after(
     if since is None:
         return []
     own = commit or (await store.operation(since)).commit
-    applied = await store.applied_migrations(app.name)
+    applied = await store.migrations.applied(app.name)
     later = [one for one in applied if one.operation > since and not one.is_of(version, own)]
     return later[::-1]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bluegreen.errors import RefusedError, StoreError, TrafficError
-from bluegreen.model import AppliedMigration, MigrationChange, Slot, SlotRecord, SlotState, Traffic
+from bluegreen.migrations.nouns import AppliedMigration, MigrationChange
+from bluegreen.model import Slot, SlotRecord, SlotState, Traffic
 from bluegreen.operations.reversing import backup_of_before
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
@@ -46,7 +47,7 @@ async def known_migrations(
     """
     try:
         if latest is None:
-            latest = await app.parts.store.latest_of_migrations(app.name)
+            latest = await app.parts.store.migrations.latest(app.name)
         unnamed = await unnamed_change(app)
         return latest if unnamed is None else [*latest, unnamed]
     except StoreError:

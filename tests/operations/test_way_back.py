@@ -11,15 +11,8 @@ import pytest
 
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.errors import NotFoundError, RefusedError
-from bluegreen.model import (
-    AppliedMigration,
-    MigrationChange,
-    MigrationPlace,
-    Slot,
-    SlotRecord,
-    SlotState,
-    Traffic,
-)
+from bluegreen.migrations.nouns import AppliedMigration, MigrationChange, MigrationPlace
+from bluegreen.model import Slot, SlotRecord, SlotState, Traffic
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import (
     How,

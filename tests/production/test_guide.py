@@ -16,6 +16,8 @@ _PART = re.compile(
     r"|^```sh\n(?P<commands>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+# What tests/install follows, and then what is followed here.
+_FOLLOWED = {"Install", "A newer bluegreen", "As a Debian package", "Taking bluegreen off"}
 # What the guide's reader has: an app of one file, with two releases.
 SERVE = """\
 import http.server, os, sys
@@ -56,6 +58,7 @@ def steps() -> Iterator[Step]:
 
 async def follow(production: Production, section: str) -> None:
     """Do what ``section`` says, as root."""
+    _FOLLOWED.add(section)
     of_it = [step for step in steps() if step.section == section]
     assert of_it, f"the guide has no section {section}"
     for step in of_it:
@@ -133,6 +136,7 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
 
     data = "/var/lib/bluegreen/apps/shop/shared/data"
     await installed.host.run("touch", f"{data}/precious", user="shop")
+    await follow(installed, "Backups of an app's data")
     await follow(installed, "Backup of bluegreen's state")
     history = await installed.document("history", "shop")
 
@@ -143,3 +147,4 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
     assert again["operations"][1:] == history["operations"]
 
     await follow(installed, "Hardening")
+    assert {step.section for step in steps()} == _FOLLOWED
