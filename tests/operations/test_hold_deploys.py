@@ -261,6 +261,11 @@ async def test_the_way_back_undoes_the_migrations_under_a_hold(shop: Stack) -> N
         await writers.write_more()
         said = (await shop.status())["switch_back"]
         assert (said["how"], said["migrations"]) == ("reverse", ["0006_rename"])
+        for command in ("plan", "deploy"):  # its own check would call this schema clean
+            answer = await shop.cli(command, "v2")
+            assert answer.status == 1, answer.out
+            assert "0006_rename came after v2" in answer.out + answer.err
+            assert "bluegreen rollback monitor --to v2" in answer.out + answer.err
         assert (await shop.cli("lock", "monitor", "--reason", "no releases today")).status == 0
         answer = await shop.cli("switch", "back")
         assert answer.status == 0, answer.err
