@@ -12,7 +12,6 @@ from .release import Release
 from .serving import answer_health, run
 from .sockets import accepted, prepare
 
-
 LIMIT = 5.0  # seconds
 
 
