@@ -7,7 +7,6 @@ import re
 from tests.operations.migrations import ALL, CHECK, schema, section, serve
 from tests.stack import Stack
 
-
 # What a build step would make: without it nothing can be asked.
 BUILT = CHECK.replace("check = '''", "check = '''test -d dist && ")
 
