@@ -6,6 +6,7 @@ from typing import Any
 
 from bluegreen.errors import SourceError, UsageError
 from bluegreen.model import OperationKind, PhaseName, Release
+from bluegreen.operations.reversing import outlived
 from bluegreen.operations.run import Run
 from bluegreen.operations.triggers import refuse_failed
 
@@ -33,6 +34,9 @@ class Fetch:
         await store.resolve_release(run.operation.id, release, run.target)
         if run.operation.automatic:
             await refuse_failed(app, release)
+        if run.operation.kind is OperationKind.DEPLOY:
+            for unfit in await outlived(app, release):
+                raise unfit
         for warning in release.warnings:
             await run.note("warning", message=warning)
         if run.operation.kind is not OperationKind.DEPLOY:
