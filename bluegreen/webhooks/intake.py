@@ -14,7 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from bluegreen.errors import (
     BluegreenError,
@@ -30,12 +30,14 @@ from bluegreen.webhooks.headers import Headers, headers_of
 from bluegreen.webhooks.judging import judge, judge_again
 from bluegreen.webhooks.keeping import SecretKeeper
 from bluegreen.webhooks.nouns import Decision, Verdict
+from bluegreen.webhooks.precedence import Precedence
 
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 5.0  # seconds; what is not handed on by then is answered as taken up …
-SOON = 8  # … at once, where so many of the app are to be handed on before it
-LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again
+SOON = 8  # … at once, where more of the app are to be handed on
+LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again …
+PATIENT_UP_TO = 500  # … and up to so many let those pass that are being taken up
 RETRY = 2.0  # seconds between attempts where the store fails
 SAY_AGAIN_AFTER = 60.0  # seconds between two lines on refused deliveries of an app
 BESIDE_THE_LOOP = 64 * 1024  # bytes; a larger body is hashed and parsed in a thread
@@ -93,6 +95,9 @@ class Intake:
         self._handing_on: dict[int, asyncio.Task[_Settled]] = {}
         self._line: Counter[str] = Counter()  # of those, by app
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._precedence = Precedence()
+        # By app: done once more than `SOON` are to be handed on.
+        self._crowds: dict[str, asyncio.Future[None]] = {}
         self._said: dict[str, float] = {}
         self.secrets = SecretKeeper()
         self.refused: Counter[str] = Counter()  # by app, since the daemon was started
@@ -112,7 +117,8 @@ class Intake:
         if verdict.decision is Decision.ACCEPTED and self._line[app] >= LONGEST_LINE:
             raise TooManyError(app)
         new = _new(app, verdict, headers, body, via, received)
-        delivery, is_new = await self._deliveries.record(new)
+        with self._precedence.taking_up():
+            delivery, is_new = await self._deliveries.record(new)
         if is_new and delivery.decision == Decision.ACCEPTED:
             self._hand_on(delivery)
         return await self._answer(delivery, is_repeated=not is_new)
@@ -134,8 +140,10 @@ class Intake:
     async def _answer(self, delivery: Delivery, *, is_repeated: bool) -> Taken:
         task, operation = self._handing_on.get(delivery.id), None
         if task is not None and self._line[delivery.app] <= SOON:
-            done, _ = await asyncio.wait([task], timeout=ANSWER_WITHIN)
-            if done and not task.cancelled() and task.exception() is None:
+            new = asyncio.get_running_loop().create_future()
+            either: list[asyncio.Future[Any]] = [task, self._crowds.setdefault(delivery.app, new)]
+            await asyncio.wait(either, timeout=ANSWER_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+            if task.done() and not task.cancelled() and task.exception() is None:
                 delivery, operation = task.result()
         if operation is None and delivery.operation is not None:
             operation = await self._desk.parts.store.operation(delivery.operation)
@@ -153,6 +161,8 @@ class Intake:
         task = asyncio.create_task(self._handed_on(delivery), name=f"delivery {delivery.id}")
         self._handing_on[delivery.id] = task
         self._line[delivery.app] += 1
+        if self._line[delivery.app] > SOON and delivery.app in self._crowds:
+            self._crowds.pop(delivery.app).set_result(None)
         task.add_done_callback(lambda ended: self._has_ended(delivery, ended))
 
     def _has_ended(self, delivery: Delivery, task: asyncio.Task[_Settled]) -> None:
@@ -164,6 +174,8 @@ class Intake:
     async def _handed_on(self, delivery: Delivery) -> _Settled:
         """The same, settled. One after the other: which is the newest is known by their order."""
         async with self._turns[delivery.app]:
+            if self._line[delivery.app] <= PATIENT_UP_TO:
+                await self._precedence.give_way()
             again = self._trigger if delivery.replay_of is None else self._left_replay
             outcome = await _until_recorded(
                 lambda: again(delivery), f"what delivery {delivery.id} of {delivery.app} asks for"
