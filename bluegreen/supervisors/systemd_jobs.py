@@ -84,6 +84,7 @@ class _Run:
         self._refusal: dict[str, Any] = {}
         self._changed = asyncio.Event()
         self._asked = False
+        self._is_begun = False  # until then "inactive" says that it has not run yet
         self._is_lost = False
 
     def prepare(self) -> None:
@@ -147,6 +148,7 @@ class _Run:
         """Until the unit is at rest again: what became of its start, where that is not "done"."""
         self._asked = True
         result = await self._systemd.job("StartUnit", self.unit, timeout=None)
+        self._is_begun = True
         if "ActiveState" not in self._properties:
             self._hear(await self._systemd.properties(self.unit))
         while not self._is_at_rest:
@@ -164,7 +166,8 @@ class _Run:
     async def _end(self) -> bool:
         """Leave nothing of the unit running; whether its command was ever reached."""
         try:
-            if self._asked and (self._is_lost or not self._is_at_rest):
+            has_ended = self._is_begun and self._is_at_rest and not self._is_lost
+            if self._asked and not has_ended:
                 await kill(self.unit, self._systemd)
             elif self._properties.get("ActiveState") == "failed":
                 await unless_gone(self._systemd.call("ResetFailedUnit", "s", self.unit))
