@@ -8,9 +8,9 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import CancelBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents.operations import OperationInFull, Operations
 from bluegreen.api.logs import kept_output
 from bluegreen.api.parameters import last_event_id, operation_id
 from bluegreen.api.peer import caller_of, requester
@@ -42,7 +42,7 @@ async def _page(
     following = None
     if len(found) > limit:
         following = f"{request.path}?before={found[limit - 1].id}&limit={limit}"
-    page: documents.Operations = {
+    page: Operations = {
         "operations": [operation_view(one) for one in found[:limit]], "next": following,
     }  # fmt: skip
     links = {} if following is None else {"Link": f'<{following}>; rel="next"'}
@@ -61,7 +61,7 @@ async def _theirs(api: Api, request: web.Request) -> int:
     return found.id
 
 
-async def _view(api: Api, number: int) -> documents.OperationInFull:
+async def _view(api: Api, number: int) -> OperationInFull:
     operation = await api.desk.parts.store.operation(number)
     phases = phase_views(await api.desk.parts.store.phases(number))
     layout = api.desk.parts.layout.app(operation.app)

@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, WebhookTestBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents.webhooks import DeliveryTaken
 from bluegreen.api.hook_body import read_hook
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.peer import requester
@@ -56,10 +56,10 @@ def _status(delivery: Delivery) -> int:
     return 202 if delivery.decision in (Decision.ACCEPTED, Decision.TRIGGERED) else 200
 
 
-def _answer(taken: Taken) -> documents.DeliveryTaken:
+def _answer(taken: Taken) -> DeliveryTaken:
     """What the sender is told: of the operation no more than which it is and how it stands."""
     delivery, operation = taken.delivery, taken.operation
-    answer: documents.DeliveryTaken = {
+    answer: DeliveryTaken = {
         "delivery": delivery.id,
         "event": delivery.event,
         "version": delivery.version,
