@@ -11,6 +11,7 @@ from aiohttp import web
 from bluegreen.api.attempts import Attempts
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.overview import Overview
 from bluegreen.api.peer import caller_of, note_app
 from bluegreen.api.repetitions import Repetitions
 from bluegreen.api.tokens import Keyring
@@ -39,6 +40,7 @@ class Api:
     notifications: Notifications
     attempts: Attempts = field(default_factory=Attempts)
     checkups: Checkups = field(default_factory=Checkups)
+    overview: Overview = field(default_factory=Overview)
     repetitions: Repetitions = field(default_factory=Repetitions)
 
     def name(self, request: web.Request) -> str:
