@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import sqlite3
@@ -28,6 +29,18 @@ _INSERT = (
     " received_at, replay_of, replayed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING"
 )
+# Of many, in one visit to SQLite: for each row of its own it would wait for the interpreter's lock
+# as often, which is held by whoever reads the next deliveries.
+_INSERT_ALL = """
+    INSERT INTO deliveries (
+        app, provider, delivery, digest, event, version, decision, why, via, received_at
+    )
+    SELECT
+        value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+        value ->> 7, value ->> 8, value ->> 9
+    FROM json_each(?) WHERE true
+    ON CONFLICT DO NOTHING
+"""
 _KEEP_BODY = "UPDATE deliveries SET headers = ?, body = ? WHERE id = ?"
 _BY_NAME = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND delivery = ?"
 _BY_DIGEST = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND digest = ?"
@@ -128,10 +141,44 @@ def insert(connection: sqlite3.Connection, new: NewDelivery) -> tuple[Delivery, 
     )  # fmt: skip
     if inserted.rowcount == 1 and inserted.lastrowid is not None:
         return _recorded(inserted.lastrowid, new), True
-    found = connection.execute(_BY_NAME, (new.app, new.provider, new.delivery)).fetchone()
-    if found is None:
-        found = connection.execute(_BY_DIGEST, (new.app, new.provider, new.digest)).fetchone()
-    return to_delivery(found), False
+    return to_delivery(_find(connection, new)), False
+
+
+def insert_all(
+    connection: sqlite3.Connection, news: Sequence[NewDelivery]
+) -> list[tuple[Delivery, bool]]:
+    """As `insert`, of what came together and repeats nothing that a person asked for."""
+    values = [
+        (
+            new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
+            new.why, new.via, new.received_at,
+        )
+        for new in news
+    ]  # fmt: skip
+    inserted = connection.execute(_INSERT_ALL, (json.dumps(values),))
+    last = inserted.lastrowid or 0
+    first = last - inserted.rowcount + 1
+    if inserted.rowcount == len(news):
+        return [(_recorded(number, new), True) for number, new in enumerate(news, first)]
+    fresh = set(range(first, last + 1) if inserted.rowcount else ())
+    results = []
+    for new in news:  # each repeats one of before, or of those before it
+        row = _find(connection, new)
+        results.append((to_delivery(row), row["id"] in fresh))
+        fresh.discard(row["id"])
+    return results
+
+
+def _find(connection: sqlite3.Connection, new: NewDelivery) -> Row:
+    """The one that is recorded under its name, or with its body."""
+    for query, value in ((_BY_NAME, new.delivery), (_BY_DIGEST, new.digest)):
+        found: Row | None = connection.execute(query, (new.app, new.provider, value)).fetchone()
+        if found is not None:
+            return found
+    raise StoreError(
+        f"delivery {new.delivery} of {new.app} was neither new nor known",
+        remedy="this is a defect of bluegreen; have the delivery sent again",
+    )
 
 
 def _recorded(number: int, new: NewDelivery) -> Delivery:
@@ -201,6 +248,7 @@ class _Change:
 
     work: Work[Any]
     done: asyncio.Future[Any]
+    new: NewDelivery | None = None  # whose recording it is, where that may be done with others'
 
     def succeed(self, result: Any) -> None:
         if not self.done.done():  # whoever waited may be gone
@@ -229,7 +277,9 @@ class Deliveries:
 
     async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
         """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
-        delivery, is_new = await self._together(lambda connection: insert(connection, new))
+        delivery, is_new = await self._together(
+            lambda connection: insert(connection, new), new if new.replay_of is None else None
+        )
         if not is_new:
             return self._with_body(delivery), False
         content = _Content(delivery.id, new.headers, new.body)
@@ -306,8 +356,8 @@ class Deliveries:
         except StoreError as error:
             log.warning("bodies of deliveries are not kept, to be replayed: %s", error.message)
 
-    async def _together(self, work: Work[Result]) -> Result:
-        change = _Change(work, asyncio.get_running_loop().create_future())
+    async def _together(self, work: Work[Result], new: NewDelivery | None = None) -> Result:
+        change = _Change(work, asyncio.get_running_loop().create_future(), new)
         self._waiting.append(change)
         if self._task is None:
             self._task = asyncio.create_task(self._write(), name="deliveries")
@@ -341,4 +391,12 @@ class Deliveries:
 
 
 def _make(connection: sqlite3.Connection, changes: Sequence[_Change]) -> list[Any]:
-    return [change.work(connection) for change in changes]
+    results: list[Any] = []
+    for _, group in itertools.groupby(changes, lambda change: change.new is not None):
+        part = [*group]
+        news = [change.new for change in part if change.new is not None]
+        if len(news) > 1:
+            results += insert_all(connection, news)
+        else:
+            results += [change.work(connection) for change in part]
+    return results
