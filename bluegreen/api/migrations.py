@@ -10,7 +10,7 @@ from bluegreen.operations.runtime import AppRuntime
 
 async def applied_view(app: AppRuntime) -> Applied:
     """What releases and operators are known to have applied, in that order."""
-    found = await app.parts.store.applied_migrations(app.name)
+    found = await app.parts.store.migrations.applied(app.name)
     return {
         "app": app.name,
         "applied": [

@@ -18,16 +18,8 @@ from bluegreen.api.documents.operations import RunningOperation
 from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
-from bluegreen.model import (
-    AppliedMigration,
-    AppLock,
-    Pause,
-    PhaseState,
-    Slot,
-    Traffic,
-    UnitKey,
-    UnitState,
-)
+from bluegreen.migrations.nouns import AppliedMigration
+from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -54,8 +46,8 @@ async def ask(desk: Desk, app: str | None = None) -> Known:
     locks, pauses = await store.locks(), await store.waiting.pauses()
     try:
         if app is not None:
-            return Known(silence, locks, pauses, {app: await store.latest_of_migrations(app)})
-        return Known(silence, locks, pauses, await store.latest_migrations_by_app())
+            return Known(silence, locks, pauses, {app: await store.migrations.latest(app)})
+        return Known(silence, locks, pauses, await store.migrations.latest_by_app())
     except StoreError:
         return Known(silence, locks, pauses, None)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from bluegreen.health.target import Target
 from bluegreen.model import UnitState
 
 _ENDED_WELL = "exit status 0"
+STOP_LIMIT = 5.0  # seconds for one that is being stopped to end, which says why
+STOP_POLL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,3 +45,19 @@ class Restarts:
                 what = f"service {service} does not run ({status.state}){why}"
                 return Fall(service=service, what=what)
         return None
+
+    async def fall_with_cause(self) -> Fall | None:
+        """As ``fall``, but of a service that is being stopped only once it has ended.
+
+        Until then nothing says whether somebody stops it or what it has died of.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + STOP_LIMIT
+        while (fall := self.fall()) is not None:
+            if not self._is_stopping(fall.service) or loop.time() >= until:
+                return fall
+            await asyncio.sleep(STOP_POLL)
+        return None
+
+    def _is_stopping(self, service: str) -> bool:
+        return self._target.view.status(service).state is UnitState.STOPPING

@@ -6,7 +6,7 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from bluegreen.model import MigrationChange
+from bluegreen.migrations.nouns import MigrationChange
 
 
 class FilesThen(TypedDict):
