@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
@@ -94,7 +94,9 @@ class Intake:
         self._desk = desk
         self._deliveries = desk.parts.store.deliveries
         self._handing_on: dict[int, asyncio.Task[_Settled]] = {}
-        self._line: Counter[str] = Counter()  # of those, by app
+        # What has no task yet, as more than `SOON` of the app are to be handed on.
+        self._later: defaultdict[str, deque[Delivery]] = defaultdict(deque)
+        self._line: Counter[str] = Counter()  # of both, by app
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._precedence = Precedence()
         # By app: done once more than `SOON` are to be handed on.
@@ -171,19 +173,26 @@ class Intake:
             self._hand_on(delivery)
 
     def _hand_on(self, delivery: Delivery) -> None:
-        self._begin(delivery, self._handed_on(delivery))
+        app = delivery.app
+        self._line[app] += 1
+        if self._line[app] <= SOON:
+            self._begin(delivery, self._handed_on(delivery))
+            return
+        self._later[app].append(delivery)
+        if app in self._crowds:
+            self._crowds.pop(app).set_result(None)
 
     def _begin(self, delivery: Delivery, work: Coroutine[Any, Any, _Settled]) -> None:
+        """The caller has counted it."""
         task = asyncio.create_task(work, name=f"delivery {delivery.id}")
         self._handing_on[delivery.id] = task
-        self._line[delivery.app] += 1
-        if self._line[delivery.app] > SOON and delivery.app in self._crowds:
-            self._crowds.pop(delivery.app).set_result(None)
         task.add_done_callback(lambda ended: self._has_ended(delivery, ended))
 
     def _has_ended(self, delivery: Delivery, task: asyncio.Task[_Settled]) -> None:
         self._handing_on.pop(delivery.id, None)
         self._line[delivery.app] -= 1
+        if later := self._later[delivery.app]:
+            self._begin(later[0], self._handed_on(later.popleft()))
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("delivery %d was not handed on", delivery.id, exc_info=error)
 
@@ -283,11 +292,14 @@ class Intake:
             self._hand_on(delivery)
             raise
         except BluegreenError as error:
-            declined = (Decision.DECLINED, None, error.message)
-            self._begin(delivery, self._settled(delivery, declined))
+            self._settle_beside(delivery, (Decision.DECLINED, None, error.message))
             raise
-        self._begin(delivery, self._settled(delivery, (Decision.TRIGGERED, operation, None)))
+        self._settle_beside(delivery, (Decision.TRIGGERED, operation, None))
         return operation
+
+    def _settle_beside(self, delivery: Delivery, outcome: _Outcome) -> None:
+        self._line[delivery.app] += 1
+        self._begin(delivery, self._settled(delivery, outcome))
 
     # -- what is refused --------------------------------------------------------------------
 
@@ -305,6 +317,7 @@ class Intake:
 
     async def close(self) -> None:
         """Leave what is not handed on yet to the next start."""
+        self._later.clear()
         tasks: list[asyncio.Task[Any]] = [*self._handing_on.values()]
         if self._forgetting is not None:
             tasks.append(self._forgetting)
