@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bluegreen.api import documents
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.documents.apps import Apps, AppState, BothSlots, ServiceState, SlotContent
+from bluegreen.api.documents.operations import RunningOperation
 from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
-from bluegreen.model import AppliedMigration, AppLock, Pause, PhaseState, Slot, UnitKey, UnitState
+from bluegreen.migrations.nouns import AppliedMigration
+from bluegreen.model import AppLock, Pause, PhaseState, Slot, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -38,23 +40,23 @@ async def _known(desk: Desk, app: str | None = None) -> _Known:
     locks, pauses = await store.locks(), await store.waiting.pauses()
     try:
         if app is not None:
-            return _Known(silence, locks, pauses, {app: await store.latest_of_migrations(app)})
-        return _Known(silence, locks, pauses, await store.latest_migrations_by_app())
+            return _Known(silence, locks, pauses, {app: await store.migrations.latest(app)})
+        return _Known(silence, locks, pauses, await store.migrations.latest_by_app())
     except StoreError:
         return _Known(silence, locks, pauses, None)
 
 
-async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> documents.AppState:
+async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> AppState:
     """One app; with ``checkups`` also how healthy its running slots are."""
     return await _app_status(desk, app, checkups, await _known(desk, app.name))
 
 
 async def _app_status(
     desk: Desk, app: AppRuntime, checkups: Checkups | None, known: _Known
-) -> documents.AppState:
+) -> AppState:
     traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
     serving = None if traffic.closed else traffic.active
-    slots: documents.BothSlots = {
+    slots: BothSlots = {
         "blue": await _slot(app, Slot.BLUE, checkups, serves=serving is Slot.BLUE),
         "green": await _slot(app, Slot.GREEN, checkups, serves=serving is Slot.GREEN),
     }
@@ -88,9 +90,9 @@ async def _app_status(
 
 async def _slot(
     app: AppRuntime, slot: Slot, checkups: Checkups | None, *, serves: bool
-) -> documents.SlotContent:
+) -> SlotContent:
     record = app.slots[slot]
-    services: dict[str, documents.ServiceState] = {}
+    services: dict[str, ServiceState] = {}
     for name in app.settings.services:
         status = app.parts.supervisor.status(UnitKey(app=app.name, slot=slot, service=name))
         services[name] = {
@@ -119,7 +121,7 @@ def _address(app: AppRuntime, slot: Slot, service: str) -> str | None:
     return None if address is None else str(address)
 
 
-def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None:
+def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
     run = desk.running(app.name)
     if run is None:
         return None
@@ -140,7 +142,7 @@ def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None
 
 async def daemon_status(
     desk: Desk, in_force: InForce, checkups: Checkups | None, only: Collection[str] | None = None
-) -> documents.Apps:
+) -> Apps:
     """Every app, or ``only`` some, and what is wrong with the configuration on disk.
 
     What is wrong is about all: of some apps, nothing is said of it.

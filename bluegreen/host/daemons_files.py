@@ -25,8 +25,8 @@ def unreadable(settings: AppSettings) -> Iterator[Finding]:
                 place=place,
                 wrong=f"the daemon, which is the user {daemon.user}, may not read {file}: "
                 f"{closed} is closed to it",
-                right="Keep it in a directory of root's and that user's group, mode 0750, such as "
-                f"/etc/bluegreen/webhooks, itself of mode 0640: chgrp {daemon.group}",
+                right="Keep it in a directory that is that user's alone, mode 0500, such as "
+                f"/etc/bluegreen/webhooks: chown {daemon.user} {file} && chmod 0400 {file}",
             )
 
 

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import sqlite3
-import time
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bluegreen.errors import NotFoundError, StoreError, StoreFullError
+from bluegreen.errors import NotFoundError, StoreFullError
 from bluegreen.store.database import Database, Result, Row, Work
+from bluegreen.store.delivery_bodies import Bodies, Content
 
-log = logging.getLogger(__name__)
-
-BODIES_KEPT = 50  # of an app, the newest …
-BODY_LIFE = 7 * 86400.0  # … for so many seconds
-UNTRIGGERED_KEPT = 1000  # of an app, the newest
-BODY_DELAY = 1.0  # seconds after which they are written, those that are still among the newest
 TOGETHER = 256  # deliveries in one transaction
 
+# Forges sign a body alike, and no name: one that was captured is none of another's.
 _INSERT = (
     "INSERT INTO deliveries (app, provider, delivery, digest, event, version, decision, why, via,"
-    " received_at, replay_of, replayed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT DO NOTHING"
+    " received_at, replay_of, replayed_by) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE app = ? AND digest = ? AND provider IN"
+    " ('gitea', 'github', 'gitlab')) ON CONFLICT DO NOTHING"
 )
-_KEEP_BODY = "UPDATE deliveries SET headers = ?, body = ? WHERE id = ?"
 _BY_NAME = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND delivery = ?"
-_BY_DIGEST = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND digest = ?"
+_BY_DIGEST = (
+    "SELECT * FROM deliveries_known WHERE app = ? AND digest = ?"
+    " AND provider IN ('gitea', 'github', 'gitlab')"
+)
 _BY_ID = "SELECT * FROM deliveries_known WHERE id = ?"
 OF_APP = (
     "SELECT * FROM deliveries_known WHERE app = ? AND id < coalesce(?, 9223372036854775807)"
@@ -38,24 +33,6 @@ OF_APP = (
 )
 NAMED = "SELECT * FROM deliveries_known WHERE app = ? AND delivery = ? ORDER BY id DESC LIMIT 1"
 ACCEPTED = "SELECT * FROM deliveries_known WHERE decision = 'accepted' ORDER BY id"
-CONTENT = "SELECT headers, body FROM deliveries WHERE id = ?"
-# By the partial indexes: what a delivery costs does not grow with what was delivered.
-_FORGET_BODIES = """
-    UPDATE deliveries SET body = NULL WHERE app = :app AND body IS NOT NULL AND (
-        received_at < :before OR id <= (
-            SELECT id FROM deliveries WHERE app = :app AND body IS NOT NULL
-            ORDER BY id DESC LIMIT 1 OFFSET :kept
-        )
-    ) AND decision <> 'accepted'
-"""
-_FORGET = """
-    DELETE FROM deliveries
-    WHERE app = :app AND decision IN ('declined', 'ignored', 'unreadable') AND id <= (
-        SELECT id FROM deliveries
-        WHERE app = :app AND decision IN ('declined', 'ignored', 'unreadable')
-        ORDER BY id DESC LIMIT 1 OFFSET :kept
-    )
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,14 +100,14 @@ def insert(connection: sqlite3.Connection, new: NewDelivery) -> tuple[Delivery, 
         _INSERT,
         (
             new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
-            new.why, new.via, new.received_at, new.replay_of, new.replayed_by,
+            new.why, new.via, new.received_at, new.replay_of, new.replayed_by, new.app, new.digest,
         ),
     )  # fmt: skip
     if inserted.rowcount == 1 and inserted.lastrowid is not None:
         return _recorded(inserted.lastrowid, new), True
     found = connection.execute(_BY_NAME, (new.app, new.provider, new.delivery)).fetchone()
     if found is None:
-        found = connection.execute(_BY_DIGEST, (new.app, new.provider, new.digest)).fetchone()
+        found = connection.execute(_BY_DIGEST, (new.app, new.digest)).fetchone()
     return to_delivery(found), False
 
 
@@ -168,33 +145,6 @@ def settle(
     return to_delivery(connection.execute(_BY_ID, (delivery,)).fetchone())
 
 
-def keep_bodies(
-    connection: sqlite3.Connection, bodies: Mapping[str, Iterable[_Content]], now: float
-) -> None:
-    """Add them, by app, and forget what is past its time: bodies, and what began nothing."""
-    for app, contents in bodies.items():
-        for content in contents:
-            headers = json.dumps(dict(content.headers))
-            connection.execute(_KEEP_BODY, (headers, content.body, content.delivery))
-        forget_old(connection, app, now)
-
-
-def forget_old(connection: sqlite3.Connection, app: str, now: float) -> None:
-    """Bodies that are past their time, and all but the newest of what began nothing."""
-    kept = {"app": app, "before": now - BODY_LIFE, "kept": BODIES_KEPT}
-    connection.execute(_FORGET_BODIES, kept)
-    connection.execute(_FORGET, {"app": app, "kept": UNTRIGGERED_KEPT})
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What of a delivery is only needed to do it again."""
-
-    delivery: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-
 @dataclass(frozen=True)
 class _Change:
     """A change that somebody waits for, made with others in one transaction."""
@@ -223,20 +173,14 @@ class Deliveries:
         self._database = database
         self._waiting: list[_Change] = []
         self._task: asyncio.Task[None] | None = None
-        self._bodies: dict[str, deque[_Content]] = {}  # by app, not in the store yet
-        self._later: asyncio.TimerHandle | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self.bodies = Bodies(database)
 
     async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
         """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
         delivery, is_new = await self._together(lambda connection: insert(connection, new))
         if not is_new:
             return self._with_body(delivery), False
-        content = _Content(delivery.id, new.headers, new.body)
-        self._bodies.setdefault(new.app, deque(maxlen=BODIES_KEPT)).append(content)
-        if self._later is None:
-            loop = asyncio.get_running_loop()
-            self._later = loop.call_later(BODY_DELAY, self._begin_to_keep)
+        self.bodies.add(new.app, Content(delivery.id, new.headers, new.body))
         return delivery, True
 
     async def settle(
@@ -265,46 +209,27 @@ class Deliveries:
         if name.isascii() and name.isdecimal() and len(name) <= 18:
             rows = await self._database.read(_BY_ID, (int(name),))
             rows = [row for row in rows if row["app"] == app]
-        rows = rows or await self._database.read(NAMED, (app, name))
-        if not rows:
+        found = to_delivery(rows[0]) if rows else await self.named(app, name)
+        if found is None:
             raise NotFoundError(
                 f"{app} has no delivery {name[:60]}",
                 remedy=f"see those that came: bluegreen webhook list {app}",
             )
-        return self._with_body(to_delivery(rows[0]))
+        return self._with_body(found)
 
-    async def content(self, delivery: int) -> tuple[Mapping[str, str], bytes | None]:
-        """Its headers, without what was secret in them, and its body while that is kept."""
-        if (content := self._unkept(delivery)) is not None:
-            return content.headers, content.body
-        [row] = await self._database.read(CONTENT, (delivery,))
-        return json.loads(row["headers"] or "{}"), row["body"]
+    async def named(self, app: str, name: str) -> Delivery | None:
+        """The latest that its sender, of whatever provider, calls so."""
+        rows = await self._database.read(NAMED, (app, name))
+        return self._with_body(to_delivery(rows[0])) if rows else None
 
     def _with_body(self, delivery: Delivery) -> Delivery:
-        if self._unkept(delivery.id) is not None:
+        if self.bodies.unkept(delivery.id) is not None:
             return replace(delivery, is_whole=True)
         return delivery
 
-    def _unkept(self, delivery: int) -> _Content | None:
-        """What of it is not in the store yet."""
-        every = (content for contents in self._bodies.values() for content in contents)
-        return next((content for content in every if content.delivery == delivery), None)
-
     async def close(self) -> None:
-        """Keep the bodies that are not kept yet, if the disk lets them be."""
-        if self._later is not None:
-            self._later.cancel()
-            await self._keep()
-
-    def _begin_to_keep(self) -> None:
-        self._keeping = asyncio.create_task(self._keep(), name="bodies of deliveries")
-
-    async def _keep(self) -> None:
-        bodies, self._bodies, self._later = self._bodies, {}, None
-        try:
-            await self._database.write(lambda c: keep_bodies(c, bodies, time.time()))
-        except StoreError as error:
-            log.warning("bodies of deliveries are not kept, to be replayed: %s", error.message)
+        """Keep the bodies that are not kept yet."""
+        await self.bodies.close()
 
     async def _together(self, work: Work[Result]) -> Result:
         change = _Change(work, asyncio.get_running_loop().create_future())

@@ -12,9 +12,9 @@ import logging
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
 from bluegreen.errors import (
     BluegreenError,
@@ -26,6 +26,7 @@ from bluegreen.errors import (
 from bluegreen.model import Operation, Requester
 from bluegreen.operations.desk import Desk
 from bluegreen.store.deliveries import Delivery, NewDelivery
+from bluegreen.store.failures import ReusedKeyError
 from bluegreen.webhooks.headers import Headers, headers_of
 from bluegreen.webhooks.judging import judge, judge_again
 from bluegreen.webhooks.keeping import SecretKeeper
@@ -94,6 +95,7 @@ class Intake:
         self._line: Counter[str] = Counter()  # of those, by app
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._said: dict[str, float] = {}
+        self._forgetting: asyncio.Task[None] | None = None
         self.secrets = SecretKeeper()
         self.refused: Counter[str] = Counter()  # by app, since the daemon was started
 
@@ -116,6 +118,11 @@ class Intake:
         if is_new and delivery.decision == Decision.ACCEPTED:
             self._hand_on(delivery)
         return await self._answer(delivery, is_repeated=not is_new)
+
+    def has_rules(self, app: str) -> bool:
+        """Whether anybody could sign what comes to its address."""
+        runtime = self._desk.apps.get(app)
+        return runtime is not None and bool(runtime.settings.webhook)
 
     async def _judge(self, app: str, headers: Headers, body: bytes) -> Verdict | None:
         runtime = self._desk.apps.get(app)
@@ -144,13 +151,22 @@ class Intake:
     # -- handing on -------------------------------------------------------------------------
 
     async def resume(self) -> None:
-        """Hand on what an earlier daemon has taken up, in the order in which it came."""
+        """Hand on what an earlier daemon has taken up, in the order in which it came.
+
+        From then on bodies are forgotten in their time.
+        """
+        self._forgetting = asyncio.create_task(
+            self._deliveries.bodies.forget_old(), name="old bodies of deliveries"
+        )
         for delivery in await self._deliveries.accepted():
             log.info("%s: delivery %d was taken up earlier", delivery.app, delivery.id)
             self._hand_on(delivery)
 
     def _hand_on(self, delivery: Delivery) -> None:
-        task = asyncio.create_task(self._handed_on(delivery), name=f"delivery {delivery.id}")
+        self._begin(delivery, self._handed_on(delivery))
+
+    def _begin(self, delivery: Delivery, work: Coroutine[Any, Any, _Settled]) -> None:
+        task = asyncio.create_task(work, name=f"delivery {delivery.id}")
         self._handing_on[delivery.id] = task
         self._line[delivery.app] += 1
         task.add_done_callback(lambda ended: self._has_ended(delivery, ended))
@@ -168,7 +184,7 @@ class Intake:
             outcome = await _until_recorded(
                 lambda: again(delivery), f"what delivery {delivery.id} of {delivery.app} asks for"
             )
-        return await self._settled(delivery, outcome), outcome[1]
+        return await self._settled(delivery, outcome)
 
     async def _trigger(self, delivery: Delivery) -> _Outcome:
         by = Requester(
@@ -189,16 +205,21 @@ class Intake:
         """Whoever asked for it was told nothing, and may have given it up: it is not begun now."""
         begun = await self._desk.parts.store.by_idempotency_key(delivery.app, _key(delivery))
         if begun is None:
-            return Decision.DECLINED, None, "the daemon ended before it was begun"
+            return (
+                Decision.DECLINED,
+                None,
+                "it was not begun: the daemon ended, or its disk was full",
+            )
         return Decision.TRIGGERED, begun, None
 
-    async def _settled(self, delivery: Delivery, outcome: _Outcome) -> Delivery:
+    async def _settled(self, delivery: Delivery, outcome: _Outcome) -> _Settled:
         decision, operation, why = outcome
         number = None if operation is None else operation.id
-        return await _until_recorded(
+        settled = await _until_recorded(
             lambda: self._deliveries.settle(delivery.id, decision, operation=number, why=why),
             f"what became of delivery {delivery.id} of {delivery.app}",
         )
+        return settled, operation
 
     # -- by hand ----------------------------------------------------------------------------
 
@@ -206,11 +227,14 @@ class Intake:
         """Do again what a delivery asks for, by the rules of today, as the request of a person.
 
         What keeps an automatic trigger from being done does not count; what keeps a person's
-        deploy from it does, and is raised. Raises NotFoundError, RefusedError.
+        deploy from it does, and is raised. Raises NotFoundError, RefusedError, ReusedKeyError.
         """
         runtime = self._desk.app(app)
         first = await self._deliveries.find(app, name)
-        headers, body = await self._deliveries.content(first.id)
+        called = f"replay-{key or secrets.token_hex(8)}"
+        _require_same(await self._deliveries.named(app, called), first, key)
+        content = await self._deliveries.bodies.of(first.id)
+        headers, body = content.headers, content.body
         if body is None:
             raise RefusedError(
                 f"the body of delivery {first.id} is no longer kept",
@@ -220,30 +244,38 @@ class Intake:
             runtime.settings.webhook, first.provider, headers, body
         )
         new = NewDelivery(
-            app=app, provider=first.provider, delivery=f"replay-{key or secrets.token_hex(8)}",
+            app=app, provider=first.provider, delivery=called,
             digest=None, event=first.event, version=version, decision=decision, why=why,
             via=by.via, received_at=time.time(), headers=headers, body=body,
             replay_of=first.id, replayed_by=by.name,
         )  # fmt: skip
         delivery, is_new = await self._deliveries.record(new)
+        _require_same(delivery, first, key)
+        operation = None
         if is_new and decision == Decision.ACCEPTED and version is not None:
-            await self._deploy(delivery, version, by)
-        return await self._answer(
+            operation = await self._deploy(delivery, version, by)
+        taken = await self._answer(
             await self._deliveries.find(app, str(delivery.id)), is_repeated=not is_new
         )
+        return taken if operation is None else replace(taken, operation=operation)
 
-    async def _deploy(self, delivery: Delivery, version: str, by: Requester) -> None:
-        """Raises what keeps a person's deploy from being begun, once it is recorded."""
+    async def _deploy(self, delivery: Delivery, version: str, by: Requester) -> Operation:
+        """Raises what keeps a person's deploy from being begun; that is recorded meanwhile."""
         asked = Requester(
             name=f"{by.name}, replaying webhook {delivery.provider} delivery {delivery.replay_of}",
             via=by.via,
         )
         try:
             operation = await self._desk.deploy(delivery.app, version, asked, key=_key(delivery))
-        except BluegreenError as error:
-            await self._settled(delivery, (Decision.DECLINED, None, error.message))
+        except StoreError:  # which of the two it is will be found out once the store answers
+            self._hand_on(delivery)
             raise
-        await self._settled(delivery, (Decision.TRIGGERED, operation, None))
+        except BluegreenError as error:
+            declined = (Decision.DECLINED, None, error.message)
+            self._begin(delivery, self._settled(delivery, declined))
+            raise
+        self._begin(delivery, self._settled(delivery, (Decision.TRIGGERED, operation, None)))
+        return operation
 
     # -- what is refused --------------------------------------------------------------------
 
@@ -261,10 +293,13 @@ class Intake:
 
     async def close(self) -> None:
         """Leave what is not handed on yet to the next start."""
-        tasks = [*self._handing_on.values()]
+        tasks: list[asyncio.Task[Any]] = [*self._handing_on.values()]
+        if self._forgetting is not None:
+            tasks.append(self._forgetting)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.secrets.close()
 
 
 async def _until_recorded(attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:
@@ -278,6 +313,12 @@ async def _until_recorded(attempt: Callable[[], Awaitable[_Result]], what: str) 
                 said = error.message
                 log.warning("%s is not recorded yet: %s", what, said)
         await asyncio.sleep(RETRY)
+
+
+def _require_same(known: Delivery | None, first: Delivery, key: str | None) -> None:
+    """Raises ReusedKeyError where the key is of the replay of another delivery."""
+    if known is not None and known.replay_of != first.id:
+        raise ReusedKeyError(key or known.delivery)
 
 
 def _key(delivery: Delivery) -> str:

@@ -24,6 +24,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations import recovery, waiting
 from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.recorded_run import run_from_records
 from bluegreen.operations.run import Interruption, Run
 from tests.operations.queued import PERSON, QueuedDesk, opened
 from tests.operations.told import Told
@@ -332,7 +333,7 @@ async def test_killed_in_the_undoing_it_is_begun_again_if_nobody_has_given_it_up
     await killed.wait()
     run.task.cancel()
     await asyncio.gather(run.task, return_exceptions=True)
-    found = recovery._run_from(run.app, run.operation, await store.phases(added.id))
+    found = run_from_records(run.app, run.operation, await store.phases(added.id))
     await conclude(found, [Told(PhaseName.BUILD, [])], None)
     assert (await store.operation(added.id)).state is OperationState.INTERRUPTED
     assert len(await store.waiting.of("a")) == begins_again

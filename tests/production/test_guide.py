@@ -120,8 +120,8 @@ async def deliver(production: Production, version: str) -> str:
     """What a forge is answered that tells of a release, of none that the app asks for."""
     run = production.host.run
     secret = "/etc/bluegreen/webhooks/shop"
-    await run("install", "-d", "-m0750", "-gbluegreen", "/etc/bluegreen/webhooks")
-    await run("sh", "-c", f"umask 027; printf {KEY} > {secret}; chgrp bluegreen {secret}")
+    await run("install", "-m0400", "-obluegreen", "-groot", "/dev/null", secret)
+    await run("sh", "-c", f"printf {KEY} > {secret}")
     file = production.path("/etc/bluegreen/apps/shop.toml")
     file.write_text(file.read_text() + WEBHOOK)
     await production.bluegreen("apply")

@@ -6,10 +6,11 @@ import time
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, LockBody
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.context import Api
+from bluegreen.api.documents.apps import Locked, Unlocked
+from bluegreen.api.documents.queue import Resumed
 from bluegreen.api.peer import caller_of, note_about, requester
 from bluegreen.api.plan import plan_view
 from bluegreen.api.queries import PlanQuery, ProbeQuery
@@ -45,17 +46,17 @@ async def lock(api: Api, request: web.Request, body: LockBody) -> web.Response:
     note_about(request, reason=body.reason)
     lock = AppLock(app=api.name(request), reason=body.reason, by=by, at=time.time())
     await api.desk.set_lock(lock)
-    locked: documents.Locked = {"app": lock.app, "reason": lock.reason, "by": lock.by}
+    locked: Locked = {"app": lock.app, "reason": lock.reason, "by": lock.by}
     return web.json_response(locked)
 
 
 async def resume(api: Api, request: web.Request, _: Empty) -> web.Response:
-    resumed: documents.Resumed = {"app": api.name(request)}
+    resumed: Resumed = {"app": api.name(request)}
     await api.desk.resume(resumed["app"])
     return web.json_response(resumed)
 
 
 async def unlock(api: Api, request: web.Request, _: Empty) -> web.Response:
-    unlocked: documents.Unlocked = {"app": api.name(request)}
+    unlocked: Unlocked = {"app": api.name(request)}
     await api.desk.clear_lock(unlocked["app"])
     return web.json_response(unlocked)
