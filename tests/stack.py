@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 
 from bluegreen.demo.appfile import SERVICES, monitor_app_file
@@ -24,6 +25,8 @@ from bluegreen.layout import Layout
 from bluegreen.processes import ProcessIdentity, Session, identify
 from bluegreen.supervisors.sessions import session_members
 from bluegreen.traffic.rendering import pid_file
+from tests import forking
+from tests.forking import Process
 from tests.marks import marker_names
 from tests.ports import kernel_ports
 from tests.waiting import PATIENCE, eventually
@@ -56,7 +59,7 @@ class Stack:
     services: tuple[str, ...] = SERVICES  # of apps that are written without naming theirs
     listen: dict[str, int] = field(default_factory=dict)
     ports: dict[str, list[int]] = field(default_factory=dict)
-    daemon: asyncio.subprocess.Process | None = None
+    daemon: Process | None = None
 
     @property
     def layout(self) -> Layout:
@@ -90,14 +93,22 @@ class Stack:
         return self.root / "daemon.log"
 
     async def serve(self, *options: str, prefix: tuple[str, ...] = ()) -> None:
-        """Start the daemon and wait until it answers. AssertionError quotes its log."""
+        """Start the daemon and wait until it answers. AssertionError quotes its log.
+
+        ``prefix`` is a command that executes it; else it is forked (`tests.forking`).
+        """
+        command = ("serve", "--root", str(self.root), *options)
+        env = {**os.environ, **_NO_CERTIFICATES}
+        process: Process
         with self.daemon_log.open("ab") as log:
-            self.daemon = await asyncio.create_subprocess_exec(
-                *prefix, PYTHON, "-m", "bluegreen", "serve", "--root", str(self.root), *options,
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **_NO_CERTIFICATES},
-            )  # fmt: skip
-        process = self.daemon
+            if prefix:
+                process = await asyncio.create_subprocess_exec(
+                    *prefix, PYTHON, "-m", "bluegreen", *command,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                )  # fmt: skip
+            else:
+                process = await forking.fork(command, env=env, log=log)
+        self.daemon = process
 
         def listens() -> bool:
             if process.returncode is not None:
@@ -105,9 +116,8 @@ class Stack:
             return _listens(self.layout.control_socket)
 
         async def answers() -> bool:
-            return listens() and (await self.cli("status", "--json")).status == 0
+            return listens() and await _lists_apps(self.layout.control_socket)
 
-        # Asked in vain, a command takes the processor that the daemon starts on.
         await eventually(listens, "the daemon listens")
         await eventually(answers, "the daemon answers")
 
@@ -217,6 +227,18 @@ def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.setblocking(False)
         return connection.connect_ex(str(path)) == 0
+
+
+async def _lists_apps(path: Path) -> bool:
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.UnixConnector(path=str(path)), timeout=timeout
+    ) as session:
+        try:
+            async with session.get("http://bluegreen/v1/apps") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False  # it goes away: whether it has ended is looked at next
 
 
 def _command_line(pid: int) -> str:

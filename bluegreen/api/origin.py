@@ -19,6 +19,13 @@ def parsed(text: str) -> IpAddress:
     return address
 
 
+def guest_of(address: IpAddress) -> str:
+    """What counts as one: an address, and of IPv6 a /64, of which whoever has one has all."""
+    if isinstance(address, IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
 def is_trusted(address: IpAddress, proxies: Sequence[Network]) -> bool:
     return any(address in network for network in proxies if network.version == address.version)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from bluegreen.api import bodies, queries
-from bluegreen.api.bodies import Body, read_body
+from bluegreen.api.bodies import Body, Empty, read_body
 from bluegreen.api.context import Api
 from bluegreen.api.documents.apps import Apps, AppState, Locked, Unlocked
 from bluegreen.api.documents.daemon import Alive, Reloaded
@@ -134,6 +134,20 @@ def _post(
     )  # fmt: skip
 
 
+def _delete(path: str, handler: Handler, scope: Scope, summary: str, *, answers: Any) -> Route:
+    """What is named by its path alone."""
+
+    @functools.wraps(handler)
+    async def bare(api: Api, request: web.Request) -> web.StreamResponse:
+        read_query(request, NoQuery)
+        await read_body(request, Empty)
+        return await handler(api, request)
+
+    return Route(
+        method="DELETE", path=path, handler=bare, scope=scope, summary=summary, answers=answers
+    )
+
+
 def _begin(
     path: str,
     body: type[_B],
@@ -162,10 +176,7 @@ ROUTES = (
         "/v1/tokens", bodies.TokenBody, tokens.create_token, _ADMIN, "Make a token",
         answers=TokenMade,
     ),
-    Route(
-        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke_token, scope=_ADMIN,
-        summary="Revoke a token", answers=Token,
-    ),
+    _delete("/v1/tokens/{id}", tokens.revoke_token, _ADMIN, "Revoke a token", answers=Token),
     _get(
         "/v1/notify", notifications.receivers, Scope.READ, "Who is told what happens, and how far",
         answers=Receivers,

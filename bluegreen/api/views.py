@@ -34,6 +34,7 @@ def operation_view(operation: Operation) -> operations.Operation:
             "detail": list(error.detail),
         },
         "acknowledged": list(operation.acknowledged),
+        "forced": operation.forced,
         "backup": operation.backup,
         "of_switch": operation.of_switch,
         "automatic": operation.automatic,

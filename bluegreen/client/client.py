@@ -208,9 +208,17 @@ class Client:
     # -- releases ---------------------------------------------------------------------------
 
     async def deploy(
-        self, app: str, version: str, *, ack: Sequence[str] = (), key: str | None = None
+        self,
+        app: str,
+        version: str,
+        *,
+        ack: Sequence[str] = (),
+        force: bool = False,
+        key: str | None = None,
     ) -> Operation:
-        return await self._post(_app(app, "deployments"), key, version=version, ack=list(ack))
+        return await self._post(
+            _app(app, "deployments"), key, version=version, ack=list(ack), force=force or None
+        )
 
     async def rollback(
         self,

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluegreen.errors import SourceError
 from bluegreen.files import rename_durably
 from bluegreen.sources.git_command import LOCAL_TIMEOUT, Git, GitResult
 from bluegreen.sources.interruptible import in_thread
@@ -222,6 +223,7 @@ class Mirror:
         """Fetch the files of ``commit`` that are missing; None when all are there, else why not.
 
         Nothing else ever fetches them: a git that does not run for the remote may reach none.
+        Raises SourceError where it cannot be told which are missing.
         """
         if not await self.is_partial() or not (missing := await self._missing(commit)):
             return None
@@ -236,10 +238,12 @@ class Mirror:
         return None
 
     async def _missing(self, commit: str) -> list[str]:
-        """The objects of a commit's tree that are not there."""
+        """The objects of a commit's tree that are not there. Raises SourceError."""
         listed = await self._run(
             "rev-list", "--objects", "--no-walk", "--no-object-names", "--missing=print", commit
         )
+        if not listed.ok:
+            raise await self.unreadable(commit, listed)
         return [name[1:] for name in listed.text.split("\n") if name.startswith("?")]
 
     async def is_damaged(self) -> bool:
@@ -249,6 +253,16 @@ class Mirror:
             return False
         (self.directory / _DAMAGED).touch()
         return True
+
+    async def unreadable(self, commit: str, result: GitResult) -> SourceError:
+        """What is said where a git could not read a cached commit; a damaged mirror is marked."""
+        if not result.timed_out:
+            await self.is_damaged()
+        return SourceError(
+            f"the files of {commit[:10]} cannot be read from the git cache",
+            detail=[result.ending, *result.errors],
+            remedy="deploy again: a damaged git cache is made anew from the remote",
+        )
 
     async def tidy(self) -> str | None:
         """Make one pack of many, losing no object; a warning when that fails."""

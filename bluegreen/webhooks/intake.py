@@ -119,6 +119,11 @@ class Intake:
             self._hand_on(delivery)
         return await self._answer(delivery, is_repeated=not is_new)
 
+    def has_rules(self, app: str) -> bool:
+        """Whether anybody could sign what comes to its address."""
+        runtime = self._desk.apps.get(app)
+        return runtime is not None and bool(runtime.settings.webhook)
+
     async def _judge(self, app: str, headers: Headers, body: bytes) -> Verdict | None:
         runtime = self._desk.apps.get(app)
         rules = await self.secrets.rules(runtime.settings.webhook if runtime else ())

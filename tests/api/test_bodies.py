@@ -1,14 +1,16 @@
-"""Bodies that do not arrive."""
+"""Bodies that do not arrive, and more of them than there is memory for."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from bluegreen.api import bodies
+from bluegreen.api.hook_body import ALL_BODIES, BODIES_OF_ONE, HookRoom, NoRoomError
 from bluegreen.api.problems import as_problems
 
 
@@ -35,3 +37,18 @@ async def test_a_body_that_does_not_arrive_is_not_waited_for(
         writer.close()
     finally:
         await runner.cleanup()
+
+
+def test_deliveries_of_one_and_of_all_take_so_much_memory_and_give_it_back() -> None:
+    room = HookRoom()
+    with contextlib.ExitStack() as held:
+        for number in range(ALL_BODIES // BODIES_OF_ONE):
+            share = held.enter_context(room.share(f"192.0.2.{number}"))
+            share.take(BODIES_OF_ONE)
+            with pytest.raises(NoRoomError):
+                share.take(1)
+        for guest in (None, "198.51.100.1"):
+            with pytest.raises(NoRoomError), room.share(guest) as share:
+                share.take(1)
+    with room.share("192.0.2.1") as share:
+        share.take(BODIES_OF_ONE)

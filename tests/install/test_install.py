@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from bluegreen import __version__
 from tests.host.lab import Said
 from tests.install.prepared import (
@@ -17,7 +19,7 @@ from tests.install.prepared import (
 
 # All that an installation writes, with what a second one must leave as it is.
 _LOOK = (
-    "find /opt/bluegreen /usr/local /etc/systemd /etc/bluegreen /etc/passwd /etc/group"
+    "find /opt/bluegreen /usr/local /etc/systemd /etc/bluegreen /etc/fish /etc/passwd /etc/group"
     " -printf '%p %M %u %g %s %T@ %l\\n' | sort"
 )
 # Packages that bring a git and the tool of the certificates, in a repository of their own.
@@ -67,6 +69,23 @@ async def test_the_daemon_runs_from_the_boot_on_as_its_own_user(installed: Insta
     before = await installed.unit("bluegreen.service", "ExecStartPreEx")
     assert "bluegreen-boot" in before
     assert "code=exited ; status=0" in before
+
+
+async def test_shells_and_man_find_it(installed: Installed) -> None:
+    """As somebody finds it who has logged in and set nothing."""
+    missing = []
+    for shell, asks, answer in (
+        ("fish", "complete -C 'bluegreen swi'", "switch"),
+        ("zsh", "autoload -Uz compinit; compinit -u; echo $_comps[bluegreen]", "_bluegreen"),
+        ("man", "", "bluegreen.1"),
+    ):
+        if (await installed.host.run("which", shell, check=False)).status != 0:
+            missing.append(shell)
+            continue
+        words = ("-w", "bluegreen") if shell == "man" else ("-c", asks)
+        assert answer in (await installed.host.run(shell, *words)).output, shell
+    if missing:
+        pytest.skip(f"not on this machine: {', '.join(missing)}")
 
 
 async def test_members_of_its_group_may_ask_it_and_others_may_not(installed: Installed) -> None:

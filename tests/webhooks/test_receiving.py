@@ -277,6 +277,12 @@ async def test_the_command_lists_what_there_is_and_what_was_decided(served: Hook
     assert "github push v404" in answer.out
     found = (await served.stack.cli("webhook", "list", "monitor", "--json")).document
     assert found["deliveries"][0]["delivery"] == "listed-1"
+    pages, path = [], "/deliveries?limit=2"
+    while path:
+        answer = await served.get(path.removeprefix("/v1/apps/monitor"))
+        pages += answer["deliveries"]
+        path = answer["next"]
+    assert [one["id"] for one in pages] == [one["id"] for one in await served.deliveries()]
     assert found["webhooks"][0]["secret"][0].endswith("/hook")
 
 

@@ -35,6 +35,7 @@ class Operation(TypedDict):
     finished_at: float | None
     error: Failure | None
     acknowledged: list[str]
+    forced: bool
     backup: int | None
     of_switch: bool
     automatic: bool

@@ -68,10 +68,11 @@ class Delivery(TypedDict):
 
 
 class Deliveries(TypedDict):
-    """The newest first."""
+    """The newest first; ``next`` is where the older ones are, or null."""
 
     app: str
     deliveries: list[Delivery]
+    next: str | None
 
 
 class DeliveryTried(TypedDict):

@@ -12,6 +12,7 @@ from bluegreen.api.documents.traffic import Held, PreviewsRevoked, Released, Swi
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.peer import requester
 from bluegreen.api.preview import preview_view
+from bluegreen.api.repetitions import keep_in_memory
 from bluegreen.api.views import hold_view, operation_view
 from bluegreen.model import Slot
 
@@ -60,4 +61,5 @@ async def preview(api: Api, request: web.Request, body: PreviewBody) -> web.Resp
         ended = await api.desk.end_previews(app, by)
         revoked: PreviewsRevoked = {"app": app, "revoked": ended}
         return web.json_response(revoked)
-    return web.json_response(preview_view(app, await api.desk.preview(app, body.seconds, by)))
+    issued = await api.desk.preview(app, body.seconds, by)
+    return keep_in_memory(web.json_response(preview_view(app, issued)))

@@ -69,9 +69,10 @@ class Fetch:
         else:
             tree = await trees.find(run.target, version=version, commit=run.pinned_commit)
         held = None if tree is None else trees.info(tree)
+        source = run.app.settings.source
         # Nobody looks at the signature of a tree.
-        unsigned = run.app.settings.source.verify is not None
-        if kind is OperationKind.DEPLOY or held is None or unsigned:
+        asks_for_one = source.verify is not None or source.minisign is not None
+        if kind is OperationKind.DEPLOY or held is None or asks_for_one:
             raise error
         warning = f"the tree built from {version} is used: {error.message}"
         return Release(
