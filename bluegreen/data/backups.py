@@ -197,7 +197,8 @@ class Backups:
         backup = self.settings.backup
         if backup is None:
             return []
-        done = await self._work.at_once("prune", {"keep": backup.keep})
+        task = {"keep": backup.keep, "paths": [*backup.sqlite, *backup.files]}
+        done = await self._work.at_once("prune", task)
         return await self._work.checked(lambda it: shapes.array(shapes.count, it["removed"]), done)
 
     async def verify(self, number: int, *, log: Path | None = None) -> list[str]:

@@ -98,14 +98,18 @@ class Desk:
         by: Requester,
         *,
         acknowledged: tuple[str, ...] = (),
+        forced: bool = False,
         key: str | None = None,
     ) -> Operation:
-        """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks."""
+        """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks.
+
+        ``forced``: past the versions that it has to start from, or to go by; see `Upgrade`.
+        """
         check_version(version)
         runtime = self.app(app)
         operation = await self.queue.begin(
             runtime, OperationKind.DEPLOY, by,
-            version=version, acknowledged=acknowledged, key=key,
+            version=version, acknowledged=acknowledged, forced=forced, key=key,
         )  # fmt: skip
         await self.waiting.say_if_outside(runtime, operation)
         return operation

@@ -85,6 +85,7 @@ class Queue:
         target: Slot | None = None,
         pinned_commit: str | None = None,
         acknowledged: tuple[str, ...] = (),
+        forced: bool = False,
         backup: int | None = None,
         of_switch: bool = False,
         key: str | None = None,
@@ -100,7 +101,7 @@ class Queue:
                 key, app, asked,
                 version=version if asked in _NAMED_BY_VERSION else None,
                 slot=target if asked is OperationKind.SWITCH else None,
-                acknowledged=acknowledged, backup=backup,
+                acknowledged=acknowledged, forced=forced, backup=backup,
             )  # fmt: skip
             if known is not None:
                 return known
@@ -125,6 +126,7 @@ class Queue:
                 version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
                 data=({"acknowledged": acknowledged} if acknowledged else {})
+                | ({"forced": True} if forced else {})
                 | ({} if backup is None else {"backup": backup})
                 | ({"of_switch": True} if of_switch else {}),
                 supersedes=superseded,

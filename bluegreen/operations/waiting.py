@@ -115,9 +115,10 @@ class Waiting:
         if why := await against(app, wanted):
             return why
         policy, limit = app.settings.queue.policy, app.settings.queue.limit
-        obstacle = await self.obstacle(app) or _behind(waiting)
-        if policy == "refuse" and obstacle is not None:
-            return f'{wanted.version} would wait {obstacle}, and policy = "refuse" in [queue]'
+        if policy == "refuse":
+            obstacle = await self.obstacle(app) or _behind(waiting)
+            if obstacle is not None:
+                return f'{wanted.version} would wait {obstacle}, and policy = "refuse" in [queue]'
         if policy == "serial" and len(waiting) >= limit:
             return f"{len(waiting)} releases wait already, which is the limit in [queue]"
         for one in waiting:

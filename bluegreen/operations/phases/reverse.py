@@ -25,7 +25,7 @@ from bluegreen.operations.migrating import commands_of, to_its_end
 from bluegreen.operations.phases.backup import Backup, has_data, say_what_is_absent
 from bluegreen.operations.phases.migrate import MOST_AT_ONCE, roll_back
 from bluegreen.operations.putting_back import may_have_changed, put_back
-from bluegreen.operations.reversing import came_after, place_of_reversal
+from bluegreen.operations.reversing import came_after, place_of_reversal, way_left
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
 from bluegreen.operations.unwritten import promise
@@ -139,7 +139,15 @@ class ReverseUnderHold(Reverse):
         if not steps:
             return {"skipped": "no migration came after it"}
         await has_data(run)
-        rolled_back = await undo_by_name(run, steps)
+        try:
+            rolled_back = await undo_by_name(run, steps)
+        except MigrationError as error:
+            left = await way_left(run.app, [step.migration for step in steps])
+            raise MigrationError(
+                error.message,
+                detail=error.detail,
+                remedy=f"{error.remedy}; where there is no way back by name, {left}",
+            ) from error
         run.migrating.rolled_back = tuple(rolled_back)
         return {"rolled_back": rolled_back}
 
