@@ -168,7 +168,7 @@ class Operation:
     finished_at: float | None = None
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
-    forced: bool = False  # past a version that is required in between, or to start from
+    forced: bool = False  # past the versions that the app file lets in, starts from and goes by
     backup: int | None = None  # the one whose data a rollback brings back with the release
     of_switch: bool = False  # a rollback that a switch had to become
     automatic: bool = False  # a trigger asked for it, no person

@@ -174,7 +174,7 @@ class _Commands:
         )  # fmt: skip
         deploy.add_argument(
             "--force", action="store_true",
-            help="past a version that is required in between, or to start from; recorded",
+            help="past the versions that the app file lets in, starts from and goes by; recorded",
         )  # fmt: skip
         rollback = self._add(
             "rollback", ("release", "rollback"), "an older release through the same gates"
