@@ -328,14 +328,14 @@ class Intake:
 
 
 async def _until_recorded(attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:
-    """Try again for as long as the store fails: what was taken up is not given up."""
+    """Try again for as long as the store or the host fails: what was taken up is not given up."""
     said = ""
     while True:
         try:
             return await attempt()
-        except StoreError as error:
-            if error.message != said:
-                said = error.message
+        except (StoreError, OSError) as error:
+            if str(error) != said:
+                said = str(error)
                 log.warning("%s is not recorded yet: %s", what, said)
         await asyncio.sleep(RETRY)
 

@@ -101,7 +101,7 @@ async def test_a_store_that_fails_is_tried_again_and_what_is_refused_is_not(
 ) -> None:
     monkeypatch.setattr(intake, "RETRY", 0.0)
     desk.open.set()
-    desk.failures = [StoreFullError("full", remedy="free some"), StoreFullError("f", remedy="f")]
+    desk.failures = [StoreFullError("full", remedy="free some"), OSError(5, "no disk")]
     hooks = taking(desk)
     assert (await take(hooks, "v1")).delivery.why == "shop: not today, webhook github delivery v1"
     desk.failures = [BusyError("shop is busy", remedy="wait")]
