@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 
 from bluegreen.demo.appfile import SERVICES, monitor_app_file
@@ -24,6 +27,8 @@ from bluegreen.layout import Layout
 from bluegreen.processes import ProcessIdentity, Session, identify
 from bluegreen.supervisors.sessions import session_members
 from bluegreen.traffic.rendering import pid_file
+from tests import forking
+from tests.forking import Process
 from tests.marks import marker_names
 from tests.ports import kernel_ports
 from tests.waiting import PATIENCE, eventually
@@ -56,7 +61,7 @@ class Stack:
     services: tuple[str, ...] = SERVICES  # of apps that are written without naming theirs
     listen: dict[str, int] = field(default_factory=dict)
     ports: dict[str, list[int]] = field(default_factory=dict)
-    daemon: asyncio.subprocess.Process | None = None
+    daemon: Process | None = None
 
     @property
     def layout(self) -> Layout:
@@ -90,14 +95,22 @@ class Stack:
         return self.root / "daemon.log"
 
     async def serve(self, *options: str, prefix: tuple[str, ...] = ()) -> None:
-        """Start the daemon and wait until it answers. AssertionError quotes its log."""
+        """Start the daemon and wait until it answers. AssertionError quotes its log.
+
+        ``prefix`` is a command that executes it; else it is forked (`tests.forking`).
+        """
+        command = ("serve", "--root", str(self.root), *options)
+        env = {**os.environ, **_NO_CERTIFICATES}
+        process: Process
         with self.daemon_log.open("ab") as log:
-            self.daemon = await asyncio.create_subprocess_exec(
-                *prefix, PYTHON, "-m", "bluegreen", "serve", "--root", str(self.root), *options,
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **_NO_CERTIFICATES},
-            )  # fmt: skip
-        process = self.daemon
+            if prefix:
+                process = await asyncio.create_subprocess_exec(
+                    *prefix, PYTHON, "-m", "bluegreen", *command,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                )  # fmt: skip
+            else:
+                process = await forking.fork(command, env=env, log=log)
+        self.daemon = process
 
         def listens() -> bool:
             if process.returncode is not None:
@@ -105,9 +118,11 @@ class Stack:
             return _listens(self.layout.control_socket)
 
         async def answers() -> bool:
-            return listens() and (await self.cli("status", "--json")).status == 0
+            try:
+                return listens() and (await self.ask("GET", "/v1/apps"))[0] == 200
+            except aiohttp.ClientError:
+                return False  # it goes away: whether it has ended is looked at next
 
-        # Asked in vain, a command takes the processor that the daemon starts on.
         await eventually(listens, "the daemon listens")
         await eventually(answers, "the daemon answers")
 
@@ -155,13 +170,39 @@ class Stack:
         assert answer.status == 0, answer.out + answer.err
         return answer
 
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Status and document of one request: a command would cost a Python start each time.
+
+        Raises aiohttp.ClientError when the daemon goes away.
+        """
+        connector = aiohttp.UnixConnector(path=str(self.layout.control_socket))
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.request(
+                method, f"http://bluegreen{path}", json=body, headers=headers
+            ) as response,
+        ):
+            return response.status, await response.json()
+
     async def status(self, app: str = "monitor") -> Any:
-        return (await self.cli("status", app, "--json")).document["apps"][0]
+        """What ``bluegreen status APP --json`` shows of the app."""
+        status, document = await self.ask("GET", f"/v1/apps/{app}?probe=1")
+        assert status == 200, document
+        return document
 
     async def operations(self, app: str = "monitor") -> list[Any]:
         """Newest first."""
-        answer = await self.cli("history", app, "--json", "--limit", "100")
-        operations: list[Any] = answer.document["operations"]
+        status, document = await self.ask("GET", f"/v1/apps/{app}/operations?limit=100")
+        assert status == 200, document
+        operations: list[Any] = document["operations"]
         return operations
 
     def marker(self, app: str = "monitor") -> str:
@@ -226,12 +267,21 @@ def _command_line(pid: int) -> str:
         return ""
 
 
+@functools.cache
+def _made_repository() -> Path:
+    """Made once, and never changed: every stack has a copy of it."""
+    directory = Path(tempfile.mkdtemp(prefix="bg-made-"))
+    atexit.register(shutil.rmtree, directory)
+    make_repository(directory / "monitor.git")
+    return directory / "monitor.git"
+
+
 @contextlib.asynccontextmanager
 async def stack() -> AsyncIterator[Stack]:
     """A root with the sample app's repository beside it, ended and removed afterwards."""
     root = Path(tempfile.mkdtemp(prefix="bg-"))
     repository = root / "monitor.git"
-    await asyncio.to_thread(make_repository, repository)
+    await asyncio.to_thread(lambda: shutil.copytree(_made_repository(), repository))
     built = Stack(root=root, repository=repository)
     try:
         yield built

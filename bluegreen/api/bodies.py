@@ -69,6 +69,7 @@ class DeployBody(Body):
         tuple[Text, ...],
         BeforeValidator(_several, json_schema_input_type=Text | tuple[Text, ...]),
     ] = ()  # or one text by itself
+    force: bool = False  # past a version that is required in between, or to start from
 
 
 class RollbackBody(Body):

@@ -41,7 +41,7 @@ class ProbeQuery(Query):
 
 class PageQuery(Query):
     before: Annotated[
-        OperationNumber | None, Field(description="only operations older than this one")
+        OperationNumber | None, Field(description="only those older than this one, by its id")
     ] = None
     limit: Annotated[
         int, Field(ge=1, le=LIST_LIMIT, description="how many"), BeforeValidator(_digits)

@@ -172,6 +172,10 @@ class _Commands:
             "--ack", metavar="BREAKING", type=kinds.one_line, action="append", default=[],
             help="what this upgrade breaks, as it says when it refuses; may be repeated",
         )  # fmt: skip
+        deploy.add_argument(
+            "--force", action="store_true",
+            help="past a version that is required in between, or to start from; recorded",
+        )  # fmt: skip
         rollback = self._add(
             "rollback", ("release", "rollback"), "an older release through the same gates"
         )

@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 _EVENTS = "SELECT kind, data FROM events WHERE id > ? AND kind IN ('operation', 'phase')"
+# Of a write-ahead log, in bytes (https://www.sqlite.org/fileformat2.html#walformat).
+_HEADER, _FRAME_HEADER = 32, 24
 _SLOTS = "SELECT slot, state, version, tree, operation, gated_by, hot_until FROM slots"
 
 
@@ -58,9 +60,23 @@ class Ledger:
 
 
 def _copy(database: Path, to: Path) -> None:
-    for suffix in ("", "-wal"):
-        source, target = Path(f"{database}{suffix}"), Path(f"{to}{suffix}")
-        if source.exists():
-            shutil.copyfile(source, target)
-        else:
-            target.unlink(missing_ok=True)
+    shutil.copyfile(database, to)
+    Path(f"{to}-wal").write_bytes(_log(Path(f"{database}-wal")))
+
+
+def _log(path: Path) -> bytes:
+    """A write-ahead log without the room behind it, which the store keeps and never gives back.
+
+    It ends where a frame bears other salts than the header: so much of it counts.
+    """
+    try:
+        log = path.open("rb")
+    except FileNotFoundError:
+        return b""
+    with log:
+        header = log.read(_HEADER)
+        length = _FRAME_HEADER + int.from_bytes(header[8:12])  # and a page
+        parts = [header]
+        while len(frame := log.read(length)) == length and frame[8:16] == header[16:24]:
+            parts.append(frame)
+        return b"".join(parts)

@@ -13,19 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from .release import migration_names
+from .schema import digest, open_database
 
-BUSY_TIMEOUT = 5.0  # seconds to wait for the other slot's write
 SESSION = 86400.0  # seconds that a token is good for
-DEFAULT_USER = ("admin", "monitor")
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS users (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, salt BLOB NOT NULL, password BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS sessions (
-    token BLOB PRIMARY KEY, user INTEGER NOT NULL REFERENCES users, expires REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS servers (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, added_by_slot TEXT NOT NULL);
-"""
 
 ADDRESS = "host" if "0006_rename" in migration_names() else "address"  # the column's name
 OWNED = "0010_required" in migration_names()
@@ -33,28 +23,8 @@ OWNED = "0010_required" in migration_names()
 T = TypeVar("T")
 
 
-def _digest(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=2**12, r=8, p=1)
-
-
 def _token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def open_database(path: Path) -> sqlite3.Connection:
-    """A connection to the database at ``path``, with what every release expects to be there."""
-    path.parent.mkdir(exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(SCHEMA)
-    if connection.execute("SELECT count(*) FROM users").fetchone() == (0,):
-        name, password = DEFAULT_USER
-        salt = secrets.token_bytes(16)
-        connection.execute(
-            "INSERT OR IGNORE INTO users (name, salt, password) VALUES (?, ?, ?)",
-            (name, salt, _digest(password, salt)),
-        )
-    return connection
 
 
 class Database:
@@ -87,7 +57,7 @@ class Database:
         def check(connection: sqlite3.Connection) -> str | None:
             query = "SELECT id, salt, password FROM users WHERE name = ?"
             user = connection.execute(query, (name,)).fetchone()
-            if user is None or not secrets.compare_digest(_digest(password, user[1]), user[2]):
+            if user is None or not secrets.compare_digest(digest(password, user[1]), user[2]):
                 return None
             token = secrets.token_urlsafe(32)
             connection.execute("DELETE FROM sessions WHERE expires < ?", (time.time(),))

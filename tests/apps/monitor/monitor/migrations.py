@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
-from .database import open_database
 from .release import ROOT, migration_names
+from .schema import open_database
 
 APPLIED = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, at REAL NOT NULL)"
 
