@@ -89,13 +89,12 @@ version = "commit"
     assert closed in said.output
     assert f"warning: {FILE}:" in (said := await installed.apply()).output
     assert closed in said.output
-    await installed.host.run(
-        "install", "-d", "-m0750", "-g", "bluegreen", "/etc/bluegreen/webhooks"
-    )
+    of_daemon = ("-o", "bluegreen", "-g", "root")
+    await installed.host.run("install", "-d", "-m0500", *of_daemon, "/etc/bluegreen/webhooks")
     secret = "/etc/bluegreen/webhooks/shop"
-    await installed.host.run("install", "-m0640", "-g", "bluegreen", SECRET, secret)
+    await installed.host.run("install", "-m0400", *of_daemon, SECRET, secret)
     installed.app_file(SHOP + webhook.replace(SECRET, secret))
     assert (await installed.bluegreen("check")).output == "1 file checked: all is well\n"
-    await installed.host.run("chmod", "600", secret)
+    await installed.host.run("chown", "root", secret)
     said = await installed.bluegreen("check", check=False)
     assert f"may not read {secret}: {secret} is closed to it" in said.output

@@ -222,11 +222,14 @@ async def test_two_versions_never_run_at_once(shop: Stack) -> None:
         assert answer.status == 5, answer.out + answer.err
         await expect_alone(shop, "v2", writers)
     writers.expect_all_there(shop)
+    assert (shared(shop) / "data/alone").exists()
+    assert not (shared(shop) / "data/overlaps").exists()
 
 
 def alone(shop: Stack, **options: Any) -> None:
     """Write an app file that says that two versions never run at once."""
-    file = shop.write_app(**OPTIONS | options)
+    env = {"MONITOR_ALONE": "1"} | options.pop("env", {})
+    file = shop.write_app(**OPTIONS | {"env": env} | options)
     file.write_text(file.read_text().replace("[app]\n", "[app]\noverlap = false\n"))
 
 

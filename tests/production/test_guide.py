@@ -120,7 +120,9 @@ async def deliver(production: Production, version: str) -> str:
     """What a forge is answered that tells of a release, of none that the app asks for."""
     run = production.host.run
     secret = "/etc/bluegreen/webhooks/shop"
-    await run("install", "-m0400", "-obluegreen", "-groot", "/dev/null", secret)
+    of_daemon = ("-obluegreen", "-groot")
+    await run("install", "-d", "-m0500", *of_daemon, "/etc/bluegreen/webhooks")
+    await run("install", "-m0400", *of_daemon, "/dev/null", secret)
     await run("sh", "-c", f"printf {KEY} > {secret}")
     file = production.path("/etc/bluegreen/apps/shop.toml")
     file.write_text(file.read_text() + WEBHOOK)
