@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -116,7 +118,10 @@ class Stack:
             return _listens(self.layout.control_socket)
 
         async def answers() -> bool:
-            return listens() and await _lists_apps(self.layout.control_socket)
+            try:
+                return listens() and (await self.ask("GET", "/v1/apps"))[0] == 200
+            except aiohttp.ClientError:
+                return False  # it goes away: whether it has ended is looked at next
 
         await eventually(listens, "the daemon listens")
         await eventually(answers, "the daemon answers")
@@ -165,13 +170,39 @@ class Stack:
         assert answer.status == 0, answer.out + answer.err
         return answer
 
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Status and document of one request: a command would cost a Python start each time.
+
+        Raises aiohttp.ClientError when the daemon goes away.
+        """
+        connector = aiohttp.UnixConnector(path=str(self.layout.control_socket))
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.request(
+                method, f"http://bluegreen{path}", json=body, headers=headers
+            ) as response,
+        ):
+            return response.status, await response.json()
+
     async def status(self, app: str = "monitor") -> Any:
-        return (await self.cli("status", app, "--json")).document["apps"][0]
+        """What ``bluegreen status APP --json`` shows of the app."""
+        status, document = await self.ask("GET", f"/v1/apps/{app}?probe=1")
+        assert status == 200, document
+        return document
 
     async def operations(self, app: str = "monitor") -> list[Any]:
         """Newest first."""
-        answer = await self.cli("history", app, "--json", "--limit", "100")
-        operations: list[Any] = answer.document["operations"]
+        status, document = await self.ask("GET", f"/v1/apps/{app}/operations?limit=100")
+        assert status == 200, document
+        operations: list[Any] = document["operations"]
         return operations
 
     def marker(self, app: str = "monitor") -> str:
@@ -229,18 +260,6 @@ def _listens(path: Path) -> bool:
         return connection.connect_ex(str(path)) == 0
 
 
-async def _lists_apps(path: Path) -> bool:
-    timeout = aiohttp.ClientTimeout(total=PATIENCE)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.UnixConnector(path=str(path)), timeout=timeout
-    ) as session:
-        try:
-            async with session.get("http://bluegreen/v1/apps") as response:
-                return response.status == 200
-        except aiohttp.ClientError:
-            return False  # it goes away: whether it has ended is looked at next
-
-
 def _command_line(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -248,12 +267,21 @@ def _command_line(pid: int) -> str:
         return ""
 
 
+@functools.cache
+def _made_repository() -> Path:
+    """Made once, and never changed: every stack has a copy of it."""
+    directory = Path(tempfile.mkdtemp(prefix="bg-made-"))
+    atexit.register(shutil.rmtree, directory)
+    make_repository(directory / "monitor.git")
+    return directory / "monitor.git"
+
+
 @contextlib.asynccontextmanager
 async def stack() -> AsyncIterator[Stack]:
     """A root with the sample app's repository beside it, ended and removed afterwards."""
     root = Path(tempfile.mkdtemp(prefix="bg-"))
     repository = root / "monitor.git"
-    await asyncio.to_thread(make_repository, repository)
+    await asyncio.to_thread(lambda: shutil.copytree(_made_repository(), repository))
     built = Stack(root=root, repository=repository)
     try:
         yield built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from ipaddress import IPv6Address
@@ -11,6 +12,7 @@ from bluegreen.config.api_section import IpAddress, Network
 MOST_HOPS = 16
 
 
+@functools.lru_cache(maxsize=1024)  # most requests come from where others came from
 def parsed(text: str) -> IpAddress:
     """An address as it is; an IPv4 one that came in over IPv6 as IPv4. Raises ValueError."""
     address = ipaddress.ip_address(text.partition("%")[0])

@@ -47,17 +47,16 @@ class Restarts:
         return None
 
     async def fall_with_cause(self) -> Fall | None:
-        """As ``fall``, but of a service that is being stopped only once it has ended.
+        """As ``fall``; one of which only its stop is known yet is given some time to end.
 
-        Until then nothing says whether somebody stops it or what it has died of.
+        Until then nothing says whether somebody stops it or what it dies of.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + STOP_LIMIT
         while (fall := self.fall()) is not None:
-            if not self._is_stopping(fall.service) or loop.time() >= until:
+            status = self._target.view.status(fall.service)
+            unknown = status.state is UnitState.STOPPING and status.last_exit is None
+            if not unknown or loop.time() >= until:
                 return fall
             await asyncio.sleep(STOP_POLL)
         return None
-
-    def _is_stopping(self, service: str) -> bool:
-        return self._target.view.status(service).state is UnitState.STOPPING

@@ -268,6 +268,10 @@ class Desk:
         """
         return await self._switches.switch(self.app(app), to, by, key=key)
 
+    def record_late(self, app: AppRuntime) -> None:
+        """Have switches that are not in the history written there as soon as that can be."""
+        self._switches.record_late(app)
+
     # -- holds ------------------------------------------------------------------------------
 
     async def hold(self, app: str, seconds: float, by: Requester) -> Hold:
@@ -296,8 +300,9 @@ class Desk:
     # -- locks ------------------------------------------------------------------------------
 
     async def set_lock(self, lock: AppLock) -> None:
-        self.app(lock.app)
-        await self.parts.store.set_lock(lock)
+        runtime = self.app(lock.app)
+        async with runtime.admission:  # nothing begins that has looked for a lock before
+            await self.parts.store.set_lock(lock)
 
     async def clear_lock(self, app: str) -> None:
         if not await self.parts.store.clear_lock(self.app(app).name):

@@ -195,7 +195,7 @@ def _expect_fit(
             detail=waiting,
             remedy="see to the daemon, which gates it; nothing was changed",
         )
-    warnings = ["the history will not have this switch"]
+    warnings = ["the history will not say who made this switch"]
     if state is None:
         warnings.append(f"the store cannot be read: nobody knows whether {target} passed its gate")
     return tuple(warnings)

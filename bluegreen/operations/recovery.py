@@ -22,6 +22,7 @@ from bluegreen.model import (
     PhaseName,
     PhaseRecord,
     PhaseState,
+    Requester,
     ServiceUnit,
     Slot,
     SlotState,
@@ -34,7 +35,7 @@ from bluegreen.operations.proof import gate_again
 from bluegreen.operations.recorded_run import run_from_records
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime, together
-from bluegreen.operations.switching import slots_after
+from bluegreen.operations.switching import Attempt, record_next, slots_after
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.unwritten import unwritten_since
 from bluegreen.traffic.markers import Markers
@@ -42,6 +43,9 @@ from bluegreen.traffic.markers import Markers
 log = logging.getLogger(__name__)
 
 DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
+SOMEBODY = Requester(
+    name="somebody, while nothing could be recorded", via="found at the daemon's start"
+)
 
 
 async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
@@ -105,6 +109,8 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     stopped |= {app.name for app in apps if unwritten_since(app.layout) not in numbers}
     # One that has to say that it is ready must not keep the others waiting.
     await together(_start_active(desk, app) for app in apps if app.name not in stopped)
+    for app in apps:
+        await _note_unseen_switch(desk, app)
     for operation in unfinished:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)
@@ -119,6 +125,29 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     await desk.waiting.take_over(
         names, [one for one in left if one.state is OperationState.QUEUED], desk.apps
     )
+
+
+async def _note_unseen_switch(desk: Desk, app: AppRuntime) -> None:
+    """Record a switch that is not in the history: the disk was full, or there was no daemon.
+
+    A person has decided it, so it is what automatic releases wait for, from now on.
+    """
+    try:
+        known = await desk.parts.store.last_moved_to(app.name)
+    except StoreError as error:
+        log.warning("%s: %s", app.name, error.message, extra={"app": app.name})
+        return
+    active = app.active
+    if active is None or known is None or known is active:
+        return
+    message = f"traffic was found on {active}, and the history had it on {known}"
+    log.warning("%s: %s", app.name, message, extra={"app": app.name})
+    app.slots.update({record.slot: record for record in slots_after(app, active)})
+    app.unrecorded.append(Attempt(active, SOMEBODY, None))
+    if await record_next(app):
+        await app.parts.note(app.name, None, "warning", message=message)
+    else:
+        desk.record_late(app)
 
 
 async def _is_drained(desk: Desk, operation: Operation) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +23,23 @@ _INSERT = (
     " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE app = ? AND digest = ? AND provider IN"
     " ('gitea', 'github', 'gitlab')) ON CONFLICT DO NOTHING"
 )
+# Of many, in one visit to SQLite: for each row of its own it would wait for the interpreter's lock
+# as often, which is held by whoever reads the next deliveries.
+_INSERT_ALL = """
+    INSERT INTO deliveries (
+        app, provider, delivery, digest, event, version, decision, why, via, received_at
+    )
+    SELECT
+        value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+        value ->> 7, value ->> 8, value ->> 9
+    FROM json_each(?)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM deliveries
+        WHERE app = value ->> 0 AND digest = value ->> 3
+        AND provider IN ('gitea', 'github', 'gitlab')
+    )
+    ON CONFLICT DO NOTHING
+"""
 _BY_NAME = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND delivery = ?"
 _BY_DIGEST = (
     "SELECT * FROM deliveries_known WHERE app = ? AND digest = ?"
@@ -105,10 +124,43 @@ def insert(connection: sqlite3.Connection, new: NewDelivery) -> tuple[Delivery, 
     )  # fmt: skip
     if inserted.rowcount == 1 and inserted.lastrowid is not None:
         return _recorded(inserted.lastrowid, new), True
+    return to_delivery(_find(connection, new)), False
+
+
+def insert_all(
+    connection: sqlite3.Connection, news: Sequence[NewDelivery]
+) -> list[tuple[Delivery, bool]]:
+    """As `insert`, of many of which none is a replay or repeats another."""
+    values = [
+        (
+            new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
+            new.why, new.via, new.received_at,
+        )
+        for new in news
+    ]  # fmt: skip
+    inserted = connection.execute(_INSERT_ALL, (json.dumps(values),))
+    first = (inserted.lastrowid or 0) - inserted.rowcount + 1
+    if inserted.rowcount == len(news):
+        return [(_recorded(number, new), True) for number, new in enumerate(news, first)]
+    found = [_find(connection, new) for new in news]
+    is_any_new = inserted.rowcount > 0
+    return [(to_delivery(row), is_any_new and row["id"] >= first) for row in found]
+
+
+def _are_all_others(news: Sequence[NewDelivery]) -> bool:
+    """Whether none repeats another by its name or its body."""
+    names = {(new.app, new.provider, new.delivery) for new in news}
+    digests = {(new.app, new.digest or number) for number, new in enumerate(news)}
+    return len(names) == len(digests) == len(news)
+
+
+def _find(connection: sqlite3.Connection, new: NewDelivery) -> Row:
+    """The one that is recorded under its name or, of another name, with its body."""
     found = connection.execute(_BY_NAME, (new.app, new.provider, new.delivery)).fetchone()
     if found is None:
         found = connection.execute(_BY_DIGEST, (new.app, new.digest)).fetchone()
-    return to_delivery(found), False
+    row: Row = found
+    return row
 
 
 def _recorded(number: int, new: NewDelivery) -> Delivery:
@@ -151,6 +203,7 @@ class _Change:
 
     work: Work[Any]
     done: asyncio.Future[Any]
+    new: NewDelivery | None = None  # whose recording it is, where that may be done with others'
 
     def succeed(self, result: Any) -> None:
         if not self.done.done():  # whoever waited may be gone
@@ -177,7 +230,9 @@ class Deliveries:
 
     async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
         """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
-        delivery, is_new = await self._together(lambda connection: insert(connection, new))
+        delivery, is_new = await self._together(
+            lambda connection: insert(connection, new), new if new.replay_of is None else None
+        )
         if not is_new:
             return self._with_body(delivery), False
         self.bodies.add(new.app, Content(delivery.id, new.headers, new.body))
@@ -231,8 +286,8 @@ class Deliveries:
         """Keep the bodies that are not kept yet."""
         await self.bodies.close()
 
-    async def _together(self, work: Work[Result]) -> Result:
-        change = _Change(work, asyncio.get_running_loop().create_future())
+    async def _together(self, work: Work[Result], new: NewDelivery | None = None) -> Result:
+        change = _Change(work, asyncio.get_running_loop().create_future(), new)
         self._waiting.append(change)
         if self._task is None:
             self._task = asyncio.create_task(self._write(), name="deliveries")
@@ -266,4 +321,12 @@ class Deliveries:
 
 
 def _make(connection: sqlite3.Connection, changes: Sequence[_Change]) -> list[Any]:
-    return [change.work(connection) for change in changes]
+    results: list[Any] = []
+    for _, group in itertools.groupby(changes, lambda change: change.new is not None):
+        part = [*group]
+        news = [change.new for change in part if change.new is not None]
+        if len(news) > 1 and _are_all_others(news):
+            results += insert_all(connection, news)
+        else:
+            results += [change.work(connection) for change in part]
+    return results

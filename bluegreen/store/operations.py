@@ -88,6 +88,17 @@ CAME_WITH = "".join(
 """,
     )
 )
+# How the newest operation that was to move traffic stands.
+LAST_MOVE = """
+    SELECT n.slot, n.from_slot, p.state FROM phases AS p
+    INNER JOIN operations_now AS n ON n.id = p.operation
+    WHERE p.phase = 'switch' AND p.operation = (
+        SELECT o.id FROM operations AS o WHERE o.app = ?
+            AND EXISTS (SELECT 1 FROM phases WHERE operation = o.id AND phase = 'switch')
+        ORDER BY o.id DESC LIMIT 1
+    )
+    ORDER BY p.id DESC LIMIT 1
+"""
 _LATEST_PHASE = "SELECT phase FROM phases WHERE operation = ? ORDER BY id DESC LIMIT 1"
 
 

@@ -279,6 +279,13 @@ class Store:
         rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
         return rows[0]["version"] if rows else None
 
+    async def last_moved_to(self, app: str) -> Slot | None:
+        """Where traffic is by the history; None where it says nothing, or is not certain."""
+        for row in await self._database.read(operation_rows.LAST_MOVE, (app,)):
+            to = {"done": row["slot"], "undone": row["from_slot"]}.get(row["state"])
+            return None if to is None else Slot(to)
+        return None
+
     async def came_with(self, app: str, version: str, commit: str | None = None) -> int | None:
         """The operation that brought a version into service; None where none is known.
 

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
@@ -31,12 +31,14 @@ from bluegreen.webhooks.headers import Headers, headers_of
 from bluegreen.webhooks.judging import judge, judge_again
 from bluegreen.webhooks.keeping import SecretKeeper
 from bluegreen.webhooks.nouns import Decision, Verdict
+from bluegreen.webhooks.precedence import Precedence
 
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 5.0  # seconds; what is not handed on by then is answered as taken up …
-SOON = 8  # … at once, where so many of the app are to be handed on before it
-LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again
+SOON = 8  # … at once, where more of the app are to be handed on
+LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again …
+PATIENT_UP_TO = 500  # … and up to so many let those pass that are being taken up
 RETRY = 2.0  # seconds between attempts where the store fails
 SAY_AGAIN_AFTER = 60.0  # seconds between two lines on refused deliveries of an app
 BESIDE_THE_LOOP = 64 * 1024  # bytes; a larger body is hashed and parsed in a thread
@@ -92,8 +94,13 @@ class Intake:
         self._desk = desk
         self._deliveries = desk.parts.store.deliveries
         self._handing_on: dict[int, asyncio.Task[_Settled]] = {}
-        self._line: Counter[str] = Counter()  # of those, by app
+        # What has no task yet, as more than `SOON` of the app are to be handed on.
+        self._later: defaultdict[str, deque[Delivery]] = defaultdict(deque)
+        self._line: Counter[str] = Counter()  # of both, by app
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._precedence = Precedence()
+        # By app: done once more than `SOON` are to be handed on.
+        self._crowds: dict[str, asyncio.Future[None]] = {}
         self._said: dict[str, float] = {}
         self._forgetting: asyncio.Task[None] | None = None
         self.secrets = SecretKeeper()
@@ -114,7 +121,8 @@ class Intake:
         if verdict.decision is Decision.ACCEPTED and self._line[app] >= LONGEST_LINE:
             raise TooManyError(app)
         new = _new(app, verdict, headers, body, via, received)
-        delivery, is_new = await self._deliveries.record(new)
+        with self._precedence.taking_up():
+            delivery, is_new = await self._deliveries.record(new)
         if is_new and delivery.decision == Decision.ACCEPTED:
             self._hand_on(delivery)
         return await self._answer(delivery, is_repeated=not is_new)
@@ -141,8 +149,10 @@ class Intake:
     async def _answer(self, delivery: Delivery, *, is_repeated: bool) -> Taken:
         task, operation = self._handing_on.get(delivery.id), None
         if task is not None and self._line[delivery.app] <= SOON:
-            done, _ = await asyncio.wait([task], timeout=ANSWER_WITHIN)
-            if done and not task.cancelled() and task.exception() is None:
+            new = asyncio.get_running_loop().create_future()
+            either: list[asyncio.Future[Any]] = [task, self._crowds.setdefault(delivery.app, new)]
+            await asyncio.wait(either, timeout=ANSWER_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+            if task.done() and not task.cancelled() and task.exception() is None:
                 delivery, operation = task.result()
         if operation is None and delivery.operation is not None:
             operation = await self._desk.parts.store.operation(delivery.operation)
@@ -163,23 +173,34 @@ class Intake:
             self._hand_on(delivery)
 
     def _hand_on(self, delivery: Delivery) -> None:
-        self._begin(delivery, self._handed_on(delivery))
+        app = delivery.app
+        self._line[app] += 1
+        if self._line[app] <= SOON:
+            self._begin(delivery, self._handed_on(delivery))
+            return
+        self._later[app].append(delivery)
+        if app in self._crowds:
+            self._crowds.pop(app).set_result(None)
 
     def _begin(self, delivery: Delivery, work: Coroutine[Any, Any, _Settled]) -> None:
+        """The caller has counted it."""
         task = asyncio.create_task(work, name=f"delivery {delivery.id}")
         self._handing_on[delivery.id] = task
-        self._line[delivery.app] += 1
         task.add_done_callback(lambda ended: self._has_ended(delivery, ended))
 
     def _has_ended(self, delivery: Delivery, task: asyncio.Task[_Settled]) -> None:
         self._handing_on.pop(delivery.id, None)
         self._line[delivery.app] -= 1
+        if later := self._later[delivery.app]:
+            self._begin(later[0], self._handed_on(later.popleft()))
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("delivery %d was not handed on", delivery.id, exc_info=error)
 
     async def _handed_on(self, delivery: Delivery) -> _Settled:
         """The same, settled. One after the other: which is the newest is known by their order."""
         async with self._turns[delivery.app]:
+            if self._line[delivery.app] <= PATIENT_UP_TO:
+                await self._precedence.give_way()
             again = self._trigger if delivery.replay_of is None else self._left_replay
             outcome = await _until_recorded(
                 lambda: again(delivery), f"what delivery {delivery.id} of {delivery.app} asks for"
@@ -271,11 +292,14 @@ class Intake:
             self._hand_on(delivery)
             raise
         except BluegreenError as error:
-            declined = (Decision.DECLINED, None, error.message)
-            self._begin(delivery, self._settled(delivery, declined))
+            self._settle_beside(delivery, (Decision.DECLINED, None, error.message))
             raise
-        self._begin(delivery, self._settled(delivery, (Decision.TRIGGERED, operation, None)))
+        self._settle_beside(delivery, (Decision.TRIGGERED, operation, None))
         return operation
+
+    def _settle_beside(self, delivery: Delivery, outcome: _Outcome) -> None:
+        self._line[delivery.app] += 1
+        self._begin(delivery, self._settled(delivery, outcome))
 
     # -- what is refused --------------------------------------------------------------------
 
@@ -293,6 +317,7 @@ class Intake:
 
     async def close(self) -> None:
         """Leave what is not handed on yet to the next start."""
+        self._later.clear()
         tasks: list[asyncio.Task[Any]] = [*self._handing_on.values()]
         if self._forgetting is not None:
             tasks.append(self._forgetting)
@@ -303,14 +328,14 @@ class Intake:
 
 
 async def _until_recorded(attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:
-    """Try again for as long as the store fails: what was taken up is not given up."""
+    """Try again for as long as the store or the host fails: what was taken up is not given up."""
     said = ""
     while True:
         try:
             return await attempt()
-        except StoreError as error:
-            if error.message != said:
-                said = error.message
+        except (StoreError, OSError) as error:
+            if str(error) != said:
+                said = str(error)
                 log.warning("%s is not recorded yet: %s", what, said)
         await asyncio.sleep(RETRY)
 

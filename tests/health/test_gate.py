@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from aiohttp import web
 
 from bluegreen.config.settings import Gate
 from bluegreen.errors import GateError, StoreFullError
-from bluegreen.health import restarts
 from bluegreen.health.gate import pass_gate
 from bluegreen.model import Address, ProbeResult, UnitState
 from tests.health.conftest import Accept, Serve, StartStranger
@@ -235,9 +235,8 @@ async def test_a_service_that_restarts_is_refused_though_it_runs_again(
 
 @pytest.mark.parametrize("state", [UnitState.STOPPED, UnitState.STOPPING])
 async def test_a_service_that_does_not_run_is_refused_even_without_probes(
-    slot: FakeSlot, state: UnitState, monkeypatch: pytest.MonkeyPatch
+    slot: FakeSlot, state: UnitState
 ) -> None:
-    monkeypatch.setattr(restarts, "STOP_LIMIT", 0.1)
     slot.crash(state=state)
     error = await refused(slot, gate(healthy_for="0s"))
     assert f"service api does not run ({state}): exit status 1" in error.message
@@ -248,7 +247,7 @@ async def test_one_that_is_being_stopped_is_refused_with_what_became_of_it(
 ) -> None:
     async with running(run_gate(slot, gate(HTTP, deadline="1h", healthy_for="30m"))) as passing:
         await eventually(lambda: server.asked > 1, "the probe has been answered twice")
-        slot.crash(state=UnitState.STOPPING)
+        slot.statuses["api"] = replace(slot.statuses["api"], state=UnitState.STOPPING)
         asked = server.asked
         await eventually(lambda: server.asked > asked + 2, "more probes have been answered")
         slot.crash(state=UnitState.STOPPED)

@@ -123,11 +123,11 @@ async def test_only_root_may_write_what_root_or_the_daemon_runs(installed: Insta
     loose = await installed.host.run(
         "find", *places, "!", "-type", "l", "(", "!", "-user", "root", "-o", "-perm", "/022", ")"
     )
-    # Those two are the daemon's, which reads what is in them, so that its group does not.
-    read = ["/etc/bluegreen/notify", "/etc/bluegreen/webhooks"]
+    # Those are the daemon's, which reads what is in them, so that its group does not.
+    read = [f"/etc/bluegreen/{name}" for name in ("notify", "sources", "webhooks")]
     assert sorted(loose.output.splitlines()) == read
     modes = await installed.host.run("stat", "--format=%A %U:%G", *read)
-    assert modes.output == "dr-x------ bluegreen:root\n" * 2
+    assert modes.output == "dr-x------ bluegreen:root\n" * len(read)
     for user in ("bluegreen", "shop", "nobody"):
         # What such a user may write, wherever links lead.
         found = await installed.host.run(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import aiohttp
-
 from tests.stack import Stack
-from tests.waiting import PATIENCE
 
 
 async def ask(
@@ -18,14 +15,8 @@ async def ask(
     *,
     headers: dict[str, str] | None = None,
 ) -> tuple[int, Any]:
-    """Status and JSON document of one request. aiohttp.ClientError when the daemon goes away."""
-    connector = aiohttp.UnixConnector(path=str(stack.layout.control_socket))
-    timeout = aiohttp.ClientTimeout(total=PATIENCE)
-    async with (
-        aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-        session.request(method, f"http://bluegreen{path}", json=body, headers=headers) as response,
-    ):
-        return response.status, await response.json()
+    """`Stack.ask`."""
+    return await stack.ask(method, path, body, headers=headers)
 
 
 async def status_of(stack: Stack, app: str = "monitor") -> Any:

@@ -77,6 +77,20 @@ async def test_those_that_arrive_together_share_a_transaction(
     assert len(sizes) <= 3
 
 
+async def test_what_repeats_another_of_the_same_transaction_is_that_one(store: Store) -> None:
+    known, _ = await store.deliveries.record(new("known"))
+    together = [
+        new("a"), new("known", digest="other"), new("b", digest="digest of a"),
+        new("a", digest="other"), new("c", digest=None, version=None, decision="ignored", why="ü"),
+        new("d", digest="digest of known"), new("e"),
+    ]  # fmt: skip
+    found = await asyncio.gather(*(store.deliveries.record(one) for one in together))
+    assert [is_new for _, is_new in found] == [True, False, False, False, True, False, True]
+    a, again, b, a_too, c, d, e = (one for one, _ in found)
+    assert (again, d, b, a_too) == (known, known, a, a)
+    assert await store.deliveries.of_app("shop", before=None, limit=9) == [e, c, a, known]
+
+
 async def test_a_change_that_is_refused_takes_none_with_it(store: Store) -> None:
     first = await ignored(store, "a")
     results = await asyncio.gather(

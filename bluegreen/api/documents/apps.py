@@ -76,13 +76,18 @@ class AppState(TypedDict):
     server_name: list[str]
 
 
-class Apps(TypedDict):
-    """Every app, and what is wrong."""
+class Findings(TypedDict):
+    """What is wrong."""
 
-    apps: list[AppState]
     problems: list[str]
     warnings: list[str]
     failed_authentications: NotRequired[int]  # since the daemon was started; not of some apps only
+
+
+class Apps(Findings):
+    """Every app, and what is wrong."""
+
+    apps: list[AppState]
 
 
 class Locked(TypedDict):

@@ -14,7 +14,8 @@ from bluegreen.api.documents.queue import Resumed
 from bluegreen.api.peer import caller_of, note_about, requester
 from bluegreen.api.plan import plan_view
 from bluegreen.api.queries import PlanQuery, ProbeQuery
-from bluegreen.api.status import app_status, daemon_status
+from bluegreen.api.route import JSON
+from bluegreen.api.status import app_status, apps_status, findings_view
 from bluegreen.model import AppLock
 from bluegreen.operations import planning
 
@@ -26,10 +27,14 @@ def _checkups(api: Api, query: ProbeQuery) -> Checkups | None:
 async def apps(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:
     """Those that are whoever asks' to see; what is said of the host names others."""
     only, checkups = caller_of(request).apps, _checkups(api, query)
-    found = await daemon_status(api.desk, api.in_force(), checkups, only)
+    findings = findings_view(api.in_force(), only)
     if only is None:
-        found["failed_authentications"] = api.attempts.failed
-    return web.json_response(found)
+        findings["failed_authentications"] = api.attempts.failed
+    if checkups is None:
+        text = await api.overview.text(api.desk, only, findings)
+        return web.Response(text=text, content_type=JSON)
+    found = await apps_status(api.desk, checkups, only)
+    return web.json_response({"apps": found, **findings})
 
 
 async def app(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:

@@ -8,7 +8,7 @@ from bluegreen.errors import SourceError, UsageError
 from bluegreen.model import OperationKind, PhaseName, Release
 from bluegreen.operations.reversing import outlived
 from bluegreen.operations.run import Run
-from bluegreen.operations.triggers import refuse_failed
+from bluegreen.operations.triggers import refuse_failed, refuse_served
 
 LAY_OUT_LIMIT = 600.0  # seconds on top of the source's own time limit
 
@@ -31,6 +31,8 @@ class Fetch:
             run.release = release = await self._resolve(run)
         except SourceError as error:
             run.release = release = await self._kept(run, error)
+        if run.operation.automatic:
+            refuse_served(app, release)  # of no commit then, that a forge would mark as given up
         await store.resolve_release(run.operation.id, release, run.target)
         if run.operation.automatic:
             await refuse_failed(app, release)
