@@ -66,6 +66,7 @@ class Run:
     was_closed: bool = False  # before an operation that closes it
     switched: bool = False  # traffic has been on the target, whatever came after
     interruption: Interruption | None = None
+    daemon_ends: bool = False  # also where the operation is ending already, and is left to it
     repeats: bool = False  # phases that are recorded as done are done once more
     in_phases: bool = False  # only then may the task be cancelled
     ending: bool = False
@@ -176,6 +177,7 @@ class Run:
 
         One that is ending already, or undoing what it did, is left to it.
         """
+        self.daemon_ends = self.daemon_ends or why is Interruption.SHUTDOWN
         if self.interruption is None and not self.ending:
             self.interruption = why
             if self.in_phases and self.task is not None:
