@@ -28,6 +28,7 @@ from bluegreen.model import Slot, SlotRecord
 from bluegreen.notifications.courier import Surroundings
 from bluegreen.notifications.service import Notifications
 from bluegreen.notify import Notifier
+from bluegreen.operation_log import logged
 from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
@@ -100,7 +101,7 @@ class Daemon:
                 await self._run()
 
     async def _run(self) -> None:
-        store = await open_store(self._layout, self._bus.publish)
+        store = await open_store(self._layout, logged(self._bus.publish))
         try:
             self._lost = await asyncio.to_thread(lost_history.warnings, self._layout)
             self._vitals.ask(store.integrity)

@@ -9,6 +9,17 @@ from bluegreen.model import Slot
 from bluegreen.remedies import Remedies, remedies_of
 
 LONGEST_SOCKET_PATH = 107  # bytes that fit into sockaddr_un (unix(7)), with a final zero
+LONGEST_NUMBER = 18  # digits, of which the store takes any number
+
+
+def number_of(name: str) -> int | None:
+    """The operation that a file or directory is named after; None: none.
+
+    What others may have put there is of no operation: ``007``, digits of other scripts, and a
+    number longer than the store has any.
+    """
+    named = name.isascii() and name.isdecimal() and len(name) <= LONGEST_NUMBER
+    return int(name) if named and name == str(int(name)) else None
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,7 @@ class Operation:
     finished_at: float | None = None
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
+    forced: bool = False  # past a version that is required in between, or to start from
     backup: int | None = None  # the one whose data a rollback brings back with the release
     of_switch: bool = False  # a rollback that a switch had to become
     automatic: bool = False  # a trigger asked for it, no person
@@ -249,46 +250,6 @@ class SlotRecord:
         if self.version is None:
             return "nothing"
         return f"{self.version} ({self.commit[:10]})" if self.commit else self.version
-
-
-@dataclass(frozen=True, kw_only=True)
-class MigrationPlace:
-    """A release's tree in which migrations are run, as which version, and for which slot."""
-
-    version: str
-    slot: Slot
-    tree: Path
-
-
-class MigrationChange(StrEnum):
-    """What became of a migration."""
-
-    APPLIED = "applied"
-    MARKED = "marked"  # as applied, by an operator's word
-    ROLLED_BACK = "rolled_back"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AppliedMigration:
-    """What became of a migration last, as far as bluegreen knows. ``at`` is Unix seconds."""
-
-    name: str
-    change: MigrationChange
-    operation: int
-    place: MigrationPlace
-    at: float
-    succeeded: bool  # the operation that applied it
-    named: bool = True  # by the app's own ``check``, so that it can be undone by name
-    commit: str | None = None  # of the release in whose tree; None: not known
-
-    def is_of(self, version: str | None, commit: str | None) -> bool:
-        """Whether it is of a release itself: by its commit, as a branch is deployed from many.
-
-        By its version where a commit is not known, as of a directory.
-        """
-        if self.commit is not None and commit is not None:
-            return self.commit == commit
-        return self.place.version == version
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,11 @@ class Remedies:
         """What a file that variables come from has to be."""
         return f"Make {file} a readable text file for the user that runs the daemon"
 
+    @classmethod
+    def usable_by_daemon(cls, file: Path | str) -> str:
+        """What a file has to be that the daemon itself reads."""
+        return cls.usable(file)
+
 
 class HostRemedies(Remedies):
     """What is said on a whole host, where systemd runs the daemon."""
@@ -78,6 +83,11 @@ class HostRemedies(Remedies):
     def usable(file: Path | str) -> str:
         """See `Remedies.usable`. systemd reads it as root, for the app alone."""
         return f"Make {file} a text file that only root may read: mode 0600"
+
+    @classmethod
+    def usable_by_daemon(cls, file: Path | str) -> str:
+        """See `Remedies.usable_by_daemon`. Not for its group, in which people are."""
+        return f"Make {file} a text file that only the user bluegreen may read: mode 0400"
 
 
 def remedies_of(root: Path | str) -> Remedies:

@@ -38,15 +38,32 @@ def test_app_files_are_taken_up_by_root_on_a_host_and_by_a_reload_elsewhere(
 
 
 @pytest.mark.parametrize(
-    ("root", "who"),
-    [(HOST, "only root may read: mode 0600"), (OWN, "the user that runs the daemon")],
+    ("root", "apps", "daemons"),
+    [
+        (HOST, "only root may read: mode 0600", "only the user bluegreen may read: mode 0400"),
+        (OWN, "the user that runs the daemon", "the user that runs the daemon"),
+    ],
 )
-def test_a_secret_is_for_whoever_reads_it(root: Path, who: str, tmp_path: Path) -> None:
-    text = small_app("shop", 9001, 9101) + f'\n[env]\nKEY = {{ file = "{tmp_path}/key" }}\n'
+def test_a_secret_is_for_whoever_reads_it(
+    root: Path, apps: str, daemons: str, tmp_path: Path
+) -> None:
+    text = (
+        small_app("shop", 9001, 9101)
+        + f'''
+[env]
+KEY = {{ file = "{tmp_path}/key" }}
+[[webhook]]
+provider = "github"
+secret = {{ file = "{tmp_path}/hook" }}
+on = "release"
+version = "tag"
+'''
+    )
     settings = load_app(write(tmp_path, text, "shop"))
-    (finding,) = file_findings(settings, remedies_of(root))
-    assert finding.place == ("env", "KEY")
-    assert who in finding.right
+    key, hook = file_findings(settings, remedies_of(root))
+    assert (key.place, hook.place) == (("env", "KEY"), ("webhook", 0, "secret"))
+    assert apps in key.right
+    assert daemons in hook.right
 
 
 def test_a_shell_takes_what_is_said_whatever_the_root_is_called() -> None:

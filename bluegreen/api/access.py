@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bluegreen.api.attempts import Attempts
-from bluegreen.api.origin import client_address, parsed
+from bluegreen.api.origin import client_address, guest_of, is_trusted, parsed
 from bluegreen.api.peer import Caller, note_caller, require_app, require_whole_host
 from bluegreen.api.routes import route_of
 from bluegreen.api.scopes import Scope, grant
@@ -30,6 +30,18 @@ _LEAVES_OUT = {
     "/v1/apps", "/v1/operations", "/v1/operations/{id}", "/v1/operations/{id}/events",
     "/v1/openapi.json",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """From where a request comes, and the trusted proxy that says so, if one does."""
+
+    address: IpAddress
+    proxy: IpAddress | None
+
+    @property
+    def via(self) -> str:
+        return f"tcp from {self.address}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,21 +104,20 @@ class Access:
             note_caller(request, Caller(uid=found.uid, via=UNIX))
             grant(request, self.rules.scopes_of(found))
             return
-        address = self._address(request)
-        via = f"tcp from {address}"
+        origin = self._origin(request)
         route = route_of(request)
         if route is not None and route.scope is None:
-            note_caller(request, Caller(via=via))
+            note_caller(request, Caller(via=origin.via, guest=guest_of(origin.address)))
             grant(request, ())
             return
-        await self._by_token(request, address, via)
+        await self._by_token(request, origin)
         if "app" in request.match_info:
             if (name := request.match_info["app"]) != "-":
                 require_app(request, name)
         elif route is not None and route.path not in _LEAVES_OUT:
             require_whole_host(request)
 
-    async def _by_token(self, request: web.Request, address: IpAddress, via: str) -> None:
+    async def _by_token(self, request: web.Request, origin: Origin) -> None:
         given = request.headers.getall("Authorization", [])
         kind, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         if kind.lower() != "bearer" or not text.strip():
@@ -117,26 +128,35 @@ class Access:
             )
         token = self._keyring.remembered(text.strip())
         if token is None:
-            async with self._attempts.turn(address):
+            async with self._attempts.turn(origin.address, origin.proxy):
                 token = await self._keyring.find(text.strip())
                 if token is None:
-                    self._attempts.fail(address, "no valid token")
+                    self._attempts.fail(origin.address, "no valid token", origin.proxy)
         if token is None:
             raise UnauthenticatedError(
                 "this token is not valid: it is not what was shown, has expired, or was revoked",
                 remedy="`bluegreen token list` on the host says which are valid, `bluegreen token "
                 "create` makes another",
             )
-        self._keyring.note_use(token, str(address))
+        self._keyring.note_use(token, str(origin.address))
         apps = None if token.apps is None else frozenset(token.apps)
         name = f"token {token.id}" + (f" ({token.name})" if token.name else "")
-        note_caller(request, Caller(name=name, via=via, apps=apps))
+        note_caller(
+            request,
+            Caller(
+                name=name, via=origin.via, apps=apps, guest=guest_of(origin.address), token=token
+            ),
+        )
         grant(request, [Scope(scope) for scope in token.scopes])
 
-    def _address(self, request: web.Request) -> IpAddress:
-        peer = request.transport and request.transport.get_extra_info("peername")
-        if not peer:
-            return ipaddress.ip_address(0)
+    def _origin(self, request: web.Request) -> Origin:
+        name = request.transport and request.transport.get_extra_info("peername")
+        if not name:
+            return Origin(address=ipaddress.ip_address(0), proxy=None)
+        peer = parsed(name[0])
         forwarded = request.headers.getall("X-Forwarded-For", [])
         proxies = self.rules.settings.trusted_proxies
-        return client_address(parsed(peer[0]), forwarded, proxies)
+        return Origin(
+            address=client_address(peer, forwarded, proxies),
+            proxy=peer if is_trusted(peer, proxies) else None,
+        )

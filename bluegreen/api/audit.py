@@ -49,7 +49,10 @@ async def _record(store: Store, request: web.Request, what: str) -> None:
     app = app_of(request) or WHOLE_HOST
     about = about_of(request)
     said = "".join(f", {name} {value}" for name, value in about.items())
-    log.info("%s%s%s by %s via %s", what, f" of {app}" if app else "", said, by.name, by.via)
+    log.info(
+        "%s%s%s by %s via %s", what, f" of {app}" if app else "", said, by.name, by.via,
+        extra={"app": app or None},
+    )  # fmt: skip
     try:
         await store.add_event(
             app=app, operation=None, kind=KIND,

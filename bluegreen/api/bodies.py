@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import (
@@ -49,6 +49,7 @@ class Body(BaseModel):
     """A JSON object; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    later: ClassVar[frozenset[str]] = frozenset()  # fields that a later version will know
 
 
 class Empty(Body):
@@ -62,11 +63,13 @@ def _several(value: object) -> tuple[object, ...]:
 
 
 class DeployBody(Body):
+    later = frozenset({"manual"})
     version: Version
     ack: Annotated[
         tuple[Text, ...],
         BeforeValidator(_several, json_schema_input_type=Text | tuple[Text, ...]),
     ] = ()  # or one text by itself
+    force: bool = False  # past a version that is required in between, or to start from
 
 
 class RollbackBody(Body):
@@ -145,14 +148,15 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
         fields = ", ".join(f'"{name}"' for name in kind.model_fields) or "no fields"
         raise UsageError(
             f"{request.method} {request.path}: the body is not as it should be",
-            detail=faults(error, "body"),
+            detail=faults(error, "body", kind.later),
             remedy=f"send a JSON object with {fields}",
         ) from error
 
 
-def faults(error: ValidationError, whole: str) -> list[str]:
+def faults(error: ValidationError, whole: str, later: frozenset[str] = frozenset()) -> list[str]:
     """A line for each field that is wrong; one without a field is of the ``whole``."""
     return [
-        f"{'.'.join(map(str, item['loc']))[:60] or whole}: {item['msg']}"
+        f"{'.'.join(map(str, item['loc']))[:60] or whole}: "
+        f"{'not supported yet' if item['loc'][:1] and item['loc'][0] in later else item['msg']}"
         for item in error.errors(include_url=False, include_input=False)
     ]

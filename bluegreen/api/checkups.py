@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bluegreen.api import documents
+from bluegreen.api.documents.apps import SlotHealth
 from bluegreen.config.questions import Probe
 from bluegreen.errors import BluegreenError
 from bluegreen.health.attempt import probe_once
@@ -26,7 +26,7 @@ PROBE_LIMIT = 3.0  # seconds for all probes of a slot
 class _Checkup:
     subject: object  # what was probed: once it is another, the answer says nothing any more
     ended: float  # by the monotonic clock
-    health: documents.SlotHealth
+    health: SlotHealth
 
 
 class Checkups:
@@ -36,7 +36,7 @@ class Checkups:
         self._last: dict[tuple[str, Slot], _Checkup] = {}
         self._turns: defaultdict[tuple[str, Slot], asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def health(self, app: AppRuntime, slot: Slot) -> documents.SlotHealth | None:
+    async def health(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
         """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked."""
         probes = [probe for probe in app.settings.gate.probes if probe.command is None]
         if not probes:
@@ -56,7 +56,7 @@ def _subject(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> object:
     return app.slots[slot].operation, [app.parts.supervisor.status(key).pid for key in keys], probes
 
 
-async def _probe(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> documents.SlotHealth:
+async def _probe(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> SlotHealth:
     try:
         async with asyncio.timeout(PROBE_LIMIT):
             operation = app.slots[slot].operation or 0

@@ -92,13 +92,24 @@ class Connection(web.RequestHandler):
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """How many connections there may be: in all, and of one ``Guest``."""
+    """How many connections there may be: in all, of one ``Guest``, and of one that is a proxy."""
 
     in_all: int
     of_one: int
+    of_proxy: int = 0
 
 
-Guest = Hashable | None  # an address or a user; None is not counted by itself
+@dataclass(frozen=True)
+class Proxy:
+    """A guest that brings others, whom it limits: of its own, those that are idle make place."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return f"the proxy {self.address}"
+
+
+Guest = Hashable | None  # an address, a user or a proxy; None is not counted by itself
 
 
 class Listener:
@@ -120,7 +131,8 @@ class Listener:
         self._guest = guest
         self._room = room
         self._tls = tls
-        self._connections: dict[int, Connection] = {}  # by number, the oldest first
+        # By number, the oldest first, and whose each is.
+        self._connections: dict[int, tuple[Connection, Guest]] = {}
         self._number = 0
         self._of: Counter[Guest] = Counter()
         self._beginning: set[asyncio.Task[None]] = set()
@@ -172,12 +184,21 @@ class Listener:
         self._pause = loop.call_later(PAUSE, loop.add_reader, self._socket, self._take)
 
     def _admits(self, guest: Guest) -> bool:
-        if guest is not None and self._of[guest] >= self._room.of_one:
+        if isinstance(guest, Proxy):
+            if self._of[guest] >= self._room.of_proxy:
+                return self._make_place(lambda whose: whose == guest)
+        elif guest is not None and self._of[guest] >= self._room.of_one:
             return False
         if len(self._connections) < self._room.in_all:
             return True
-        for connection in self._connections.values():
-            if connection.is_idle and connection.transport is not None:
+        return self._make_place(lambda _: True)
+
+    def _make_place(self, may_go: Callable[[Guest], bool]) -> bool:
+        for connection, whose in self._connections.values():
+            transport = connection.transport
+            if transport is None or transport.is_closing():
+                continue
+            if connection.is_idle and may_go(whose):
                 connection.drop()
                 return True
         return False
@@ -206,7 +227,7 @@ class Listener:
                     del self._of[guest]
 
         protocol = self._make(gone)
-        self._connections[number] = protocol
+        self._connections[number] = protocol, guest
         task = asyncio.create_task(self._connect(connection, protocol), name="new connection")
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)

@@ -11,6 +11,8 @@ from aiohttp import web
 from bluegreen.api.attempts import Attempts
 from bluegreen.api.bus import Bus
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.hook_body import HookRoom
+from bluegreen.api.overview import Overview
 from bluegreen.api.peer import caller_of, note_app
 from bluegreen.api.repetitions import Repetitions
 from bluegreen.api.tokens import Keyring
@@ -39,7 +41,9 @@ class Api:
     notifications: Notifications
     attempts: Attempts = field(default_factory=Attempts)
     checkups: Checkups = field(default_factory=Checkups)
+    overview: Overview = field(default_factory=Overview)
     repetitions: Repetitions = field(default_factory=Repetitions)
+    hook_room: HookRoom = field(default_factory=HookRoom)
 
     def name(self, request: web.Request) -> str:
         """The app that the path names; ``-`` is the only one there is. Raises UsageError."""

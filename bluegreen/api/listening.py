@@ -17,9 +17,9 @@ from typing import Any
 from aiohttp import web
 
 from bluegreen.api.access import Access, Rules, rules_of
-from bluegreen.api.connections import Connection, Guest, Listener, Room
+from bluegreen.api.connections import BACKLOG, Connection, Guest, Listener, Proxy, Room
 from bluegreen.api.control_socket import ControlSocket
-from bluegreen.api.origin import is_trusted, parsed
+from bluegreen.api.origin import guest_of, is_trusted, parsed
 from bluegreen.api.unix_peer import uid_of
 from bluegreen.config.api_section import ApiSection, IpAddress, Tls
 from bluegreen.errors import RefusedError
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 RETRY = 5.0  # seconds after which an address that could not be had is tried again
 # Of those from outside the process has descriptors left for everything else.
-OUTSIDE = Room(in_all=256, of_one=64)
+OUTSIDE = Room(in_all=256, of_one=64, of_proxy=192)
 INSIDE = Room(in_all=512, of_one=128)
 _OPTIONS: dict[str, Any] = {
     "access_log": None,
@@ -177,10 +177,10 @@ class Listening:
             self._outside = None
 
     def _from_where(self, connection: socket.socket) -> Guest:
-        """The address, but for a proxy's, which limits its own guests."""
+        """The address; a proxy limits its own guests, but not every process of its host."""
         address = parsed(connection.getpeername()[0])
         proxies = self._access.rules.settings.trusted_proxies
-        return None if is_trusted(address, proxies) else str(address)
+        return Proxy(str(address)) if is_trusted(address, proxies) else guest_of(address)
 
     def _maker(self, line: int, **options: Any) -> Callable[[Callable[[], None]], Connection]:
         return partial(Connection, self._server, max_line_size=line, **options, **_OPTIONS)
@@ -197,15 +197,17 @@ class Listening:
         except KeyError:
             return [f"[api] group: there is no group {group}; make it, then reload"]
         except OSError as error:
-            where = "SocketGroup= in bluegreen.socket (systemctl edit bluegreen.socket)"
-            return [
-                f"[api] group: {path} cannot be given to the group {group}: {error.strerror}; "
-                + (
-                    f"name it by {where}"
-                    if self._control.handed_over
-                    else "let the daemon's user be a member of it, then restart the daemon"
+            remedy = (
+                f"name it by SocketGroup={group} in bluegreen.socket (systemctl edit "
+                "bluegreen.socket), then: systemctl restart bluegreen.socket bluegreen.service"
+            )
+            if not self._control.handed_over:
+                remedy = (
+                    "let the daemon's user be a member of it, then restart the daemon; on a host "
+                    f"where systemd starts it, {remedy}"
                 )
-            ]
+            what = f"[api] group: {path} cannot be given to the group {group}"
+            return [f"{what}: {error.strerror}; {remedy}"]
         return []
 
 
@@ -224,14 +226,18 @@ def _bind(address: tuple[IpAddress, int]) -> socket.socket:
     """Raises RefusedError."""
     host, port = address
     family = socket.AF_INET if host.version == 4 else socket.AF_INET6
-    made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((str(host), port))
+        made = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.bind((str(host), port))
+            made.listen(BACKLOG)  # two may have bound it: who listens first has it
+        except OSError:
+            made.close()
+            raise
     except OSError as error:
-        made.close()
         raise RefusedError(
             f"bluegreen.toml: api.listen: {host} port {port} cannot be listened on: "
             f"{error.strerror}",

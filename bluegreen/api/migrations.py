@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bluegreen.api import documents
+from bluegreen.api.documents.data import Applied
 from bluegreen.errors import NotFoundError, UsageError
 from bluegreen.operations.by_hand import Action
 from bluegreen.operations.runtime import AppRuntime
 
 
-async def applied_view(app: AppRuntime) -> documents.Applied:
+async def applied_view(app: AppRuntime) -> Applied:
     """What releases and operators are known to have applied, in that order."""
-    found = await app.parts.store.applied_migrations(app.name)
+    found = await app.parts.store.migrations.applied(app.name)
     return {
         "app": app.name,
         "applied": [

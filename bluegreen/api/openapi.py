@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from bluegreen import __version__
-from bluegreen.api import documents
+from bluegreen.api.documents.problem import Problem
 from bluegreen.api.limits import KEY_LENGTH
 from bluegreen.api.route import EVENT_STREAM, JSON, JSON_LINES, Route
 from bluegreen.operations.by_hand import Action
@@ -65,7 +65,7 @@ def openapi(routes: Sequence[Route]) -> Document:
             "responses": {
                 "Problem": {
                     "description": "Nothing was done, and why",
-                    "content": {PROBLEM: {"schema": schemas.of(documents.Problem)}},
+                    "content": {PROBLEM: {"schema": schemas.of(Problem)}},
                 }
             },
             "securitySchemes": {
@@ -82,7 +82,7 @@ class _Schemas:
     """The schemas of all that is taken and answered, each named once."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        named: dict[Any, JsonSchemaMode] = {documents.Problem: "serialization"}
+        named: dict[Any, JsonSchemaMode] = {Problem: "serialization"}
         named |= {one.answers: "serialization" for one in routes if one.answers is not None}
         named |= {one.body: "validation" for one in routes if one.body is not None}
         by_kind, definitions = TypeAdapter.json_schemas(

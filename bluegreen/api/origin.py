@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from ipaddress import IPv6Address
@@ -11,12 +12,20 @@ from bluegreen.config.api_section import IpAddress, Network
 MOST_HOPS = 16
 
 
+@functools.lru_cache(maxsize=1024)  # most requests come from where others came from
 def parsed(text: str) -> IpAddress:
     """An address as it is; an IPv4 one that came in over IPv6 as IPv4. Raises ValueError."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def guest_of(address: IpAddress) -> str:
+    """What counts as one: an address, and of IPv6 a /64, of which whoever has one has all."""
+    if isinstance(address, IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def is_trusted(address: IpAddress, proxies: Sequence[Network]) -> bool:

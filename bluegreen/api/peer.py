@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bluegreen.api.unix_peer import name_of
 from bluegreen.errors import ForbiddenError, NotFoundError
-from bluegreen.model import Requester
+from bluegreen.model import Requester, Token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class Caller:
     name: str | None = None
     uid: int | None = None
     apps: frozenset[str] | None = None
+    guest: str | None = None  # from where, as it is counted; None: not by itself
+    token: Token | None = None
 
     def sees(self, app: str) -> bool:
         return self.apps is None or app in self.apps

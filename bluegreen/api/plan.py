@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bluegreen.api import documents
+from bluegreen.api.documents import plans
 from bluegreen.api.views import switch_back_view
 from bluegreen.errors import BluegreenError
 from bluegreen.model import SlotRecord
@@ -11,11 +11,11 @@ from bluegreen.requirements.upgrade import Upgrade
 from bluegreen.sources.comparison import Commits
 
 
-def plan_view(plan: Plan) -> documents.Plan:
+def plan_view(plan: Plan) -> plans.Plan:
     """All of it; see docs/api.md."""
     comparison = plan.comparison
     release = None if comparison is None else comparison.release
-    commits: documents.Comparison | None = None
+    commits: plans.Comparison | None = None
     if comparison is not None:
         commits = {
             "added": _commits(comparison.added),
@@ -48,20 +48,20 @@ def plan_view(plan: Plan) -> documents.Plan:
     }  # fmt: skip
 
 
-def _commits(commits: Commits) -> documents.Commits:
-    newest: list[documents.Commit] = [
+def _commits(commits: Commits) -> plans.Commits:
+    newest: list[plans.Commit] = [
         {"id": one.id, "at": one.at, "subject": one.subject} for one in commits.newest
     ]
     return {"count": commits.count, "newest": newest}
 
 
-def _held(record: SlotRecord | None) -> documents.HeldRelease | None:
+def _held(record: SlotRecord | None) -> plans.HeldRelease | None:
     if record is None:
         return None
     return {"slot": record.slot, "version": record.version, "commit": record.commit}
 
 
-def _rules(upgrade: Upgrade) -> list[documents.Rule]:
+def _rules(upgrade: Upgrade) -> list[plans.Rule]:
     rules = [(rule, True) for rule in upgrade.crossed]
     rules += [(rule, False) for rule in upgrade.perhaps_crossed]
     return [
@@ -70,7 +70,7 @@ def _rules(upgrade: Upgrade) -> list[documents.Rule]:
     ]
 
 
-def _finding(error: BluegreenError) -> documents.Finding:
+def _finding(error: BluegreenError) -> plans.Finding:
     return {
         "kind": error.kind, "message": error.message,
         "detail": list(error.detail), "remedy": error.remedy,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bluegreen.api import documents
+from bluegreen.api.documents.traffic import PreviewIssued
 from bluegreen.operations.previewing import Issued
 from bluegreen.traffic.previews import HEADER
 
 
-def preview_view(app: str, issued: Issued) -> documents.PreviewIssued:
+def preview_view(app: str, issued: Issued) -> PreviewIssued:
     """How to see the idle slot; see docs/api.md."""
     shown = issued.preview
     return {

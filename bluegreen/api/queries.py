@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from bluegreen.api.bodies import Version, faults
-from bluegreen.api.limits import LIST_LIMIT
+from bluegreen.api.limits import LINES_LIMIT, LIST_LIMIT, NUMBER_LIMIT
 from bluegreen.errors import UsageError
 
 
@@ -32,7 +32,7 @@ def _digits(value: object) -> object:
 
 
 Flag = Literal["0", "1"]
-OperationNumber = Annotated[int, Field(ge=0, lt=2**62), BeforeValidator(_digits)]
+OperationNumber = Annotated[int, Field(ge=0, lt=NUMBER_LIMIT), BeforeValidator(_digits)]
 
 
 class ProbeQuery(Query):
@@ -41,7 +41,7 @@ class ProbeQuery(Query):
 
 class PageQuery(Query):
     before: Annotated[
-        OperationNumber | None, Field(description="only operations older than this one")
+        OperationNumber | None, Field(description="only those older than this one, by its id")
     ] = None
     limit: Annotated[
         int, Field(ge=1, le=LIST_LIMIT, description="how many"), BeforeValidator(_digits)
@@ -59,7 +59,7 @@ class LogQuery(Query):
     phase: Annotated[str | None, Field(description="of an operation, only this phase")] = None
     service: Annotated[str | None, Field(description="only this one, in both slots")] = None
     lines: Annotated[
-        int, Field(ge=0, le=100_000, description="of each service"), BeforeValidator(_digits)
+        int, Field(ge=0, le=LINES_LIMIT, description="of each service"), BeforeValidator(_digits)
     ] = 100
     follow: Annotated[Flag, Field(description="1: go on as more arrives")] = "0"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bluegreen.api import documents
+from bluegreen.api.documents.queue import PauseState, QueueState, UnsettledOperation, WaitingRelease
 from bluegreen.model import Pause
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
 
 
-async def queue_view(desk: Desk, app: AppRuntime, pause: Pause | None) -> documents.QueueState:
+async def queue_view(desk: Desk, app: AppRuntime, pause: Pause | None) -> QueueState:
     """The releases of triggers that wait, each with its reason, in the order of their turns."""
-    waiting: list[documents.WaitingRelease] = [
+    waiting: list[WaitingRelease] = [
         {
             "id": one.id,
             "version": one.version,
@@ -28,14 +28,14 @@ async def queue_view(desk: Desk, app: AppRuntime, pause: Pause | None) -> docume
     }
 
 
-def _pause_view(pause: Pause) -> documents.PauseState:
+def _pause_view(pause: Pause) -> PauseState:
     return {
         "app": pause.app, "operation": pause.operation, "kind": pause.kind, "by": pause.by,
         "at": pause.at,
     }  # fmt: skip
 
 
-def unsettled_view(desk: Desk, app: AppRuntime) -> list[documents.UnsettledOperation]:
+def unsettled_view(desk: Desk, app: AppRuntime) -> list[UnsettledOperation]:
     """Operations that could not be finished or undone yet, and when that is tried again."""
     left = [one for one in desk.unsettled.values() if one.operation.app == app.name]
     return [

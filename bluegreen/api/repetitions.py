@@ -1,7 +1,8 @@
 """Requests that come again with their Idempotency-Key: nothing is done twice.
 
 What begins an operation is known by that operation, for ever. The answers of all else are kept for
-a time: see `bluegreen.store.answers`.
+a time: see `bluegreen.store.answers`. What was done right before the daemon was killed, without its
+answer being kept yet, is done once more when it is asked for again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import asyncio
 import hashlib
 import json
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Any
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -38,6 +41,8 @@ def digest(request: web.Request, body: Body) -> str:
 
 
 _KEPT = "bluegreen.kept"  # of a response
+_IN_MEMORY = "bluegreen.in-memory"
+MOST_IN_MEMORY = 1000  # answers
 
 
 def keep_as(response: web.Response, document: object) -> web.Response:
@@ -46,19 +51,27 @@ def keep_as(response: web.Response, document: object) -> web.Response:
     return response
 
 
+def keep_in_memory(response: web.Response) -> web.Response:
+    """Keep it out of the store: a daemon that is started anew does again what was asked for."""
+    response[_IN_MEMORY] = True
+    return response
+
+
 class Repetitions:
     """One request with the same key at a time; what was refused may be tried again."""
 
     def __init__(self) -> None:
+        self._in_memory: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def unless_answered(
         self, store: Store, app: str, key: str, act: Act
     ) -> web.StreamResponse:
         """What begins an operation, which will be known by the key. Raises ReusedKeyError."""
-        if await store.answers.find(app, key) is not None:
-            raise ReusedKeyError(key)
-        return await act()
+        async with self._turns.setdefault((app, key), asyncio.Lock()):
+            if await store.answers.find(app, key) is not None:
+                raise ReusedKeyError(key)
+            return await act()
 
     async def once(
         self, store: Store, app: str, key: str, request: web.Request, asked: str, act: Act
@@ -67,13 +80,14 @@ class Repetitions:
 
         Raises ReusedKeyError, DuplicateKeyError, and whatever ``act`` raises.
         """
-        turn = self._turns.setdefault((app, key), asyncio.Lock())
-        async with turn:
+        async with self._turns.setdefault((app, key), asyncio.Lock()):
             if (known := await store.answers.find(app, key)) is not None:
                 if known.request != asked:
                     raise ReusedKeyError(key)
-                note_look(request)
-                return web.json_response(known.document)
+                document = known.document or self._in_memory.get((app, key))
+                if document is not None:
+                    note_look(request)
+                    return web.json_response(document)
             if (operation := await store.by_idempotency_key(app, key)) is not None:
                 raise DuplicateKeyError(app, key, operation.id)
             response = await act()
@@ -86,6 +100,10 @@ class Repetitions:
     ) -> None:
         """It is done, and is answered whether the store can keep that or not."""
         document = response.get(_KEPT) or json.loads(response.text or "null")
+        if _IN_MEMORY in response:
+            self._in_memory[app, key], document = document, None
+            if len(self._in_memory) > MOST_IN_MEMORY:
+                self._in_memory.popitem(last=False)
         answer = KeptAnswer(request=asked, document=document)
         try:
             await store.answers.keep(app, key, answer)

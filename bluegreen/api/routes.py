@@ -8,9 +8,31 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from bluegreen.api import bodies, documents, queries
-from bluegreen.api.bodies import Body, read_body
+from bluegreen.api import bodies, queries
+from bluegreen.api.bodies import Body, Empty, read_body
 from bluegreen.api.context import Api
+from bluegreen.api.documents.apps import Apps, AppState, Locked, Unlocked
+from bluegreen.api.documents.daemon import Alive, Reloaded
+from bluegreen.api.documents.data import Applied, Backups, Loss, Verified
+from bluegreen.api.documents.notifications import Receivers, ReceiverTests
+from bluegreen.api.documents.operations import (
+    Event,
+    LogLine,
+    Operation,
+    OperationInFull,
+    Operations,
+)
+from bluegreen.api.documents.plans import Plan
+from bluegreen.api.documents.queue import Resumed
+from bluegreen.api.documents.tokens import Token, TokenMade, Tokens
+from bluegreen.api.documents.traffic import Held, PreviewIssued, PreviewsRevoked, Released, Switched
+from bluegreen.api.documents.webhooks import (
+    Deliveries,
+    DeliveriesTried,
+    DeliveryTaken,
+    Replayed,
+    Webhooks,
+)
 from bluegreen.api.handlers import (
     apps,
     daemon,
@@ -30,7 +52,7 @@ from bluegreen.api.route import EVENT_STREAM, IN_TABLE, JSON, JSON_LINES, Handle
 from bluegreen.api.scopes import Scope, require
 from bluegreen.api.tags import tagged
 
-_KNOWN_BY_OPERATION = (documents.Operation, documents.Switched, documents.Replayed)
+_KNOWN_BY_OPERATION = (Operation, Switched, Replayed)
 _B = TypeVar("_B", bound=Body)
 _Q = TypeVar("_Q", bound=Query)
 
@@ -112,6 +134,20 @@ def _post(
     )  # fmt: skip
 
 
+def _delete(path: str, handler: Handler, scope: Scope, summary: str, *, answers: Any) -> Route:
+    """What is named by its path alone."""
+
+    @functools.wraps(handler)
+    async def bare(api: Api, request: web.Request) -> web.StreamResponse:
+        read_query(request, NoQuery)
+        await read_body(request, Empty)
+        return await handler(api, request)
+
+    return Route(
+        method="DELETE", path=path, handler=bare, scope=scope, summary=summary, answers=answers
+    )
+
+
 def _begin(
     path: str,
     body: type[_B],
@@ -120,7 +156,7 @@ def _begin(
     summary: str,
 ) -> Route:
     """A POST that is answered with the operation that it has begun."""
-    return _post(path, body, handler, scope, summary, answers=documents.Operation, statuses=(202,))
+    return _post(path, body, handler, scope, summary, answers=Operation, statuses=(202,))
 
 
 _APP = "/v1/apps/{app}"
@@ -129,63 +165,60 @@ _DEPLOY, _SWITCH, _ADMIN = Scope.DEPLOY, Scope.SWITCH, Scope.ADMIN
 ROUTES = (
     _get(
         "/healthz", daemon.health, None, "Whether the daemon lives and can read its store",
-        answers=documents.Alive,
+        answers=Alive,
     ),
     _get("/v1/openapi.json", daemon.openapi, Scope.READ, "This document", answers=dict[str, Any]),
     _get(
         "/v1/tokens", tokens.tokens, _ADMIN, "The tokens, those that have ended too",
-        answers=documents.Tokens,
+        answers=Tokens,
     ),
     _post(
         "/v1/tokens", bodies.TokenBody, tokens.create_token, _ADMIN, "Make a token",
-        answers=documents.TokenMade,
+        answers=TokenMade,
     ),
-    Route(
-        method="DELETE", path="/v1/tokens/{id}", handler=tokens.revoke_token, scope=_ADMIN,
-        summary="Revoke a token", answers=documents.Token,
-    ),
+    _delete("/v1/tokens/{id}", tokens.revoke_token, _ADMIN, "Revoke a token", answers=Token),
     _get(
         "/v1/notify", notifications.receivers, Scope.READ, "Who is told what happens, and how far",
-        answers=documents.Receivers,
+        answers=Receivers,
     ),
     _post(
         "/v1/notify/test", bodies.NotifyTestBody, notifications.tell_a_test, _ADMIN,
-        "Send a test to receivers", answers=documents.ReceiverTests,
+        "Send a test to receivers", answers=ReceiverTests,
     ),
     _post(
         "/v1/reload", bodies.ReloadBody, daemon.reload, _ADMIN, "Take up changed files",
-        answers=documents.Reloaded,
+        answers=Reloaded,
     ),
     _look(
         "/v1/apps", queries.ProbeQuery, apps.apps,
-        "Every app, and what is wrong with the configuration", answers=documents.Apps, tag=True,
+        "Every app, and what is wrong with the configuration", answers=Apps, tag=True,
     ),
-    _look(_APP, queries.ProbeQuery, apps.app, "One app", answers=documents.AppState, tag=True),
+    _look(_APP, queries.ProbeQuery, apps.app, "One app", answers=AppState, tag=True),
     _look(
         f"{_APP}/plan", queries.PlanQuery, apps.plan, "What a deploy would do now",
-        answers=documents.Plan,
+        answers=Plan,
     ),
     _look(
         f"{_APP}/logs", queries.LogQuery, output.logs,
         "The output of services, or of an operation, as JSON lines",
-        answers=documents.LogLine, media=JSON_LINES,
+        answers=LogLine, media=JSON_LINES,
     ),
     _look(
         f"{_APP}/operations", queries.PageQuery, operations.operations_of_app,
-        "The history of an app", answers=documents.Operations, tag=True,
+        "The history of an app", answers=Operations, tag=True,
     ),
     _look(
         "/v1/operations", queries.PageQuery, operations.operations, "The history of all apps",
-        answers=documents.Operations, tag=True,
+        answers=Operations, tag=True,
     ),
     _get(
         "/v1/operations/{id}", operations.operation, Scope.READ, "One operation with its phases",
-        answers=documents.OperationInFull, tag=True,
+        answers=OperationInFull, tag=True,
     ),
     _get(
         "/v1/operations/{id}/events", operations.events, Scope.READ,
         "Its events as they come, as server-sent events",
-        answers=documents.Event | documents.OperationInFull, media=EVENT_STREAM,
+        answers=Event | OperationInFull, media=EVENT_STREAM,
     ),
     _begin(
         f"{_APP}/deployments", bodies.DeployBody, releases.deploy, _DEPLOY,
@@ -202,21 +235,21 @@ ROUTES = (
     _post(
         f"{_APP}/cancel", bodies.CancelBody, operations.cancel, _DEPLOY,
         "End what runs, and answer once it is undone; or what waits",
-        answers=documents.OperationInFull,
+        answers=OperationInFull,
     ),
     _post(
         f"{_APP}/resume", bodies.Empty, apps.resume, _DEPLOY,
-        "Let releases of triggers begin again after a switch", answers=documents.Resumed,
+        "Let releases of triggers begin again after a switch", answers=Resumed,
     ),
     _post(
         f"{_APP}/preview", bodies.PreviewBody, traffic.preview, _DEPLOY,
         "Issue a key to the idle slot, or end all of them",
-        answers=documents.PreviewIssued | documents.PreviewsRevoked,
+        answers=PreviewIssued | PreviewsRevoked,
     ),
     _post(
         f"{_APP}/switch", bodies.SwitchBody, traffic.switch, _SWITCH,
         "Move traffic to the other slot, and answer once it has moved",
-        answers=documents.Switched,
+        answers=Switched,
     ),
     _begin(
         f"{_APP}/stop", bodies.Empty, releases.stop, _ADMIN, "Take the app out of service",
@@ -226,34 +259,34 @@ ROUTES = (
     ),
     _post(
         f"{_APP}/hold", bodies.HoldBody, traffic.hold, _ADMIN, "Let new requests wait",
-        answers=documents.Held,
+        answers=Held,
     ),
     _post(
         f"{_APP}/release", bodies.Empty, traffic.release, _ADMIN, "Let them through",
-        answers=documents.Released,
+        answers=Released,
     ),
     _post(
         f"{_APP}/lock", bodies.LockBody, apps.lock, _ADMIN, "Refuse deploys",
-        answers=documents.Locked,
+        answers=Locked,
     ),
     _post(
         f"{_APP}/unlock", bodies.Empty, apps.unlock, _ADMIN, "Allow them again",
-        answers=documents.Unlocked,
+        answers=Unlocked,
     ),
     _get(
         f"{_APP}/backups", data.backups, Scope.READ, "The backups of the app's data",
-        answers=documents.Backups,
+        answers=Backups,
     ),
     _begin(
         f"{_APP}/backups", bodies.Empty, data.back_up, _ADMIN, "Back the app's data up",
     ),
     _look(
         f"{_APP}/backups/{{id}}/loss", queries.LossQuery, data.loss,
-        "What a restore would replace", answers=documents.Loss,
+        "What a restore would replace", answers=Loss,
     ),
     _post(
         f"{_APP}/backups/{{id}}/verify", bodies.Empty, data.verify, _ADMIN,
-        "Read all of a backup", answers=documents.Verified,
+        "Read all of a backup", answers=Verified,
     ),
     _begin(
         f"{_APP}/backups/{{id}}/restore", bodies.Empty, data.restore, _ADMIN,
@@ -261,7 +294,7 @@ ROUTES = (
     ),
     _get(
         f"{_APP}/migrations", data.migrations, Scope.READ, "What is known to be applied",
-        answers=documents.Applied,
+        answers=Applied,
     ),
     _begin(
         f"{_APP}/migrations/{{action}}", bodies.MigrationBody, data.migrate, _ADMIN,
@@ -270,23 +303,23 @@ ROUTES = (
     Route(
         method="POST", path="/hooks/{app}", handler=webhooks.receive, scope=None,
         summary="A delivery of a webhook, signed by a secret of the app",
-        answers=documents.DeliveryTaken, statuses=(200, 202),
+        answers=DeliveryTaken, statuses=(200, 202),
     ),
     _get(
         f"{_APP}/webhooks", webhooks.webhooks, Scope.READ, "The webhooks that the app file has",
-        answers=documents.Webhooks,
+        answers=Webhooks,
     ),
     _look(
         f"{_APP}/deliveries", queries.PageQuery, webhooks.deliveries,
-        "What was delivered, newest first", answers=documents.Deliveries,
+        "What was delivered, newest first", answers=Deliveries,
     ),
     _post(
         f"{_APP}/webhooks/test", bodies.WebhookTestBody, webhooks.try_out, Scope.READ,
-        "What would be made of a delivery", answers=documents.DeliveriesTried,
+        "What would be made of a delivery", answers=DeliveriesTried,
     ),
     _post(
         f"{_APP}/deliveries/{{id}}/replay", bodies.Empty, webhooks.replay, _DEPLOY,
-        "Do again what a delivery asks for", answers=documents.Replayed, statuses=(200, 202),
+        "Do again what a delivery asks for", answers=Replayed, statuses=(200, 202),
     ),
 )  # fmt: skip
 

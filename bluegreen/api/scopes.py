@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from aiohttp import web
 
+from bluegreen.api.peer import caller_of
 from bluegreen.errors import ForbiddenError
 
 
@@ -44,8 +45,15 @@ def require(request: web.Request, needed: Scope | None) -> None:
     """Raises ForbiddenError unless what was granted is enough."""
     granted = request.get(_GRANTED, frozenset[Scope]())
     if not allows(granted, needed):
+        by_group = caller_of(request).uid is not None  # on the unix socket
+        remedy = f"ask with a token that has it: bluegreen token create --scope {needed}"
+        if by_group:
+            remedy = (
+                f'ask as a member of a group that has the role "{needed}" or "admin" in '
+                "bluegreen.toml's [api.roles]"
+            )
         raise ForbiddenError(
             f"this needs the scope {needed}, and what was granted is "
             + (" and ".join(sorted(granted)) or "nothing"),
-            remedy=f"ask with a token that has it: bluegreen token create --scope {needed}",
+            remedy=remedy,
         )

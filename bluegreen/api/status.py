@@ -6,12 +6,20 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bluegreen.api import documents
 from bluegreen.api.checkups import Checkups
+from bluegreen.api.documents.apps import (
+    AppState,
+    BothSlots,
+    Findings,
+    ServiceState,
+    SlotContent,
+)
+from bluegreen.api.documents.operations import RunningOperation
 from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
-from bluegreen.model import AppliedMigration, AppLock, Pause, PhaseState, Slot, UnitKey, UnitState
+from bluegreen.migrations.nouns import AppliedMigration
+from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
@@ -19,7 +27,7 @@ from bluegreen.operations.way_back import known_migrations, way_back, with_its_b
 
 
 @dataclass(frozen=True)
-class _Known:
+class Known:
     """What is asked once, of however many apps."""
 
     silence: TrafficError | None  # why no traffic could be moved now
@@ -28,7 +36,7 @@ class _Known:
     migrations: Mapping[str, Sequence[AppliedMigration]] | None  # None: the store cannot say it
 
 
-async def _known(desk: Desk, app: str | None = None) -> _Known:
+async def ask(desk: Desk, app: str | None = None) -> Known:
     """Of one app, or of all."""
     store, silence = desk.parts.store, None
     try:
@@ -38,23 +46,24 @@ async def _known(desk: Desk, app: str | None = None) -> _Known:
     locks, pauses = await store.locks(), await store.waiting.pauses()
     try:
         if app is not None:
-            return _Known(silence, locks, pauses, {app: await store.latest_of_migrations(app)})
-        return _Known(silence, locks, pauses, await store.latest_migrations_by_app())
+            return Known(silence, locks, pauses, {app: await store.migrations.latest(app)})
+        return Known(silence, locks, pauses, await store.migrations.latest_by_app())
     except StoreError:
-        return _Known(silence, locks, pauses, None)
+        return Known(silence, locks, pauses, None)
 
 
-async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> documents.AppState:
+async def app_status(desk: Desk, app: AppRuntime, checkups: Checkups | None) -> AppState:
     """One app; with ``checkups`` also how healthy its running slots are."""
-    return await _app_status(desk, app, checkups, await _known(desk, app.name))
+    known = await ask(desk, app.name)
+    return await app_view(desk, app, desk.parts.traffic.read(app.name), known, checkups)
 
 
-async def _app_status(
-    desk: Desk, app: AppRuntime, checkups: Checkups | None, known: _Known
-) -> documents.AppState:
-    traffic = desk.parts.traffic.read(app.name)  # once: it may move while we look
+async def app_view(
+    desk: Desk, app: AppRuntime, traffic: Traffic, known: Known, checkups: Checkups | None = None
+) -> AppState:
+    """The same; ``traffic`` was read once, as it may move while we look."""
     serving = None if traffic.closed else traffic.active
-    slots: documents.BothSlots = {
+    slots: BothSlots = {
         "blue": await _slot(app, Slot.BLUE, checkups, serves=serving is Slot.BLUE),
         "green": await _slot(app, Slot.GREEN, checkups, serves=serving is Slot.GREEN),
     }
@@ -88,9 +97,9 @@ async def _app_status(
 
 async def _slot(
     app: AppRuntime, slot: Slot, checkups: Checkups | None, *, serves: bool
-) -> documents.SlotContent:
+) -> SlotContent:
     record = app.slots[slot]
-    services: dict[str, documents.ServiceState] = {}
+    services: dict[str, ServiceState] = {}
     for name in app.settings.services:
         status = app.parts.supervisor.status(UnitKey(app=app.name, slot=slot, service=name))
         services[name] = {
@@ -119,7 +128,7 @@ def _address(app: AppRuntime, slot: Slot, service: str) -> str | None:
     return None if address is None else str(address)
 
 
-def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None:
+def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
     run = desk.running(app.name)
     if run is None:
         return None
@@ -138,22 +147,26 @@ def _operation(desk: Desk, app: AppRuntime) -> documents.RunningOperation | None
     }
 
 
-async def daemon_status(
-    desk: Desk, in_force: InForce, checkups: Checkups | None, only: Collection[str] | None = None
-) -> documents.Apps:
-    """Every app, or ``only`` some, and what is wrong with the configuration on disk.
+async def apps_status(
+    desk: Desk, checkups: Checkups, only: Collection[str] | None
+) -> list[AppState]:
+    """Every app, or ``only`` some, with the health of their running slots."""
+    known = await ask(desk)
+    looks = (
+        app_view(desk, app, desk.parts.traffic.read(app.name), known, checkups)
+        for app in shown(desk, only)
+    )
+    return await asyncio.gather(*looks)
 
-    What is wrong is about all: of some apps, nothing is said of it.
-    """
-    known = await _known(desk)
-    shown = [app for app in desk.apps.values() if only is None or app.name in only]
-    if checkups is None:  # nothing is waited for, and tasks of their own would take their time
-        apps = [await _app_status(desk, app, None, known) for app in shown]
-    else:
-        looks = (_app_status(desk, app, checkups, known) for app in shown)
-        apps = await asyncio.gather(*looks)
+
+def shown(desk: Desk, only: Collection[str] | None) -> list[AppRuntime]:
+    """All apps, or ``only`` some."""
+    return [app for app in desk.apps.values() if only is None or app.name in only]
+
+
+def findings_view(in_force: InForce, only: Collection[str] | None) -> Findings:
+    """What is wrong on disk, which is about all apps: to whoever may see some, nothing is said."""
     return {
-        "apps": list(apps),
         "problems": [str(problem) for problem in in_force.problems] if only is None else [],
         "warnings": list(in_force.warnings) if only is None else [],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -10,8 +11,10 @@ import os
 import re
 import secrets
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from bluegreen.errors import OverloadedError, StoreError
 from bluegreen.model import Requester, Token
@@ -29,6 +32,14 @@ USE_RECORDED = 60.0  # seconds between two records of a token's use
 _TEXT = re.compile(r"bg_([1-9][0-9]{0,17})_([A-Za-z0-9_-]{43})")
 
 
+@dataclass(eq=False)
+class _Lasting:
+    """An answer that goes on."""
+
+    end: Callable[[], None]
+    timer: asyncio.TimerHandle | None = None
+
+
 class Keyring:
     """The tokens of a daemon. Nobody else changes them, so what is remembered is true."""
 
@@ -36,6 +47,8 @@ class Keyring:
         self._kept = kept
         self._threads = ThreadPoolExecutor(1, "scrypt")  # half of the smallest host at most
         self._right: OrderedDict[bytes, Token] = OrderedDict()  # by SHA-256 of the text
+        self._revoked: set[int] = set()  # by this daemon
+        self._lasting: defaultdict[int, set[_Lasting]] = defaultdict(set)  # by token
         self._comparing: dict[bytes, asyncio.Task[Token | None]] = {}
         self._revocations = 0
         self._used: dict[int, float] = {}  # when it was recorded last, by time.monotonic()
@@ -57,6 +70,9 @@ class Keyring:
         """End a token; what is asked with it from now on is refused. Raises NotFoundError."""
         token = await self._kept.revoke(number, by)
         self._revocations += 1
+        self._revoked.add(number)
+        for one in [*self._lasting.get(number, ())]:
+            one.end()
         for text in [text for text, known in self._right.items() if known.id == number]:
             del self._right[text]
         return token
@@ -86,6 +102,28 @@ class Keyring:
             self._comparing[key] = task
             task.add_done_callback(lambda _: self._comparing.pop(key, None))
         return await asyncio.shield(task)
+
+    @contextlib.contextmanager
+    def while_valid(self, token: Token | None, end: Callable[[], None]) -> Iterator[None]:
+        """Within, ``end`` is called as soon as the token is none any more; None: it lasts."""
+        if token is None:
+            yield
+            return
+        lasting = _Lasting(end)
+        if token.id in self._revoked:
+            end()
+        elif token.expires_at is not None:
+            left = token.expires_at - time.time()
+            lasting.timer = asyncio.get_running_loop().call_later(max(left, 0.0), end)
+        self._lasting[token.id].add(lasting)
+        try:
+            yield
+        finally:
+            self._lasting[token.id].discard(lasting)
+            if not self._lasting[token.id]:
+                del self._lasting[token.id]
+            if lasting.timer is not None:
+                lasting.timer.cancel()
 
     def note_use(self, token: Token, where: str) -> None:
         """Record that it was used, not more often than once a minute, and later."""

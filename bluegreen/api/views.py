@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bluegreen.api import documents
+from bluegreen.api.documents import operations
+from bluegreen.api.documents.apps import LockState
+from bluegreen.api.documents.data import Backup
+from bluegreen.api.documents.traffic import HoldState, SwitchBack
 from bluegreen.data.catalog import Entry
 from bluegreen.model import AppLock, Event, Hold, Operation, PhaseRecord, PhaseState
 from bluegreen.operations.way_back import WayBack
 
 
-def operation_view(operation: Operation) -> documents.Operation:
+def operation_view(operation: Operation) -> operations.Operation:
     """Field by field: an answer to a switch waits for it, and asdict takes its time."""
     error = operation.error
     return {
@@ -31,6 +34,7 @@ def operation_view(operation: Operation) -> documents.Operation:
             "detail": list(error.detail),
         },
         "acknowledged": list(operation.acknowledged),
+        "forced": operation.forced,
         "backup": operation.backup,
         "of_switch": operation.of_switch,
         "automatic": operation.automatic,
@@ -40,16 +44,16 @@ def operation_view(operation: Operation) -> documents.Operation:
     }  # fmt: skip
 
 
-def hold_view(hold: Hold) -> documents.HoldState:
+def hold_view(hold: Hold) -> HoldState:
     """Since when requests wait and until when at the latest, in Unix seconds, and why."""
     return {
         "since": hold.since, "until": hold.until, "by": hold.by, "operation": hold.operation,
     }  # fmt: skip
 
 
-def phase_views(records: Sequence[PhaseRecord]) -> list[documents.Phase]:
+def phase_views(records: Sequence[PhaseRecord]) -> list[operations.Phase]:
     """One document a phase: when it began, how it stands, how long it took in seconds."""
-    views: dict[str, documents.Phase] = {}
+    views: dict[str, operations.Phase] = {}
     for record in records:
         if record.state is PhaseState.INTENT:
             views[record.phase] = {
@@ -65,10 +69,10 @@ def phase_views(records: Sequence[PhaseRecord]) -> list[documents.Phase]:
     return list(views.values())
 
 
-def entry_view(entry: Entry) -> documents.Backup:
+def entry_view(entry: Entry) -> Backup:
     """A backup; of one whose manifest cannot be used, only its number and the problem."""
     manifest = entry.manifest
-    view: documents.Backup = {"id": entry.id, "good": entry.is_good, "problem": entry.problem}
+    view: Backup = {"id": entry.id, "good": entry.is_good, "problem": entry.problem}
     if manifest is None:
         return view
     return {
@@ -88,19 +92,19 @@ def entry_view(entry: Entry) -> documents.Backup:
     }
 
 
-def event_view(event: Event) -> documents.Event:
+def event_view(event: Event) -> operations.Event:
     return {
         "id": event.id, "operation": event.operation, "app": event.app, "at": event.at,
         "kind": event.kind, "data": event.data,
     }  # fmt: skip
 
 
-def switch_back_view(back: WayBack) -> documents.SwitchBack:
+def switch_back_view(back: WayBack) -> SwitchBack:
     return {
         "how": back.how, "says": back.says, "migrations": list(back.migrations),
         "backup": back.backup, "since": back.since,
     }  # fmt: skip
 
 
-def lock_view(lock: AppLock) -> documents.LockState:
+def lock_view(lock: AppLock) -> LockState:
     return {"app": lock.app, "reason": lock.reason, "by": lock.by, "at": lock.at}

@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"bluegreen: {error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"bluegreen: {where}{error.strerror or error}", file=sys.stderr)
         print("Next: see where it stands: bluegreen status", file=sys.stderr)
         return 1
     except Exception as error:
@@ -109,6 +110,13 @@ def _say(error: BluegreenError, *, as_json: bool) -> None:
         print(json.dumps(error.document()))
         return
     first, *rest = error.lines()
-    print(f"bluegreen: {first}", file=sys.stderr)
+    print(f"bluegreen: {_visible(first)}", file=sys.stderr)
     for line in rest:
-        print(line, file=sys.stderr)
+        print(_visible(line), file=sys.stderr)
+
+
+def _visible(line: str) -> str:
+    """The line without what a terminal would take for a command."""
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)

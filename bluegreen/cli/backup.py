@@ -105,12 +105,17 @@ def restore(options: argparse.Namespace) -> int:
 
 def _understand(options: argparse.Namespace) -> None:
     """A number alone is that of a backup: no app has such a name. Raises UsageError."""
-    if options.id is None and options.app is not None and options.app.isdecimal():
+    if options.id is None and options.app is not None and _is_number(options.app):
         options.app, options.id = None, options.app
-    if options.id is not None and not options.id.isdecimal():
+    if options.id is not None and not _is_number(options.id):
         raise UsageError(
             f"{options.id!r} is no backup's number", remedy="bluegreen backup list names them"
         )
+
+
+def _is_number(text: str) -> bool:
+    """Digits that a path of the API may hold: not those of other scripts."""
+    return text.isascii() and text.isdecimal()
 
 
 def _list(client: Client, options: argparse.Namespace) -> Any:

@@ -18,7 +18,7 @@ from bluegreen.errors import BluegreenError
 from bluegreen.host.accounts import find
 from bluegreen.host.foresight import foresee
 from bluegreen.host.places import DAEMON_USER, HostLayout
-from bluegreen.host.refusals import judge, unseen
+from bluegreen.host.refusals import judge_with_files, unseen
 from bluegreen.layout import Layout
 
 IN_THE_WAY = "what is in the way of apply on this host"
@@ -74,7 +74,7 @@ def _on_host(named: Sequence[Path], layout: HostLayout) -> Checked:
     """What ``apply`` would refuse, as far as whoever checks may look."""
     files = named or installed(layout)
     # A file may be meant for another host where this one has no daemon of its own.
-    rules = None if named and find(DAEMON_USER) is None else judge
+    rules = None if named and find(DAEMON_USER) is None else judge_with_files
     problems = check_files(named, layout, judge=rules)
     if problems or rules is None or not files:
         return Checked(files=files, problems=problems)

@@ -48,6 +48,8 @@ def history_line(operation: dict[str, Any]) -> str:
     )
     for text in operation.get("acknowledged", ()):  # an older daemon has none
         line += f"\n       acknowledged: {text}"
+    if operation.get("forced"):
+        line += f"\n       forced by {operation['requested_by']}"
     if operation["error"]:
         line += f"\n       {_short(operation['error']['message'])}"
     return line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bluegreen.api.limits import LIST_LIMIT
+from bluegreen.api.limits import LINES_LIMIT, LIST_LIMIT, NUMBER_LIMIT
 from bluegreen.config.versions import LONGEST, check_version
 from bluegreen.one_line import WHAT_IS_RIGHT, is_one_line
 
@@ -33,18 +33,20 @@ def root(text: str) -> str:
 
 
 def listed(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= LIST_LIMIT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {LIST_LIMIT}")
-    return int(text)
+    return _whole_number(text, 1, LIST_LIMIT, f"from 1 to {LIST_LIMIT}")
+
+
+def lines(text: str) -> int:
+    return _whole_number(text, 0, LINES_LIMIT, f"from 0 to {LINES_LIMIT}")
 
 
 def at_least_one(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return int(text)
+    return _whole_number(text, 1, NUMBER_LIMIT - 1, "from 1 up")
 
 
-def count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+def _whole_number(text: str, least: int, most: int, right: str) -> int:
+    digits = len(str(most))
+    if not text.isdecimal() or len(text) > digits or not least <= int(text) <= most:
+        shown = text if len(text) <= digits else f"{text[:digits]}..."
+        raise argparse.ArgumentTypeError(f"{shown!r} is not a whole number {right}")
     return int(text)

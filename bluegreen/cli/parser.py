@@ -17,11 +17,16 @@ exit status: 0 done; 1 it failed and the version that was active still serves; 2
 configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was switched back;
 130 interrupted
 """
+# Which a later version will know.
+_LATER_COMMANDS = frozenset({"doctor", "promote"})
+_LATER_OPTIONS = frozenset({"--manual"})
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command as typed. Raises UsageError where it makes no sense."""
     options, unknown = parser().parse_known_args(arguments)
+    if later := _LATER_OPTIONS.intersection(unknown):
+        raise _not_yet(" ".join(sorted(later)))
     if unknown:
         raise _wrong_use(options.prog, f"unrecognized arguments: {' '.join(unknown)}")
     options.json = getattr(options, "json", False)
@@ -44,6 +49,13 @@ def _wrong_use(command: str, message: str) -> UsageError:
     return UsageError(message, remedy=f"see what it takes: {command} --help")
 
 
+def _not_yet(what: str) -> UsageError:
+    return UsageError(
+        f"{what}: not supported yet",
+        remedy="do without it: this version of bluegreen would not act on it",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """All that can be typed."""
     return _Commands().parser
@@ -61,6 +73,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise _wrong_use(self.prog, message)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.metavar == "COMMAND" and value in _LATER_COMMANDS:
+            raise _not_yet(f"bluegreen {value}")
+        super()._check_value(action, value)
 
 
 class _Commands:
@@ -154,6 +171,10 @@ class _Commands:
         deploy.add_argument(
             "--ack", metavar="BREAKING", type=kinds.one_line, action="append", default=[],
             help="what this upgrade breaks, as it says when it refuses; may be repeated",
+        )  # fmt: skip
+        deploy.add_argument(
+            "--force", action="store_true",
+            help="past a version that is required in between, or to start from; recorded",
         )  # fmt: skip
         rollback = self._add(
             "rollback", ("release", "rollback"), "an older release through the same gates"
@@ -278,8 +299,8 @@ class _Commands:
         history = self._add("history", ("history", "history"), "past operations")
         history.add_argument("--limit", metavar="N", type=kinds.listed, default=20)
         logs = self._add("logs", ("logs", "logs"), "output of an operation or of services")
-        logs.add_argument("operation", metavar="OPERATION", nargs="?", type=kinds.count)
+        logs.add_argument("operation", metavar="OPERATION", nargs="?", type=kinds.at_least_one)
         logs.add_argument("--phase", metavar="P", help="only this phase's output")
         logs.add_argument("--service", metavar="S", help="only this service, in both slots")
-        logs.add_argument("--lines", metavar="N", type=kinds.count, default=100)
+        logs.add_argument("--lines", metavar="N", type=kinds.lines, default=100)
         logs.add_argument("--follow", action="store_true", help="go on as more arrives")

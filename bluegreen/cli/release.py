@@ -21,6 +21,7 @@ EXIT_STATUS = {
 def deploy(options: argparse.Namespace) -> int:
     # `deploy VERSION`, where there is one app, reaches us as its version alone.
     body = {"version": options.version} | ({"ack": options.ack} if options.ack else {})
+    body |= {"force": True} if options.force else {}
     return begin(options, "deployments", body)
 
 

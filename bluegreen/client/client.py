@@ -19,7 +19,22 @@ from bluegreen.client.events import EventLines
 from bluegreen.errors import DaemonUnreachableError
 
 if TYPE_CHECKING:  # what is answered, which takes longer to import than to ask for
-    from bluegreen.api import documents
+    from bluegreen.api.documents.apps import Apps, AppState, Locked, Unlocked
+    from bluegreen.api.documents.daemon import Alive, Reloaded
+    from bluegreen.api.documents.data import Applied, Backups, Loss, Verified
+    from bluegreen.api.documents.notifications import Receivers, ReceiverTests
+    from bluegreen.api.documents.operations import LogLine, Operation, OperationInFull, Operations
+    from bluegreen.api.documents.plans import Plan
+    from bluegreen.api.documents.queue import Resumed
+    from bluegreen.api.documents.tokens import Token, TokenMade, Tokens
+    from bluegreen.api.documents.traffic import (
+        Held,
+        PreviewIssued,
+        PreviewsRevoked,
+        Released,
+        Switched,
+    )
+    from bluegreen.api.documents.webhooks import Deliveries, DeliveriesTried, Replayed, Webhooks
 
 CONTROL_SOCKET = "run/bluegreen/control.sock"  # under the root
 LOOK_LIMIT = 30.0  # seconds
@@ -67,16 +82,16 @@ class Client:
 
     # -- the daemon -------------------------------------------------------------------------
 
-    async def health(self) -> documents.Alive:
+    async def health(self) -> Alive:
         return await self._get("/healthz")
 
     async def openapi(self) -> dict[str, Any]:
         return await self._get("/v1/openapi.json")
 
-    async def reload(self, *, check: bool = False, key: str | None = None) -> documents.Reloaded:
+    async def reload(self, *, check: bool = False, key: str | None = None) -> Reloaded:
         return await self._post("/v1/reload", key, check=check)
 
-    async def tokens(self) -> documents.Tokens:
+    async def tokens(self) -> Tokens:
         return await self._get("/v1/tokens")
 
     async def create_token(
@@ -87,44 +102,44 @@ class Client:
         seconds: float | None = None,
         name: str | None = None,
         key: str | None = None,
-    ) -> documents.TokenMade:
+    ) -> TokenMade:
         """Its text is answered once: null to a request that is sent again."""
         return await self._post(
             "/v1/tokens", key, scopes=list(scopes), apps=list(apps), seconds=seconds, name=name
         )
 
-    async def revoke_token(self, number: int) -> documents.Token:
+    async def revoke_token(self, number: int) -> Token:
         return await self._daemon.change(f"/v1/tokens/{number}", {}, None, method="DELETE")
 
-    async def receivers(self) -> documents.Receivers:
+    async def receivers(self) -> Receivers:
         """Who is notified."""
         return await self._get("/v1/notify")
 
     async def tell_a_test(
         self, receiver: str | None = None, *, key: str | None = None
-    ) -> documents.ReceiverTests:
+    ) -> ReceiverTests:
         """Send a test to one that is notified, or to all."""
         return await self._post("/v1/notify/test", key, receiver=receiver)
 
     # -- looking ----------------------------------------------------------------------------
 
-    async def apps(self, *, probe: bool = False) -> documents.Apps:
+    async def apps(self, *, probe: bool = False) -> Apps:
         return await self._get("/v1/apps", probe=probe)
 
-    async def app(self, app: str, *, probe: bool = False) -> documents.AppState:
+    async def app(self, app: str, *, probe: bool = False) -> AppState:
         return await self._get(_app(app), probe=probe)
 
-    async def plan(self, app: str, version: str) -> documents.Plan:
+    async def plan(self, app: str, version: str) -> Plan:
         return await self._get(_app(app, "plan"), version=version)
 
     async def operations(
         self, app: str | None = None, *, before: int | None = None, limit: int | None = None
-    ) -> documents.Operations:
+    ) -> Operations:
         """One page of the history of an app, or of all."""
         path = "/v1/operations" if app is None else _app(app, "operations")
         return await self._get(path, before=before, limit=limit)
 
-    async def history(self, app: str | None = None) -> AsyncIterator[documents.Operation]:
+    async def history(self, app: str | None = None) -> AsyncIterator[Operation]:
         """All of it, the newest first, page by page."""
         before: int | None = None
         while True:
@@ -135,7 +150,7 @@ class Client:
             if page["next"] is None:
                 return
 
-    async def operation(self, number: int) -> documents.OperationInFull:
+    async def operation(self, number: int) -> OperationInFull:
         return await self._get(f"/v1/operations/{number}")
 
     async def events(
@@ -165,7 +180,7 @@ class Client:
             parsed = EventLines(parsed.last)  # half an event may have been taken
             await asyncio.sleep(RETRY)
 
-    async def outcome(self, number: int) -> documents.OperationInFull:
+    async def outcome(self, number: int) -> OperationInFull:
         """The operation, once it has ended."""
         async for name, _ in self.events(number):
             if name == "end":
@@ -181,7 +196,7 @@ class Client:
         service: str | None = None,
         lines: int | None = None,
         follow: bool = False,
-    ) -> AsyncIterator[documents.LogLine]:
+    ) -> AsyncIterator[LogLine]:
         async for line in self._daemon.lines(
             _app(app, "logs"),
             quiet_limit=None if follow else LOOK_LIMIT,
@@ -193,9 +208,17 @@ class Client:
     # -- releases ---------------------------------------------------------------------------
 
     async def deploy(
-        self, app: str, version: str, *, ack: Sequence[str] = (), key: str | None = None
-    ) -> documents.Operation:
-        return await self._post(_app(app, "deployments"), key, version=version, ack=list(ack))
+        self,
+        app: str,
+        version: str,
+        *,
+        ack: Sequence[str] = (),
+        force: bool = False,
+        key: str | None = None,
+    ) -> Operation:
+        return await self._post(
+            _app(app, "deployments"), key, version=version, ack=list(ack), force=force or None
+        )
 
     async def rollback(
         self,
@@ -204,79 +227,73 @@ class Client:
         *,
         restore: int | None = None,
         key: str | None = None,
-    ) -> documents.Operation:
+    ) -> Operation:
         return await self._post(_app(app, "rollback"), key, version=version, restore=restore)
 
-    async def restart(self, app: str, *, key: str | None = None) -> documents.Operation:
+    async def restart(self, app: str, *, key: str | None = None) -> Operation:
         return await self._post(_app(app, "restart"), key)
 
-    async def stop(self, app: str, *, key: str | None = None) -> documents.Operation:
+    async def stop(self, app: str, *, key: str | None = None) -> Operation:
         return await self._post(_app(app, "stop"), key)
 
-    async def start(self, app: str, *, key: str | None = None) -> documents.Operation:
+    async def start(self, app: str, *, key: str | None = None) -> Operation:
         return await self._post(_app(app, "start"), key)
 
     async def cancel(
         self, app: str, operation: int | None = None, *, key: str | None = None
-    ) -> documents.OperationInFull:
+    ) -> OperationInFull:
         """``operation`` None: the one that runs."""
         return await self._post(_app(app, "cancel"), key, operation=operation)
 
-    async def resume(self, app: str, *, key: str | None = None) -> documents.Resumed:
+    async def resume(self, app: str, *, key: str | None = None) -> Resumed:
         return await self._post(_app(app, "resume"), key)
 
     # -- traffic ----------------------------------------------------------------------------
 
     async def switch(
         self, app: str, to: Literal["back"] | Slot = "back", *, key: str | None = None
-    ) -> documents.Switched:
+    ) -> Switched:
         return await self._post(_app(app, "switch"), key, to=to)
 
-    async def hold(
-        self, app: str, *, timeout: float | None = None, key: str | None = None
-    ) -> documents.Held:
+    async def hold(self, app: str, *, timeout: float | None = None, key: str | None = None) -> Held:
         """``timeout`` is how many seconds requests wait at the most."""
         return await self._post(_app(app, "hold"), key, timeout=timeout)
 
-    async def release(self, app: str, *, key: str | None = None) -> documents.Released:
+    async def release(self, app: str, *, key: str | None = None) -> Released:
         return await self._post(_app(app, "release"), key)
 
     async def preview(
         self, app: str, *, seconds: float | None = None, key: str | None = None
-    ) -> documents.PreviewIssued:
+    ) -> PreviewIssued:
         return await self._post(_app(app, "preview"), key, seconds=seconds)
 
-    async def revoke_previews(
-        self, app: str, *, key: str | None = None
-    ) -> documents.PreviewsRevoked:
+    async def revoke_previews(self, app: str, *, key: str | None = None) -> PreviewsRevoked:
         return await self._post(_app(app, "preview"), key, revoke=True)
 
-    async def lock(self, app: str, reason: str, *, key: str | None = None) -> documents.Locked:
+    async def lock(self, app: str, reason: str, *, key: str | None = None) -> Locked:
         return await self._post(_app(app, "lock"), key, reason=reason)
 
-    async def unlock(self, app: str, *, key: str | None = None) -> documents.Unlocked:
+    async def unlock(self, app: str, *, key: str | None = None) -> Unlocked:
         return await self._post(_app(app, "unlock"), key)
 
     # -- data -------------------------------------------------------------------------------
 
-    async def backups(self, app: str) -> documents.Backups:
+    async def backups(self, app: str) -> Backups:
         return await self._get(_app(app, "backups"))
 
-    async def back_up(self, app: str, *, key: str | None = None) -> documents.Operation:
+    async def back_up(self, app: str, *, key: str | None = None) -> Operation:
         return await self._post(_app(app, "backups"), key)
 
-    async def loss(self, app: str, backup: int, *, serving: bool = False) -> documents.Loss:
+    async def loss(self, app: str, backup: int, *, serving: bool = False) -> Loss:
         return await self._get(_app(app, f"backups/{backup}/loss"), serving=serving)
 
-    async def verify(self, app: str, backup: int, *, key: str | None = None) -> documents.Verified:
+    async def verify(self, app: str, backup: int, *, key: str | None = None) -> Verified:
         return await self._post(_app(app, f"backups/{backup}/verify"), key)
 
-    async def restore(
-        self, app: str, backup: int, *, key: str | None = None
-    ) -> documents.Operation:
+    async def restore(self, app: str, backup: int, *, key: str | None = None) -> Operation:
         return await self._post(_app(app, f"backups/{backup}/restore"), key)
 
-    async def migrations(self, app: str) -> documents.Applied:
+    async def migrations(self, app: str) -> Applied:
         return await self._get(_app(app, "migrations"))
 
     async def migrate(
@@ -286,17 +303,17 @@ class Client:
         name: str | None = None,
         *,
         key: str | None = None,
-    ) -> documents.Operation:
+    ) -> Operation:
         return await self._post(_app(app, f"migrations/{action}"), key, name=name)
 
     # -- webhooks ---------------------------------------------------------------------------
 
-    async def webhooks(self, app: str) -> documents.Webhooks:
+    async def webhooks(self, app: str) -> Webhooks:
         return await self._get(_app(app, "webhooks"))
 
     async def deliveries(
         self, app: str, *, before: int | None = None, limit: int | None = None
-    ) -> documents.Deliveries:
+    ) -> Deliveries:
         return await self._get(_app(app, "deliveries"), before=before, limit=limit)
 
     async def try_out(
@@ -306,12 +323,10 @@ class Client:
         event: str | None = None,
         version: str | None = None,
         key: str | None = None,
-    ) -> documents.DeliveriesTried:
+    ) -> DeliveriesTried:
         return await self._post(_app(app, "webhooks/test"), key, event=event, version=version)
 
-    async def replay(
-        self, app: str, delivery: str, *, key: str | None = None
-    ) -> documents.Replayed:
+    async def replay(self, app: str, delivery: str, *, key: str | None = None) -> Replayed:
         return await self._post(_app(app, f"deliveries/{quote(delivery, safe='')}/replay"), key)
 
     # -- requests ---------------------------------------------------------------------------

@@ -20,7 +20,6 @@ CONNECT_LIMIT = 5.0  # seconds
 QUIET_LIMIT = 40.0  # seconds between lines of events: a daemon that lives sends one every 15 s
 PATIENCE = 30.0  # seconds to wait for a daemon that is being restarted
 RETRY = 0.25  # seconds between attempts
-LINE_LIMIT = 8 * 2**20  # bytes of a line of a stream
 _LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
 
 

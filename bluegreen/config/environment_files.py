@@ -26,11 +26,13 @@ def file_findings(settings: AppSettings, remedies: Remedies) -> Iterator[Finding
 
     Secrets of webhooks too, which keep no release from being deployed.
     """
-    for place, error in (*_errors(settings), *_secrets(settings)):
+    found = [(*one, remedies.usable) for one in _errors(settings)]
+    found += [(*one, remedies.usable_by_daemon) for one in _secrets(settings)]
+    for place, error, usable in found:
         if not isinstance(error.__cause__, PermissionError):  # another user's, as secrets are
             right = error.remedy.removesuffix(".")
             if isinstance(error, UnusableFileError):
-                right = remedies.usable(error.file)
+                right = usable(error.file)
             yield Finding(place=place, wrong=error.message, right=right)
 
 

@@ -99,7 +99,7 @@ class Source(Section):
     assets: Assets | None = None
     directory: AbsolutePath | None = None
     submodules: Switch = True
-    clone: Literal["full", "partial"] = "full"
+    clone: Literal["full", "partial", "shallow"] = "full"
     verify: Verify | None = None
     ssh_key: SshFile | None = None
     known_hosts: SshPath | None = None

@@ -21,6 +21,7 @@ _OF_EVENTS = {
 def webhook_findings(draft: Draft) -> Iterator[Finding]:
     """What is well-formed in ``[[webhook]]`` and cannot be meant."""
     seen: dict[Webhook, int] = {}
+    owners: dict[str, tuple[int, str]] = {}
     for index, webhook in draft.webhooks:
         place: Place = ("webhook", index)
         first = seen.setdefault(webhook, index)
@@ -32,6 +33,7 @@ def webhook_findings(draft: Draft) -> Iterator[Finding]:
             )
             continue
         yield from _repeated(place, webhook)
+        yield from _shared(index, webhook, owners)
         if webhook.provider == "standard":
             yield from _standard(place, webhook)
         else:
@@ -55,6 +57,21 @@ def _repeated(place: Place, webhook: Webhook) -> Iterator[Finding]:
             wrong="both secrets are in one file",
             right="Give the new one a file of its own, until nobody signs with the old one",
         )
+
+
+def _shared(index: int, webhook: Webhook, owners: dict[str, tuple[int, str]]) -> Iterator[Finding]:
+    """Forges sign alike: who has a delivery of one could show it as another's.
+
+    ``owners`` has the webhook and the provider that each secret was first for.
+    """
+    for secret in webhook.secret:
+        first, provider = owners.setdefault(secret.file, (index, webhook.provider))
+        if provider != webhook.provider:
+            yield Finding(
+                place=("webhook", index, "secret"),
+                wrong=f"it is the secret of webhook[{first}] too, which is for {provider}",
+                right="Give each provider a secret of its own: what one signs is then no other's",
+            )
 
 
 def _standard(place: Place, webhook: Webhook) -> Iterator[Finding]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bluegreen.config.settings import AppSettings
-from bluegreen.data import shapes
+from bluegreen.data import answers, shapes
 from bluegreen.data.catalog import Catalog, Entry
-from bluegreen.data.manifest import OUTPUT, Manifest, files_and_bytes, manifest_of
+from bluegreen.data.manifest import OUTPUT, Manifest, manifest_of
 from bluegreen.data.programs import Part, Programs, unloadable
 from bluegreen.data.replacement import Step
 from bluegreen.data.schema import Schema, as_schema
@@ -49,14 +49,6 @@ class RehearsalPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
-    """Bytes that a copy of the data takes, and those of the newest backup or what stands in."""
-
-    data: int
-    backup: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Backups:
     """Of the app that ``programs`` are of."""
 
@@ -87,7 +79,7 @@ class Backups:
     async def entries(self) -> list[Entry]:
         """All of them, the newest first. Raises DataError, as all of this does."""
         found = await self._work.at_once("list", {})
-        return await self._work.checked(_entries, found)
+        return await self._work.checked(answers.entries, found)
 
     async def manifest(self, number: int) -> Manifest:
         """Raises NotFoundError, and DataError for a manifest that cannot be used."""
@@ -141,7 +133,7 @@ class Backups:
             on_line=on_line,
         )  # fmt: skip
         named = self._paths(replaced_by)
-        absent = await self._work.checked(lambda done: _absent(named, done), gathered)
+        absent = await self._work.checked(lambda done: answers.absent(named, done), gathered)
         rows = await self.programs.dump(parts, logs=logs, operation=number, on_line=on_line)
         if replaced_by is not None:
             reason = f"before the restore of backup {replaced_by.id}"
@@ -205,7 +197,8 @@ class Backups:
         backup = self.settings.backup
         if backup is None:
             return []
-        done = await self._work.at_once("prune", {"keep": backup.keep})
+        task = {"keep": backup.keep, "paths": [*backup.sqlite, *backup.files]}
+        done = await self._work.at_once("prune", task)
         return await self._work.checked(lambda it: shapes.array(shapes.count, it["removed"]), done)
 
     async def verify(self, number: int, *, log: Path | None = None) -> list[str]:
@@ -222,7 +215,7 @@ class Backups:
         Of what a command prints nothing is known. Raises NotFoundError, DataError.
         """
         now = await self._work.do("present", {"number": number}, log=None)
-        found = await self._work.checked(_loss, now)
+        found = await self._work.checked(answers.loss, now)
         then = found.pop("postgres_rows")
         own = [url for url in self._urls(None) if url in then]
         postgres = {url: {**await self._rows_now(url), "then": then[url]} for url in own}
@@ -273,12 +266,12 @@ class Backups:
             "links": outermost(self.settings.app.shared), "sqlite": sqlite, "files": files,
         }  # fmt: skip
 
-    async def room(self) -> Room:
+    async def room(self) -> answers.Room:
         """How much room is taken by a copy of the data, and by a backup. Raises DataError."""
         sqlite, files = self._paths(None)
         task = {"sqlite": sqlite, "files": files}
         found = await self._work.do("size", task, log=None)  # there may be very many files
-        return await self._work.checked(_room, found)
+        return await self._work.checked(answers.room, found)
 
     # -- the way back -----------------------------------------------------------------------
 
@@ -334,70 +327,3 @@ class Backups:
         """Do it with all that a restore of backup ``number`` replaces, even when cancelled."""
         task = {"number": number, "operation": operation, "step": step}
         await self._work.at_once("replace", task)
-
-
-def _room(found: Mapping[str, Any]) -> Room:
-    data, backup = shapes.count(found["data"]), shapes.optional(shapes.count, found["backup"])
-    return Room(data=data, backup=data if backup is None else backup)
-
-
-def _entries(result: Mapping[str, Any]) -> list[Entry]:
-    return shapes.array(_entry, result["backups"])
-
-
-def _entry(found: Any) -> Entry:
-    number, problem = shapes.count(found["id"]), shapes.optional(shapes.text, found["problem"])
-    manifest = shapes.optional(manifest_of, found["manifest"])
-    if manifest is None and problem is None:
-        raise ValueError("a backup has neither a manifest nor a problem")
-    return Entry(id=number, manifest=manifest, problem=problem)
-
-
-def _absent(
-    named: tuple[list[str], list[str]], gathered: Mapping[str, Any]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What was named and is not in the backup: databases, and files."""
-    (sqlite, files), there = named, {*gathered["sqlite"], *gathered["damaged"], *gathered["files"]}
-    return (
-        tuple(path for path in sqlite if path not in there),
-        tuple(path for path in files if path not in there),
-    )
-
-
-def _named(held: Iterable[str], absent: Iterable[str], now: Mapping[str, Any]) -> list[str]:
-    """What a restore replaces, and of what it would take away what is there."""
-    return [*held, *(path for path in absent if path in now)]
-
-
-def _loss(now: Mapping[str, Any]) -> dict[str, Any]:
-    manifest = manifest_of(now["manifest"])
-    return {
-        "created_at": manifest.created_at,
-        "version": manifest.version,
-        "sqlite": {
-            path: {**_database(now["sqlite"][path]), "then": manifest.sqlite.get(path, {})}
-            for path in _named(manifest.sqlite, manifest.absent_sqlite, now["sqlite"])
-        },
-        "files": {
-            path: {
-                **_files(now["files"][path]),
-                "then": manifest.files.get(path, {"files": 0, "bytes": 0}),
-            }
-            for path in _named(manifest.files, manifest.absent_files, now["files"])
-        },
-        "postgres_rows": manifest.postgres_rows,
-        "command": manifest.command,
-    }
-
-
-def _database(found: Any) -> dict[str, Any]:
-    return {
-        "rows": shapes.counts(found["rows"]),
-        "changed_at": shapes.optional(shapes.instant, found["changed_at"]),
-        "problem": shapes.optional(shapes.text, found["problem"]),
-    }
-
-
-def _files(found: Any) -> dict[str, Any]:
-    changed_at = shapes.optional(shapes.instant, found["changed_at"])
-    return {**files_and_bytes(found), "changed_at": changed_at}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.data.manifest import Manifest, read_manifest
 from bluegreen.errors import DataError, NotFoundError
 from bluegreen.files import rename_durably, sync_directory
+from bluegreen.layout import number_of
 from bluegreen.sources.removal import remove_tree
 
 # On a host what is above is the daemon's, and read-only in the sandbox of a job.
@@ -48,15 +50,21 @@ class Catalog:
         return self.directory / f".{number}.draft"
 
     def has(self, number: int) -> bool:
-        return self.path(number).is_dir()
+        return self._is_one(str(number))
+
+    def _is_one(self, name: str) -> bool:
+        """Others may put links, files and odd names there: none of them is a backup."""
+        path = self.directory / name
+        return number_of(name) is not None and path.is_dir() and not path.is_symlink()
 
     def entries(self) -> list[Entry]:
         """All backups, the newest first: numbers grow, whatever a clock does."""
         try:
-            names = [name for name in os.listdir(self.directory) if name.isdecimal()]
+            names = os.listdir(self.directory)
         except FileNotFoundError:
             return []
-        return [self._entry(number) for number in sorted(map(int, names), reverse=True)]
+        numbers = sorted((int(name) for name in names if self._is_one(name)), reverse=True)
+        return [self._entry(number) for number in numbers]
 
     def _entry(self, number: int) -> Entry:
         try:
@@ -116,17 +124,20 @@ class Catalog:
             remove_tree(self.draft(number))
             sync_directory(self.directory)
 
-    def prune(self, keep: int) -> list[int]:
+    def prune(self, keep: int, paths: Collection[str] = ()) -> list[int]:
         """Remove what is older than the ``keep`` newest that are good; returns their numbers.
 
-        To be called when the newest has just been verified, so that a good one always stays.
+        To be called when the newest has just been verified, so that a good one always stays, also
+        of each of ``paths``: of what was not there any more, an older one may be all that is left.
         """
         entries = self.entries()
-        good = [entry.id for entry in entries if entry.is_good]
+        good = [(entry.id, entry.manifest) for entry in entries if entry.is_good and entry.manifest]
         if len(good) <= keep:
             return []
-        oldest = good[keep - 1]
-        gone = [entry.id for entry in entries if entry.id < oldest]
+        oldest = good[keep - 1][0]
+        holds = [(number, {*it.sqlite, *it.files}) for number, it in good]
+        newest = {next((number for number, it in holds if path in it), 0) for path in paths}
+        gone = [entry.id for entry in entries if entry.id < oldest and entry.id not in newest]
         for number in reversed(gone):
             aside = self.directory / f".{number}.gone"
             rename_durably(self.path(number), aside)

@@ -56,16 +56,17 @@ def begin(what: Rehearsal, say: Say) -> int:
     shared, copy = Path(what.shared), Path(what.copy)
     _remove(Path(what.place))
     try:
-        copied = _Copied(skipped={path + end for path in what.sqlite for end in ("", *BESIDE)})
+        sqlite, files = (_real(shared, paths) for paths in (what.sqlite, what.files))
+        copied = _Copied(skipped={path + end for path in sqlite for end in ("", *BESIDE)})
         Path(what.place).mkdir(mode=0o700)
         copy.mkdir(mode=0o700)
-        _require_room(shared, copy, what.sqlite)
-        for path in what.sqlite:
+        _require_room(shared, copy, sqlite)
+        for path in sqlite:
             if (shared / path).exists():
                 (copy / path).parent.mkdir(parents=True, exist_ok=True)
                 copy_database(shared / path, copy / path, lambda _done, _all: None)
                 say(f"{path}: copied for the rehearsal")
-        for path in what.files:
+        for path in files:
             copied.skipped.add(path)
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             _copy(shared / path, copy / path, what, copied, whole=True)
@@ -76,6 +77,16 @@ def begin(what: Rehearsal, say: Say) -> int:
         raise
     _lead(what, copy)
     return copied.left_out
+
+
+def _real(shared: Path, paths: Sequence[str]) -> list[str]:
+    """The same without links within what is shared, which are copied as links to the copy."""
+    top = os.path.realpath(shared)
+    real = [Path(os.path.realpath(shared / path)) for path in paths]
+    return [
+        str(to.relative_to(top)) if to.is_relative_to(top) else path
+        for path, to in zip(paths, real, strict=True)
+    ]
 
 
 def end(what: Rehearsal) -> None:

@@ -100,7 +100,7 @@ def _discard(task: Task, _: Say) -> dict[str, Any]:
 
 
 def _prune(task: Task, _: Say) -> dict[str, Any]:
-    return {"removed": _catalog(task).prune(task["keep"])}
+    return {"removed": _catalog(task).prune(task["keep"], task["paths"])}
 
 
 # -- their content --------------------------------------------------------------------------

@@ -63,7 +63,7 @@ websocket = { path = "/ws/monitoring", expect = "metrics" }
 [[gate.smoke]]
 name = "terminal"
 service = "terminal"
-websocket = { path = "/ws/terminal", send = "df -h", expect = "df -h" }
+websocket = { path = "/ws/terminal", send = "df -h", expect = "Filesystem" }
 
 [[gate.unchanged]]
 sqlite = "data/servers.db"

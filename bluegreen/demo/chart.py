@@ -11,16 +11,17 @@ from bluegreen.demo.report import Report
 from bluegreen.demo.timeline import Mark, Timeline, duration, outcome, placed, ticks, timeline
 
 WIDTH, PLOT_HEIGHT = 960, 260
-LEFT, RIGHT, TOP = 70, 20, 106
+LEFT, RIGHT, TOP = 70, 20, 112
 LINE = 18  # between two lines of text
 COLUMNS = 400
 MARKS_LISTED = 30  # with more of them, they are summed up instead
 
 _SHADES = {
-    "blue": ("#2563eb", "#60a5fa", "#1e3a8a", "#93c5fd"),
-    "green": ("#16a34a", "#4ade80", "#14532d", "#86efac"),
+    "blue": ("#2563eb", "#60a5fa", "#1e3a8a", "#93c5fd", "#0ea5e9", "#1d4ed8"),
+    "green": ("#16a34a", "#4ade80", "#14532d", "#86efac", "#a3e635", "#65a30d"),
 }
 _OTHER = ("#6b7280", "#9ca3af", "#374151", "#d1d5db")
+_ROWS = 3  # of the marks' numbers, so that neighbours do not cover each other
 _INK, _FAINT, _FAILED = "#1f2937", "#e5e7eb", "#dc2626"
 _PLOT_WIDTH = WIDTH - LEFT - RIGHT
 _BOTTOM = TOP + PLOT_HEIGHT
@@ -139,7 +140,7 @@ def _mark_lines(report: Report, marks: Sequence[Mark], line: Timeline) -> Iterat
             f'stroke-dasharray="{dashes}"/>'
         )
         if len(marks) <= MARKS_LISTED:
-            raised = 0 if number % 2 else 11  # so that neighbours do not cover each other
+            raised = 11 * ((number - 1) % _ROWS)
             yield _text(x, TOP - 7 - raised, str(number), anchor="middle", size=11)
 
 

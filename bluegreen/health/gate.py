@@ -40,7 +40,7 @@ async def pass_gate(
     probes = with_implied(target, gate.probes)
     async with Probing(target, probes, pause=_pause, on_result=on_result) as probing:
         while True:
-            if (fall := restarts.fall()) is not None:
+            if (fall := await restarts.fall_with_cause()) is not None:
                 raise await refusal(
                     target, fall.what, services=[fall.service], outcome=NOTHING_SWITCHED
                 )

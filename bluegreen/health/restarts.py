@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from bluegreen.health.target import Target
 from bluegreen.model import UnitState
 
 _ENDED_WELL = "exit status 0"
+STOP_LIMIT = 5.0  # seconds for one that is being stopped to end, which says why
+STOP_POLL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,4 +44,19 @@ class Restarts:
             if status.state is not UnitState.RUNNING:
                 what = f"service {service} does not run ({status.state}){why}"
                 return Fall(service=service, what=what)
+        return None
+
+    async def fall_with_cause(self) -> Fall | None:
+        """As ``fall``; one of which only its stop is known yet is given some time to end.
+
+        Until then nothing says whether somebody stops it or what it dies of.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + STOP_LIMIT
+        while (fall := self.fall()) is not None:
+            status = self._target.view.status(fall.service)
+            unknown = status.state is UnitState.STOPPING and status.last_exit is None
+            if not unknown or loop.time() >= until:
+                return fall
+            await asyncio.sleep(STOP_POLL)
         return None

@@ -18,6 +18,7 @@ from bluegreen.config.secrets import looks_secret
 from bluegreen.config.settings import AppSettings, Environment
 from bluegreen.errors import ConfigError
 from bluegreen.host.accounts import Account, find
+from bluegreen.host.daemons_files import unreadable
 from bluegreen.host.ownership import changeable_by_others
 from bluegreen.host.places import DAEMON_USER
 from bluegreen.host.quoting import is_path, is_writable
@@ -48,6 +49,13 @@ def judge(files: Sequence[tuple[Document, AppSettings]]) -> None:
         document.wrong.extend(_switch(settings))
 
 
+def judge_with_files(files: Sequence[tuple[Document, AppSettings]]) -> None:
+    """As `judge`; and what keeps nothing from being applied, but from working then. Blocking."""
+    judge(files)
+    for document, settings in files:
+        document.wrong.extend(unreadable(settings))
+
+
 def unseen(settings: AppSettings) -> list[str]:
     """The files that variables come from and that whoever asks may not look at. Blocking."""
     return [file for _, file in _files(settings) if not _may_look(Path(file))]
@@ -70,6 +78,7 @@ def warnings(apps: Mapping[str, AppSettings], layout: Layout) -> list[str]:
     for name, settings in apps.items():
         document = _document(layout, name)
         document.wrong.extend(file_findings(settings, layout.remedies))
+        document.wrong.extend(unreadable(settings))
         said += [str(problem) for problem in document.problems()]
     users: dict[str | None, str] = {}
     for name, settings in apps.items():

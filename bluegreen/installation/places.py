@@ -99,10 +99,13 @@ class SystemPlaces:
     def completions(self) -> dict[str, Path]:
         """By the shell."""
         share = self.prefix / "share"
+        packaged = self.prefix == Path("/usr")
         # A Debian package has a directory of its own in zsh's path.
-        of_zsh = "vendor-completions" if self.prefix == Path("/usr") else "site-functions"
+        of_zsh = "vendor-completions" if packaged else "site-functions"
+        # Debian's fish looks into /usr/local only where XDG_DATA_DIRS names it.
+        of_fish = share / "fish/vendor_completions.d" if packaged else Path("/etc/fish/completions")
         return {
             "bash": share / "bash-completion/completions/bluegreen",
             "zsh": share / "zsh" / of_zsh / "_bluegreen",
-            "fish": share / "fish/vendor_completions.d/bluegreen.fish",
+            "fish": of_fish / "bluegreen.fish",
         }

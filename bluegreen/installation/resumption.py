@@ -82,15 +82,16 @@ def _ask_again(client: Client, before: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _body(client: Client, before: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, with the data that were named and what was acknowledged then."""
+    """What was asked for, with the data that were named, what was acknowledged and forced then."""
     if before["kind"] in ("restart", "start", "stop"):
         return {}
     body = {"version": before["version"]}
     # A daemon that was gone back to may be too old to know of either.
     if before.get("backup") is not None:
         return body | {"restore": before["backup"]}
-    acknowledged = client.get(f"/v1/operations/{before['id']}").get("acknowledged")
-    return body | {"ack": acknowledged} if acknowledged else body
+    asked = client.get(f"/v1/operations/{before['id']}")
+    body |= {"ack": asked["acknowledged"]} if asked.get("acknowledged") else {}
+    return body | {"force": True} if asked.get("forced") else body
 
 
 def _state_in_the_end(client: Client, number: int, until: float) -> str:

@@ -6,10 +6,11 @@ import asyncio
 import re
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import dropwhile
 from pathlib import Path
+from typing import BinaryIO
 
 from bluegreen.config.environment import ProcessEnvironment, backup_environment
 from bluegreen.config.migrations_section import Migrations
@@ -21,12 +22,13 @@ from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable
 from bluegreen.migrations.apart import naming
 from bluegreen.migrations.names import LONGEST, check_name, is_name
-from bluegreen.model import Job, MigrationPlace
+from bluegreen.migrations.nouns import MigrationPlace
+from bluegreen.model import Job
 from bluegreen.slots.building import LONGEST_LINE, last_lines
 from bluegreen.supervisors.interface import JobRunner
 
 MOST_PENDING = 10_000  # names that one check may print
-LONGEST_READ = 10_000  # bytes of a line that fail_on is looked for in
+LONGEST_READ = 10_000  # bytes of a line that are looked at together
 
 # Standard output is what is asked for, and all else is for people: it comes after a line that
 # nobody else can know, as the log holds both.
@@ -190,15 +192,25 @@ class Told:
         try:
             with log.open("rb") as file:
                 file.seek(since)
-                for raw in file:
-                    line = printable(raw[:LONGEST_READ].decode(errors="replace").rstrip("\n"))
-                    if failed is None and failure is not None and failure.search(line):
-                        failed = line
+                for raw in _lines(file):
+                    text = raw.decode(errors="replace").rstrip("\n")
+                    if failed is None and failure is not None:
+                        seen = (printable(part) for part in text.split("\r"))  # drawn over, too
+                        failed = next((part for part in seen if failure.search(part)), None)
+                    line = printable(text)
                     if mark is not None and (after or line == mark) and len(after) <= MOST_PENDING:
                         after.append(line)
         except FileNotFoundError:
             pass
         return cls(failed, [*dropwhile(lambda line: line == mark, after)])
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Lines; of one that does not end, as of what draws its progress, overlapping pieces."""
+    rest = b""
+    while raw := file.readline(LONGEST_READ):
+        yield rest + raw
+        rest = b"" if raw.endswith(b"\n") else raw[-LONGEST_LINE:]
 
 
 def _size(path: Path) -> int:

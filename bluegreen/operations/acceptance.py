@@ -187,6 +187,7 @@ def keep(layout: Layout, configuration: Configuration) -> None:
     """Remember the files as accepted, as they were when they were checked. Raises OSError."""
     kept = AcceptedLayout(layout.root)
     kept.app_files.mkdir(parents=True, exist_ok=True)
+    kept.config.chmod(0o700)  # not for the group, whatever the umask: a start may go by it
     files = {f"{name}.toml": text for name, text in configuration.texts.items()}
     for name, text in files.items():
         _write(kept.app_files / name, text)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.errors import MigrationError, NotFoundError, RefusedError
 from bluegreen.migrations.names import check_name
-from bluegreen.model import AppliedMigration, MigrationPlace
+from bluegreen.migrations.nouns import AppliedMigration, MigrationPlace
 from bluegreen.operations.runtime import AppRuntime
 
 
@@ -69,7 +69,7 @@ def _section(app: AppRuntime) -> Migrations:
 
 async def _to_undo(app: AppRuntime, name: str | None) -> AppliedMigration:
     """The migration of that name, or the newest. Raises NotFoundError, RefusedError."""
-    applied = await app.parts.store.applied_migrations(app.name)
+    applied = await app.parts.store.migrations.applied(app.name)
     names = [one.name for one in applied]
     if not applied or (name is not None and name not in names):
         known = ", ".join(names) or "none"
@@ -98,7 +98,7 @@ async def place_for(app: AppRuntime, request: ByHand) -> MigrationPlace:
         (held for held in app.slots.values() if held.tree is not None),
         key=lambda held: held.operation or 0, reverse=True,
     )  # fmt: skip
-    applied = {one.name: one for one in await app.parts.store.applied_migrations(app.name)}
+    applied = {one.name: one for one in await app.parts.store.migrations.applied(app.name)}
     if request.action is Action.ROLLBACK and (found := applied.get(request.name or "")):
         if await asyncio.to_thread(found.place.tree.is_dir):
             return found.place

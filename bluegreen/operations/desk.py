@@ -98,14 +98,18 @@ class Desk:
         by: Requester,
         *,
         acknowledged: tuple[str, ...] = (),
+        forced: bool = False,
         key: str | None = None,
     ) -> Operation:
-        """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks."""
+        """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks.
+
+        ``forced``: past the versions that it has to start from, or to go by; see `Upgrade`.
+        """
         check_version(version)
         runtime = self.app(app)
         operation = await self.queue.begin(
             runtime, OperationKind.DEPLOY, by,
-            version=version, acknowledged=acknowledged, key=key,
+            version=version, acknowledged=acknowledged, forced=forced, key=key,
         )  # fmt: skip
         await self.waiting.say_if_outside(runtime, operation)
         return operation
@@ -264,6 +268,10 @@ class Desk:
         """
         return await self._switches.switch(self.app(app), to, by, key=key)
 
+    def record_late(self, app: AppRuntime) -> None:
+        """Have switches that are not in the history written there as soon as that can be."""
+        self._switches.record_late(app)
+
     # -- holds ------------------------------------------------------------------------------
 
     async def hold(self, app: str, seconds: float, by: Requester) -> Hold:
@@ -292,8 +300,9 @@ class Desk:
     # -- locks ------------------------------------------------------------------------------
 
     async def set_lock(self, lock: AppLock) -> None:
-        self.app(lock.app)
-        await self.parts.store.set_lock(lock)
+        runtime = self.app(lock.app)
+        async with runtime.admission:  # nothing begins that has looked for a lock before
+            await self.parts.store.set_lock(lock)
 
     async def clear_lock(self, app: str) -> None:
         if not await self.parts.store.clear_lock(self.app(app).name):

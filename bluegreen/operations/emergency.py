@@ -61,10 +61,12 @@ def switch_without_daemon(layout: Layout, name: str | None, to: Slot | None) -> 
     try:
         return _switch(layout, name, to)
     except PermissionError as error:
+        owner = _owner(layout.apps)
         raise UsageError(
             f"{_user(os.geteuid())} may not move traffic by hand: {error.filename}: "
             f"{error.strerror}",
-            remedy=f"be root, or {_owner(layout.apps)}, as whom the daemon runs",
+            remedy="be root"
+            + ("" if owner == "root" else f", or {owner}, as whom the daemon runs"),
         ) from error
 
 
@@ -193,7 +195,7 @@ def _expect_fit(
             detail=waiting,
             remedy="see to the daemon, which gates it; nothing was changed",
         )
-    warnings = ["the history will not have this switch"]
+    warnings = ["the history will not say who made this switch"]
     if state is None:
         warnings.append(f"the store cannot be read: nobody knows whether {target} passed its gate")
     return tuple(warnings)

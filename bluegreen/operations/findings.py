@@ -12,7 +12,7 @@ from bluegreen.errors import DataError, PreflightError, RefusedError, TrafficErr
 from bluegreen.health.ownership import examine
 from bluegreen.model import OperationKind, Slot
 from bluegreen.operations.of_data import bytes_for_data
-from bluegreen.operations.runtime import AppRuntime, SlotView
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.requirements.candidate import Candidate
 from bluegreen.requirements.commands import unmet_commands
 from bluegreen.requirements.resources import unmet_memory, unmet_room
@@ -73,7 +73,7 @@ async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
         address = service.address(slot, app.layout.run)
         if address is None:
             return None
-        ownership = await examine(SlotView(app, slot), name, address)
+        ownership = await examine(app.view(slot), name, address)
         if not ownership.stranger:
             return None
         return f"{name} needs {address} in {slot}: {ownership.problem}"

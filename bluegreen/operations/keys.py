@@ -15,14 +15,15 @@ async def begun_with(
     version: str | None = None,
     slot: Slot | None = None,
     acknowledged: tuple[str, ...] = (),
+    forced: bool = False,
     backup: int | None = None,
 ) -> Operation | None:
     """The operation that an equal request with ``key`` has begun, if any.
 
     ``version`` and ``slot`` are those that were asked for; None: not named. A rollback that a
     switch had to become is found by that switch. Raises
-    DuplicateKeyError where the key began one of another kind, version, slot, acknowledgement or
-    backup.
+    DuplicateKeyError where the key began one of another kind, version, slot, acknowledgement,
+    force or backup.
     """
     if key is None:
         return None
@@ -30,7 +31,9 @@ async def begun_with(
     if known is None:
         return None
     began = OperationKind.SWITCH if known.of_switch else known.kind
-    asked = (kind, version or known.version, slot or known.slot, acknowledged, backup)
-    if asked != (began, known.version, known.slot, known.acknowledged, known.backup):
+    asked = (kind, version or known.version, slot or known.slot, acknowledged, forced, backup)
+    if asked != (
+        began, known.version, known.slot, known.acknowledged, known.forced, known.backup,
+    ):  # fmt: skip
         raise DuplicateKeyError(app.name, key, known.id)
     return known

@@ -17,6 +17,7 @@ from bluegreen.model import Operation, OperationError, OperationState, PhaseName
 from bluegreen.operations.phases.hold import let_through
 from bluegreen.operations.putting_back import record_as_before
 from bluegreen.operations.run import Interruption, Phase, Run
+from bluegreen.operations.triggers import NothingToDoError
 from bluegreen.operations.unwritten import end_promise
 from bluegreen.store.waiting import ATTEMPTS
 
@@ -251,6 +252,8 @@ def _because(run: Run) -> str:
 def _outcome(run: Run, error: BluegreenError | None, switched_back: bool) -> OperationState:
     if switched_back:
         return OperationState.ROLLED_BACK
+    if isinstance(error, NothingToDoError):
+        return OperationState.SUPERSEDED
     if error is not None:
         return OperationState.FAILED
     return {

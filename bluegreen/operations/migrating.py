@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from bluegreen.data.schema import Schema, differences
 from bluegreen.errors import MigrationError
 from bluegreen.migrations.commands import Commands
-from bluegreen.model import MigrationChange, MigrationPlace, PhaseName, Slot
+from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
+from bluegreen.model import PhaseName, Slot
 from bluegreen.operations.run import Migrating, Run
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ async def record_applied(run: Run, still: tuple[str, ...] | None) -> list[str]:
     if known.pending is None or still is None:
         return []
     names = [name for name in known.pending if name not in still]
-    await run.app.parts.store.record_migrations(
+    await run.app.parts.store.migrations.record(
         run.operation.id, names, MigrationChange.APPLIED, place_of(run)
     )
     return names

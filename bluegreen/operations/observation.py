@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from bluegreen.layout import Layout
+from bluegreen.layout import Layout, number_of
 from bluegreen.model import Slot, SlotRecord, SlotState
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.supervisors import wanted
@@ -74,4 +74,4 @@ def first_free_operation(layout: Layout) -> int:
     names = [tree.name.split("-", 1)[0] for tree in layout.state.glob("apps/*/trees/*-*")]
     names += [logs.name for logs in layout.logs.glob("apps/*/operations/*")]
     names += [backup.name for backup in layout.state.glob("apps/*/backups/*")]
-    return max((int(name) for name in names if name.isdecimal()), default=0) + 1
+    return max((number_of(name) or 0 for name in names), default=0) + 1

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection
 from pathlib import Path
 
+from bluegreen.layout import number_of
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.sources.interruptible import Stop, in_thread
 from bluegreen.sources.removal import remove_tree
@@ -33,7 +34,8 @@ def remove(directory: Path, held: Collection[int], stop: Stop) -> None:
     """Remove all but the newest `KEPT` in ``directory``, and those that are ``held``. Blocking."""
     if not directory.is_dir():
         return
-    numbers = sorted(int(path.name) for path in directory.iterdir() if path.name.isdecimal())
+    found = (number_of(path.name) for path in directory.iterdir())
+    numbers = sorted(number for number in found if number is not None)
     for number in numbers[:-KEPT]:
         stop.check()
         if number not in held:

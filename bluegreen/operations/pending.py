@@ -11,7 +11,8 @@ from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.work import nobody_listens
 from bluegreen.errors import BluegreenError
 from bluegreen.migrations.commands import Commands
-from bluegreen.model import MigrationChange, MigrationPlace, Release, Slot
+from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
+from bluegreen.model import Release, Slot
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.slots.shared_links import link_shared, outermost
 from bluegreen.sources.interruptible import Stop, in_thread
@@ -27,6 +28,7 @@ class Pending:
 
 
 LIMIT = 60.0  # seconds to ask for them: a plan is waited for
+FEW = 512 * 2**20  # bytes that are copied though it may be for nothing
 LATER = Pending(names=None, says="found out in the rehearsal, before anything is touched")
 
 
@@ -35,20 +37,23 @@ async def pending_of(
 ) -> Pending | None:
     """None where the app has no migrations that a deploy would run. Changes nothing.
 
-    Asked in a throw-away checkout on a copy of the data where nothing has to be built for that;
-    else what the latest rehearsal of the version has found.
+    Asked in a throw-away checkout on a copy of the data; else, and where build steps are missing in
+    it and it names none, what the latest rehearsal of the version has found.
     """
     section = app.settings.migrations
     if section is None or not section.runs:
         return None
     if section.check is None:
         return Pending(names=None, says="not known: [migrations] has no check")
-    if release is not None and _can_be_asked(app):
-        # Whatever is in the way, its time too: then it is told by what is known.
-        with contextlib.suppress(BluegreenError, OSError):
-            async with asyncio.timeout(LIMIT):
+    # Whatever is in the way, its time too: then it is told by what is known.
+    with contextlib.suppress(BluegreenError, OSError):
+        async with asyncio.timeout(LIMIT):
+            if release is not None and await _can_be_asked(app):
                 names = await _asked(app, await app.source.resolve(version), slot, scratch)
-            return Pending(names=names, says="asked on a copy of the data")
+                if not app.settings.build:
+                    return Pending(names=names, says="asked on a copy of the data")
+                if names:  # that there are none may be as nothing is built
+                    return Pending(names=names, says="asked on a copy of the data, before a build")
     return await rehearsed(app.parts.store, app.name, version)
 
 
@@ -58,7 +63,7 @@ async def rehearsed(store: Store, app: str, version: str) -> Pending:
     if known is None:
         return LATER
     operation, found = known
-    changed = await store.latest_of_migrations(app)
+    changed = await store.migrations.latest(app)
     undone = {one.name for one in changed if one.change is MigrationChange.ROLLED_BACK}
     since = [one.name for one in changed if one.name in undone and one.operation > operation]
     if unsaid := [name for name in since if name not in found]:
@@ -73,11 +78,12 @@ async def rehearsed(store: Store, app: str, version: str) -> Pending:
     return Pending(names=left, says=f"as the rehearsal of operation {operation} has found")
 
 
-def _can_be_asked(app: AppRuntime) -> bool:
-    """Whether a checkout is all it takes, and the data can be copied."""
+async def _can_be_asked(app: AppRuntime) -> bool:
+    """Whether the data can be copied, and are few where the answer may need a build."""
     backup = app.settings.backup
-    copied = backup is not None and not backup.postgres and not backup.command
-    return not app.settings.build and copied and not app.layout.has_own_user
+    if backup is None or backup.postgres or backup.command or app.layout.has_own_user:
+        return False
+    return not app.settings.build or (await app.backups.room()).data <= FEW
 
 
 async def _asked(

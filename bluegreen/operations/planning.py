@@ -26,6 +26,7 @@ from bluegreen.operations.findings import look
 from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.pending import Pending, pending_of
 from bluegreen.operations.plans import phases_of
+from bluegreen.operations.reversing import outlived
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import WayBack, way_back_after
 from bluegreen.requirements.candidate import Candidate
@@ -81,6 +82,7 @@ async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
     comparison: Comparison | None = None
     try:
         comparison = await app.source.compare(version, None if serving is None else serving.commit)
+        findings += await outlived(app, comparison.release)
     except SourceError as error:
         findings.append(error)
     async with _scratch(app) as scratch:

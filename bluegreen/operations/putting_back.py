@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bluegreen.data.replacement import Step
 from bluegreen.errors import BluegreenError, RefusedError
-from bluegreen.model import MigrationChange, PhaseName
+from bluegreen.migrations.nouns import MigrationChange
+from bluegreen.model import PhaseName
 from bluegreen.operations.migrating import way_back
 from bluegreen.operations.run import Run
 from bluegreen.operations.unwritten import unwritten_since
@@ -71,13 +72,13 @@ async def record_as_before(run: Run) -> None:
 async def _record_as_before(run: Run) -> None:
     store, operation = run.app.parts.store, run.operation.id
     now, before = MigrationChange.APPLIED, MigrationChange.ROLLED_BACK
-    latest = await store.latest_of_migrations(run.app.name)
+    latest = await store.migrations.latest(run.app.name)
     if PhaseName.REVERSE in run.recorded:
         now, before = before, now
         latest = latest[::-1]  # the newest went first, and is the newest again
     for one in latest:
         if one.operation == operation and one.change is now:
-            await store.record_migrations(operation, [one.name], before, one.place)
+            await store.migrations.record(operation, [one.name], before, one.place)
 
 
 async def _restore(run: Run, number: int) -> None:

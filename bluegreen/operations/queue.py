@@ -85,6 +85,7 @@ class Queue:
         target: Slot | None = None,
         pinned_commit: str | None = None,
         acknowledged: tuple[str, ...] = (),
+        forced: bool = False,
         backup: int | None = None,
         of_switch: bool = False,
         key: str | None = None,
@@ -100,7 +101,7 @@ class Queue:
                 key, app, asked,
                 version=version if asked in _NAMED_BY_VERSION else None,
                 slot=target if asked is OperationKind.SWITCH else None,
-                acknowledged=acknowledged, backup=backup,
+                acknowledged=acknowledged, forced=forced, backup=backup,
             )  # fmt: skip
             if known is not None:
                 return known
@@ -112,6 +113,11 @@ class Queue:
                 refuse_if_held(app)
             if (busy := self.busy(app.name)) is not None:
                 raise busy
+            if asked.is_release and self.is_aside(app.name):  # it may be about to ask in here
+                raise BusyError(
+                    f"{app.name} is busy: a switch of it goes on",
+                    remedy=f"see where traffic is then, and ask again: bluegreen status {app.name}",
+                )
             origin = app.active
             slot = target if target is not None else app.idle
             superseded = await self._superseded(app, kind)
@@ -120,6 +126,7 @@ class Queue:
                 version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
                 data=({"acknowledged": acknowledged} if acknowledged else {})
+                | ({"forced": True} if forced else {})
                 | ({} if backup is None else {"backup": backup})
                 | ({"of_switch": True} if of_switch else {}),
                 supersedes=superseded,
@@ -140,17 +147,21 @@ class Queue:
             return []
         return [one.id for one in await self._parts.store.waiting.of(app.name)]
 
-    async def begin_waiting(self, app: AppRuntime, operation: Operation) -> None:
+    async def begin_waiting(self, app: AppRuntime, operation: Operation) -> bool:
         """Begin one whose turn has come; the caller holds ``admission``. Raises as the store does.
 
-        Cancelled, the next daemon finds it as one that was interrupted.
+        False: a person has decided against it since that was looked at. Cancelled, the next daemon
+        finds it as one that was interrupted.
         """
         origin, slot = app.active, app.idle
-        operation = await self._parts.store.waiting.begin(operation.id, slot, origin)
-        run = Run(app=app, operation=operation, target=slot, origin=origin)
+        begun = await self._parts.store.waiting.begin(operation.id, slot, origin)
+        if begun is None:
+            return False
+        run = Run(app=app, operation=begun, target=slot, origin=origin)
         self.carry_on(run)
         if self.is_aside(app.name) or app.active is not origin:
             run.interrupt(Interruption.SWITCH_BACK)  # traffic was moved just now
+        return True
 
     @contextlib.contextmanager
     def aside(self, app: AppRuntime) -> Iterator[None]:

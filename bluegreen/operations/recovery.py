@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from bluegreen.errors import BluegreenError, StoreError, TrafficError
 from bluegreen.model import (
@@ -24,22 +22,20 @@ from bluegreen.model import (
     PhaseName,
     PhaseRecord,
     PhaseState,
-    Release,
+    Requester,
     ServiceUnit,
     Slot,
     SlotState,
     UnitKey,
 )
 from bluegreen.operations.desk import Desk
-from bluegreen.operations.migrating import from_data
 from bluegreen.operations.phases.bring_back import goes_on_with_data, is_open
-from bluegreen.operations.phases.hold import drained_from
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
-from bluegreen.operations.run import Migrating, Run
+from bluegreen.operations.recorded_run import run_from_records
+from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime, together
-from bluegreen.operations.slot_records import record_from_data
-from bluegreen.operations.switching import slots_after
+from bluegreen.operations.switching import Attempt, record_next, slots_after
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.unwritten import unwritten_since
 from bluegreen.traffic.markers import Markers
@@ -47,6 +43,9 @@ from bluegreen.traffic.markers import Markers
 log = logging.getLogger(__name__)
 
 DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
+SOMEBODY = Requester(
+    name="somebody, while nothing could be recorded", via="found at the daemon's start"
+)
 
 
 async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
@@ -110,6 +109,8 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     stopped |= {app.name for app in apps if unwritten_since(app.layout) not in numbers}
     # One that has to say that it is ready must not keep the others waiting.
     await together(_start_active(desk, app) for app in apps if app.name not in stopped)
+    for app in apps:
+        await _note_unseen_switch(desk, app)
     for operation in unfinished:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)
@@ -124,6 +125,29 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     await desk.waiting.take_over(
         names, [one for one in left if one.state is OperationState.QUEUED], desk.apps
     )
+
+
+async def _note_unseen_switch(desk: Desk, app: AppRuntime) -> None:
+    """Record a switch that is not in the history: the disk was full, or there was no daemon.
+
+    A person has decided it, so it is what automatic releases wait for, from now on.
+    """
+    try:
+        known = await desk.parts.store.last_moved_to(app.name)
+    except StoreError as error:
+        log.warning("%s: %s", app.name, error.message, extra={"app": app.name})
+        return
+    active = app.active
+    if active is None or known is None or known is active:
+        return
+    message = f"traffic was found on {active}, and the history had it on {known}"
+    log.warning("%s: %s", app.name, message, extra={"app": app.name})
+    app.slots.update({record.slot: record for record in slots_after(app, active)})
+    app.unrecorded.append(Attempt(active, SOMEBODY, None))
+    if await record_next(app):
+        await app.parts.note(app.name, None, "warning", message=message)
+    else:
+        desk.record_late(app)
 
 
 async def _is_drained(desk: Desk, operation: Operation) -> bool:
@@ -248,7 +272,7 @@ async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> N
 
 async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) -> None:
     records = await desk.parts.store.phases(operation.id)
-    run = _run_from(app, operation, records)
+    run = run_from_records(app, operation, records)
     log.info(
         "operation %d of %s was in %s", operation.id, app.name, _last_phase(records),
         extra=run.named,
@@ -311,57 +335,6 @@ def _last_phase(records: Sequence[PhaseRecord]) -> str:
         return "its first moment"
     last = records[-1]
     return last.phase if last.state is PhaseState.INTENT else f"{last.phase} ({last.state})"
-
-
-def _run_from(app: AppRuntime, operation: Operation, records: Sequence[PhaseRecord]) -> Run:
-    """The run as the records tell it."""
-    run = Run(
-        app=app,
-        operation=operation,
-        target=operation.slot or app.idle,
-        origin=operation.from_slot,
-        recorded={record.phase: record.state for record in records},
-        given_up=any(record.data.get("given_up") for record in records),
-        pinned_commit=operation.commit if operation.of_switch else None,
-        switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records),
-    )
-    intents = {r.phase: r.data for r in records if r.state is PhaseState.INTENT}
-    done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}
-    if start := intents.get(PhaseName.START):
-        run.previous = record_from_data(start["previous"])
-        run.tree = Path(start["tree"]) if start["tree"] is not None else None
-    elif (build := intents.get(PhaseName.BUILD)) and build["tree"] != str(None):
-        run.tree = Path(build["tree"])
-    run.migrating = _migrating_from(intents, done)
-    if drain := intents.get(PhaseName.DRAIN):
-        run.drained = drained_from(drain)
-    if close := intents.get(PhaseName.CLOSE):
-        run.was_closed = bool(close.get("was_closed"))
-    if watch := intents.get(PhaseName.WATCH):
-        run.watch_deadline = float(watch["until"])
-    if operation.version is not None and run.tree is not None:
-        run.release = Release(
-            app=app.name, version=operation.version, commit=operation.commit, origin=""
-        )
-    return run
-
-
-def _migrating_from(
-    intents: Mapping[PhaseName, dict[str, Any]], done: Mapping[PhaseName, dict[str, Any]]
-) -> Migrating:
-    migrate = intents.get(PhaseName.MIGRATE)
-    known = Migrating() if migrate is None else from_data(migrate)
-    if rehearse := intents.get(PhaseName.REHEARSE):
-        rehearsed = done.get(PhaseName.REHEARSE, {})
-        known.rehearsal_over = PhaseName.REHEARSE in done or not rehearse["rehearses"]
-        known.rehearsed_seconds = rehearsed.get("seconds")
-        if migrate is None and rehearsed.get("pending") is not None:
-            known.pending = tuple(rehearsed["pending"])
-    if reverse := done.get(PhaseName.REVERSE):
-        known.rolled_back = tuple(reverse.get("rolled_back", ()))
-    if (backup := done.get(PhaseName.BACKUP)) and known.backup is None:
-        known.backup = backup.get("backup")
-    return known
 
 
 async def _start_active(desk: Desk, app: AppRuntime) -> None:

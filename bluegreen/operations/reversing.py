@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from bluegreen.data.manifest import Manifest
 from bluegreen.errors import BluegreenError, PreflightError
-from bluegreen.model import AppliedMigration, MigrationPlace, Slot
+from bluegreen.migrations.nouns import AppliedMigration, MigrationPlace
+from bluegreen.model import Release, Slot
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.unnamed import unnamed_change
 
@@ -29,9 +30,31 @@ async def came_after(
     if since is None:
         return []
     own = commit or (await store.operation(since)).commit
-    applied = await store.applied_migrations(app.name)
+    applied = await store.migrations.applied(app.name)
     later = [one for one in applied if one.operation > since and not one.is_of(version, own)]
     return later[::-1]
+
+
+async def outlived(app: AppRuntime, release: Release) -> list[PreflightError]:
+    """Why a deploy of ``release`` would bring it up on a schema that it cannot live with.
+
+    It has served before, and with mode "hold" nothing lives with what came after it. Its own
+    ``check`` calls a newer schema clean, so that a deploy would neither hold nor undo anything.
+    """
+    section = app.settings.migrations
+    if section is None or section.mode != "hold" or release.commit is None:
+        return []
+    came = await came_after(app, release.version, release.commit)
+    if not came:
+        return []
+    return [
+        PreflightError(
+            f"{app.name}: {', '.join(one.name for one in came)} came after {release.label}, which "
+            "cannot live with that, and a deploy undoes nothing",
+            remedy=f"go back to it, which undoes that by name: bluegreen rollback {app.name} --to "
+            f"{release.version}",
+        )
+    ]
 
 
 async def place_of_reversal(

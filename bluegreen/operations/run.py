@@ -13,16 +13,8 @@ from typing import Any, Protocol
 from bluegreen.data.schema import Schema
 from bluegreen.errors import BusyError
 from bluegreen.invariants.comparison import Measured
-from bluegreen.model import (
-    MigrationPlace,
-    Operation,
-    PhaseName,
-    PhaseState,
-    ProbeResult,
-    Release,
-    Slot,
-    SlotRecord,
-)
+from bluegreen.migrations.nouns import MigrationPlace
+from bluegreen.model import Operation, PhaseName, PhaseState, ProbeResult, Release, Slot, SlotRecord
 from bluegreen.operations.runtime import AppRuntime
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,6 @@ from bluegreen.errors import NotFoundError, StoreError
 from bluegreen.health.target import Target
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import (
-    Address,
     ServiceUnit,
     Slot,
     SlotRecord,
@@ -33,6 +32,7 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.slot_view import SlotView
 from bluegreen.operations.unwritten import end_promise
 from bluegreen.slots.trees import Trees
 from bluegreen.sources.interface import Source
@@ -312,7 +312,7 @@ class AppRuntime:
             slot=slot,
             version=version,
             services=self.services(slot),
-            view=SlotView(self, slot),
+            view=self.view(slot),
             values={
                 name: slot_values(
                     self.settings, self.layout, slot, version=version, tree=tree, service=name
@@ -325,6 +325,12 @@ class AppRuntime:
             logs=logs,
         )
 
+    def view(self, slot: Slot) -> SlotView:
+        return SlotView(
+            settings=self.settings, supervisor=self.parts.supervisor, run_dir=self.layout.run,
+            slot=slot,
+        )  # fmt: skip
+
     def referenced_trees(self) -> set[Path]:
         return {record.tree for record in self.slots.values() if record.tree is not None}
 
@@ -334,36 +340,10 @@ class AppRuntime:
         What comes after a release knows its migrations too, but for those of one that has failed.
         """
         latest = max((record.operation or 0 for record in self.slots.values()), default=0)
-        applied = await self.parts.store.applied_migrations(self.name)
+        applied = await self.parts.store.migrations.applied(self.name)
         return self.referenced_trees() | {
             one.place.tree for one in applied if not one.succeeded or one.operation > latest
         }
-
-
-@dataclass(frozen=True)
-class SlotView:
-    """One slot's services, for its gate."""
-
-    app: AppRuntime
-    slot: Slot
-
-    def _key(self, service: str) -> UnitKey:
-        return UnitKey(app=self.app.name, slot=self.slot, service=service)
-
-    def status(self, service: str) -> UnitStatus:
-        return self.app.parts.supervisor.status(self._key(service))
-
-    async def processes(self, service: str) -> frozenset[int]:
-        return await self.app.parts.supervisor.processes(self._key(service))
-
-    async def control_groups(self, service: str) -> frozenset[int]:
-        return await self.app.parts.supervisor.control_groups(self._key(service))
-
-    async def log_tail(self, service: str, lines: int) -> list[str]:
-        return await self.app.parts.supervisor.log_tail(self._key(service), lines)
-
-    def address(self, service: str) -> Address | None:
-        return self.app.settings.services[service].address(self.slot, self.app.layout.run)
 
 
 async def together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:

@@ -123,12 +123,16 @@ class Switches:
         try:
             switched = await switch_now(app, to, by, key, recordable=recordable)
         finally:
-            if app.unrecorded and (app.name not in self._late or self._late[app.name].done()):
-                late = asyncio.create_task(record_late(app), name=f"late record of {app.name}")
-                late.add_done_callback(tell_if_failed)
-                self._late[app.name] = late
+            self.record_late(app)
         await self._warmth.schedule_cooling(app, to.other)
         return switched
+
+    def record_late(self, app: AppRuntime) -> None:
+        """Have what is not in the history written there as soon as the store takes it."""
+        if app.unrecorded and (app.name not in self._late or self._late[app.name].done()):
+            late = asyncio.create_task(record_late(app), name=f"late record of {app.name}")
+            late.add_done_callback(tell_if_failed)
+            self._late[app.name] = late
 
     async def _switched(self, operation: Operation) -> Switched:
         """A switch operation, once it has succeeded; else RefusedError says why it has not.
@@ -165,6 +169,8 @@ class Switches:
         return target
 
     async def _interrupt_and_wait(self, app: AppRuntime) -> None:
+        async with app.admission:
+            pass  # what is being recorded as begun at this very moment is known once it is
         run = self._queue.running(app.name)
         if run is not None and run.task is not None:
             run.interrupt(Interruption.SWITCH_BACK)

@@ -6,9 +6,10 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bluegreen.config.version_numbers import version_number
-from bluegreen.errors import NotFoundError, RefusedError
+from bluegreen.errors import BluegreenError, NotFoundError, RefusedError
 from bluegreen.model import (
     Operation,
     OperationKind,
@@ -29,6 +30,12 @@ _BAD_ENDS = {
     OperationState.CANCELLED: "was cancelled",
     OperationState.INTERRUPTED: "was given up",
 }
+
+
+class NothingToDoError(BluegreenError):
+    """What a trigger asks for serves already, as is known once it is fetched."""
+
+    kind: ClassVar[str] = "superseded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +85,17 @@ class Wanted:
 async def done_already(
     app: AppRuntime, wanted: Wanted, run: Run | None, waiting: Sequence[Operation]
 ) -> Triggered | None:
-    """The operation that does what is wanted already, or has done it."""
+    """The operation that does what is wanted already, or has done it.
+
+    A person's that runs does not count where anything may wait: it is not begun again by itself,
+    should it be interrupted. It is looked at once more when the turn has come.
+    """
     for one in waiting:
         if one.version == wanted.version:
             return Triggered(
                 operation=one, said=f"operation {one.id} waits to deploy {one.version} already"
             )
-    if run is not None and run.operation.kind is OperationKind.DEPLOY:
+    if run is not None and run.operation.kind is OperationKind.DEPLOY and _lasts(app, run):
         one = run.operation
         commit = run.release.commit if run.release is not None else None
         unresolved = one.version == wanted.version and PhaseName.FETCH not in run.recorded
@@ -98,6 +109,11 @@ async def done_already(
             operation=await _known(app, serving.operation), said=f"{serving.label} serves already"
         )
     return None
+
+
+def _lasts(app: AppRuntime, run: Run) -> bool:
+    """Whether what a trigger asks for is not lost with it; or would be all the same."""
+    return run.operation.automatic or app.settings.queue.policy == "refuse"
 
 
 async def against(app: AppRuntime, wanted: Wanted) -> str | None:
@@ -126,6 +142,22 @@ async def _failed_before(app: AppRuntime, wanted: Wanted) -> str | None:
         f"{wanted.version} {_BAD_ENDS[last.state]} in operation {last.id}{why}, and is not tried "
         f"again by a trigger; a person may: bluegreen deploy {app.name} {wanted.version}"
     )
+
+
+def refuse_served(app: AppRuntime, release: Release) -> None:
+    """Raises NothingToDoError for a version and commit that serve, once the commit is known.
+
+    A tag whose name has no order may be a branch, until it is fetched: two deliveries of one
+    release, that of its push and that of its publication, are told apart by nothing else.
+    """
+    serving = _serving(app)
+    if serving is None or release.commit is None:
+        return
+    if (serving.version, serving.commit) == (release.version, release.commit):
+        raise NothingToDoError(
+            f"{app.name}: {release.label} serves already, by operation {serving.operation}",
+            remedy=f"see what serves: bluegreen status {app.name}",
+        )
 
 
 async def refuse_failed(app: AppRuntime, release: Release) -> None:

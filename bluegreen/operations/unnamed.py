@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bluegreen.model import AppliedMigration, MigrationChange, MigrationPlace, PhaseName, PhaseState
+from bluegreen.migrations.nouns import AppliedMigration, MigrationChange, MigrationPlace
+from bluegreen.model import PhaseName, PhaseState
 from bluegreen.operations.runtime import AppRuntime
 
 

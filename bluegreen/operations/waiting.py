@@ -7,7 +7,6 @@ once nothing is in its way any more.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import time
@@ -92,14 +91,22 @@ class Waiting:
             if refused := await self._refusal(app, wanted, waiting):
                 return Triggered(operation=None, said=f"{app.name}: {refused}")
             latest = app.settings.queue.policy == "latest"
-            operation = await self._parts.store.waiting.add(
-                app=app.name, version=version, requested_by=by, idempotency_key=key,
-                supersedes=[one.id for one in waiting] if latest else [],
-            )  # fmt: skip
-            with contextlib.suppress(StoreError):  # it waits, whatever happens now
-                await self._begin_next(app)
-        self.look(app)  # for what comes next
+            try:
+                operation = await self._parts.store.waiting.add(
+                    app=app.name, version=version, requested_by=by, idempotency_key=key,
+                    supersedes=[one.id for one in waiting] if latest else [],
+                )  # fmt: skip
+                await self._begin_added(app)
+            finally:
+                self.look(app)  # it waits, perhaps, whatever has happened
         return await self._answer(app, operation, waiting if latest else ())
+
+    async def _begin_added(self, app: AppRuntime) -> None:
+        """As it is on disk, its trigger has nothing to do with what goes wrong from now on."""
+        try:
+            await self._begin_next(app)
+        except Exception as error:
+            _say(app, error)
 
     async def _refusal(
         self, app: AppRuntime, wanted: Wanted, waiting: list[Operation]
@@ -108,9 +115,10 @@ class Waiting:
         if why := await against(app, wanted):
             return why
         policy, limit = app.settings.queue.policy, app.settings.queue.limit
-        obstacle = await self.obstacle(app) or _behind(waiting)
-        if policy == "refuse" and obstacle is not None:
-            return f'{wanted.version} would wait {obstacle}, and policy = "refuse" in [queue]'
+        if policy == "refuse":
+            obstacle = await self.obstacle(app) or _behind(waiting)
+            if obstacle is not None:
+                return f'{wanted.version} would wait {obstacle}, and policy = "refuse" in [queue]'
         if policy == "serial" and len(waiting) >= limit:
             return f"{len(waiting)} releases wait already, which is the limit in [queue]"
         for one in waiting:
@@ -194,11 +202,11 @@ class Waiting:
                 async with app.admission:
                     began = not app.removed and await self._begin_next(app)
                 said = None
-            except BluegreenError as error:
+            except Exception as error:  # the disk, or a defect: what waits is not lost for it
                 began = False
-                if error.message != said:
-                    said = error.message
-                    log.warning("what waits of %s does: %s", app.name, said, extra=_of(app))
+                if str(error) != said:
+                    said = str(error)
+                    _say(app, error)
             if not place.waiting and said is None and not place.wake.is_set():
                 return
             if not began:
@@ -221,7 +229,7 @@ class Waiting:
         for one in older:
             await self._end(one, OperationState.SUPERSEDED, superseded_by(first))
         wanted = Wanted(version=first.version or "")
-        done = await done_already(app, wanted, None, ())
+        began, done = True, await done_already(app, wanted, None, ())
         if why := done.said if done is not None else await against(app, wanted):
             error = OperationError(
                 kind="superseded",
@@ -230,9 +238,9 @@ class Waiting:
             )
             await self._end(first, OperationState.SUPERSEDED, error)
         else:
-            await self._queue.begin_waiting(app, first)
+            began = await self._queue.begin_waiting(app, first)
         await self._read(app)
-        return True
+        return began
 
     async def cancel(self, app: AppRuntime, number: int, by: Requester) -> Operation | None:
         """End one that waits; None: it does not wait (any more)."""
@@ -325,5 +333,10 @@ def _behind(waiting: list[Operation]) -> str | None:
     return f"behind operation {waiting[-1].id} ({waiting[-1].version})" if waiting else None
 
 
-def _of(app: AppRuntime) -> dict[str, object]:
-    return {"app": app.name}
+def _say(app: AppRuntime, error: Exception) -> None:
+    """Why what could begin waits on; with its trace if it is a defect."""
+    expected = isinstance(error, BluegreenError | OSError)
+    log.warning(
+        "what waits of %s does: %s", app.name, error,
+        exc_info=None if expected else error, extra={"app": app.name},
+    )  # fmt: skip

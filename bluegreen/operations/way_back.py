@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bluegreen.errors import RefusedError, StoreError, TrafficError
-from bluegreen.model import AppliedMigration, MigrationChange, Slot, SlotRecord, SlotState, Traffic
+from bluegreen.migrations.nouns import AppliedMigration, MigrationChange
+from bluegreen.model import Slot, SlotRecord, SlotState, Traffic
 from bluegreen.operations.reversing import backup_of_before
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
@@ -46,7 +47,7 @@ async def known_migrations(
     """
     try:
         if latest is None:
-            latest = await app.parts.store.latest_of_migrations(app.name)
+            latest = await app.parts.store.migrations.latest(app.name)
         unnamed = await unnamed_change(app)
         return latest if unnamed is None else [*latest, unnamed]
     except StoreError:
@@ -65,6 +66,22 @@ def way_back(
     ``run`` is the operation in progress, ``silence`` why nginx cannot be told to move traffic, and
     ``migrations`` the latest change of each that is known.
     """
+    found = _way_back(app, traffic, run, silence, migrations)
+    by_hand = traffic.held is not None and traffic.held.operation is None
+    holds = found.how is How.REVERSE or (found.how is How.START and not app.settings.app.overlap)
+    if not (by_hand and holds):
+        return found
+    first = f"refused while requests are held by hand, so first: bluegreen release {app.name}"
+    return replace(found, says=f"{found.says}; {first}")
+
+
+def _way_back(
+    app: AppRuntime,
+    traffic: Traffic,
+    run: Run | None,
+    silence: TrafficError | None,
+    migrations: Sequence[AppliedMigration],
+) -> WayBack:
     active = traffic.active
     if active is None:
         return WayBack(how=How.IMPOSSIBLE, says="nothing has been deployed")
@@ -76,7 +93,8 @@ def way_back(
     if (barred := way_past_schema(app, record, migrations)) is not None:
         return barred
     if app.is_ready(record.slot):
-        return _instant(record.label, record.slot)
+        gone = way_without_schema(app, record, migrations)
+        return _instant(record.label, record.slot, () if gone is None else gone.migrations)
     if run is not None and run.previous is not None and run.target is record.slot:
         record = run.previous
     if record.state is SlotState.EMPTY or record.version is None:
@@ -233,8 +251,10 @@ def _closed(app: AppRuntime) -> WayBack:
     return WayBack(how=How.IMPOSSIBLE, says=f"out of service; {start}")
 
 
-def _instant(label: str, slot: Slot) -> WayBack:
-    return WayBack(how=How.INSTANT, says=f"instant, to {label} in {slot}")
+def _instant(label: str, slot: Slot, gone: tuple[str, ...] = ()) -> WayBack:
+    """``gone`` is rolled back since the release, which runs all the same, has passed its gate."""
+    without = f", without {', '.join(gone)}, with which it has passed its gate" if gone else ""
+    return WayBack(how=How.INSTANT, says=f"instant, to {label} in {slot}{without}")
 
 
 def _start(app: AppRuntime, label: str, slot: Slot) -> WayBack:

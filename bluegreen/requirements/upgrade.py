@@ -27,6 +27,7 @@ class Upgrade:
     active: str | None
     version: str
     acknowledged: Collection[str] = field(default=())
+    forced: bool = False  # past what keeps it from the way that it takes
 
     @property
     def crossed(self) -> list[UpgradeRule]:
@@ -74,10 +75,19 @@ class Upgrade:
 
     def unmet(self) -> list[PreflightError]:
         """All that keeps the release from being deployed now."""
+        if self.forced:
+            return [*self._unversioned(), *self._breaking()]
         found = [*self._starting_point(), *self._unversioned()]
         if stops := self._stops():
             return [*found, self._detour(stops)]
         return [*found, *self._breaking()]
+
+    def passed(self) -> list[PreflightError]:
+        """The refusals that ``forced`` goes past; nothing else gives way to it."""
+        if not self.forced:
+            return []
+        stops = self._stops()
+        return [*self._starting_point(), *([self._detour(stops)] if stops else [])]
 
     @property
     def _numbers(self) -> tuple[Version | None, Version | None]:
@@ -96,9 +106,13 @@ class Upgrade:
             texts.append(UNVERSIONED)
         return list(dict.fromkeys(texts))
 
-    def _deploy(self, version: str, acknowledging: Sequence[str] = ()) -> str:
+    def _deploy(
+        self, version: str, acknowledging: Sequence[str] = (), *, forced: bool | None = None
+    ) -> str:
         words = ["bluegreen", "deploy", self.settings.name, version]
-        return shlex.join([*words, *(word for text in acknowledging for word in ("--ack", text))])
+        acks = [word for text in acknowledging for word in ("--ack", text)]
+        forcing = ["--force"] if (self.forced if forced is None else forced) else []
+        return shlex.join([*words, *acks, *forcing])
 
     @property
     def _starts_unversioned(self) -> bool:
@@ -115,8 +129,9 @@ class Upgrade:
                 f"{self.settings.name}: an upgrade is from {wanted}, and {self.active} serves, "
                 "which is not",
                 # It is asked of every deploy, so also of the one in between.
-                remedy="take requires.upgrade_from out of the app file while you deploy a release "
-                f"of {wanted}; put it back, then: {self._deploy(self.version)}",
+                remedy=f"deploy a release of {wanted} with --force, then: "
+                f"{self._deploy(self.version, forced=False)}; or, if {self.version} is known to "
+                f"follow {self.active}: {self._deploy(self.version, forced=True)}",
             )
         ]
 
@@ -152,12 +167,12 @@ class Upgrade:
 
     def _detour(self, stops: Sequence[str]) -> PreflightError:
         spans = [rule.span for rule in self.crossed if rule.via is not None]
-        path = [self._deploy(stop) for stop in (*stops, self.version)]
+        path = [self._deploy(stop, forced=False) for stop in (*stops, self.version)]
         return PreflightError(
             f"{self.settings.name}: the way from {self.active} to {self.version} is by "
             f"{', then '.join(stops)}",
             detail=[f"upgrade rule {span}" for span in spans],
-            remedy="deploy one after the other: " + ", then ".join(path),
+            remedy="deploy one after the other: " + ", then ".join(path) + "; --force goes past it",
         )
 
     def _stops(self) -> list[str]:

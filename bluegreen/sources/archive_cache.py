@@ -1,7 +1,9 @@
 """Archives that were verified, kept in the app's cache under their SHA-256.
 
-``archives/DIGEST`` is an archive, ``archives/KEY.json`` says what an address has given last. Only
-the daemon's user may enter: what is unpacked is what was verified.
+``archives/DIGEST`` is an archive, ``archives/DIGEST.whole`` says how the file was when it was read
+through and hashed, ``archives/DIGEST.minisig`` is the signature that it came with, and
+``archives/KEY.json`` says what an address has given last. Only the daemon's user may enter: what is
+unpacked is what was verified.
 """
 
 from __future__ import annotations
@@ -24,9 +26,7 @@ SPARE = 2  # archives that are kept beside those of the trees
 _CHUNK = 2**20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = ".part-"
-_Seen = tuple[int, int, int, int, int]
-
-_whole: dict[Path, _Seen] = {}  # archives as they were when they were hashed
+_Seen = list[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,8 @@ class ArchiveCache:
     def open(self, digest: str, stop: Stop) -> BinaryIO | None:
         """The archive, found to be itself; None for one that is not there.
 
-        It is read through, unless nobody has touched it since that was last done. A damaged one is
-        removed. Raises OSError.
+        It is read through, unless nobody has touched it since that was last done: whoever relies
+        on its bytes hashes those once more. A damaged one is removed. Raises OSError.
         """
         try:
             descriptor = os.open(self.path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -84,33 +84,50 @@ class ArchiveCache:
         file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - given to the caller
         try:
             seen = _seen(descriptor)  # before it is read, so that no change goes unnoticed
-            if _whole.get(self.path(digest)) == seen:
+            if self._seen_whole(digest) == seen:
                 return file
             if _sha256(file, stop) == digest:
-                _whole[self.path(digest)] = seen
+                self._note_whole(digest, seen)
                 file.seek(0)
                 return file
         except BaseException:
             file.close()
             raise
         file.close()
-        self.path(digest).unlink(missing_ok=True)
+        self._remove(digest)
         return None
+
+    def doubt(self, digest: str) -> None:
+        """Let it be read through the next time. Raises OSError."""
+        self._whole(digest).unlink(missing_ok=True)
+
+    def _remove(self, digest: str) -> None:
+        self.path(digest).unlink(missing_ok=True)
+        self._signature(digest).unlink(missing_ok=True)
+        self.doubt(digest)
 
     def keep(self, part: Path, digest: str) -> None:
         """Let a verified download be the archive ``digest``, durably."""
         path = self.path(digest)
         rename_durably(part, path)
         with path.open("rb") as kept:
-            _whole[path] = _seen(kept.fileno())  # it was hashed as it came
+            self._note_whole(digest, _seen(kept.fileno()))  # it was hashed as it came
 
     def remember(self, record: Record) -> None:
+        if record.signature is not None:
+            write_atomically(self._signature(record.digest), record.signature, mode=0o600)
         write_atomically(self._record(record.url), json.dumps(asdict(record)) + "\n", mode=0o600)
 
     def recall(self, url: str) -> Record | None:
         """What is remembered of ``url``."""
         record = _read(self._record(url))
         return record if record is not None and record.url == url else None
+
+    def signature(self, digest: str) -> str | None:
+        """What an archive was last verified by, if a signature was asked for then."""
+        with contextlib.suppress(OSError, ValueError):
+            return self._signature(digest).read_text()
+        return None
 
     def prune(self, used: Collection[str]) -> None:
         """Remove all archives but those that are ``used``, and the `SPARE` newest others."""
@@ -124,11 +141,26 @@ class ArchiveCache:
         kept = {*used, *list(others)[:SPARE]}
         for path in self.directory.iterdir():
             if is_digest(path.name) and path.name not in kept:
-                path.unlink(missing_ok=True)
-                _whole.pop(path, None)
+                self._remove(path.name)
         for path, record in records.items():
             if record.digest not in kept:
                 path.unlink(missing_ok=True)
+
+    def _signature(self, digest: str) -> Path:
+        return self.path(digest).with_suffix(".minisig")
+
+    def _whole(self, digest: str) -> Path:
+        return self.path(digest).with_suffix(".whole")
+
+    def _seen_whole(self, digest: str) -> _Seen | None:
+        with contextlib.suppress(OSError, ValueError):
+            found: _Seen = json.loads(self._whole(digest).read_text())
+            return found
+        return None
+
+    def _note_whole(self, digest: str, seen: _Seen) -> None:
+        with contextlib.suppress(OSError):  # then it is read through again
+            write_atomically(self._whole(digest), json.dumps(seen), mode=0o600, durable=False)
 
     def _record(self, url: str) -> Path:
         return self.directory / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
@@ -145,7 +177,7 @@ def _read(path: Path) -> Record | None:
 def _seen(descriptor: int) -> _Seen:
     """What changes with a file: whoever writes to it cannot choose the time of that change."""
     status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _sha256(file: BinaryIO, stop: Stop) -> str:

@@ -96,6 +96,14 @@ def remembered(app: str, source: Source, record: Record, place: Place) -> Demand
     )  # fmt: skip
 
 
+def by_signature(app: str, source: Source, place: Place, signature: str | None) -> Demands:
+    """Of an archive whose digest is known to be right: signed by the key as it is now."""
+    return Demands(
+        app=app, url=place.address, name=place.name, sha256=None, said_by="sha256",
+        key=source.minisign, signature=signature,
+    )  # fmt: skip
+
+
 def signature_warning(record: Record, name: str) -> str | None:
     """Whether a verified signature is of a file by another name than ``name``.
 

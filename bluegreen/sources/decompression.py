@@ -119,18 +119,35 @@ class Decompressed:
         if position < self._position:
             raise RefusedArchiveError("it says of itself that it goes backwards")
         while self._position < position:
-            if not self.read(min(position - self._position, PIECE)):
+            step = min(position - self._position, len(self._piece) - self._at)
+            self._at += step
+            self._position += step
+            if self._position < position and not self._fill():
                 break
         return self._position
 
     def read(self, size: int) -> bytes:
-        found = self._take(size)
-        if len(found) < size:
-            pieces = [found]
-            while size > (have := sum(map(len, pieces))) and self._fill():
-                pieces.append(self._take(size - have))
-            found = b"".join(pieces)
-        return found
+        at, end = self._at, self._at + size
+        if end <= len(self._piece):
+            self._at = end
+            self._position += size
+            return self._piece[at:end]
+        pieces, left = [], size
+        while left:
+            piece = self._piece[self._at : self._at + left]
+            self._at += len(piece)
+            self._position += len(piece)
+            pieces.append(piece)
+            left -= len(piece)
+            if left and not self._fill():
+                break
+        return b"".join(pieces)
+
+    def peek(self, size: int) -> bytes:
+        """What ``read`` will give; fewer bytes at the end, or where a piece ends."""
+        if self._at == len(self._piece):
+            self._fill()
+        return self._piece[self._at : self._at + size]
 
     def drain(self) -> None:
         """Read what is left: only at its very end a compressed file shows that it is whole."""
@@ -141,16 +158,11 @@ class Decompressed:
         """``raw`` is closed by who has opened it."""
         self._pieces.close()
 
-    def _take(self, size: int) -> bytes:
-        found = self._piece[self._at : self._at + size]
-        self._at += len(found)
-        self._position += len(found)
-        if self._make is None and found:
-            self.tail = found[-_TAIL:] if len(found) >= _TAIL else (self.tail + found)[-_TAIL:]
-        return found
-
     def _fill(self) -> bool:
         self._piece, self._at = self._pieces.next(), 0
+        if self._make is None and self._piece:
+            piece = self._piece
+            self.tail = piece[-_TAIL:] if len(piece) >= _TAIL else (self.tail + piece)[-_TAIL:]
         return bool(self._piece)
 
     def _make_piece(self) -> bytes:

@@ -22,6 +22,7 @@ from bluegreen.sources.git_command import Git, GitResult
 from bluegreen.sources.mirror import AmbiguousPrefixError, Found, Mirror, is_full_commit
 from bluegreen.sources.outlook import Outlook
 from bluegreen.sources.remote import parse_remote
+from bluegreen.sources.shallow import Shallow
 from bluegreen.sources.signatures import Signatures
 from bluegreen.sources.submodules import Part, Submodules, content_of
 
@@ -77,6 +78,7 @@ class GitSource:
                     self._remote.url,
                     git,
                     partial=self._settings.clone == "partial",
+                    shallow=self._settings.clone == "shallow",
                 ),
                 submodules=Submodules(git, self._cache / "git-modules"),
             )
@@ -109,7 +111,7 @@ class GitSource:
         await mirror.clear_leftovers()
         await mirror.be_of_this_address()
         pinned = await mirror.is_usable() and await mirror.has_commit(wanted)
-        failure = None if pinned else await self._update(mirror, wanted, deadline)
+        failure = None if pinned else await self._update(cache, version, wanted, deadline)
         found = await self._find(mirror, wanted, failure)
         if failure is not None:
             warnings.append(git_errors.stale(wanted, self._remote, mirror, found, failure))
@@ -138,12 +140,17 @@ class GitSource:
         top = Part(mirror=cache.mirror, remote=self._remote, commit=release.commit or "")
         return await cache.submodules.fetch(top, deadline=deadline)
 
-    async def _update(self, mirror: Mirror, version: str, deadline: float) -> GitResult | None:
-        clock = asyncio.get_running_loop().time
+    async def _update(
+        self, cache: _Cache, version: str, wanted: str, deadline: float
+    ) -> GitResult | None:
+        clock, mirror = asyncio.get_running_loop().time, cache.mirror
+        if await mirror.is_fetched_by_version():
+            shallow = Shallow(mirror=mirror, git=cache.git)
+            return await shallow.update(version, wanted, timeout=deadline - clock())
         failure = await mirror.update(timeout=deadline - clock())
-        if failure is None and is_full_commit(version) and not await mirror.has_commit(version):
+        if failure is None and is_full_commit(wanted) and not await mirror.has_commit(wanted):
             # Whether the server gives it or not: what is found afterwards decides.
-            await mirror.fetch_commit(version.lower(), timeout=deadline - clock())
+            await mirror.fetch_commit(wanted.lower(), timeout=deadline - clock())
         return failure
 
     async def _find(self, mirror: Mirror, version: str, failure: GitResult | None) -> Found:
@@ -158,7 +165,10 @@ class GitSource:
                 self._app, version, self._remote, self._cache, failure,
                 before=await mirror.address_before(),
             )  # fmt: skip
-        raise git_errors.unknown(self._app, version, self._remote, await mirror.names())
+        raise git_errors.unknown(
+            self._app, version, self._remote, await mirror.names(),
+            shallow=mirror.offered is not None,
+        )  # fmt: skip
 
     async def compare(self, version: str, since: str | None) -> Comparison:
         """See Source; what the remote has by now, if it answers."""
@@ -166,6 +176,7 @@ class GitSource:
         outlook = Outlook(
             app=self._app, remote=self._remote, layout=self._layout, access=self._access,
             timeout=min(self._settings.timeout, COMPARE_TIMEOUT),
+            shallow=self._settings.clone == "shallow",
         )  # fmt: skip
         return await outlook.compare(version, since)
 

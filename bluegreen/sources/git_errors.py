@@ -88,14 +88,16 @@ def _cause(failure: GitResult) -> str:
     return failure.errors[before]
 
 
-def unknown(app: str, version: str, remote: Remote, names: Sequence[str]) -> SourceError:
+def unknown(
+    app: str, version: str, remote: Remote, names: Sequence[str], *, shallow: bool = False
+) -> SourceError:
     """The remote answered, and has no such version."""
     near = difflib.get_close_matches(version, names, n=MOST_NAMES) or names[:MOST_NAMES]
     return SourceError(
         f"{app}: there is no tag, branch or commit {version} in {remote.url}",
         detail=[f"there are, among others: {', '.join(near)}"] if near else ["it has no versions"],
-        remedy="name one that exists, or push this one and deploy again; of a commit, at least 7 "
-        "digits",
+        remedy="name one that exists, or push this one and deploy again; of a commit, "
+        + ("all digits, as the mirror is shallow" if shallow else "at least 7 digits"),
     )
 
 

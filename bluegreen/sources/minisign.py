@@ -87,6 +87,11 @@ def signed_name(text: str) -> str | None:
     return None
 
 
+def key_id(key: str) -> str:
+    """The public key's number, as minisign shows it."""
+    return _shown(base64.b64decode(key)[_ID])
+
+
 def _parse(text: str) -> _Signature:
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if len(lines) < 4 or not lines[2].startswith(_TRUSTED):

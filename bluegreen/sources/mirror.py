@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluegreen.errors import SourceError
 from bluegreen.files import rename_durably
 from bluegreen.sources.git_command import LOCAL_TIMEOUT, Git, GitResult
 from bluegreen.sources.interruptible import in_thread
@@ -25,7 +26,8 @@ _FILTER = "--filter=blob:none"  # all commits and directories, and no files
 _NOT_FILTERED = "filtering not recognized by server"
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
-_FULL = (40, 64)  # digits of a SHA-1 and of a SHA-256
+FULL = (40, 64)  # digits of a SHA-1 and of a SHA-256
+SHALLOW = "bluegreen.shallow"  # set in the configuration of a mirror without history
 _FETCHED = "bluegreen-fetched"  # its time of change is that of the last successful fetch
 _DAMAGED = "bluegreen-damaged"  # set when an object could not be read
 
@@ -45,7 +47,7 @@ def is_commit(version: str) -> bool:
 
 def is_full_commit(version: str) -> bool:
     """Whether it has the form of an unabbreviated commit name."""
-    return len(version) in _FULL and is_commit(version)
+    return len(version) in FULL and is_commit(version)
 
 
 class AmbiguousPrefixError(Exception):
@@ -61,14 +63,24 @@ class Mirror:
 
     ``partial``: files are only fetched for the commits that are asked for by `complete`. A mirror
     that has all of them is partial enough; one that lacks some is of no use where it is not wanted.
+    ``shallow``: likewise with history, which it need not have; see `Shallow`.
     """
 
-    def __init__(self, directory: Path, url: str, git: Git, *, partial: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        url: str,
+        git: Git,
+        *,
+        partial: bool = False,
+        shallow: bool = False,
+    ) -> None:
         self.directory = directory
         self.url = url
         self._git = git
-        self._wanted_partial = partial
+        self._wanted_partial, self._wanted_shallow = partial, shallow
         self.is_unfiltered = False  # whether the server has said that it gives all or nothing
+        self.offered: list[str] | None = None  # tags and branches, where it has not all of them
 
     async def clear_leftovers(self) -> None:
         """Remove what a killed git left behind: lock files, half packs, half clones."""
@@ -116,7 +128,7 @@ class Mirror:
 
     def _exchange(self, *, wanted: bool) -> None:
         """Killed between any two of its renames, it is finished or undone at the next use."""
-        old = self._new_name("aside" if wanted else "gone")
+        old = self.new_name("aside" if wanted else "gone")
         present, aside = self.directory, self._aside
         moves = [(present, old), (aside, present), (old, aside)]
         for origin, target in moves if wanted else [(aside, old), (present, aside)]:
@@ -139,7 +151,17 @@ class Mirror:
             return False
         if not self._wanted_partial and await self.is_partial():
             return False
+        if not self._wanted_shallow and await self.is_shallow():
+            return False
         return (await self._run("rev-parse", "--is-bare-repository")).text == "true"
+
+    async def is_shallow(self) -> bool:
+        """Whether it lacks history, and what was not asked for."""
+        return (await self._run("config", "--get", SHALLOW)).text == "true"
+
+    async def is_fetched_by_version(self) -> bool:
+        """Whether what is wanted of the remote is a version, and not all that it has."""
+        return self._wanted_shallow and (not await self.is_usable() or await self.is_shallow())
 
     async def is_partial(self) -> bool:
         """Whether it may lack files of commits that it has."""
@@ -165,8 +187,11 @@ class Mirror:
         if not result.ok:
             return result
         self._note(result)
-        (self.directory / _FETCHED).touch()
+        self.note_fetched()
         return None
+
+    def note_fetched(self) -> None:
+        (self.directory / _FETCHED).touch()
 
     def _note(self, result: GitResult) -> None:
         self.is_unfiltered = any(_NOT_FILTERED in line for line in result.errors)
@@ -184,19 +209,21 @@ class Mirror:
                 return result
             self._note(result)
             (fresh / _FETCHED).touch()
-            await asyncio.to_thread(self._take_in, fresh)
+            await asyncio.to_thread(self.take_in, fresh)
         finally:
             await in_thread(lambda _: remove_tree(fresh), name=f"remove {fresh.name}")
         return None
 
-    def _take_in(self, fresh: Path) -> None:
-        old = self._new_name("old")
+    def take_in(self, fresh: Path) -> None:
+        """Let the repository ``fresh`` be the mirror, durably. Blocking."""
+        old = self.new_name("old")
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.directory, old)
         rename_durably(fresh, self.directory)
         remove_tree(old)
 
-    def _new_name(self, kind: str) -> Path:
+    def new_name(self, kind: str) -> Path:
+        """Beside it, removed by `clear_leftovers` if it is left there."""
         return self.directory.with_name(f".{self.directory.name}.{kind}-{secrets.token_hex(4)}")
 
     async def fetch_commit(self, commit: str, *, timeout: float) -> GitResult | None:
@@ -216,12 +243,15 @@ class Mirror:
 
         Of a partial mirror by its name, as git knows only by that that objects may be missing.
         """
+        if await self.is_shallow():
+            return ("--depth=1", "--", self.url)
         return (_FILTER, "origin") if await self.is_partial() else ("--", self.url)
 
     async def complete(self, commit: str, *, timeout: float) -> GitResult | None:
         """Fetch the files of ``commit`` that are missing; None when all are there, else why not.
 
         Nothing else ever fetches them: a git that does not run for the remote may reach none.
+        Raises SourceError where it cannot be told which are missing.
         """
         if not await self.is_partial() or not (missing := await self._missing(commit)):
             return None
@@ -236,10 +266,12 @@ class Mirror:
         return None
 
     async def _missing(self, commit: str) -> list[str]:
-        """The objects of a commit's tree that are not there."""
+        """The objects of a commit's tree that are not there. Raises SourceError."""
         listed = await self._run(
             "rev-list", "--objects", "--no-walk", "--no-object-names", "--missing=print", commit
         )
+        if not listed.ok:
+            raise await self.unreadable(commit, listed)
         return [name[1:] for name in listed.text.split("\n") if name.startswith("?")]
 
     async def is_damaged(self) -> bool:
@@ -249,6 +281,16 @@ class Mirror:
             return False
         (self.directory / _DAMAGED).touch()
         return True
+
+    async def unreadable(self, commit: str, result: GitResult) -> SourceError:
+        """What is said where a git could not read a cached commit; a damaged mirror is marked."""
+        if not result.timed_out:
+            await self.is_damaged()
+        return SourceError(
+            f"the files of {commit[:10]} cannot be read from the git cache",
+            detail=[result.ending, *result.errors],
+            remedy="deploy again: a damaged git cache is made anew from the remote",
+        )
 
     async def tidy(self) -> str | None:
         """Make one pack of many, losing no object; a warning when that fails."""
@@ -304,6 +346,8 @@ class Mirror:
 
     async def names(self) -> list[str]:
         """All tags and branches, the newest first."""
+        if self.offered is not None:
+            return self.offered
         if not self.directory.is_dir():
             return []
         result = await self._run(
@@ -317,7 +361,7 @@ class Mirror:
 
         Through an index of its own, without ``export-ignore`` and without a ``.git``.
         """
-        index = self._new_name("index")
+        index = self.new_name("index")
         try:
             return await self._git.run(
                 f"--work-tree={tree}", "read-tree", "--reset", "-u", commit,

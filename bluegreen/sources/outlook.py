@@ -19,6 +19,7 @@ from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable
 from bluegreen.model import Release
 from bluegreen.sources import git_errors, place_errors
+from bluegreen.sources.advertised import advertised
 from bluegreen.sources.comparison import MOST_COMMITS, Commit, Commits, Comparison
 from bluegreen.sources.git_access import GitAccess
 from bluegreen.sources.git_command import Git, GitResult
@@ -38,6 +39,7 @@ class Outlook:
     layout: AppLayout
     access: GitAccess
     timeout: float
+    shallow: bool = False  # whether the mirror is to have no history
 
     async def compare(self, version: str, since: str | None) -> Comparison:
         """What a checked ``version`` is, and how it differs from the commit ``since``.
@@ -50,10 +52,16 @@ class Outlook:
             view = Mirror(directory / "git", self.remote.url, git, partial=True)
             if not await mirror.is_usable():
                 release = await self._asked_for(git, version, mirror)
-                why = None if since is None else f"{self.remote.url} has not been fetched yet"
-                return Comparison(release=release, unknown=why)
+                return Comparison(release=release, unknown=None if since is None else self._why)
             await self._borrow(git, mirror, view)
             return await self._compare(mirror, view, version, since)
+
+    @property
+    def _why(self) -> str:
+        """Why commits cannot be told without a mirror that has them."""
+        if self.shallow:
+            return 'clone = "shallow" in [source]: the commits between two versions are not fetched'
+        return f"{self.remote.url} has not been fetched yet"
 
     @contextlib.asynccontextmanager
     async def _scratch(self) -> AsyncIterator[Path]:
@@ -78,23 +86,15 @@ class Outlook:
 
     async def _asked_for(self, git: Git, version: str, mirror: Mirror) -> Release:
         """What the remote says of a version that nothing is cached of."""
-        said = await git.run_remote(
-            "ls-remote", "--quiet", "--heads", "--tags", "--", self.remote.url,
-            timeout=self.timeout,
-        )  # fmt: skip
-        if not said.ok:
+        offered = await advertised(git, self.remote.url, timeout=self.timeout)
+        if isinstance(offered, GitResult):
             raise git_errors.unavailable(
-                self.app, version, self.remote, self.layout.cache, said,
+                self.app, version, self.remote, self.layout.cache, offered,
                 before=await mirror.address_before(),
             )  # fmt: skip
-        lines = [line.partition("\t") for line in said.text.splitlines()]
-        commits = {name: commit for commit, _, name in lines}
-        tag = f"refs/tags/{version}"  # an annotated one is peeled in a line of its own
-        named = (f"{tag}^{{}}", tag, f"refs/heads/{version}")
-        commit = next((commits[name] for name in named if name in commits), None)
+        commit = offered.commit(version)
         if commit is None and not is_commit(version):
-            names = [name.split("/", 2)[2] for name in commits if not name.endswith("^{}")]
-            raise git_errors.unknown(self.app, version, self.remote, names)
+            raise git_errors.unknown(self.app, version, self.remote, offered.names)
         unsure = f"whether there is a commit {version} is seen as it is fetched"
         return self._release(version, commit, *([] if commit else [unsure]))
 

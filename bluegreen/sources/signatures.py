@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,8 @@ auto-key-locate clear
 disable-dirmngr
 trust-model always
 """
+_HOME = "bluegreen-gpg-"
+_HOME_LIFE = 3600.0  # seconds; a verification takes a few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +143,7 @@ class Signatures:
             if file is not None:
                 await asyncio.to_thread(self._check_readable, key, Path(file))
         # Not in the cache: gpg wants the path of a socket in it to be short.
-        home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="bluegreen-gpg-"))
+        home = await asyncio.to_thread(_new_home)
         settings = {
             "gpg.program": "gpg" if self.verify.gpg_keys else "/bin/false",
             "gpg.ssh.program": "ssh-keygen" if self.verify.ssh_signers else "/bin/false",
@@ -180,6 +184,17 @@ class Signatures:
             raise signature_errors.keys_unusable(
                 self.app, "gpg_keys", Path(file), result.ending, result.errors
             )
+
+
+def _new_home() -> Path:
+    """A directory for one verification; those that killed daemons of this user left are removed."""
+    place = Path(tempfile.gettempdir())
+    for left in place.glob(f"{_HOME}*"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            status = left.lstat()
+            if status.st_uid == os.geteuid() and time.time() - status.st_mtime > _HOME_LIFE:
+                remove_tree(left)
+    return Path(tempfile.mkdtemp(prefix=_HOME))
 
 
 def _fault_of(tag: TagObject, version: str) -> Refusal | None:

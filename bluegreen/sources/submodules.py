@@ -50,12 +50,7 @@ async def content_of(mirror: Mirror, commit: str) -> Content:
     facts = [(about.split(), os.fsdecode(path)) for about, _, path in entries]
     # "BAD" is the length of a blob that is not there.
     if not listing.ok or any(length == b"BAD" for (_, _, _, length), _ in facts):
-        await mirror.is_damaged()
-        raise SourceError(
-            f"the files of {commit[:10]} cannot be read from the git cache",
-            detail=[listing.ending, *listing.errors],
-            remedy="deploy again: a damaged git cache is made anew from the remote",
-        )
+        raise await mirror.unreadable(commit, listing)
     size = sum(allocated(int(length)) for (_, kind, _, length), _ in facts if kind == b"blob")
     links = [(path, name.decode()) for (_, kind, name, _), path in facts if kind == b"commit"]
     if not links:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from bluegreen.config.source_section import Source as SourceSettings
 from bluegreen.config.versions import check_version
+from bluegreen.errors import SourceError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Release
 from bluegreen.sources import archive_check, place_errors, tarball_errors
@@ -26,6 +27,7 @@ from bluegreen.sources.cache_lock import cache_lock
 from bluegreen.sources.comparison import Comparison
 from bluegreen.sources.download import Download, Downloaded, NoRoomError
 from bluegreen.sources.interruptible import Stop, in_thread
+from bluegreen.sources.minisign import key_id
 from bluegreen.sources.tokens import WebToken, read_token
 from bluegreen.sources.unpack import NotTheArchiveError, unpack
 from bluegreen.sources.web import Kind, Limits, Web, WebError, shown
@@ -95,10 +97,14 @@ class TarballSource:
 
         def lay(stop: Stop) -> None:
             with self._intact(digest, release.version, stop) as archive:
-                unpack(
-                    archive, tree, strip=self._settings.strip, stop=stop, sha256=digest,
-                    bounds=Bounds(unpacked=self._settings.max_unpacked),
-                )  # fmt: skip
+                try:
+                    unpack(
+                        archive, tree, strip=self._settings.strip, stop=stop, sha256=digest,
+                        bounds=Bounds(unpacked=self._settings.max_unpacked),
+                    )  # fmt: skip
+                except (NotTheArchiveError, RefusedArchiveError):
+                    self._cache.doubt(digest)  # bytes may change with nobody touching the file
+                    raise
 
         try:
             async with asyncio.timeout(timeout):
@@ -131,7 +137,7 @@ class TarballSource:
         if pinned is not None:
             if not is_digest(pinned):
                 raise tarball_errors.of_another_source(self._app, version)
-            if await self._has(pinned):
+            if await self._has(pinned) and await self._is_signed(pinned, version):
                 return self._release(version, pinned)
         place, warnings = self._places.of(version), []
         try:
@@ -228,6 +234,19 @@ class TarballSource:
         await self._verify_cached(demands, record.digest)
         return record
 
+    async def _is_signed(self, digest: str, version: str) -> bool:
+        """Whether a cached archive has the signature that is asked for, by the key as it is now."""
+        if self._settings.minisign is None:
+            return True
+        signature = await asyncio.to_thread(self._cache.signature, digest)
+        place = self._places.of(version)
+        demands = archive_check.by_signature(self._app, self._settings, place, signature)
+        try:
+            await self._verify_cached(demands, digest)
+        except SourceError:
+            return False  # its address may have another one by now, and says what is wrong
+        return True
+
     async def _verify_cached(self, demands: Demands, digest: str) -> None:
         with await asyncio.to_thread(self._cache.path(digest).open, "rb") as file:
             await demands.check_signature(file)
@@ -249,7 +268,9 @@ class TarballSource:
         self._cache.prune({*self._in_use(), record.digest})
 
     def _release(self, version: str, digest: str | None, *warnings: str) -> Release:
+        key = self._settings.minisign
         return Release(
             app=self._app, version=version, commit=digest,
             origin=shown(self._places.of(version).address), warnings=warnings,
+            signed_by=None if digest is None or key is None else f"minisign key {key_id(key)}",
         )  # fmt: skip

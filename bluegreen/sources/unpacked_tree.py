@@ -222,9 +222,14 @@ class UnpackedTree:
             if not data:
                 raise RefusedArchiveError(f"it is cut off in the middle of {shown(name)}")
             left -= len(data)
-            view = memoryview(data)
-            while descriptor is not None and view:
-                view = view[os.write(descriptor, view) :]
+            if descriptor is not None:
+                _write(descriptor, data)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def _twice(name: str) -> RefusedArchiveError:

@@ -11,7 +11,7 @@ from typing import Any
 from bluegreen.store.database import Database
 
 KEPT_FOR = 24 * 3600.0  # seconds
-KEPT_AT_MOST = 10_000  # of all apps
+KEPT_AT_MOST = 1_000  # of one app: what is asked of another forgets none of its answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,9 @@ class Answers:
                 (app, key, answer.request, text, now),
             )
             connection.execute(
-                "DELETE FROM answers WHERE id <= (SELECT max(id) FROM answers) - ?",
-                (KEPT_AT_MOST,),
+                "DELETE FROM answers WHERE app = ? AND id <= ("
+                "SELECT id FROM answers WHERE app = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                (app, app, KEPT_AT_MOST),
             )
 
         await self._database.write(work)

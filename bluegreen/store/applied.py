@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from bluegreen.model import AppliedMigration, MigrationChange, MigrationPlace, Slot
-from bluegreen.store.database import Row
+from bluegreen.migrations.nouns import AppliedMigration, MigrationChange, MigrationPlace
+from bluegreen.model import Slot
+from bluegreen.store.database import Database, Row, Work
 
 # A tree bears the number of the operation that has built it, whose commit it is of.
 _WITH_COMMIT = """
@@ -18,7 +20,7 @@ _WITH_COMMIT = """
         replace(m.tree, rtrim(m.tree, replace(m.tree, '/', '')), '') AS INTEGER
     )
 """
-OF_APP = "".join(
+_OF_APP = "".join(
     (
         _WITH_COMMIT,
         """
@@ -29,7 +31,7 @@ OF_APP = "".join(
     )
 )
 
-LATEST = "".join(
+_LATEST = "".join(
     (
         _WITH_COMMIT,
         """
@@ -42,7 +44,7 @@ LATEST = "".join(
     )
 )
 
-LATEST_OF_ALL = "".join(
+_LATEST_OF_ALL = "".join(
     (
         _WITH_COMMIT,
         """
@@ -52,10 +54,10 @@ LATEST_OF_ALL = "".join(
     )
 )
 
-OF_OPERATION = "SELECT name, change FROM migrations WHERE operation = ?"
+_OF_OPERATION = "SELECT name, change FROM migrations WHERE operation = ?"
 
 
-def to_applied(row: Row) -> AppliedMigration:
+def _to_applied(row: Row) -> AppliedMigration:
     return AppliedMigration(
         name=row["name"],
         change=MigrationChange(row["change"]),
@@ -69,7 +71,7 @@ def to_applied(row: Row) -> AppliedMigration:
     )
 
 
-def insert(
+def _insert(
     connection: sqlite3.Connection,
     operation: int,
     names: Sequence[str],
@@ -85,3 +87,43 @@ def insert(
             for name in names
         ],
     )
+
+
+class AppliedMigrations:
+    """What became of them, in the store. Raises as the store does."""
+
+    def __init__(self, database: Database, change: Callable[[Work[Any]], Awaitable[Any]]) -> None:
+        self._database = database
+        self._change = change
+
+    async def record(
+        self, operation: int, names: Sequence[str], change: MigrationChange, place: MigrationPlace
+    ) -> None:
+        """Record what became of ``names``, in the order in which it was done.
+
+        Once for each of an operation: done again, nothing is added. Raises NotFoundError,
+        IllegalTransitionError.
+        """
+        if names:
+            await self._change(lambda c: _insert(c, operation, names, change, place))
+
+    async def applied(self, app: str) -> list[AppliedMigration]:
+        """What is applied now, in the order in which it was applied."""
+        return [_to_applied(row) for row in await self._database.read(_OF_APP, (app,))]
+
+    async def latest(self, app: str, *, until: float | None = None) -> list[AppliedMigration]:
+        """The latest change of each, undone ones too, as it was at ``until`` (Unix seconds)."""
+        rows = await self._database.read(_LATEST, {"app": app, "until": until})
+        return [_to_applied(row) for row in rows]
+
+    async def latest_by_app(self) -> dict[str, list[AppliedMigration]]:
+        """The same of every app that has any, as it is now."""
+        found: dict[str, list[AppliedMigration]] = {}
+        for row in await self._database.read(_LATEST_OF_ALL):
+            found.setdefault(row["app"], []).append(_to_applied(row))
+        return found
+
+    async def of_operation(self, operation: int) -> set[tuple[str, MigrationChange]]:
+        """What an operation has done to which migrations."""
+        rows = await self._database.read(_OF_OPERATION, (operation,))
+        return {(row["name"], MigrationChange(row["change"])) for row in rows}

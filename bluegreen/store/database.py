@@ -51,6 +51,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     # Without it INSERT OR REPLACE deletes rows behind the triggers' back.
     "PRAGMA recursive_triggers = ON",
+    # What a statement of many rows would need to be undone is written to a file otherwise.
+    "PRAGMA temp_store = MEMORY",
     # A checkpoint takes as long as some commits: never within one, see ``_empty_wal``.
     "PRAGMA wal_autocheckpoint = 0",
 )

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import logging
 import sqlite3
-import time
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bluegreen.errors import NotFoundError, StoreError, StoreFullError
+from bluegreen.errors import NotFoundError, StoreFullError
 from bluegreen.store.database import Database, Result, Row, Work
+from bluegreen.store.delivery_bodies import Bodies, Content
 
-log = logging.getLogger(__name__)
-
-BODIES_KEPT = 50  # of an app, the newest …
-BODY_LIFE = 7 * 86400.0  # … for so many seconds
-UNTRIGGERED_KEPT = 1000  # of an app, the newest
-BODY_DELAY = 1.0  # seconds after which they are written, those that are still among the newest
 TOGETHER = 256  # deliveries in one transaction
 
+# Forges sign a body alike, and no name: one that was captured is none of another's.
 _INSERT = (
     "INSERT INTO deliveries (app, provider, delivery, digest, event, version, decision, why, via,"
-    " received_at, replay_of, replayed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT DO NOTHING"
+    " received_at, replay_of, replayed_by) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE app = ? AND digest = ? AND provider IN"
+    " ('gitea', 'github', 'gitlab')) ON CONFLICT DO NOTHING"
 )
-_KEEP_BODY = "UPDATE deliveries SET headers = ?, body = ? WHERE id = ?"
+# Of many, in one visit to SQLite: for each row of its own it would wait for the interpreter's lock
+# as often, which is held by whoever reads the next deliveries.
+_INSERT_ALL = """
+    INSERT INTO deliveries (
+        app, provider, delivery, digest, event, version, decision, why, via, received_at
+    )
+    SELECT
+        value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+        value ->> 7, value ->> 8, value ->> 9
+    FROM json_each(?)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM deliveries
+        WHERE app = value ->> 0 AND digest = value ->> 3
+        AND provider IN ('gitea', 'github', 'gitlab')
+    )
+    ON CONFLICT DO NOTHING
+"""
 _BY_NAME = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND delivery = ?"
-_BY_DIGEST = "SELECT * FROM deliveries_known WHERE app = ? AND provider = ? AND digest = ?"
+_BY_DIGEST = (
+    "SELECT * FROM deliveries_known WHERE app = ? AND digest = ?"
+    " AND provider IN ('gitea', 'github', 'gitlab')"
+)
 _BY_ID = "SELECT * FROM deliveries_known WHERE id = ?"
 OF_APP = (
     "SELECT * FROM deliveries_known WHERE app = ? AND id < coalesce(?, 9223372036854775807)"
@@ -38,24 +52,6 @@ OF_APP = (
 )
 NAMED = "SELECT * FROM deliveries_known WHERE app = ? AND delivery = ? ORDER BY id DESC LIMIT 1"
 ACCEPTED = "SELECT * FROM deliveries_known WHERE decision = 'accepted' ORDER BY id"
-CONTENT = "SELECT headers, body FROM deliveries WHERE id = ?"
-# By the partial indexes: what a delivery costs does not grow with what was delivered.
-_FORGET_BODIES = """
-    UPDATE deliveries SET body = NULL WHERE app = :app AND body IS NOT NULL AND (
-        received_at < :before OR id <= (
-            SELECT id FROM deliveries WHERE app = :app AND body IS NOT NULL
-            ORDER BY id DESC LIMIT 1 OFFSET :kept
-        )
-    ) AND decision <> 'accepted'
-"""
-_FORGET = """
-    DELETE FROM deliveries
-    WHERE app = :app AND decision IN ('declined', 'ignored', 'unreadable') AND id <= (
-        SELECT id FROM deliveries
-        WHERE app = :app AND decision IN ('declined', 'ignored', 'unreadable')
-        ORDER BY id DESC LIMIT 1 OFFSET :kept
-    )
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,15 +119,48 @@ def insert(connection: sqlite3.Connection, new: NewDelivery) -> tuple[Delivery, 
         _INSERT,
         (
             new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
-            new.why, new.via, new.received_at, new.replay_of, new.replayed_by,
+            new.why, new.via, new.received_at, new.replay_of, new.replayed_by, new.app, new.digest,
         ),
     )  # fmt: skip
     if inserted.rowcount == 1 and inserted.lastrowid is not None:
         return _recorded(inserted.lastrowid, new), True
+    return to_delivery(_find(connection, new)), False
+
+
+def insert_all(
+    connection: sqlite3.Connection, news: Sequence[NewDelivery]
+) -> list[tuple[Delivery, bool]]:
+    """As `insert`, of many of which none is a replay or repeats another."""
+    values = [
+        (
+            new.app, new.provider, new.delivery, new.digest, new.event, new.version, new.decision,
+            new.why, new.via, new.received_at,
+        )
+        for new in news
+    ]  # fmt: skip
+    inserted = connection.execute(_INSERT_ALL, (json.dumps(values),))
+    first = (inserted.lastrowid or 0) - inserted.rowcount + 1
+    if inserted.rowcount == len(news):
+        return [(_recorded(number, new), True) for number, new in enumerate(news, first)]
+    found = [_find(connection, new) for new in news]
+    is_any_new = inserted.rowcount > 0
+    return [(to_delivery(row), is_any_new and row["id"] >= first) for row in found]
+
+
+def _are_all_others(news: Sequence[NewDelivery]) -> bool:
+    """Whether none repeats another by its name or its body."""
+    names = {(new.app, new.provider, new.delivery) for new in news}
+    digests = {(new.app, new.digest or number) for number, new in enumerate(news)}
+    return len(names) == len(digests) == len(news)
+
+
+def _find(connection: sqlite3.Connection, new: NewDelivery) -> Row:
+    """The one that is recorded under its name or, of another name, with its body."""
     found = connection.execute(_BY_NAME, (new.app, new.provider, new.delivery)).fetchone()
     if found is None:
-        found = connection.execute(_BY_DIGEST, (new.app, new.provider, new.digest)).fetchone()
-    return to_delivery(found), False
+        found = connection.execute(_BY_DIGEST, (new.app, new.digest)).fetchone()
+    row: Row = found
+    return row
 
 
 def _recorded(number: int, new: NewDelivery) -> Delivery:
@@ -168,39 +197,13 @@ def settle(
     return to_delivery(connection.execute(_BY_ID, (delivery,)).fetchone())
 
 
-def keep_bodies(
-    connection: sqlite3.Connection, bodies: Mapping[str, Iterable[_Content]], now: float
-) -> None:
-    """Add them, by app, and forget what is past its time: bodies, and what began nothing."""
-    for app, contents in bodies.items():
-        for content in contents:
-            headers = json.dumps(dict(content.headers))
-            connection.execute(_KEEP_BODY, (headers, content.body, content.delivery))
-        forget_old(connection, app, now)
-
-
-def forget_old(connection: sqlite3.Connection, app: str, now: float) -> None:
-    """Bodies that are past their time, and all but the newest of what began nothing."""
-    kept = {"app": app, "before": now - BODY_LIFE, "kept": BODIES_KEPT}
-    connection.execute(_FORGET_BODIES, kept)
-    connection.execute(_FORGET, {"app": app, "kept": UNTRIGGERED_KEPT})
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What of a delivery is only needed to do it again."""
-
-    delivery: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-
 @dataclass(frozen=True)
 class _Change:
     """A change that somebody waits for, made with others in one transaction."""
 
     work: Work[Any]
     done: asyncio.Future[Any]
+    new: NewDelivery | None = None  # whose recording it is, where that may be done with others'
 
     def succeed(self, result: Any) -> None:
         if not self.done.done():  # whoever waited may be gone
@@ -223,20 +226,16 @@ class Deliveries:
         self._database = database
         self._waiting: list[_Change] = []
         self._task: asyncio.Task[None] | None = None
-        self._bodies: dict[str, deque[_Content]] = {}  # by app, not in the store yet
-        self._later: asyncio.TimerHandle | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self.bodies = Bodies(database)
 
     async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
         """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
-        delivery, is_new = await self._together(lambda connection: insert(connection, new))
+        delivery, is_new = await self._together(
+            lambda connection: insert(connection, new), new if new.replay_of is None else None
+        )
         if not is_new:
             return self._with_body(delivery), False
-        content = _Content(delivery.id, new.headers, new.body)
-        self._bodies.setdefault(new.app, deque(maxlen=BODIES_KEPT)).append(content)
-        if self._later is None:
-            loop = asyncio.get_running_loop()
-            self._later = loop.call_later(BODY_DELAY, self._begin_to_keep)
+        self.bodies.add(new.app, Content(delivery.id, new.headers, new.body))
         return delivery, True
 
     async def settle(
@@ -265,49 +264,30 @@ class Deliveries:
         if name.isascii() and name.isdecimal() and len(name) <= 18:
             rows = await self._database.read(_BY_ID, (int(name),))
             rows = [row for row in rows if row["app"] == app]
-        rows = rows or await self._database.read(NAMED, (app, name))
-        if not rows:
+        found = to_delivery(rows[0]) if rows else await self.named(app, name)
+        if found is None:
             raise NotFoundError(
                 f"{app} has no delivery {name[:60]}",
                 remedy=f"see those that came: bluegreen webhook list {app}",
             )
-        return self._with_body(to_delivery(rows[0]))
+        return self._with_body(found)
 
-    async def content(self, delivery: int) -> tuple[Mapping[str, str], bytes | None]:
-        """Its headers, without what was secret in them, and its body while that is kept."""
-        if (content := self._unkept(delivery)) is not None:
-            return content.headers, content.body
-        [row] = await self._database.read(CONTENT, (delivery,))
-        return json.loads(row["headers"] or "{}"), row["body"]
+    async def named(self, app: str, name: str) -> Delivery | None:
+        """The latest that its sender, of whatever provider, calls so."""
+        rows = await self._database.read(NAMED, (app, name))
+        return self._with_body(to_delivery(rows[0])) if rows else None
 
     def _with_body(self, delivery: Delivery) -> Delivery:
-        if self._unkept(delivery.id) is not None:
+        if self.bodies.unkept(delivery.id) is not None:
             return replace(delivery, is_whole=True)
         return delivery
 
-    def _unkept(self, delivery: int) -> _Content | None:
-        """What of it is not in the store yet."""
-        every = (content for contents in self._bodies.values() for content in contents)
-        return next((content for content in every if content.delivery == delivery), None)
-
     async def close(self) -> None:
-        """Keep the bodies that are not kept yet, if the disk lets them be."""
-        if self._later is not None:
-            self._later.cancel()
-            await self._keep()
+        """Keep the bodies that are not kept yet."""
+        await self.bodies.close()
 
-    def _begin_to_keep(self) -> None:
-        self._keeping = asyncio.create_task(self._keep(), name="bodies of deliveries")
-
-    async def _keep(self) -> None:
-        bodies, self._bodies, self._later = self._bodies, {}, None
-        try:
-            await self._database.write(lambda c: keep_bodies(c, bodies, time.time()))
-        except StoreError as error:
-            log.warning("bodies of deliveries are not kept, to be replayed: %s", error.message)
-
-    async def _together(self, work: Work[Result]) -> Result:
-        change = _Change(work, asyncio.get_running_loop().create_future())
+    async def _together(self, work: Work[Result], new: NewDelivery | None = None) -> Result:
+        change = _Change(work, asyncio.get_running_loop().create_future(), new)
         self._waiting.append(change)
         if self._task is None:
             self._task = asyncio.create_task(self._write(), name="deliveries")
@@ -341,4 +321,12 @@ class Deliveries:
 
 
 def _make(connection: sqlite3.Connection, changes: Sequence[_Change]) -> list[Any]:
-    return [change.work(connection) for change in changes]
+    results: list[Any] = []
+    for _, group in itertools.groupby(changes, lambda change: change.new is not None):
+        part = [*group]
+        news = [change.new for change in part if change.new is not None]
+        if len(news) > 1 and _are_all_others(news):
+            results += insert_all(connection, news)
+        else:
+            results += [change.work(connection) for change in part]
+    return results

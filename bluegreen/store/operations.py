@@ -88,6 +88,17 @@ CAME_WITH = "".join(
 """,
     )
 )
+# How the newest operation that was to move traffic stands.
+LAST_MOVE = """
+    SELECT n.slot, n.from_slot, p.state FROM phases AS p
+    INNER JOIN operations_now AS n ON n.id = p.operation
+    WHERE p.phase = 'switch' AND p.operation = (
+        SELECT o.id FROM operations AS o WHERE o.app = ?
+            AND EXISTS (SELECT 1 FROM phases WHERE operation = o.id AND phase = 'switch')
+        ORDER BY o.id DESC LIMIT 1
+    )
+    ORDER BY p.id DESC LIMIT 1
+"""
 _LATEST_PHASE = "SELECT phase FROM phases WHERE operation = ? ORDER BY id DESC LIMIT 1"
 
 
@@ -138,6 +149,7 @@ def to_operation(row: Row) -> Operation:
         finished_at=row["finished_at"],
         error=error,
         acknowledged=tuple(data.get("acknowledged", ())),
+        forced=data.get("forced", False),
         backup=data.get("backup"),
         of_switch=data.get("of_switch", False),
         automatic=data.get("automatic", False),
@@ -247,6 +259,7 @@ def _insert(connection: sqlite3.Connection, new: NewOperation, first_id: int) ->
         requested_by=new.requested_by,
         created_at=now,
         acknowledged=tuple(new.data.get("acknowledged", ())),
+        forced=new.data.get("forced", False),
         backup=new.data.get("backup"),
         of_switch=new.data.get("of_switch", False),
         automatic=new.data.get("automatic", False),

@@ -14,12 +14,9 @@ from typing import Any, TypeVar
 
 from bluegreen.errors import StoreError
 from bluegreen.model import (
-    AppliedMigration,
     AppLock,
     Event,
     Lane,
-    MigrationChange,
-    MigrationPlace,
     Operation,
     OperationError,
     OperationKind,
@@ -32,13 +29,13 @@ from bluegreen.model import (
     Slot,
     SlotRecord,
 )
-from bluegreen.store import applied as applied_rows
 from bluegreen.store import events as event_rows
 from bluegreen.store import operations as operation_rows
 from bluegreen.store import phases as phase_rows
 from bluegreen.store import slots as slot_rows
 from bluegreen.store import waiting as waiting_rows
 from bluegreen.store.answers import Answers
+from bluegreen.store.applied import AppliedMigrations
 from bluegreen.store.database import Database, Work
 from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
@@ -72,6 +69,7 @@ class Store:
         self.answers = Answers(database)
         self.tokens = Tokens(database)
         self.outbox = Outbox(database)
+        self.migrations = AppliedMigrations(database, self._change)
         self.waiting = Waiting(database, self._change, first_operation)
 
     @classmethod
@@ -281,6 +279,13 @@ class Store:
         rows = await self._database.read(operation_rows.SERVED_BEFORE, named)
         return rows[0]["version"] if rows else None
 
+    async def last_moved_to(self, app: str) -> Slot | None:
+        """Where traffic is by the history; None where it says nothing, or is not certain."""
+        for row in await self._database.read(operation_rows.LAST_MOVE, (app,)):
+            to = {"done": row["slot"], "undone": row["from_slot"]}.get(row["state"])
+            return None if to is None else Slot(to)
+        return None
+
     async def came_with(self, app: str, version: str, commit: str | None = None) -> int | None:
         """The operation that brought a version into service; None where none is known.
 
@@ -314,43 +319,6 @@ class Store:
             *event_rows.query(operation=operation, app=app, after=after, limit=limit)
         )
         return [event_rows.to_event(row) for row in rows]
-
-    # Migrations of apps
-
-    async def record_migrations(
-        self, operation: int, names: Sequence[str], change: MigrationChange, place: MigrationPlace
-    ) -> None:
-        """Record what became of ``names``, in the order in which it was done.
-
-        Once for each of an operation: done again, nothing is added. Raises NotFoundError,
-        IllegalTransitionError.
-        """
-        if names:
-            await self._change(lambda c: applied_rows.insert(c, operation, names, change, place))
-
-    async def applied_migrations(self, app: str) -> list[AppliedMigration]:
-        """What is applied now, in the order in which it was applied."""
-        rows = await self._database.read(applied_rows.OF_APP, (app,))
-        return [applied_rows.to_applied(row) for row in rows]
-
-    async def latest_of_migrations(
-        self, app: str, *, until: float | None = None
-    ) -> list[AppliedMigration]:
-        """The latest change of each, undone ones too, as it was at ``until`` (Unix seconds)."""
-        rows = await self._database.read(applied_rows.LATEST, {"app": app, "until": until})
-        return [applied_rows.to_applied(row) for row in rows]
-
-    async def latest_migrations_by_app(self) -> dict[str, list[AppliedMigration]]:
-        """The same of every app that has any, as it is now."""
-        found: dict[str, list[AppliedMigration]] = {}
-        for row in await self._database.read(applied_rows.LATEST_OF_ALL):
-            found.setdefault(row["app"], []).append(applied_rows.to_applied(row))
-        return found
-
-    async def migrations_of(self, operation: int) -> set[tuple[str, MigrationChange]]:
-        """What an operation has done to which migrations."""
-        rows = await self._database.read(applied_rows.OF_OPERATION, (operation,))
-        return {(row["name"], MigrationChange(row["change"])) for row in rows}
 
     # Slots and locks
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -34,6 +33,12 @@ _PAUSES = (
     "SELECT p.app, p.operation, p.at, o.kind, o.requested_by FROM pauses AS p"
     " INNER JOIN operations AS o ON o.id = p.operation"
 )
+_BARRED = """
+    SELECT 1 FROM operations AS o WHERE o.id = ? AND (
+        EXISTS (SELECT 1 FROM locks WHERE app = o.app)
+        OR EXISTS (SELECT 1 FROM pauses WHERE app = o.app)
+    )
+"""
 # Of a version or a commit, the newest deploy that has ended and of which something was run, or
 # that a person has cancelled, be it that the daemon ended in the undoing of that.
 _LATEST_ATTEMPT = """
@@ -153,13 +158,18 @@ class Waiting:
         added: Operation = await self._change(work)
         return added
 
-    async def begin(self, operation: int, slot: Slot, from_slot: Slot | None) -> Operation:
-        """Its turn has come. Raises NotFoundError, IllegalTransitionError, BusyError."""
-        begun: Operation = await self._change(
-            functools.partial(
-                operation_rows.begin, operation=operation, slot=slot, from_slot=from_slot
-            )
-        )
+    async def begin(self, operation: int, slot: Slot, from_slot: Slot | None) -> Operation | None:
+        """Its turn has come; None: it waits on, as the app is locked or paused by now.
+
+        Raises NotFoundError, IllegalTransitionError, BusyError.
+        """
+
+        def work(connection: sqlite3.Connection) -> Operation | None:
+            if connection.execute(_BARRED, (operation,)).fetchone() is not None:
+                return None
+            return operation_rows.begin(connection, operation, slot, from_slot)
+
+        begun: Operation | None = await self._change(work)
         return begun
 
     async def of(self, app: str) -> list[Operation]:

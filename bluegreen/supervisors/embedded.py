@@ -18,6 +18,7 @@ from bluegreen.log_tail import tail
 from bluegreen.model import Job, JobResult, ServiceUnit, UnitKey, UnitState, UnitStatus
 from bluegreen.processes import Process, uninterrupted
 from bluegreen.supervisors import logs, tails
+from bluegreen.supervisors.interface import never_started
 from bluegreen.supervisors.jobs import run_job
 from bluegreen.supervisors.launch import RunningSession
 from bluegreen.supervisors.records import ProcessRecord, ProcessRecords
@@ -82,7 +83,7 @@ class EmbeddedSupervisor:
     def status(self, key: UnitKey) -> UnitStatus:
         """See `Supervisor.status`."""
         service = self._services.get(key)
-        return service.status if service else UnitStatus(key=key, state=UnitState.STOPPED)
+        return service.status if service else never_started(key)
 
     def units(self) -> list[UnitKey]:
         """See `Supervisor.units`."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
-from bluegreen.model import Job, JobResult, ServiceUnit, UnitKey, UnitStatus
+from bluegreen.model import Job, JobResult, ServiceUnit, UnitKey, UnitState, UnitStatus
+
+
+@functools.lru_cache(maxsize=4096)  # asked for again and again, of every app there is
+def never_started(key: UnitKey) -> UnitStatus:
+    """The status of a unit that a supervisor does not know."""
+    return UnitStatus(key=key, state=UnitState.STOPPED)
 
 
 class JobRunner(Protocol):

@@ -19,6 +19,7 @@ from bluegreen.model import Job, JobResult, ServiceUnit, Slot, UnitKey, UnitStat
 from bluegreen.processes import uninterrupted
 from bluegreen.supervisors import cgroups, journal, wanted
 from bluegreen.supervisors.exec_failures import NO_GROUP
+from bluegreen.supervisors.interface import never_started
 from bluegreen.supervisors.systemd_bus import (
     LOST,
     MANAGER,
@@ -109,7 +110,7 @@ class SystemdSupervisor:
     def status(self, key: UnitKey) -> UnitStatus:
         """See `Supervisor.status`."""
         watched = self._units.get(key)
-        return watched.status if watched else UnitStatus(key=key, state=UnitState.STOPPED)
+        return watched.status if watched else never_started(key)
 
     def units(self) -> list[UnitKey]:
         """See `Supervisor.units`."""

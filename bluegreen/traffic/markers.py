@@ -11,6 +11,7 @@ says until when. ``special/previews`` is there while nginx is to look for a key 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Iterator
@@ -39,14 +40,26 @@ class Markers:
     def special(self) -> Path:
         return self.directory / SPECIAL
 
+    # Paths as text: they are looked at of every app of an overview, and Path takes its time.
+    @functools.cached_property
+    def _named(self) -> tuple[tuple[Slot, str], ...]:
+        return tuple((slot, f"{self.directory}/{slot.value}") for slot in Slot)
+
+    @functools.cached_property
+    def _closed(self) -> str:
+        return f"{self.directory}/{SPECIAL}/{CLOSED}"
+
+    @functools.cached_property
+    def _special(self) -> str:
+        return f"{self.directory}/{SPECIAL}"
+
     def present(self) -> list[Slot]:
         """The slots that are named: one, none before the first deploy, two after a meddling."""
-        directory = os.fspath(self.directory)
-        return [slot for slot in Slot if os.path.isfile(f"{directory}/{slot.value}")]
+        return [slot for slot, path in self._named if _is_file(path)]
 
     @property
     def closed(self) -> bool:
-        return os.path.isfile(f"{os.fspath(self.directory)}/{SPECIAL}/{CLOSED}")
+        return _is_file(self._closed)
 
     def switch(self, to: Slot) -> None:
         """Name ``to`` and only ``to``. The first switch of all opens the site, too."""
@@ -81,7 +94,7 @@ class Markers:
     @property
     def held(self) -> Hold | None:
         """The hold that goes on."""
-        return hold_file.read(f"{os.fspath(self.directory)}/{SPECIAL}")
+        return hold_file.read(self._special)
 
     def hold(self, hold: Hold) -> None:
         """Have requests wait, or wait until another time."""
@@ -172,3 +185,8 @@ class Markers:
         except FileNotFoundError:
             return
         sync_directory(marker.parent)
+
+
+def _is_file(path: str) -> bool:
+    """As `os.path.isfile`, in half the time where there is nothing, as mostly here."""
+    return os.access(path, os.F_OK) and os.path.isfile(path)

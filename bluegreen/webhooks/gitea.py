@@ -32,18 +32,21 @@ def is_usable(secret: str) -> bool:
 def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bool:
     """Whether the body is signed by one of ``secrets``. There is no time in it: ``now`` is moot.
 
-    Each signature that came has to be right: of two, a proxy may have checked the other one.
+    One of their own signatures has to be there, and each that came has to be right: of two, a
+    proxy may have checked the other one.
     """
     keys = [key for secret in secrets if (key := plain_key(secret)) is not None]
     right = [hex_signature(key, body) for key in keys]
-    given = [headers[name] for name in _SIGNATURES if name in headers]
+    given = [headers[name] for name in _SIGNATURES if name in headers] or [""]
     if "x-hub-signature-256" in headers:
         given.append(headers["x-hub-signature-256"].removeprefix("sha256="))
-    checks = [is_one_of([signature], right) for signature in given or [""]]
+    checks = [is_one_of([signature], right) for signature in given]
     return all(checks)
 
 
-def delivery(headers: Headers) -> tuple[str | None, bool]:
+def delivery(
+    headers: Headers, body: bytes, secrets: Sequence[str], now: float
+) -> tuple[str | None, bool]:
     """The sender's name for the delivery, which is not part of what is signed."""
     return headers.get("x-forgejo-delivery") or headers.get("x-gitea-delivery"), False
 

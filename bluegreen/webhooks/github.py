@@ -33,7 +33,9 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) ->
     return is_one_of([headers.get("x-hub-signature-256", "")], right)
 
 
-def delivery(headers: Headers) -> tuple[str | None, bool]:
+def delivery(
+    headers: Headers, body: bytes, secrets: Sequence[str], now: float
+) -> tuple[str | None, bool]:
     """GitHub's name for the delivery, which is not part of what is signed."""
     return headers.get("x-github-delivery"), False
 

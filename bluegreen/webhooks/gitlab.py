@@ -76,19 +76,29 @@ def is_usable(secret: str) -> bool:
 
 def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bool:
     """Whether it is signed by, or shows, one of ``secrets``."""
-    usable = [secret for secret in secrets if is_usable(secret)]
-    tokens = [secret for secret in usable if not secret.startswith(PREFIX)]
-    keys = [standard_key(secret) or b"" for secret in usable if secret.startswith(PREFIX)]
+    tokens = [one for one in secrets if is_usable(one) and not one.startswith(PREFIX)]
     shown = is_one_of([headers.get("x-gitlab-token", "")], tokens)
-    signed = is_signed_as_standard(headers, body, keys, now)
+    signed = _is_signed(headers, body, secrets, now)
     return shown or signed
 
 
-def delivery(headers: Headers) -> tuple[str | None, bool]:
-    """GitLab's name for the delivery: the same when it is sent again, and signed if all is."""
-    if "webhook-id" in headers and "webhook-signature" in headers:
+def _is_signed(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bool:
+    signing = [one for one in secrets if is_usable(one) and one.startswith(PREFIX)]
+    keys = [standard_key(secret) or b"" for secret in signing]
+    return is_signed_as_standard(headers, body, keys, now)
+
+
+def delivery(
+    headers: Headers, body: bytes, secrets: Sequence[str], now: float
+) -> tuple[str | None, bool]:
+    """GitLab's name for the delivery: the same when it is sent again, and signed if all is.
+
+    Who has only shown the token may write into the header of the name what she likes.
+    """
+    if "webhook-id" in headers and _is_signed(headers, body, secrets, now):
         return headers["webhook-id"], True
-    return headers.get("idempotency-key") or headers.get("x-gitlab-event-uuid"), False
+    given = (headers.get(name) for name in ("idempotency-key", "x-gitlab-event-uuid", "webhook-id"))
+    return next(filter(None, given), None), False
 
 
 def happening(headers: Headers, body: bytes) -> Happening | Nothing:

@@ -11,10 +11,10 @@ import hashlib
 import logging
 import secrets
 import time
-from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from collections import Counter, defaultdict, deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
 from bluegreen.errors import (
     BluegreenError,
@@ -26,16 +26,19 @@ from bluegreen.errors import (
 from bluegreen.model import Operation, Requester
 from bluegreen.operations.desk import Desk
 from bluegreen.store.deliveries import Delivery, NewDelivery
+from bluegreen.store.failures import ReusedKeyError
 from bluegreen.webhooks.headers import Headers, headers_of
 from bluegreen.webhooks.judging import judge, judge_again
 from bluegreen.webhooks.keeping import SecretKeeper
 from bluegreen.webhooks.nouns import Decision, Verdict
+from bluegreen.webhooks.precedence import Precedence
 
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 5.0  # seconds; what is not handed on by then is answered as taken up …
-SOON = 8  # … at once, where so many of the app are to be handed on before it
-LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again
+SOON = 8  # … at once, where more of the app are to be handed on
+LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again …
+PATIENT_UP_TO = 500  # … and up to so many let those pass that are being taken up
 RETRY = 2.0  # seconds between attempts where the store fails
 SAY_AGAIN_AFTER = 60.0  # seconds between two lines on refused deliveries of an app
 BESIDE_THE_LOOP = 64 * 1024  # bytes; a larger body is hashed and parsed in a thread
@@ -91,9 +94,15 @@ class Intake:
         self._desk = desk
         self._deliveries = desk.parts.store.deliveries
         self._handing_on: dict[int, asyncio.Task[_Settled]] = {}
-        self._line: Counter[str] = Counter()  # of those, by app
+        # What has no task yet, as more than `SOON` of the app are to be handed on.
+        self._later: defaultdict[str, deque[Delivery]] = defaultdict(deque)
+        self._line: Counter[str] = Counter()  # of both, by app
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._precedence = Precedence()
+        # By app: done once more than `SOON` are to be handed on.
+        self._crowds: dict[str, asyncio.Future[None]] = {}
         self._said: dict[str, float] = {}
+        self._forgetting: asyncio.Task[None] | None = None
         self.secrets = SecretKeeper()
         self.refused: Counter[str] = Counter()  # by app, since the daemon was started
 
@@ -112,10 +121,16 @@ class Intake:
         if verdict.decision is Decision.ACCEPTED and self._line[app] >= LONGEST_LINE:
             raise TooManyError(app)
         new = _new(app, verdict, headers, body, via, received)
-        delivery, is_new = await self._deliveries.record(new)
+        with self._precedence.taking_up():
+            delivery, is_new = await self._deliveries.record(new)
         if is_new and delivery.decision == Decision.ACCEPTED:
             self._hand_on(delivery)
         return await self._answer(delivery, is_repeated=not is_new)
+
+    def has_rules(self, app: str) -> bool:
+        """Whether anybody could sign what comes to its address."""
+        runtime = self._desk.apps.get(app)
+        return runtime is not None and bool(runtime.settings.webhook)
 
     async def _judge(self, app: str, headers: Headers, body: bytes) -> Verdict | None:
         runtime = self._desk.apps.get(app)
@@ -134,8 +149,10 @@ class Intake:
     async def _answer(self, delivery: Delivery, *, is_repeated: bool) -> Taken:
         task, operation = self._handing_on.get(delivery.id), None
         if task is not None and self._line[delivery.app] <= SOON:
-            done, _ = await asyncio.wait([task], timeout=ANSWER_WITHIN)
-            if done and not task.cancelled() and task.exception() is None:
+            new = asyncio.get_running_loop().create_future()
+            either: list[asyncio.Future[Any]] = [task, self._crowds.setdefault(delivery.app, new)]
+            await asyncio.wait(either, timeout=ANSWER_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+            if task.done() and not task.cancelled() and task.exception() is None:
                 delivery, operation = task.result()
         if operation is None and delivery.operation is not None:
             operation = await self._desk.parts.store.operation(delivery.operation)
@@ -144,31 +161,51 @@ class Intake:
     # -- handing on -------------------------------------------------------------------------
 
     async def resume(self) -> None:
-        """Hand on what an earlier daemon has taken up, in the order in which it came."""
+        """Hand on what an earlier daemon has taken up, in the order in which it came.
+
+        From then on bodies are forgotten in their time.
+        """
+        self._forgetting = asyncio.create_task(
+            self._deliveries.bodies.forget_old(), name="old bodies of deliveries"
+        )
         for delivery in await self._deliveries.accepted():
             log.info("%s: delivery %d was taken up earlier", delivery.app, delivery.id)
             self._hand_on(delivery)
 
     def _hand_on(self, delivery: Delivery) -> None:
-        task = asyncio.create_task(self._handed_on(delivery), name=f"delivery {delivery.id}")
+        app = delivery.app
+        self._line[app] += 1
+        if self._line[app] <= SOON:
+            self._begin(delivery, self._handed_on(delivery))
+            return
+        self._later[app].append(delivery)
+        if app in self._crowds:
+            self._crowds.pop(app).set_result(None)
+
+    def _begin(self, delivery: Delivery, work: Coroutine[Any, Any, _Settled]) -> None:
+        """The caller has counted it."""
+        task = asyncio.create_task(work, name=f"delivery {delivery.id}")
         self._handing_on[delivery.id] = task
-        self._line[delivery.app] += 1
         task.add_done_callback(lambda ended: self._has_ended(delivery, ended))
 
     def _has_ended(self, delivery: Delivery, task: asyncio.Task[_Settled]) -> None:
         self._handing_on.pop(delivery.id, None)
         self._line[delivery.app] -= 1
+        if later := self._later[delivery.app]:
+            self._begin(later[0], self._handed_on(later.popleft()))
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("delivery %d was not handed on", delivery.id, exc_info=error)
 
     async def _handed_on(self, delivery: Delivery) -> _Settled:
         """The same, settled. One after the other: which is the newest is known by their order."""
         async with self._turns[delivery.app]:
+            if self._line[delivery.app] <= PATIENT_UP_TO:
+                await self._precedence.give_way()
             again = self._trigger if delivery.replay_of is None else self._left_replay
             outcome = await _until_recorded(
                 lambda: again(delivery), f"what delivery {delivery.id} of {delivery.app} asks for"
             )
-        return await self._settled(delivery, outcome), outcome[1]
+        return await self._settled(delivery, outcome)
 
     async def _trigger(self, delivery: Delivery) -> _Outcome:
         by = Requester(
@@ -189,16 +226,21 @@ class Intake:
         """Whoever asked for it was told nothing, and may have given it up: it is not begun now."""
         begun = await self._desk.parts.store.by_idempotency_key(delivery.app, _key(delivery))
         if begun is None:
-            return Decision.DECLINED, None, "the daemon ended before it was begun"
+            return (
+                Decision.DECLINED,
+                None,
+                "it was not begun: the daemon ended, or its disk was full",
+            )
         return Decision.TRIGGERED, begun, None
 
-    async def _settled(self, delivery: Delivery, outcome: _Outcome) -> Delivery:
+    async def _settled(self, delivery: Delivery, outcome: _Outcome) -> _Settled:
         decision, operation, why = outcome
         number = None if operation is None else operation.id
-        return await _until_recorded(
+        settled = await _until_recorded(
             lambda: self._deliveries.settle(delivery.id, decision, operation=number, why=why),
             f"what became of delivery {delivery.id} of {delivery.app}",
         )
+        return settled, operation
 
     # -- by hand ----------------------------------------------------------------------------
 
@@ -206,11 +248,14 @@ class Intake:
         """Do again what a delivery asks for, by the rules of today, as the request of a person.
 
         What keeps an automatic trigger from being done does not count; what keeps a person's
-        deploy from it does, and is raised. Raises NotFoundError, RefusedError.
+        deploy from it does, and is raised. Raises NotFoundError, RefusedError, ReusedKeyError.
         """
         runtime = self._desk.app(app)
         first = await self._deliveries.find(app, name)
-        headers, body = await self._deliveries.content(first.id)
+        called = f"replay-{key or secrets.token_hex(8)}"
+        _require_same(await self._deliveries.named(app, called), first, key)
+        content = await self._deliveries.bodies.of(first.id)
+        headers, body = content.headers, content.body
         if body is None:
             raise RefusedError(
                 f"the body of delivery {first.id} is no longer kept",
@@ -220,30 +265,41 @@ class Intake:
             runtime.settings.webhook, first.provider, headers, body
         )
         new = NewDelivery(
-            app=app, provider=first.provider, delivery=f"replay-{key or secrets.token_hex(8)}",
+            app=app, provider=first.provider, delivery=called,
             digest=None, event=first.event, version=version, decision=decision, why=why,
             via=by.via, received_at=time.time(), headers=headers, body=body,
             replay_of=first.id, replayed_by=by.name,
         )  # fmt: skip
         delivery, is_new = await self._deliveries.record(new)
+        _require_same(delivery, first, key)
+        operation = None
         if is_new and decision == Decision.ACCEPTED and version is not None:
-            await self._deploy(delivery, version, by)
-        return await self._answer(
+            operation = await self._deploy(delivery, version, by)
+        taken = await self._answer(
             await self._deliveries.find(app, str(delivery.id)), is_repeated=not is_new
         )
+        return taken if operation is None else replace(taken, operation=operation)
 
-    async def _deploy(self, delivery: Delivery, version: str, by: Requester) -> None:
-        """Raises what keeps a person's deploy from being begun, once it is recorded."""
+    async def _deploy(self, delivery: Delivery, version: str, by: Requester) -> Operation:
+        """Raises what keeps a person's deploy from being begun; that is recorded meanwhile."""
         asked = Requester(
             name=f"{by.name}, replaying webhook {delivery.provider} delivery {delivery.replay_of}",
             via=by.via,
         )
         try:
             operation = await self._desk.deploy(delivery.app, version, asked, key=_key(delivery))
-        except BluegreenError as error:
-            await self._settled(delivery, (Decision.DECLINED, None, error.message))
+        except StoreError:  # which of the two it is will be found out once the store answers
+            self._hand_on(delivery)
             raise
-        await self._settled(delivery, (Decision.TRIGGERED, operation, None))
+        except BluegreenError as error:
+            self._settle_beside(delivery, (Decision.DECLINED, None, error.message))
+            raise
+        self._settle_beside(delivery, (Decision.TRIGGERED, operation, None))
+        return operation
+
+    def _settle_beside(self, delivery: Delivery, outcome: _Outcome) -> None:
+        self._line[delivery.app] += 1
+        self._begin(delivery, self._settled(delivery, outcome))
 
     # -- what is refused --------------------------------------------------------------------
 
@@ -261,23 +317,33 @@ class Intake:
 
     async def close(self) -> None:
         """Leave what is not handed on yet to the next start."""
-        tasks = [*self._handing_on.values()]
+        self._later.clear()
+        tasks: list[asyncio.Task[Any]] = [*self._handing_on.values()]
+        if self._forgetting is not None:
+            tasks.append(self._forgetting)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.secrets.close()
 
 
 async def _until_recorded(attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:
-    """Try again for as long as the store fails: what was taken up is not given up."""
+    """Try again for as long as the store or the host fails: what was taken up is not given up."""
     said = ""
     while True:
         try:
             return await attempt()
-        except StoreError as error:
-            if error.message != said:
-                said = error.message
+        except (StoreError, OSError) as error:
+            if str(error) != said:
+                said = str(error)
                 log.warning("%s is not recorded yet: %s", what, said)
         await asyncio.sleep(RETRY)
+
+
+def _require_same(known: Delivery | None, first: Delivery, key: str | None) -> None:
+    """Raises ReusedKeyError where the key is of the replay of another delivery."""
+    if known is not None and known.replay_of != first.id:
+        raise ReusedKeyError(key or known.delivery)
 
 
 def _key(delivery: Delivery) -> str:

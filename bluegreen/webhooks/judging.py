@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.webhooks.headers import Headers
@@ -17,7 +17,7 @@ from bluegreen.webhooks.rules import UnmetError, version_by
 LONGEST_REASON = 300  # characters
 _NAME = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}")
 # What is compared where there is nothing to compare with, so that it takes as long.
-_NOBODYS = f"whsec_{secrets.token_hex(32)}"
+_NOBODYS = f"whsec_{token_hex(32)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,17 +43,18 @@ def judge(rules: Sequence[Rule], headers: Headers, body: bytes, now: float) -> V
         provider.verify(headers, body, [_NOBODYS], now)
     if not any(signed):
         return None
-    met = [rule.webhook for rule, is_right in zip(candidates, signed, strict=True) if is_right]
-    return _verdict(name, met, headers, body, provider.happening(headers, body))
+    met = [rule for rule, is_right in zip(candidates, signed, strict=True) if is_right]
+    return _verdict(name, met, headers, body, now)
 
 
-def _verdict(
-    name: str, met: Sequence[Webhook], headers: Headers, body: bytes, found: Happening | Nothing
-) -> Verdict:
-    given, is_signed = PROVIDERS[name].delivery(headers)
+def _verdict(name: str, met: Sequence[Rule], headers: Headers, body: bytes, now: float) -> Verdict:
+    provider = PROVIDERS[name]
+    secrets = [secret for rule in met for secret in rule.secrets]
+    given, is_signed = provider.delivery(headers, body, secrets, now)
+    found = provider.happening(headers, body)
     is_usable = given is not None and _NAME.fullmatch(given) is not None
     delivery = given if is_usable and given else f"sha256:{hashlib.sha256(body).hexdigest()}"
-    decision, version, why = _decision(met, found)
+    decision, version, why = _decision([rule.webhook for rule in met], found)
     return Verdict(
         provider=name,
         delivery=delivery,

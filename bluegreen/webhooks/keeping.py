@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bluegreen.config.env_file import read_small_file
@@ -18,6 +19,9 @@ from bluegreen.webhooks.provider import PROVIDERS
 log = logging.getLogger(__name__)
 
 READ_AGAIN_AFTER = 1.0  # seconds: a secret that was changed counts from then on
+READ_LIMIT = 2.0  # seconds for a file to be read
+SAY_AGAIN_AFTER = 600.0  # seconds between two lines of the log on what is wrong with a file
+AT_ONCE = 8  # files that are read; those of a file system that hangs are no other work's threads
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,24 @@ class _Read:
     at: float  # by the monotonic clock
 
 
+@dataclass(frozen=True)
+class _Reading:
+    file: str
+    done: asyncio.Future[_Read]
+    begun: float  # by the monotonic clock
+
+
 class SecretKeeper:
-    """Reads each file once in a while, in a thread; never says what is in it."""
+    """Reads each file once in a while, in a thread; never says what is in it.
+
+    Each file is read by itself: one that hangs keeps no other's deliveries waiting.
+    """
 
     def __init__(self) -> None:
         self._read: dict[str, _Read] = {}
-        self._reading = asyncio.Lock()
+        self._reading: dict[str, _Reading] = {}
+        self._said: dict[str, tuple[str, float]] = {}  # of a file, and when
+        self._threads = ThreadPoolExecutor(AT_ONCE, "webhook secrets")
 
     async def rules(self, webhooks: Sequence[Webhook]) -> list[Rule]:
         """Each with the secrets that could sign; a file that cannot be used has none."""
@@ -47,6 +63,10 @@ class SecretKeeper:
         await self._refresh([webhook])
         return [wrong for _, wrong in self._of(webhook) if wrong is not None]
 
+    def close(self) -> None:
+        """Read no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def _of(self, webhook: Webhook) -> list[tuple[str, str | None]]:
         """The text and what is wrong of each; the text is empty where it is of no use."""
         found: list[tuple[str, str | None]] = []
@@ -60,11 +80,13 @@ class SecretKeeper:
 
     async def _refresh(self, webhooks: Sequence[Webhook]) -> None:
         files = {secret.file for webhook in webhooks for secret in webhook.secret}
-        if not self._old(files):
-            return
-        async with self._reading:
-            if old := self._old(files):
-                self._read |= await asyncio.to_thread(_read_all, old)
+        if old := self._old(files):
+            reading = [self._begin(file) for file in old]
+            left = max(one.begun for one in reading) + READ_LIMIT - time.monotonic()
+            await asyncio.wait([one.done for one in reading], timeout=max(left, 0.0))
+            for one in reading:
+                if not one.done.done():
+                    self._take(one.file, self._late(one.file))
 
     def _old(self, files: set[str]) -> list[str]:
         now = time.monotonic()
@@ -74,6 +96,35 @@ class SecretKeeper:
             if file not in self._read or now - self._read[file].at > READ_AGAIN_AFTER
         ]
 
+    def _begin(self, file: str) -> _Reading:
+        """What reads it already, or a new one: a file that hangs holds one thread up."""
+        if file not in self._reading:
+            loop = asyncio.get_running_loop()
+            done = loop.run_in_executor(self._threads, _read_one, file)
+            self._reading[file] = _Reading(file, done, time.monotonic())
+            done.add_done_callback(lambda done: self._has_ended(file, done))
+        return self._reading[file]
+
+    def _has_ended(self, file: str, done: asyncio.Future[_Read]) -> None:
+        del self._reading[file]
+        if not done.cancelled():
+            self._take(file, done.result())
+
+    def _late(self, file: str) -> _Read:
+        """What was right before counts on: its sender need not suffer from a slow disk."""
+        wrong = f"the secret file {file} was not read within {READ_LIMIT:g} s"
+        return replace(self._read.get(file, _Read("", None, 0.0)), wrong=wrong, at=time.monotonic())
+
+    def _take(self, file: str, read: _Read) -> None:
+        self._read[file] = read
+        if read.wrong is None:
+            self._said.pop(file, None)
+            return
+        said, at = self._said.get(file, ("", 0.0))
+        if said != read.wrong or read.at - at >= SAY_AGAIN_AFTER:
+            self._said[file] = (read.wrong, read.at)
+            log.warning("deliveries of a webhook cannot be verified: %s", read.wrong)
+
 
 def _unusable(provider: str, file: str) -> str:
     if provider == "standard":
@@ -81,13 +132,9 @@ def _unusable(provider: str, file: str) -> str:
     return f"the secret in {file} is too short: use 16 characters or more, chosen at random"
 
 
-def _read_all(files: Sequence[str]) -> dict[str, _Read]:
-    found = {}
-    for file in files:
-        try:
-            text, wrong = read_small_file(Path(file), what="secret file").strip(), None
-        except ConfigError as error:
-            text, wrong = "", error.message
-            log.warning("deliveries of a webhook cannot be verified: %s", wrong)
-        found[file] = _Read(text, wrong, time.monotonic())
-    return found
+def _read_one(file: str) -> _Read:
+    try:
+        text, wrong = read_small_file(Path(file), what="secret file").strip(), None
+    except ConfigError as error:
+        text, wrong = "", error.message
+    return _Read(text, wrong, time.monotonic())

@@ -22,8 +22,10 @@ class Provider(Protocol):
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> bool:
         """Whether one of ``secrets`` has signed the body. All are tried, whichever is right."""
 
-    def delivery(self, headers: Headers) -> tuple[str | None, bool]:
-        """The sender's name for the delivery, and whether that is signed with it."""
+    def delivery(
+        self, headers: Headers, body: bytes, secrets: Sequence[str], now: float
+    ) -> tuple[str | None, bool]:
+        """The sender's name for one that was verified, and whether that is signed with it."""
 
     def happening(self, headers: Headers, body: bytes) -> Happening | Nothing:
         """What a body that was verified says."""

@@ -44,7 +44,9 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: float) ->
     return is_signed_as_standard(headers, body, keys, now)
 
 
-def delivery(headers: Headers) -> tuple[str | None, bool]:
+def delivery(
+    headers: Headers, body: bytes, secrets: Sequence[str], now: float
+) -> tuple[str | None, bool]:
     """The sender's name for the delivery: signed, and the same when it is sent again."""
     return headers.get("webhook-id"), True
 

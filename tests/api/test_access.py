@@ -11,11 +11,12 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.api.door import SCOPES, Door, open_door
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -132,8 +133,12 @@ async def test_an_expired_and_a_revoked_token_open_nothing(door: Door) -> None:
     await eventually(refused, "the token has expired")
     made = await door.make(scopes=["read"])
     assert (await door.ask("GET", APP, made["token"]))[0] == 200  # and remembered
-    answer = await door.stack.cli("token", "revoke", str(made["id"]), "--json")
-    assert answer.document["valid"] is False
+    followed = {"Authorization": f"Bearer {made['token']}"}
+    async with door.tcp.get(f"{APP}/logs?follow=1", headers=followed) as stream:
+        answer = await door.stack.cli("token", "revoke", str(made["id"]), "--json")
+        assert answer.document["valid"] is False
+        with pytest.raises(aiohttp.ClientError):  # it does not outlast its token
+            await asyncio.wait_for(stream.read(), PATIENCE)
     assert (await door.ask("GET", APP, made["token"]))[0] == 401
     listed = {
         t["id"]: t for t in (await door.stack.cli("token", "list", "--json")).document["tokens"]
@@ -322,6 +327,8 @@ async def test_on_the_socket_the_groups_of_whoever_asks_decide(door: Door) -> No
         status, answer = await told("POST", f"{APP}/switch", '{"to": "back"}', "games")
         assert status == 403
         assert "the scope switch, and what was granted is deploy" in answer
+        assert "a group that has the role" in answer
+        assert "token" not in answer
         status, answer = await told("POST", f"{APP}/lock", '{"reason": "x"}', "games", "users")
         assert status == 403
         status, answer = await told("POST", f"{APP}/switch", '{"to": "back"}', "games", "users")

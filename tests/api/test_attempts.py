@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 
 import pytest
@@ -48,6 +49,21 @@ async def test_a_network_of_ipv6_is_one_address(monkeypatch: pytest.MonkeyPatch)
     assert counted.failed == 5
 
 
+async def test_what_comes_through_a_proxy_is_counted_for_it_whatever_it_says(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counted, proxy = Attempts(), ipaddress.ip_address("127.0.0.1")
+    async with contextlib.AsyncExitStack() as turns:
+        for number in range(attempts.MOST_THROUGH):
+            await turns.enter_async_context(counted.turn(ipaddress.ip_address(number), proxy))
+            counted.fail(ipaddress.ip_address(number), "no valid token", proxy)
+        with pytest.raises(OverloadedError):
+            await turns.enter_async_context(counted.turn(HERE, proxy))
+        await turns.enter_async_context(counted.turn(HERE))  # without it, there is room
+    assert counted._addresses["through 127.0.0.1"].failures == attempts.MOST_THROUGH
+    assert len(caplog.records) == 1
+
+
 async def test_memory_is_bounded_and_failures_are_forgotten(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -62,4 +78,4 @@ async def test_memory_is_bounded_and_failures_are_forgotten(
     assert len(caplog.records) == 4  # the first, the second, the fourth, the eighth
     monkeypatch.setattr(attempts, "FORGOTTEN_AFTER", -1.0)
     async with asyncio.timeout(5), counted.turn(HERE):
-        assert counted._record(HERE).failures == 0
+        assert counted._record(str(HERE)).failures == 0

@@ -1,14 +1,21 @@
-"""Bodies that do not arrive."""
+"""Bodies that do not arrive, and more of them than there is memory for."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from bluegreen.api import bodies
+from bluegreen.api.handlers.webhooks import receive
+from bluegreen.api.hook_body import ALL_BODIES, BODIES_OF_ONE, HookRoom, NoRoomError
+from bluegreen.api.peer import Caller, note_caller
 from bluegreen.api.problems import as_problems
 
 
@@ -35,3 +42,40 @@ async def test_a_body_that_does_not_arrive_is_not_waited_for(
         writer.close()
     finally:
         await runner.cleanup()
+
+
+def test_deliveries_of_one_and_of_all_take_so_much_memory_and_give_it_back() -> None:
+    room = HookRoom()
+    with contextlib.ExitStack() as held:
+        for number in range(ALL_BODIES // BODIES_OF_ONE):
+            share = held.enter_context(room.share(f"192.0.2.{number}"))
+            share.take(BODIES_OF_ONE)
+            with pytest.raises(NoRoomError):
+                share.take(1)
+        for guest in (None, "198.51.100.1"):
+            with pytest.raises(NoRoomError), room.share(guest) as share:
+                share.take(1)
+    with room.share("192.0.2.1") as share:
+        share.take(BODIES_OF_ONE)
+
+
+async def test_a_delivery_that_there_is_no_room_for_is_to_be_sent_again() -> None:
+    room = HookRoom()
+    api: Any = SimpleNamespace(
+        hook_room=room, hooks=SimpleNamespace(has_rules=lambda app: app == "shop")
+    )
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        note_caller(request, Caller(via="tcp from 192.0.2.1", guest="192.0.2.1"))
+        return await receive(api, request)
+
+    application = web.Application()
+    application.router.add_post("/hooks/{app}", handler)
+    with room.share("192.0.2.1") as share:
+        share.take(BODIES_OF_ONE)
+        async with (
+            TestClient(TestServer(application)) as client,
+            client.post("/hooks/shop", data=b"{}") as response,
+        ):
+            assert (response.status, int(response.headers["Retry-After"]) > 0) == (503, True)
+            assert (await response.json(content_type=None))["kind"] == "overloaded"

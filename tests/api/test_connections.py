@@ -8,12 +8,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from bluegreen.api import connections
-from bluegreen.api.connections import Connection, Guest, Listener, Room
+from bluegreen.api.connections import Connection, Guest, Listener, Proxy, Room
 from tests.waiting import eventually
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -52,10 +53,10 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(
-    *, in_all: int = 10, of_one: int = 10, guest: Guest = "somebody",
+    *, in_all: int = 10, of_one: int = 10, of_proxy: int = 10, guest: Guest = "somebody",
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Served]:  # fmt: skip
-    built = Served(Room(in_all=in_all, of_one=of_one), guest, tls)
+    built = Served(Room(in_all=in_all, of_one=of_one, of_proxy=of_proxy), guest, tls)
     built.listener.open()
     try:
         yield built
@@ -154,8 +155,13 @@ async def test_whoever_is_not_counted_has_all_the_room() -> None:
             writer.close()
 
 
-async def test_where_no_room_is_left_what_is_idle_makes_place_and_what_is_busy_does_not() -> None:
-    async with served(in_all=2) as server:
+@pytest.mark.parametrize(
+    "room", [{"in_all": 2}, {"of_proxy": 2, "of_one": 0, "guest": Proxy("127.0.0.1")}]
+)
+async def test_where_no_room_is_left_what_is_idle_makes_place_and_what_is_busy_does_not(
+    room: dict[str, Any],
+) -> None:
+    async with served(**room) as server:
         idle = await server.connect(REQUEST)
         assert await head_of(idle[0]) == b"HTTP/1.1 200 OK\r\n"
         server.go.clear()

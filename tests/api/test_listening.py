@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -15,7 +17,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from bluegreen.api.listening import _bind
 from bluegreen.config.api_section import ApiSection
+from bluegreen.errors import RefusedError
 from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.rendering import Templates
 from tests.api.door import Door, open_door, raw
@@ -202,6 +206,16 @@ async def test_a_new_address_is_taken_up_and_the_old_one_is_let_go(door: Door) -
         assert (await door.ask("GET", "/healthz", None))[0] == 200  # as it was
     door.configure(door.usual())
     assert (await door.reload())[0] == 200
+
+
+async def test_an_address_that_there_is_no_socket_for_cannot_be_had_yet() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(RefusedError, match="Too many open files"):
+            _bind((ipaddress.ip_address("127.0.0.1"), 8765))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_file_that_makes_no_sense_changes_nothing(door: Door) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from bluegreen.api import documents
+from bluegreen.api.documents import operations
+from bluegreen.api.documents.apps import LockState
 from bluegreen.api.openapi import openapi
 from bluegreen.api.route import Route
 from bluegreen.api.routes import ROUTES
@@ -58,7 +59,7 @@ def test_every_schema_is_one_and_every_reference_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "document"), [(Operation, documents.Operation), (AppLock, documents.LockState)]
+    ("record", "document"), [(Operation, operations.Operation), (AppLock, LockState)]
 )
 def test_every_field_of_a_record_is_answered(record: Any, document: Any) -> None:
     assert {one.name for one in dataclasses.fields(record)} == {*document.__annotations__}

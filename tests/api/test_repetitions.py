@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from typing import Any
 
 import aiohttp
@@ -63,6 +65,9 @@ async def test_what_is_asked_for_twice_is_done_once(
     assert previews[0][0] == 200
     assert all(one == previews[0] for one in previews)
     assert (await shop.post("preview", seconds=60)) != previews[0]
+    [key] = previews[0][1]["header"].values()
+    with contextlib.closing(sqlite3.connect(deployed.layout.database)) as store:
+        assert not [row for row in store.execute("SELECT answer FROM answers") if key in row[0]]
     held = await shop.post("hold", "d", timeout=60)
     assert (await shop.post("release", "e"))[0] == 200
     assert await shop.post("hold", "d", timeout=60) == held

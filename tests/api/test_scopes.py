@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from bluegreen.api.bus import Bus
 from bluegreen.api.context import Api
+from bluegreen.api.peer import Caller, note_caller
 from bluegreen.api.problems import as_problems
 from bluegreen.api.routes import ROUTES, add_routes
 from bluegreen.api.scopes import Scope, allows, grant, require
@@ -47,6 +48,7 @@ def test_nothing_that_changes_anything_is_open_to_who_may_only_look() -> None:
 
 async def test_what_was_not_granted_is_refused_and_says_what_it_needs() -> None:
     request = make_mocked_request("GET", "/")
+    note_caller(request, Caller(via="tcp from 192.0.2.1"))
     with pytest.raises(ForbiddenError, match="the scope read, and what was granted is nothing"):
         require(request, Scope.READ)
     grant(request, [Scope.SWITCH, Scope.DEPLOY])
@@ -72,6 +74,7 @@ async def test_nothing_is_done_or_told_without_the_scope() -> None:
     async def as_granted(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
+        note_caller(request, Caller(via="tcp from 192.0.2.1"))
         grant(request, granted)
         return await handler(request)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -65,6 +67,15 @@ WRONG: list[tuple[str, str, str | None, int, str]] = [
     ("POST", "/v1/apps/monitor/deployments", '{"version": 3}', 400, "version"),
     ("POST", "/v1/apps/monitor/deployments", '{"version": "v1", "x": 1}', 400, "x"),
     ("POST", "/v1/apps/monitor/deployments", '{"version": "--all"}', 400, "--all"),
+    (
+        "POST",
+        "/v1/apps/monitor/deployments",
+        '{"version": "v1", "manual": false}',
+        400,
+        "manual: not supported yet",
+    ),
+    ("POST", "/v1/apps/monitor/promote", "{}", 404, "/promote: not supported yet"),
+    ("GET", "/metrics", None, 404, "/metrics: not supported yet"),
     ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
     ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
     ("GET", "/v1/apps/monitor/operations?limit=0", None, 400, "limit"),
@@ -220,10 +231,44 @@ async def test_what_has_not_changed_is_not_sent_again(client: aiohttp.ClientSess
         for asked in ('"other"', "what?"):
             async with client.get(path, headers={"If-None-Match": asked}) as response:
                 assert response.status == 200
+
+
+async def in_both(client: aiohttp.ClientSession, first: str | None = None) -> tuple[Any, str]:
+    """The app's document, of one app and of all the same, and the tag of all; not ``first``."""
+    async with client.get("/v1/apps/monitor") as response:
+        document = await response.json()
+    headers = {} if first is None else {"If-None-Match": first}
+    async with client.get("/v1/apps", headers=headers) as response:
+        assert (await response.json())["apps"] == [document]
+        return document, response.headers["ETag"]
+
+
+async def test_what_has_changed_is_in_the_next_overview(
+    deployed: Stack, client: aiohttp.ClientSession
+) -> None:
+    first, tag = await in_both(client)
     async with client.post("/v1/apps/monitor/lock", json={"reason": "audit"}):
         pass
-    async with client.get("/v1/apps", headers={"If-None-Match": tag}) as response:
-        assert (await response.json())["apps"][0]["lock"]["reason"] == "audit"
+    assert (await in_both(client, tag))[0]["lock"]["reason"] == "audit"
+    async with client.post("/v1/apps/monitor/unlock"):
+        pass
+    assert await in_both(client) == (first, tag)
+    closed = deployed.layout.app("monitor").traffic / "special" / "closed"
+    closed.parent.mkdir()
+    closed.touch()  # by somebody else: it is the markers that count
+    assert (await in_both(client, tag))[0]["closed"]
+    closed.unlink()
+    [(name, service)] = first["slots"][deployed.marker()]["services"].items()
+    os.kill(service["pid"], signal.SIGKILL)
+
+    async def restarted() -> bool:
+        async with client.get("/v1/apps") as response:
+            [document] = (await response.json())["apps"]
+        now = document["slots"][deployed.marker()]["services"][name]
+        return bool(now["restarts"] == 1 and now["state"] == "running")
+
+    await eventually(restarted, "the service runs again")
+    await in_both(client, tag)
 
 
 @_TOGETHER

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,22 @@ async def test_a_text_is_compared_once_and_remembered(keyring: Keyring) -> None:
     assert set(found) == {token}
     assert keyring.remembered(text) == token
     assert await keyring.find(text[:-1] + ("A" if text[-1] != "A" else "B")) is None
+
+
+async def test_what_lasts_is_ended_with_its_token(keyring: Keyring) -> None:
+    for expires_at, ends in ((None, False), (time.time() + 3600, False), (time.time(), True)):
+        token, _ = await keyring.create(replace(NEW, expires_at=expires_at))
+        ended = asyncio.Event()
+        with keyring.while_valid(token, ended.set):
+            if not ends:
+                assert not ended.is_set()
+                await keyring.revoke(token.id, ALICE)
+            await asyncio.wait_for(ended.wait(), 10)
+        assert not keyring._lasting
+        ended.clear()
+        if not ends:
+            with keyring.while_valid(token, ended.set):  # it was let in before, and is late
+                assert ended.is_set()
 
 
 async def test_what_is_revoked_while_it_is_compared_is_not_remembered(

@@ -224,3 +224,16 @@ async def test_rewrites_title_shows_another_name_in_proc(tmp_path: Path, port: i
     async with listening(built_tree("v3-rewrites-title", tmp_path), "api", port) as api:
         stat = await asyncio.to_thread(Path(f"/proc/{api.process.pid}/stat").read_text)
         assert stat.startswith(f"{api.process.pid} (api) Z 1 (fake) ")
+
+
+async def test_two_at_once_are_noticed_where_it_has_to_be_alone(
+    tmp_path: Path, free_ports: FreePorts
+) -> None:
+    tree, alone = built_tree("v1", tmp_path), {"MONITOR_ALONE": "1"}
+    first, second = free_ports(2)
+    async with listening(tree, "api", first, **alone):
+        assert not (tree / "data/overlaps").exists()
+    async with listening(tree, "api", first, **alone):
+        assert not (tree / "data/overlaps").exists()
+        async with listening(tree, "api", second, **alone):
+            assert len((tree / "data/overlaps").read_text().splitlines()) == 1

@@ -163,10 +163,12 @@ async def test_the_stream_sends_metrics_and_answers_a_ping(
         assert await socket.receive_json(timeout=5) == pong
 
 
-async def test_the_terminal_echoes_text_and_bytes(
+async def test_the_terminal_runs_df_and_echoes_text_and_bytes(
     monitor: dict[str, RunningService], client: aiohttp.ClientSession
 ) -> None:
     async with client.ws_connect(monitor["terminal"].url("/ws/terminal")) as socket:
+        await socket.send_str("df -h")
+        assert (await socket.receive_str(timeout=5)).startswith("Filesystem ")
         await socket.send_str("ls -l")
         assert await socket.receive_str(timeout=5) == "ls -l"
         await socket.send_bytes(b"\x03")

@@ -16,6 +16,8 @@ from tests.stack import Stack, stack
 DEPLOY_SECONDS = 120.0
 POLL = 0.2  # seconds; each look costs the daemon some time of its own
 TRIVIAL = "app-000"
+# As it is started in earnest: memory that is shared with what it was forked from is slow at first.
+EXECUTED = ("env",)
 
 
 def deploy(client: Client, app: str, version: str) -> dict[str, Any]:
@@ -57,7 +59,7 @@ async def trivial_host(count: int = 1, *, switch: str = "marker") -> AsyncIterat
     """A daemon with ``count`` trivial apps; both slots of the first are hot."""
     async with stack() as built:
         write_trivial_apps(built, count, switch=switch)
-        await built.serve()
+        await built.serve(prefix=EXECUTED)
         await built.deploy("v1", TRIVIAL)
         await built.deploy("v2", TRIVIAL)
         yield built

@@ -24,12 +24,13 @@ from typing import Any
 
 from bluegreen.cli.client import Client
 from tests.bench.figures import Figure, median, p99
+from tests.bench.hosts import EXECUTED
 from tests.bench.servers import program, running
 from tests.ports import kernel_ports
 from tests.stack import Stack, stack
 from tests.webhooks.deliveries import SECRET, payload, signed
 
-ROUNDS = 5
+ROUNDS = 9
 CONNECTIONS = 64
 LIMIT = 60.0  # seconds until what was taken up in a round is handed on
 POLL = 0.02  # seconds
@@ -119,7 +120,7 @@ async def ours() -> AsyncIterator[tuple[Stack, int]]:
         built.write_app(services=("api",), extra=_RULE.format(secret=secret))
         [port] = kernel_ports(1)
         built.layout.daemon_file.write_text(f'[api]\nlisten = "127.0.0.1:{port}"\n')
-        await built.serve()
+        await built.serve(prefix=EXECUTED)
         assert (await built.cli("lock", "monitor", "--reason", "a benchmark")).status == 0
         yield built, port
 

@@ -32,4 +32,6 @@ def test_whoever_may_not_move_traffic_is_told_who_may(
     assert status == 2
     told = json.loads(capsys.readouterr().out)
     assert f"may not move traffic by hand: {apps}: Permission denied" in told["message"]
-    assert told["remedy"] == f"be root, or {pwd.getpwuid(user).pw_name}, as whom the daemon runs"
+    owner = pwd.getpwuid(user).pw_name
+    others = "" if owner == "root" else f", or {owner}, as whom the daemon runs"
+    assert told["remedy"] == f"be root{others}"

@@ -152,6 +152,23 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["doctor"], "bluegreen doctor"),
+        (["--root", "/srv", "promote", "a"], "bluegreen promote"),
+        (["deploy", "a", "v1", "--manual"], "--manual"),
+    ],
+)
+def test_what_a_later_version_will_know_is_not_supported_yet(
+    arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    wrong, right = capsys.readouterr().err.splitlines()
+    assert wrong == f"bluegreen: {what}: not supported yet"
+    assert right.startswith("Next: do without it")
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [],
@@ -243,6 +260,8 @@ def test_a_text_that_nobody_can_keep_is_said_in_the_words_of_the_command(
         (["history", "--limit", "x"], "'x' is not a whole number from 1 to 200", "history --help"),
         (["history", "--limit", "0"], "'0' is not a whole number from 1 to 200", "history --help"),
         (["history", "--limit", "201"], "'201' is not a whole number from 1 to 200", "--help"),
+        (["logs", "--lines", "200000"], "'200000' is not a whole number from 0 to", "logs --help"),
+        (["logs", "a", "9" * 20], "'9999999999999999999...' is not a whole number", "logs --help"),
         (["rollback", "--restore", "0"], "'0' is not a whole number from 1 up", "rollback --help"),
     ],
 )
@@ -283,6 +302,15 @@ def test_an_empty_root_is_wrong_use_and_not_the_whole_host(
     assert main([*command, "--root", "/nonexistent"]) == 3
 
 
+def test_what_is_typed_does_not_command_the_terminal_that_is_told_of_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["status", "--root", "/nonexistent/\x1b[2J"]) == 3
+    said = capsys.readouterr().err
+    assert "/nonexistent/\\x1b[2J" in said
+    assert "\x1b" not in said
+
+
 def test_what_is_not_utf8_is_refused_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -308,6 +336,16 @@ def test_a_check_that_nobody_reads_to_its_end_still_says_that_there_is_something
         check.stdout.close()
         assert check.wait(60) == 2
         assert check.stderr.read() == b""
+
+
+def test_an_output_that_finds_no_room_is_told_in_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bluegreen", "check", "--root", str(tmp_path)]
+    with Path("/dev/full").open("w") as full:
+        check = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    assert check.returncode == 1
+    assert check.stderr.startswith(b"bluegreen: No space left on device\nNext: ")
 
 
 def test_a_switch_imports_nothing_that_takes_long() -> None:

@@ -113,6 +113,13 @@ def test_the_same_twice_is_one_too_many(tmp_path: Path) -> None:
     assert "webhook[0]" in problem.wrong
 
 
+def test_a_secret_is_for_one_provider(tmp_path: Path) -> None:
+    gitea = HOOK.replace('provider = "github"', 'provider = "gitea"')
+    (problem,) = problems_of(tmp_path, SHOP + HOOK + gitea)
+    assert problem.key == "webhook[1].secret"
+    assert "the secret of webhook[0] too, which is for github" in problem.wrong
+
+
 def test_a_single_table_is_told_to_be_a_list_of_them(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, SHOP + HOOK.replace("[[webhook]]", "[webhook]"))
     assert "[[webhook]]" in problem.right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ def catalog(tmp_path: Path) -> Catalog:
     return Catalog("shop", tmp_path / "backups")
 
 
-def add(catalog: Catalog, number: int, *, damaged: bool = False) -> None:
+def add(
+    catalog: Catalog, number: int, *, damaged: bool = False, sqlite: Sequence[str] = ()
+) -> None:
     draft = catalog.begin(number)
     write_manifest(
         draft,
         Manifest(
             id=number, app="shop", created_at=1000.0 - number, reason="asked for", version=None,
-            damaged=("app.db",) if damaged else (),
+            damaged=("app.db",) if damaged else (), sqlite={path: {} for path in sqlite},
         ),
     )  # fmt: skip
     catalog.publish(number)
@@ -75,6 +78,35 @@ def test_the_only_good_one_stays_whatever_is_newer(catalog: Catalog) -> None:
     assert numbers(catalog) == [3, 2, 1]
     add(catalog, 4)
     assert catalog.prune(1) == [3, 2, 1]
+
+
+def test_the_only_one_of_a_database_that_is_gone_stays(catalog: Catalog) -> None:
+    """As after a mistake that the next release has backed up what it left of."""
+    paths = ["app.db", "logs.db", "none.db"]
+    add(catalog, 1, sqlite=("app.db", "logs.db"))
+    add(catalog, 2, sqlite=("app.db", "logs.db"))
+    add(catalog, 3, sqlite=("logs.db",))
+    assert catalog.prune(1, paths) == [1]
+    add(catalog, 4, sqlite=("logs.db",))
+    assert catalog.prune(1, paths) == [3]
+    assert numbers(catalog) == [4, 2]
+    assert catalog.prune(1, ["logs.db"]) == [2]
+
+
+def test_what_others_have_put_there_is_none_and_stays(catalog: Catalog) -> None:
+    for number in (2, 3):
+        add(catalog, number)
+    odd = ["007", "\N{ARABIC-INDIC DIGIT TWO}", "9" * 30, "1 ", "-1"]
+    for name in odd:
+        (catalog.directory / name).mkdir()
+    (catalog.directory / "1").write_text("a file")
+    (catalog.directory / "4").symlink_to("3")
+    assert numbers(catalog) == [3, 2]
+    assert not catalog.has(1)
+    assert not catalog.has(4)
+    assert catalog.prune(1) == [2]
+    left = {path.name for path in catalog.directory.iterdir()}
+    assert left == {"1", "3", "4", *odd}
 
 
 def test_one_without_a_usable_manifest_is_listed_with_the_reason(catalog: Catalog) -> None:

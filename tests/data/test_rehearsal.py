@@ -67,6 +67,22 @@ def test_begun_again_it_starts_from_the_data_as_they_are(what: Rehearsal) -> Non
     assert schema_of(Path(what.copy), what.sqlite) == schema_of(Path(what.shared), what.sqlite)
 
 
+def test_links_among_what_is_shared_lead_to_the_copy(what: Rehearsal) -> None:
+    """As somebody leaves them who has moved the data elsewhere."""
+    tree, shared = Path(what.tree), Path(what.shared)
+    (shared / "data").rename(shared / "disk")
+    (shared / "data").symlink_to("disk")
+    (shared / "uploads").rename(shared / "disk/uploads")
+    (shared / "uploads").symlink_to(shared / "disk/uploads")
+    begin(what, lambda _: None)
+    execute(tree / "data/app.db", "DROP TABLE users")
+    (tree / "uploads/deep/large").write_text("changed")
+    assert schema_of(Path(what.copy), what.sqlite) == {"data/app.db": {}}
+    end(what)
+    assert list(schema_of(shared, what.sqlite)["data/app.db"]) == ["table users"]
+    assert (shared / "uploads/deep/large").stat().st_size == LARGEST_FILE + 1
+
+
 def test_without_room_nothing_leads_to_the_copy(
     what: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,7 +125,7 @@ def test_a_backup_is_listed_once_it_is_published(shop: Shop) -> None:
     assert (listed["id"], listed["problem"]) == (NUMBER, None)
     assert listed["manifest"] == shop.done("begin")["manifest"]  # done again, it is found whole
     assert shop.done("verify") == {"damaged": []}
-    assert shop.done("prune", keep=1) == {"removed": []}
+    assert shop.done("prune", keep=1, paths=[]) == {"removed": []}
 
 
 def test_one_that_is_not_there_is_not_found(shop: Shop) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -239,6 +240,20 @@ async def test_a_service_that_does_not_run_is_refused_even_without_probes(
     slot.crash(state=state)
     error = await refused(slot, gate(healthy_for="0s"))
     assert f"service api does not run ({state}): exit status 1" in error.message
+
+
+async def test_one_that_is_being_stopped_is_refused_with_what_became_of_it(
+    slot: FakeSlot, server: Server
+) -> None:
+    async with running(run_gate(slot, gate(HTTP, deadline="1h", healthy_for="30m"))) as passing:
+        await eventually(lambda: server.asked > 1, "the probe has been answered twice")
+        slot.statuses["api"] = replace(slot.statuses["api"], state=UnitState.STOPPING)
+        asked = server.asked
+        await eventually(lambda: server.asked > asked + 2, "more probes have been answered")
+        slot.crash(state=UnitState.STOPPED)
+        async with asyncio.timeout(30):
+            with pytest.raises(GateError, match=r"does not run \(stopped\): exit status 1"):
+                await passing
 
 
 async def test_a_worker_without_an_address_needs_only_to_run_on(slot: FakeSlot) -> None:

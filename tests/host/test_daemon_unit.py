@@ -129,6 +129,11 @@ async def test_it_deploys_from_git_within_its_sandbox(sandboxed: Host) -> None:
 
     assert "v1" in said.output
     assert (await show(host, "StatusText"))["StatusText"].startswith("serving 1 app")
+    said_of_it = [each for each in await entries(host) if each.get("BLUEGREEN_APP") == "monitor"]
+    assert [(each["MESSAGE"], each["BLUEGREEN_OPERATION"]) for each in said_of_it] == [
+        ("monitor: deploy v1 has begun (operation 1, by uid 0 (root))", "1"),
+        ("monitor: deploy v1 succeeded (operation 1)", "1"),
+    ]
 
 
 async def mentions(host: Host, beginning: str) -> bool:

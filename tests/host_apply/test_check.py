@@ -66,3 +66,35 @@ async def test_a_secret_that_is_missing_is_named_with_its_key_and_its_line(
     said = await installed.apply()
     assert f"warning: {missing}" in said.output
     assert "done: " in said.output
+
+
+async def test_what_the_daemon_may_not_read_is_named_and_what_it_may_is_fine(
+    installed: Installed,
+) -> None:
+    webhook = f"""
+[[webhook]]
+provider = "github"
+secret = {{ file = "{SECRET}" }}
+on = "push"
+branches = ["main"]
+version = "commit"
+"""
+    installed.app_file(SHOP + webhook)
+    closed = (
+        "webhook[0].secret: the daemon, which is the user bluegreen, may not read "
+        f"{SECRET}: /etc/bluegreen/secrets is closed to it"
+    )
+    said = await installed.bluegreen("check", check=False)
+    assert said.status == 2
+    assert closed in said.output
+    assert f"warning: {FILE}:" in (said := await installed.apply()).output
+    assert closed in said.output
+    of_daemon = ("-o", "bluegreen", "-g", "root")
+    await installed.host.run("install", "-d", "-m0500", *of_daemon, "/etc/bluegreen/webhooks")
+    secret = "/etc/bluegreen/webhooks/shop"
+    await installed.host.run("install", "-m0400", *of_daemon, SECRET, secret)
+    installed.app_file(SHOP + webhook.replace(SECRET, secret))
+    assert (await installed.bluegreen("check")).output == "1 file checked: all is well\n"
+    await installed.host.run("chown", "root", secret)
+    said = await installed.bluegreen("check", check=False)
+    assert f"may not read {secret}: {secret} is closed to it" in said.output

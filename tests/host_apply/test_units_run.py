@@ -124,7 +124,12 @@ async def test_a_reboot_starts_the_slot_that_is_wanted(installed: Installed) -> 
 
 async def test_a_job_runs_what_its_file_says_as_the_apps_user(installed: Installed) -> None:
     await _deploy(installed)
-    code = "import os; print(os.getuid(), os.environ['HOME'], os.environ['A'], os.getcwd())"
+    code = (
+        "import os; print(os.getuid(), os.environ['HOME'], os.environ['A'], os.getcwd(),"
+        " os.access('/srv/mine', os.W_OK), os.path.exists('/etc/bluegreen/apps'))"
+    )
+    # Its user's, and no affair of a build.
+    await installed.host.run("install", "-d", "-o", "shop", "/srv/mine")
     spec = {
         "argv": ["/usr/bin/python3", "-c", f"{code}; open('built', 'w')"],
         "cwd": f"{APP}/trees/1-blue",
@@ -145,7 +150,10 @@ async def test_a_job_runs_what_its_file_says_as_the_apps_user(installed: Install
         "timeout", "20", "sh", "-c",
         f"until journalctl -q -o cat -u {job} _UID={uid} | grep . ; do sleep 0.05; done",
     )  # fmt: skip
-    assert said.output.strip() == f"{uid} /home/shop one two {APP}/trees/1-blue"
+    assert said.output.strip() == f"{uid} /home/shop one two {APP}/trees/1-blue False False"
+    assert await installed.unit(job, "TasksMax") == "4096"
+    for limit in ("MemoryMax", "RuntimeMaxUSec"):
+        assert await installed.unit(job, limit) != "infinity"
     assert (tree / "built").exists()
     # Without its file there is nothing to run.
     missing = job.replace("7-build", "8-build")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from bluegreen import __version__
 from tests.host.lab import Said
 from tests.install.prepared import (
@@ -17,21 +19,25 @@ from tests.install.prepared import (
 
 # All that an installation writes, with what a second one must leave as it is.
 _LOOK = (
-    "find /opt/bluegreen /usr/local /etc/systemd /etc/bluegreen /etc/passwd /etc/group"
+    "find /opt/bluegreen /usr/local /etc/systemd /etc/bluegreen /etc/fish /etc/passwd /etc/group"
     " -printf '%p %M %u %g %s %T@ %l\\n' | sort"
 )
-# A package that brings a git, in a repository of its own.
+# Packages that bring a git and the tool of the certificates, in a repository of their own.
 _REPOSITORY = """\
 set -e
-mkdir -p /srv/repository/git/DEBIAN /srv/repository/git/usr/bin
-mv /usr/bin/git /srv/repository/git/usr/bin/git
-printf 'Package: git\\nVersion: 99:1\\nArchitecture: all\\nMaintainer: t <t@example.org>\\n%s' \
-    'Description: git
-' >/srv/repository/git/DEBIAN/control
-cd /srv/repository
-dpkg-deb --build git git.deb
-{ dpkg-deb --field git.deb; printf 'Filename: ./git.deb\\nSize: %s\\nSHA256: %s\\n' \
-    "$(stat -c %s git.deb)" "$(sha256sum git.deb | cut -d' ' -f1)"; } >Packages
+package() {
+    mkdir -p /srv/repository/$1/DEBIAN /srv/repository/$1${2%/*}
+    mv $2 /srv/repository/$1$2
+    printf 'Package: %s\\nVersion: 99:1\\nArchitecture: all\\nMaintainer: t <t@example.org>\\n%s' \
+        $1 'Description: t
+' >/srv/repository/$1/DEBIAN/control
+    cd /srv/repository
+    dpkg-deb --build $1 $1.deb
+    { dpkg-deb --field $1.deb; printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' \
+        $1.deb "$(stat -c %s $1.deb)" "$(sha256sum $1.deb | cut -d' ' -f1)"; } >>Packages
+}
+package git /usr/bin/git
+package ca-certificates /usr/sbin/update-ca-certificates
 rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
 echo 'deb [trusted=yes] file:/srv/repository ./' >/etc/apt/sources.list
 """
@@ -63,6 +69,23 @@ async def test_the_daemon_runs_from_the_boot_on_as_its_own_user(installed: Insta
     before = await installed.unit("bluegreen.service", "ExecStartPreEx")
     assert "bluegreen-boot" in before
     assert "code=exited ; status=0" in before
+
+
+async def test_shells_and_man_find_it(installed: Installed) -> None:
+    """As somebody finds it who has logged in and set nothing."""
+    missing = []
+    for shell, asks, answer in (
+        ("fish", "complete -C 'bluegreen swi'", "switch"),
+        ("zsh", "autoload -Uz compinit; compinit -u; echo $_comps[bluegreen]", "_bluegreen"),
+        ("man", "", "bluegreen.1"),
+    ):
+        if (await installed.host.run("which", shell, check=False)).status != 0:
+            missing.append(shell)
+            continue
+        words = ("-w", "bluegreen") if shell == "man" else ("-c", asks)
+        assert answer in (await installed.host.run(shell, *words)).output, shell
+    if missing:
+        pytest.skip(f"not on this machine: {', '.join(missing)}")
 
 
 async def test_members_of_its_group_may_ask_it_and_others_may_not(installed: Installed) -> None:
@@ -100,7 +123,11 @@ async def test_only_root_may_write_what_root_or_the_daemon_runs(installed: Insta
     loose = await installed.host.run(
         "find", *places, "!", "-type", "l", "(", "!", "-user", "root", "-o", "-perm", "/022", ")"
     )
-    assert loose.output == ""
+    # Those are the daemon's, which reads what is in them, so that its group does not.
+    read = [f"/etc/bluegreen/{name}" for name in ("notify", "sources", "webhooks")]
+    assert sorted(loose.output.splitlines()) == read
+    modes = await installed.host.run("stat", "--format=%A %U:%G", *read)
+    assert modes.output == "dr-x------ bluegreen:root\n" * len(read)
     for user in ("bluegreen", "shop", "nobody"):
         # What such a user may write, wherever links lead.
         found = await installed.host.run(
@@ -145,7 +172,7 @@ async def test_a_command_of_somebody_else_is_left_alone(installed: Installed) ->
 async def test_missing_debian_packages_are_installed(installed: Installed) -> None:
     await installed.host.run("bash", "-c", _REPOSITORY)
     said = await installed.run_installer()
-    assert "installing with apt: git" in said.output
+    assert "installing with apt: git ca-certificates" in said.output
     assert "git version" in (await installed.host.run("git", "--version")).output
 
 

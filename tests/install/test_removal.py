@@ -37,7 +37,14 @@ async def test_nothing_of_the_program_is_left_where_no_app_needs_it(installed: I
     await installed.run_installer("--uninstall")
     assert not installed.path("/opt/bluegreen").exists()
     left = await installed.host.run(
-        "find", "/usr/local", "/etc/systemd", "-name", "*bluegreen*", "-newer", "/srv/wheels"
+        "find",
+        "/usr/local",
+        "/etc/systemd",
+        "/etc/fish",
+        "-name",
+        "*bluegreen*",
+        "-newer",
+        "/srv/wheels",
     )
     assert left.output == ""
     assert installed.path("/etc/bluegreen/apps").is_dir()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from bluegreen.migrations.commands import APART, Told, shown
+from bluegreen.migrations.commands import APART, LONGEST_READ, Told, shown
 
 MARK = "-- standard output of check (0123456789abcdef)"
 
@@ -32,3 +33,13 @@ def test_what_is_printed_is_told_and_nothing_where_there_is_nothing(
     assert ended.returncode == 3
     assert Told.read(log, 0, None, MARK).lines == read
     assert [shown(line) for line in log.read_text().splitlines()] == seen
+
+
+def test_a_failure_is_found_however_long_its_line_is(tmp_path: Path) -> None:
+    """As of what draws its progress over itself."""
+    log = tmp_path / "run.log"
+    for before in (0, LONGEST_READ - 4, 5 * LONGEST_READ):
+        log.write_bytes(b"%" * before + b" [FATAL] no " + b"%" * 2 * LONGEST_READ + b"\rdone\n")
+        told = Told.read(log, 0, re.compile(r"\[FATAL\]"), None)
+        assert told.failure is not None
+        assert len(told.failure) < 2 * LONGEST_READ

@@ -47,6 +47,7 @@ def test_what_was_checked_is_kept_and_not_what_came_after_it(layout: Layout) -> 
     acceptance.keep(layout, checked)
     kept = acceptance.AcceptedLayout(layout.root).config
     assert {path: (kept / path).read_bytes() for path in before} == before
+    assert kept.stat().st_mode & 0o777 == 0o700
     in_force = acceptance.load(layout, nothing_runs)
     assert in_force.configuration == checked
     assert len(in_force.problems) == 3

@@ -23,7 +23,7 @@ from bluegreen.model import (
     SlotState,
 )
 from bluegreen.operations.changing_places import change_places
-from bluegreen.operations.recovery import _run_from
+from bluegreen.operations.recorded_run import run_from_records
 from bluegreen.operations.run import Migrating, Run
 from bluegreen.operations.runtime import AppRuntime
 from tests.waiting import eventually
@@ -133,7 +133,7 @@ def test_a_later_daemon_knows_what_an_operation_has_done_to_the_schema() -> None
             PhaseRecord(operation=3, phase=phase, state=state, at=0.0, data=its)
             for state, its in ((PhaseState.INTENT, _INTENTS[phase]), (PhaseState.DONE, data))
         ]
-        return _run_from(cast(AppRuntime, ToldApp("hold")), operation, records).migrating
+        return run_from_records(cast(AppRuntime, ToldApp("hold")), operation, records).migrating
 
     reverse, rehearse = PhaseName.REVERSE, PhaseName.REHEARSE
     assert recovered(ROLLBACK, reverse, {"rolled_back": ["2", "1"]}).rolled_back == ("2", "1")

@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 from bluegreen.model import Hold
+from bluegreen.operations.recovery import SOMEBODY
 from bluegreen.traffic.markers import Markers
 from tests.operations.agreement import agreement
-from tests.operations.asking import status_of
+from tests.operations.asking import history_of, status_of
 from tests.operations.killing import kill_service
 from tests.stack import Stack, stack
 from tests.visits import served_version
@@ -116,6 +117,8 @@ async def test_where_no_daemon_can_be_started_the_marker_is_moved_without_one(
     await agreement(both_hot)
     status = await status_of(both_hot)
     assert status["slots"][status["active"]]["version"] == "v1"
+    assert status["queue"]["paused"]["by"] == SOMEBODY.name
+    assert (await history_of(both_hot))[0]["kind"] == "switch"
 
 
 async def test_without_a_daemon_a_hold_by_hand_goes_on_and_is_told(both_hot: Stack) -> None:

@@ -222,11 +222,14 @@ async def test_two_versions_never_run_at_once(shop: Stack) -> None:
         assert answer.status == 5, answer.out + answer.err
         await expect_alone(shop, "v2", writers)
     writers.expect_all_there(shop)
+    assert (shared(shop) / "data/alone").exists()
+    assert not (shared(shop) / "data/overlaps").exists()
 
 
 def alone(shop: Stack, **options: Any) -> None:
     """Write an app file that says that two versions never run at once."""
-    file = shop.write_app(**OPTIONS | options)
+    env = {"MONITOR_ALONE": "1"} | options.pop("env", {})
+    file = shop.write_app(**OPTIONS | {"env": env} | options)
     file.write_text(file.read_text().replace("[app]\n", "[app]\noverlap = false\n"))
 
 
@@ -261,6 +264,11 @@ async def test_the_way_back_undoes_the_migrations_under_a_hold(shop: Stack) -> N
         await writers.write_more()
         said = (await shop.status())["switch_back"]
         assert (said["how"], said["migrations"]) == ("reverse", ["0006_rename"])
+        for command in ("plan", "deploy"):  # its own check would call this schema clean
+            answer = await shop.cli(command, "v2")
+            assert answer.status == 1, answer.out
+            assert "0006_rename came after v2" in answer.out + answer.err
+            assert "bluegreen rollback monitor --to v2" in answer.out + answer.err
         assert (await shop.cli("lock", "monitor", "--reason", "no releases today")).status == 0
         answer = await shop.cli("switch", "back")
         assert answer.status == 0, answer.err
@@ -274,10 +282,12 @@ async def test_the_way_back_undoes_the_migrations_under_a_hold(shop: Stack) -> N
 
 async def test_a_way_back_that_fails_is_put_back(shop: Stack) -> None:
     await shop.deploy("v4-rename")
+    made = (await last(shop))["id"]
     await rewrite(shop, held(CHECK + RUN + "rollback = 'exit 1 # {name}'\n"))
     async with writing(shop) as writers:
         answer = await shop.cli("switch", "back")
         assert answer.status != 0
+        assert f"bluegreen rollback monitor --restore {made}" in answer.err
         await expect_alone(shop, "v4-rename", writers)
     writers.expect_all_there(shop)
     assert await applied(shop) == ["0006_rename"]

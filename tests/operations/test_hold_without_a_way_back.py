@@ -18,10 +18,11 @@ from tests.operations.agreement import agreement
 from tests.operations.asking import ask, status_of
 from tests.operations.data import backups, servers
 from tests.operations.killing import APP
-from tests.operations.migrations import applied, last, phase, schema, serve
+from tests.operations.migrations import applied, last, phase, rewrite, schema, serve
 from tests.operations.test_full_disk import in_gate
 from tests.operations.test_hold_recovered import HELD
 from tests.operations.told import run
+from tests.operations.writers import writing
 from tests.stack import Stack, stack
 from tests.visits import served_version, visit
 from tests.waiting import eventually
@@ -120,9 +121,34 @@ def tree_of_what_serves(shop: Stack) -> Path:
     return shop.layout.app("monitor").slot(Slot.BLUE).resolve()
 
 
+async def test_requests_wait_on_for_a_version_that_does_not_start_again_at_once(
+    shop: Stack,
+) -> None:
+    async with writing(shop, visitors=2) as writers:
+        command = await shop.start_cli("deploy", "v4-unhealthy")
+        await eventually(lambda: in_gate(shop), "the gate is asked")
+        tree = tree_of_what_serves(shop)
+        aside = tree.with_name("aside")
+        tree.rename(aside)
+        assert command.stdout is not None
+        while b"does not come up yet, and requests wait on" not in (
+            line := await command.stdout.readline()
+        ):
+            assert line, "it was not tried again"
+        aside.rename(tree)
+        await command.communicate()
+        assert command.returncode == 1
+        await agreement(shop)
+        await writers.write_more()
+    writers.expect_all_there(shop)
+    assert phase(await last(shop), "drain")["state"] == "undone"
+    assert await served_version(shop) == "v2"
+
+
 async def test_a_version_that_does_not_start_again_is_said_and_started_once_it_can(
     shop: Stack,
 ) -> None:
+    await rewrite(shop, f'{HELD}\n[hold]\nlimit = "20s"\n', deadline="3s")
     await deploying(shop, "v4-unhealthy")
     tree = tree_of_what_serves(shop)
     aside = tree.with_name("aside")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bluegreen.model import MigrationPlace, Slot
+from bluegreen.migrations.nouns import MigrationPlace
+from bluegreen.model import Slot
 from bluegreen.operations.migrating import from_data, to_data
 from bluegreen.operations.run import Migrating
 

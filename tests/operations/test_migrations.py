@@ -156,6 +156,11 @@ async def test_the_way_back_that_is_told_works(fresh: Stack) -> None:
 
 async def test_rows_that_a_migration_deletes_stop_its_release_and_come_back(fresh: Stack) -> None:
     await serve(fresh, section() + KEPT)
+    answer, operation = await refused(fresh, "v4-delete")
+    assert "in the rehearsal, what is to stay unchanged has changed: servers: 2" in answer.err
+    assert has_begun(operation)[-1] == "rehearse"
+    assert sorted(servers(fresh)) == BEFORE
+    await rewrite(fresh, section(rehearse=False) + KEPT)
     answer = await fresh.cli("deploy", "v4-delete")
     assert answer.status == 1, answer.out + answer.err
     assert "what is to stay unchanged has changed: servers: 2 before, 1 now" in answer.err

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
 from bluegreen.model import (
     Lane,
-    MigrationChange,
-    MigrationPlace,
     OperationKind,
     OperationState,
     PhaseName,
@@ -38,14 +37,14 @@ async def deploy(store: Store, version: str, pending: Sequence[str]) -> int:
     await store.record_phase(
         number, PhaseName.REHEARSE, PhaseState.DONE, {"pending": list(pending)}
     )
-    await store.record_migrations(number, pending, MigrationChange.APPLIED, PLACE)
+    await store.migrations.record(number, pending, MigrationChange.APPLIED, PLACE)
     await store.finish_operation(number, OperationState.SUCCEEDED)
     return number
 
 
 async def roll_back(store: Store, names: Sequence[str]) -> None:
     number = await begun(store, OperationKind.ROLLBACK, "v1.0")
-    await store.record_migrations(number, names, MigrationChange.ROLLED_BACK, PLACE)
+    await store.migrations.record(number, names, MigrationChange.ROLLED_BACK, PLACE)
     await store.finish_operation(number, OperationState.SUCCEEDED)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bluegreen.errors import RefusedError
-from bluegreen.model import OperationState, Release
+from bluegreen.model import OperationState, PhaseName, PhaseState, Release
+from bluegreen.operations.phases.fetch import Fetch
+from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.triggers import refuse_failed
 from tests.operations.queued import PERSON, QueuedDesk
+from tests.waiting import eventually
 
 
 async def test_what_is_done_already_is_answered_with_its_operation(queued: QueuedDesk) -> None:
@@ -24,6 +27,51 @@ async def test_what_is_done_already_is_answered_with_its_operation(queued: Queue
         assert same.operation is not None
         assert same.operation.id == 1
     assert len(await queued.states()) == 2
+
+
+async def test_what_a_person_deploys_is_waited_for_as_it_is_not_begun_again(
+    queued: QueuedDesk,
+) -> None:
+    await queued.desk.deploy("a", "v2", PERSON)
+    waits = await queued.trigger("v2")
+    assert waits.said == "operation 2 (v2) waits behind operation 1 (deploy v2) by uid 1 (ann)"
+    run = queued.desk.running("a")
+    assert run is not None
+    run.interrupt(Interruption.SHUTDOWN)
+    assert await queued.ended(waits.operation) is OperationState.SUCCEEDED
+    assert await queued.states() == [("v2", "interrupted"), ("v2", "succeeded")]
+    await queued.desk.deploy("a", "v3", PERSON)
+    await queued.trigger("v3")
+    assert (await queued.settled())[-2:] == [("v3", "succeeded"), ("v3", "superseded")]
+    assert queued.began == ["v2", "v3"]
+    await eventually(lambda: queued.desk.running("a") is None, "nothing runs")
+    queued.configure(queue={"policy": "refuse"})
+    await queued.desk.deploy("a", "v4", PERSON)
+    assert (await queued.trigger("v4")).said == "operation 5 deploys v4 already"
+
+
+async def test_a_tag_without_a_number_that_two_deliveries_name_is_deployed_once(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued.commits["stable"] = "a" * 40
+    await queued.trigger("stable")
+    await queued.builds("stable")
+    run = queued.desk.running("a")
+    assert run is not None
+    run.recorded[PhaseName.FETCH] = PhaseState.DONE
+    second = await queued.trigger("stable")  # it may be a branch, and have moved
+    assert second.said.startswith("operation 2 (stable) waits behind operation 1")
+
+    async def resolve(_: Fetch, run: Run) -> Release:
+        return fetched(run.operation.version or "", "a" * 40)
+
+    monkeypatch.setattr(Fetch, "_resolve", resolve)
+    monkeypatch.setattr("bluegreen.operations.queue.phases_of", lambda *_, **__: [Fetch()])
+    assert await queued.settled() == [("stable", "succeeded"), ("stable", "superseded")]
+    operation = await queued.store.operation(2)
+    assert operation.error is not None
+    assert operation.error.message == "a: stable (aaaaaaaaaa) serves already, by operation 1"
+    assert operation.commit is None
 
 
 async def test_a_branch_may_be_another_release_each_time(queued: QueuedDesk) -> None:

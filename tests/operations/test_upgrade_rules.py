@@ -87,18 +87,32 @@ async def test_an_operators_own_value_wins_over_a_default(empty: Stack) -> None:
     assert (found["AUDIT_DAYS"], found["AUDIT_TOKEN"]) == ("7", "")
 
 
-async def test_a_version_that_may_not_be_skipped_is_named_with_the_path(empty: Stack) -> None:
-    write(empty, RULES)
+async def test_a_version_that_may_not_be_skipped_is_named_and_skipped_by_force(
+    empty: Stack,
+) -> None:
+    skipped = '[[upgrade]]\nto = ">=2"\nfrom = "<1.5"\nvia = "v1.5"\n'
+    write(empty, f"{RULES}\n{skipped}")
     await empty.serve()
     await empty.deploy("v1")
     refused = await empty.cli("deploy", "monitor", "v4", "--ack", BREAKING)
     assert refused.status == 1
-    assert "the way from v1 to v4 is by v3" in refused.err
+    assert "the way from v1 to v4 is by v1.5, then v3" in refused.err
     assert refused.err.splitlines()[-1] == (
-        "Next: deploy one after the other: bluegreen deploy monitor v3, "
-        "then bluegreen deploy monitor v4"
+        "Next: deploy one after the other: bluegreen deploy monitor v1.5, "
+        "then bluegreen deploy monitor v3, then bluegreen deploy monitor v4; --force goes past it"
     )
     assert "fetch" not in refused.out
+
+    unseen = await empty.cli("deploy", "monitor", "v2", "--force")
+    assert unseen.status == 1
+    assert BREAKING in unseen.err
+    forced = await empty.cli("deploy", "monitor", "v2", "--ack", BREAKING, "--force")
+    assert forced.status == 0, forced.err
+    newest, *_ = await empty.operations()
+    assert newest["forced"] is True
+    who = newest["requested_by"]
+    assert f"forced by {who.partition(' via ')[0]}: monitor: the way from v1 to v2 " in forced.out
+    assert f"forced by {who}" in (await empty.cli("history", "monitor", "--limit", "1")).out
 
 
 async def test_a_branch_is_deployed_over_a_rule_only_by_who_says_so(empty: Stack) -> None:
@@ -124,10 +138,11 @@ async def test_the_api_takes_one_text_or_several_and_a_key_stands_for_its_texts(
     socket = aiohttp.UnixConnector(str(empty.layout.control_socket))
     async with aiohttp.ClientSession("http://bluegreen", connector=socket) as session:
 
-        async def deploy(ack: object, key: str) -> tuple[int, str]:
+        async def deploy(ack: object, key: str, force: object = False) -> tuple[int, str]:
             async with session.post(
                 "/v1/apps/monitor/deployments",
-                json={"version": "v2", "ack": ack}, headers={"Idempotency-Key": key},
+                json={"version": "v2", "ack": ack, "force": force},
+                headers={"Idempotency-Key": key},
             ) as response:  # fmt: skip
                 return response.status, await response.text()
 
@@ -138,6 +153,8 @@ async def test_the_api_takes_one_text_or_several_and_a_key_stands_for_its_texts(
         assert (status, BREAKING in text) == (202, True)
         assert (await deploy([BREAKING], "b"))[0] == 202
         assert (await deploy([], "b"))[0] == 409
+        assert (await deploy(BREAKING, "b", True))[0] == 409
+        assert (await deploy(BREAKING, "c", "yes"))[0] == 400
 
     async def succeeded() -> bool:
         newest, *_ = await empty.operations()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bluegreen.errors import BuildError, NotFoundError, RefusedError, StoreFullError
+from bluegreen.errors import BuildError, BusyError, NotFoundError, RefusedError, StoreFullError
 from bluegreen.model import (
     AppLock,
     Lane,
@@ -19,15 +20,22 @@ from bluegreen.model import (
     OperationKind,
     OperationState,
     PhaseName,
+    PhaseState,
     Slot,
+    SlotRecord,
+    SlotState,
     Traffic,
 )
-from bluegreen.operations import recovery, waiting
+from bluegreen.operations import recovery, switching, waiting
 from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.recorded_run import run_from_records
 from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.switching import Switched
 from tests.operations.queued import PERSON, QueuedDesk, opened
 from tests.operations.told import Told
 from tests.waiting import eventually
+
+OLDER = SlotRecord(app="a", slot=Slot.GREEN, state=SlotState.COLD, version="v0")
 
 
 async def test_where_nothing_runs_it_begins_at_once(queued: QueuedDesk) -> None:
@@ -128,6 +136,8 @@ async def test_what_a_person_has_switched_is_not_undone_until_they_say_so(
 async def test_nothing_begins_while_a_switch_goes_on(queued: QueuedDesk) -> None:
     with queued.desk.queue.aside(queued.app):
         assert (await queued.trigger("v2")).said.endswith("waits behind a switch")
+        with pytest.raises(BusyError, match="a is busy: a switch of it goes on"):
+            await queued.desk.deploy("a", "v3", PERSON)
     assert await queued.settled() == [("v2", "succeeded")]
 
 
@@ -136,13 +146,53 @@ async def test_one_that_begins_in_the_very_moment_of_a_switch_gives_way(
 ) -> None:
     begin = queued.store.waiting.begin
 
-    async def meanwhile(*arguments: Any) -> Operation:
+    async def meanwhile(*arguments: Any) -> Operation | None:
         queued.traffic.now = Traffic(active=Slot.GREEN, closed=False)
         return await begin(*arguments)
 
     monkeypatch.setattr(queued.store.waiting, "begin", meanwhile)
     await queued.trigger("v2")
     assert await queued.settled() == [("v2", "superseded")]
+
+
+async def test_a_switch_is_not_refused_for_one_that_begins_in_that_very_moment(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, switched = queued.store.waiting.begin, list[asyncio.Task[Switched]]()
+    queued.app.slots[Slot.GREEN] = OLDER
+
+    async def meanwhile(*arguments: Any) -> Operation | None:
+        back = queued.desk.switch("a", None, PERSON)
+        switched.append(asyncio.create_task(back, name="the switch back"))
+        await eventually(lambda: queued.app.admission._waiters, "it wants to begin")
+        return await begin(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queued.store.waiting, "begin", meanwhile)
+        await queued.trigger("v2")
+    queued.go_on.set()
+    assert (await switched[0]).to is Slot.GREEN
+    assert await queued.states() == [("v2", "superseded"), ("v0", "succeeded")]
+
+
+@pytest.mark.parametrize("decides", ["switch", "lock"])
+async def test_what_a_person_decides_in_that_very_moment_is_heeded(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch, decides: str
+) -> None:
+    begin = queued.store.waiting.begin
+
+    async def meanwhile(*arguments: Any) -> Operation | None:
+        if decides == "switch":
+            await switched_by_hand(queued)
+        else:
+            lock = AppLock(app="a", reason="fair", by="ann", at=time.time())
+            await queued.store.set_lock(lock)
+        return await begin(*arguments)
+
+    monkeypatch.setattr(queued.store.waiting, "begin", meanwhile)
+    waits = await queued.trigger("v2")
+    assert {"switch": "since the switch", "lock": "as a is locked"}[decides] in waits.said
+    assert ("v2", "queued") in await queued.states()
 
 
 async def test_a_deploy_by_a_person_is_the_newest_wish_and_lets_triggers_go_on(
@@ -268,18 +318,68 @@ async def test_a_trigger_that_is_not_on_disk_is_refused_and_one_that_is_waits(
     async def full(*_: Any, **__: Any) -> Any:
         raise StoreFullError("the store is full", remedy="free some space")
 
+    async def busy(*_: Any) -> Any:
+        raise BusyError("a is busy", remedy="wait")
+
+    async def unreadable(*_: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
     monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
     kept = queued.store.waiting
     with monkeypatch.context() as patched:
         patched.setattr(kept, "add", full)
         with pytest.raises(StoreFullError):
             await queued.trigger("v2", key="1")
+    for number, fails in enumerate((full, busy, unreadable), start=2):
+        with monkeypatch.context() as patched:
+            patched.setattr(kept, "begin", fails)
+            waits = await queued.trigger(f"v{number}", key=f"{number}")
+            assert waits.operation is not None
+            assert waits.operation.state is OperationState.QUEUED
+            place = queued.desk.waiting._place(queued.app)
+            await eventually(lambda at=place: at.task is not None, "its turn is waited for")
+            for _ in range(3):  # it is tried, again and again
+                await asyncio.sleep(waiting.LOOK_AGAIN)
+        assert (await queued.settled())[-1] == (f"v{number}", "succeeded")
+        queued.go_on.clear()
+
+
+async def test_a_switch_that_no_history_has_is_a_persons_decision_all_the_same(
+    queued: QueuedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = await queued.store.create_operation(
+        app="a", kind=OperationKind.SWITCH, lane=Lane.SWITCH, version="v1", slot=Slot.BLUE,
+        from_slot=Slot.GREEN, requested_by=PERSON, first_phase=PhaseName.SWITCH,
+    )  # fmt: skip
+    moved = (PhaseName.SWITCH, PhaseState.DONE, dict[str, Any]())
+    await queued.store.finish_operation(begun.id, OperationState.SUCCEEDED, phase=moved)
+    await queued.desk.resume("a")
+    await recovery.recover(queued.desk, ["a"])
+    assert await queued.store.waiting.pause("a") is None
+    await queued.store.close()
+
+    async def full(**_: Any) -> Any:
+        raise StoreFullError("the store is full", remedy="free some space")
+
+    monkeypatch.setattr(switching, "RETRY", 0.01)
+    after = await opened(tmp_path, monkeypatch)
+    after.app.slots[Slot.GREEN] = OLDER
+    after.traffic.now = Traffic(active=Slot.GREEN, closed=False)  # and then it was killed
     with monkeypatch.context() as patched:
-        patched.setattr(kept, "begin", full)
-        waits = await queued.trigger("v2", key="1")
-        assert waits.operation is not None
-        assert waits.operation.state is OperationState.QUEUED
-    assert await queued.settled() == [("v2", "succeeded")]
+        patched.setattr(after.store, "create_operation", full)
+        await recovery.recover(after.desk, ["a"])
+        said = (await after.trigger("v2")).said
+        assert said.endswith("waits behind a switch that is not in the history yet")
+    await eventually(lambda: not after.app.unrecorded, "it is in the history")
+    pause = await after.store.waiting.pause("a")
+    assert pause is not None
+    assert pause.by == recovery.SOMEBODY.name
+    found = await after.store.operation(pause.operation)
+    assert (found.slot, found.state) == (Slot.GREEN, OperationState.SUCCEEDED)
+    await recovery.recover(after.desk, ["a"])  # which is not another one
+    assert len(await after.states()) == 3
+    await after.desk.close()
+    await after.store.close()
 
 
 async def switched_by_hand(queued: QueuedDesk) -> None:
@@ -314,7 +414,9 @@ async def test_killed_in_the_undoing_it_is_begun_again_if_nobody_has_given_it_up
     added = await store.waiting.add(
         app="a", version="v2", requested_by=PERSON, idempotency_key=None
     )
-    run.operation = await store.waiting.begin(added.id, Slot.GREEN, Slot.BLUE)
+    begun = await store.waiting.begin(added.id, Slot.GREEN, Slot.BLUE)
+    assert begun is not None
+    run.operation = begun
     killed = asyncio.Event()
 
     async def ends() -> None:
@@ -332,7 +434,7 @@ async def test_killed_in_the_undoing_it_is_begun_again_if_nobody_has_given_it_up
     await killed.wait()
     run.task.cancel()
     await asyncio.gather(run.task, return_exceptions=True)
-    found = recovery._run_from(run.app, run.operation, await store.phases(added.id))
+    found = run_from_records(run.app, run.operation, await store.phases(added.id))
     await conclude(found, [Told(PhaseName.BUILD, [])], None)
     assert (await store.operation(added.id)).state is OperationState.INTERRUPTED
     assert len(await store.waiting.of("a")) == begins_again

@@ -11,15 +11,8 @@ import pytest
 
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.errors import NotFoundError, RefusedError
-from bluegreen.model import (
-    AppliedMigration,
-    MigrationChange,
-    MigrationPlace,
-    Slot,
-    SlotRecord,
-    SlotState,
-    Traffic,
-)
+from bluegreen.migrations.nouns import AppliedMigration, MigrationChange, MigrationPlace
+from bluegreen.model import Hold, Slot, SlotRecord, SlotState, Traffic
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import (
     How,
@@ -65,6 +58,24 @@ TWO = [migration("0001_audit"), migration("0002_notes")]
 
 def test_online_it_is_instant_whatever_was_applied() -> None:
     assert way_back(app("online"), GREEN_SERVES, None, None, TWO).how is How.INSTANT
+
+
+def test_what_runs_without_its_migrations_is_said_to() -> None:
+    gone = migration("0002_notes", MigrationChange.ROLLED_BACK)
+    back = replace(GREEN_SERVES, active=Slot.BLUE)
+    found = way_back(app("online"), back, None, None, [TWO[0], gone])
+    assert found.how is How.INSTANT
+    assert found.says.endswith("without 0002_notes, with which it has passed its gate")
+
+
+def test_what_needs_a_hold_of_its_own_waits_for_one_by_hand() -> None:
+    hold = Hold(since=1.0, until=2.0, by="ann", operation=None)
+    held = replace(GREEN_SERVES, held=hold)
+    found = way_back(app("hold"), held, None, None, TWO)
+    assert found.says.endswith("so first: bluegreen release shop")
+    assert "release shop" not in way_back(app("online"), held, None, None, TWO).says
+    during = replace(held, held=replace(hold, operation=7))
+    assert "release shop" not in way_back(app("hold"), during, None, None, TWO).says
 
 
 def test_under_a_hold_it_is_a_reverse_migration_newest_first() -> None:

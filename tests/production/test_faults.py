@@ -309,6 +309,32 @@ async def test_a_unit_edited_by_hand_is_shown_and_restored_by_apply(
     assert await production.served() == "v2"
 
 
+async def test_without_the_polkit_rule_it_is_said_what_is_missing_and_apply_writes_it(
+    production: Production,
+) -> None:
+    idle = unit(await slot(production, "idle"))
+    rule = production.path("/etc/polkit-1/rules.d/50-bluegreen.rules")
+    rule.unlink()
+
+    async def may_nothing() -> bool:
+        asked = ("systemctl", "reset-failed", idle)
+        return (await production.host.run(*asked, user="bluegreen", check=False)).status != 0
+
+    await eventually(may_nothing, "polkit has noticed")
+    said = await refused(production, "v2")
+    assert "systemd does not let this user do that" in said
+    assert "the polkit rule that lets the daemon manage its units is missing" in said
+    assert "`bluegreen apply` as root" in said
+    await production.bluegreen("apply")
+    assert rule.exists()
+
+    async def may() -> bool:
+        return not await may_nothing()
+
+    await eventually(may, "polkit has noticed")
+    await production.deploy("v2")
+
+
 async def test_a_drop_in_of_an_administrator_is_left_and_honoured(production: Production) -> None:
     idle = await slot(production, "idle")
     drop_in = production.path(f"/etc/systemd/system/{unit(idle)}.d/mine.conf")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ _PART = re.compile(
     r"|^```sh\n(?P<commands>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+# What tests/install follows, and then what is followed here.
+_FOLLOWED = {"Install", "A newer bluegreen", "As a Debian package", "Taking bluegreen off"}
 # What the guide's reader has: an app of one file, with two releases.
 SERVE = """\
 import http.server, os, sys
@@ -32,6 +36,16 @@ class Site(http.server.BaseHTTPRequestHandler):
         print(form % rest, flush=True)
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Site).serve_forever()
 """
+
+WEBHOOK = """
+[[webhook]]
+provider = "github"
+secret = { file = "/etc/bluegreen/webhooks/shop" }
+on = "release"
+tags = ["w*"]
+version = "tag"
+"""
+KEY = "0123456789abcdef0123456789abcdef"
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ def steps() -> Iterator[Step]:
 
 async def follow(production: Production, section: str) -> None:
     """Do what ``section`` says, as root."""
+    _FOLLOWED.add(section)
     of_it = [step for step in steps() if step.section == section]
     assert of_it, f"the guide has no section {section}"
     for step in of_it:
@@ -101,6 +116,30 @@ async def ask_from_outside(production: Production, path: str, token: str) -> str
     return said.output
 
 
+async def deliver(production: Production, version: str) -> str:
+    """What a forge is answered that tells of a release, of none that the app asks for."""
+    run = production.host.run
+    secret = "/etc/bluegreen/webhooks/shop"
+    of_daemon = ("-obluegreen", "-groot")
+    await run("install", "-d", "-m0500", *of_daemon, "/etc/bluegreen/webhooks")
+    await run("install", "-m0400", *of_daemon, "/dev/null", secret)
+    await run("sh", "-c", f"printf {KEY} > {secret}")
+    file = production.path("/etc/bluegreen/apps/shop.toml")
+    file.write_text(file.read_text() + WEBHOOK)
+    await production.bluegreen("apply")
+    body = json.dumps({"action": "published", "release": {"tag_name": version}})
+    signature = hmac.new(KEY.encode(), body.encode(), "sha256").hexdigest()
+    headers = {"Event": "release", "Delivery": "one", "Signature-256": f"sha256={signature}"}
+    words = [f"-HX-{'Hub' if 'Sign' in name else 'GitHub'}-{name}: {text}"
+             for name, text in headers.items()]  # fmt: skip
+    said = await run(
+        "curl", "-sSk", "--resolve", "deploy.example.org:443:127.0.0.1", *words,
+        "-HContent-Type: application/json", "-d", body, "-w", " %{http_code}",
+        "https://deploy.example.org/hooks/shop",
+    )  # fmt: skip
+    return said.output
+
+
 async def test_whoever_follows_the_guide_is_in_production(installed: Production) -> None:
     await make_app(installed)
     await follow(installed, "The first app")
@@ -131,8 +170,12 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
     assert (await ask_from_outside(installed, "/v1/apps", "bg_1_x")).endswith("401 ")
     assert (await ask_from_outside(installed, "/", made["token"])).endswith("404 ")
 
+    # From within its sandbox the daemon reads the secret: it believes the delivery.
+    assert '"decision": "ignored"' in await deliver(installed, "v2")
+
     data = "/var/lib/bluegreen/apps/shop/shared/data"
     await installed.host.run("touch", f"{data}/precious", user="shop")
+    await follow(installed, "Backups of an app's data")
     await follow(installed, "Backup of bluegreen's state")
     history = await installed.document("history", "shop")
 
@@ -143,3 +186,4 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
     assert again["operations"][1:] == history["operations"]
 
     await follow(installed, "Hardening")
+    assert {step.section for step in steps()} == _FOLLOWED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,7 +88,8 @@ def test_all_that_breaks_on_the_way_is_named_at_once() -> None:
 def test_a_version_that_may_not_be_skipped_is_refused_with_the_path() -> None:
     (error,) = upgrade("1.4", "v3.1", BY_WAY, EARLIER, TO_22).unmet()
     assert "from 1.4 to v3.1 is by v2.0, then 2.5" in error.message
-    *_, path = error.remedy.partition(": ")
+    assert error.remedy.endswith("; --force goes past it")
+    *_, path = error.remedy.partition(";")[0].partition(": ")
     assert path.split(", then ") == [
         "bluegreen deploy shop v2.0", "bluegreen deploy shop 2.5", "bluegreen deploy shop v3.1",
     ]  # fmt: skip
@@ -102,7 +104,7 @@ def test_every_leg_of_a_path_may_be_deployed(stop: str, active: str, version: st
     at, legs = active, 0
     while errors := upgrade(at, version, *rules).unmet():
         (error,) = errors
-        at = shlex.split(error.remedy.partition(": ")[2])[3].rstrip(",")
+        at = shlex.split(error.remedy.partition(": ")[2])[3].rstrip(",;")
         legs += 1
         assert legs <= len(rules)
         assert Version(active) < Version(at) < Version(version)
@@ -115,11 +117,29 @@ def test_the_release_that_serves_has_to_be_one_of_upgrade_from() -> None:
     assert upgrade(None, "2.2", requires=wanted).unmet() == []
     (error,) = upgrade("2.0.9", "2.2", requires=wanted).unmet()
     assert "from >=2.1, and 2.0.9 serves" in error.message
-    assert "while you deploy a release of >=2.1" in error.remedy
+    assert error.remedy.startswith(
+        "deploy a release of >=2.1 with --force, then: bluegreen deploy shop 2.2; or"
+    )
+    assert error.remedy.endswith("bluegreen deploy shop 2.2 --force")
     (error,) = upgrade("main", "2.2", requires=wanted).unmet()
     assert "main has no version" in error.message
     assert error.detail == ("an upgrade is from >=2.1",)
     assert upgrade("main", "2.2", requires=wanted, ack=(UNVERSIONED,)).unmet() == []
+
+
+def test_force_goes_past_versions_on_the_way_and_past_nothing_else() -> None:
+    rules = (BY_WAY, {"to": ">=3", "breaking": AUDIT})
+    one = upgrade("1.4", "v3.1", *rules, requires={"upgrade_from": ">=2.1"})
+    assert one.passed() == []
+    forced = replace(one, forced=True)
+    assert list(map(str, forced.passed())) == list(map(str, one.unmet()))
+    (error,) = forced.unmet()
+    assert error.detail == (AUDIT,)
+    assert error.remedy.endswith(f"bluegreen deploy shop v3.1 --ack '{AUDIT}' --force")
+    both = replace(forced, acknowledged=(AUDIT,))
+    assert (both.unmet(), len(both.passed())) == ([], 2)
+    (unversioned,) = replace(forced, active="main").unmet()
+    assert "main has no version" in unversioned.message
 
 
 @pytest.mark.parametrize(("active", "version"), [("2.1", "main"), ("0a1b2c3", "2.2")])

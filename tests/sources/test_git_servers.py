@@ -224,3 +224,72 @@ async def test_a_server_without_partial_clones_gives_all_of_it_and_that_is_said(
         assert "gives no partial clones: all of it was fetched" in release.warnings[0]
     await source.lay_out(release, tmp_path / "tree")
     assert files_in(tmp_path / "tree") == TREE
+
+
+async def test_of_a_shallow_mirror_only_what_is_deployed_is_fetched(
+    repository: Repository, tmp_path: Path, site: Site
+) -> None:
+    alice, public = ssh_signer(tmp_path, "alice")
+    (tmp_path / "signers").write_text(f"alice@example.org {public}\n")
+    verify = {"ssh_signers": str(tmp_path / "signers"), "tags_only": True}
+    repository.commit({"app.py": "three"})
+    alice.tag(repository, "v3", "HEAD")
+    source, mirror = shop(tmp_path, site, clone="shallow"), cache(tmp_path) / "git"
+
+    def commits() -> set[str]:
+        return set(git(mirror, "rev-list", "--all").split())
+
+    first = await source.resolve("v2")
+    assert (first.commit, first.warnings) == (repository.git("rev-parse", "v2"), ())
+    assert commits() == {first.commit}
+    # A plan fetches nothing, and says why it knows no commits.
+    planned = await source.compare("v3", first.commit)
+    assert planned.release.commit == repository.git("rev-parse", "v3^{}")
+    assert (planned.added.count, "the commits between two" in str(planned.unknown)) == (0, True)
+    signed = shop(tmp_path, site, clone="shallow", verify=verify)
+    third = await signed.resolve("v3")
+    assert commits() == {first.commit, third.commit}
+    # A branch that has moved on by more than one commit, and what it was before.
+    at = [(await source.resolve("main")).commit]
+    for content in ("four", "five"):
+        repository.commit({"app.py": content})
+    moved = await source.resolve("main")
+    assert commits() == {first.commit, *at, moved.commit}
+    with pytest.raises(SourceError, match="no tag, branch or commit v9") as unknown:
+        await source.resolve("v9")
+    assert "v3" in unknown.value.detail[0]
+    skipped = repository.git("rev-parse", "main~1")
+    with pytest.raises(SourceError, match="no tag, branch or commit") as short:
+        await source.resolve(skipped[:9])
+    assert "all digits, as the mirror is shallow" in short.value.remedy
+    assert (await source.resolve(skipped)).commit == skipped
+    # What has been fetched needs no server; nor does a way back, verified like a deploy.
+    site.backend.root = tmp_path / "nowhere"
+    for release, content in ((first, "two"), (third, "three"), (moved, "five")):
+        await source.lay_out(release, tmp_path / content)
+        assert (tmp_path / content / "app.py").read_text() == content
+    assert (await signed.resolve("v3", pinned=third.commit)).signed_by is not None
+    assert "used as cached" in (await source.resolve("v2")).warnings[0]
+    # A mirror that is to have all of it is made anew; one that has all of it stays.
+    site.backend.root = tmp_path
+    for clone in ("full", "shallow"):
+        assert (await shop(tmp_path, site, clone=clone).resolve("v1")).warnings == ()
+        assert len(commits()) == int(repository.git("rev-list", "--count", "main"))
+
+
+async def test_what_is_brought_back_into_a_new_shallow_mirror_is_fetched_by_its_tag(
+    repository: Repository, tmp_path: Path
+) -> None:
+    alice, public = ssh_signer(tmp_path, "alice")
+    (tmp_path / "signers").write_text(f"alice@example.org {public}\n")
+    verify = {"ssh_signers": str(tmp_path / "signers"), "tags_only": True}
+    alice.tag(repository, "v3", "v1")
+    pinned = repository.git("rev-parse", "v1")
+    async with git_daemon(tmp_path) as address:
+        source = source_of(tmp_path, f"{address}/origin", clone="shallow", verify=verify)
+        release = await source.resolve("v3", pinned=pinned)
+        repository.git("tag", "--delete", "v3")
+        with pytest.raises(SourceError, match="v3"):
+            await source.resolve("v3")
+    assert (release.commit, release.signed_by is not None) == (pinned, True)
+    assert (await source.resolve("v3", pinned=pinned)).commit == pinned

@@ -200,3 +200,20 @@ async def test_damage_found_while_laying_out_is_repaired_by_the_next_deploy(
     assert "made anew" in failed.value.remedy
     await source.lay_out(await source.resolve("v2"), tmp_path / "tree")
     assert (tmp_path / "tree/app.py").read_text() == "two"
+
+
+async def test_a_partial_mirror_that_cannot_be_read_is_told_and_made_anew(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.git("config", "uploadpack.allowFilter", "true")
+    source = source_of(tmp_path, f"file://{repository.directory}", clone="partial")
+    commit = (await source.resolve("v2")).commit
+    tree, mirror = repository.git("rev-parse", "v2^{tree}"), cache(tmp_path) / "git"
+    unpack(mirror, tmp_path)
+    file = mirror / "objects" / tree[:2] / tree[2:]
+    file.chmod(0o600)
+    file.write_bytes(b"damaged")
+    with pytest.raises(SourceError, match="cannot be read from the git cache"):
+        await source.resolve("v2", pinned=commit)
+    await source.lay_out(await source.resolve("v2", pinned=commit), tmp_path / "tree")
+    assert (tmp_path / "tree/app.py").read_text() == "two"

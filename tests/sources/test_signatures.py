@@ -78,6 +78,21 @@ async def test_a_signed_tag_and_a_signed_commit_are_taken_and_their_signer_is_na
     assert files_in(tmp_path / "tree")["app.py"] == "two"
 
 
+async def test_what_killed_verifications_left_is_removed_by_the_next(
+    repository: Repository, tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old, fresh = tmp_path / "bluegreen-gpg-old", tmp_path / "bluegreen-gpg-fresh"
+    for home in (old, fresh):
+        home.mkdir()
+        (home / "gpg.conf").touch()
+    os.utime(old, (0, 0))
+    keys.alice.tag(repository, "v3", "v2")
+    await signed_source(tmp_path, repository, ssh_signers=keys.signers).resolve("v3")
+    left = [name for name in os.listdir(tmp_path) if name.startswith("bluegreen-gpg-")]
+    assert left == [fresh.name]
+
+
 async def test_what_is_signed_by_nobody_who_may_is_refused_and_nothing_of_it_is_touched(
     repository: Repository, tmp_path: Path, keys: Keys
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 
 from bluegreen.sources.archive_rules import RefusedArchiveError, parts_of
 from bluegreen.sources.tar_archive import Member
+from bluegreen.sources.tar_header import Usual, usual
+from tests.sources.archives import unpacked
 
 FIELDS = ("name", "mode", "size", "mtime", "type", "linkname", "chksum")
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT]
@@ -40,10 +45,37 @@ def test_a_header_is_read_as_the_standard_library_reads_it(data: st.DataObject) 
         total = sum(header) - sum(header[148:156]) + 8 * 32
         header[148:156] = b"%06o\0 " % total
     ours, theirs = read(Member, bytes(header)), read(tarfile.TarInfo, bytes(header))
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        # Slashes that mean nothing may differ.
-        del ours["name"], theirs["name"]
     assert ours == theirs or ours == "RefusedArchiveError"
+    if (short := usual(bytes(header))) is not None:
+        assert isinstance(theirs, dict)
+        assert (short.mode, short.size, short.changed) == (
+            theirs["mode"], theirs["size"], theirs["mtime"],
+        )  # fmt: skip
+        assert short.is_directory == (theirs["type"] == tarfile.DIRTYPE)
+        assert theirs["type"] in (tarfile.DIRTYPE, tarfile.REGTYPE)
+        # Slashes that mean nothing may differ.
+        assert tuple(part for part in short.name.split("/") if part) == theirs["parts"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(("kind", "size"), [(tarfile.REGTYPE, 7), (tarfile.DIRTYPE, 0)])
+def test_files_and_directories_are_usual(form: Literal[0, 1], kind: bytes, size: int) -> None:
+    one = tarfile.TarInfo("a/é")
+    one.type, one.size, one.mode, one.mtime = kind, size, 0o640, 9
+    is_directory = kind == tarfile.DIRTYPE
+    short = usual(one.tobuf(format=form))
+    assert short == Usual("a/é/" if is_directory else "a/é", is_directory, 0o640, size, 9)
+
+
+def test_what_pax_says_of_all_members_holds_for_usual_ones(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with tarfile.open(
+        fileobj=made, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"mtime": "5"}
+    ) as archive:
+        for name in ("a", "b", "c"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    tree = unpacked(made.getvalue(), tmp_path / "tree")
+    assert [(tree / name).stat().st_mtime for name in ("a", "b", "c")] == [5, 5, 5]
 
 
 @pytest.mark.parametrize(

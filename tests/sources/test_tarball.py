@@ -140,6 +140,7 @@ async def test_a_signature_is_asked_for_beside_the_archive(
     server.files["/v1.tar.gz.minisig"] = signer.sign(V1, hashed=hashed, comment=comment).encode()
     release = await source.resolve("v1")
     assert (release.commit, release.warnings) == (sha256(V1), ())
+    assert str(release.signed_by).startswith("minisign key ")
     server.files["/v2.tar.gz.minisig"] = signer.sign(V1).encode()
     with pytest.raises(SourceError, match="not what was signed"):
         await source.resolve("v2")
@@ -147,6 +148,28 @@ async def test_a_signature_is_asked_for_beside_the_archive(
     with pytest.raises(SourceError, match="signed by the key"):
         await source.resolve("v2")
     assert cached(tmp_path) == {sha256(V1)}
+
+
+async def test_what_is_pinned_is_verified_by_the_key_as_it_is_now(
+    server: ArchiveServer, tmp_path: Path
+) -> None:
+    old, new = Signer(), Signer(2)
+    signature = "/v1.tar.gz.minisig"
+    pinned = (await source_of(server, tmp_path).resolve("v1")).commit
+    # It was fetched when nobody asked for a signature.
+    by_old = source_of(server, tmp_path, minisign=old.public)
+    with pytest.raises(SourceError, match="no signature of the archive"):
+        await by_old.resolve("v1", pinned=pinned)
+    server.files[signature] = old.sign(V1).encode()
+    await by_old.resolve("v1", pinned=pinned)
+    asked = len(server.requests)
+    assert (await by_old.resolve("v1", pinned=pinned)).signed_by is not None
+    assert len(server.requests) == asked  # its signature is kept with it
+    by_new = source_of(server, tmp_path, minisign=new.public)
+    with pytest.raises(SourceError, match="signed by the key"):
+        await by_new.resolve("v1", pinned=pinned)
+    server.files[signature] = new.sign(V1).encode()
+    assert (await by_new.resolve("v1", pinned=pinned)).commit == pinned
 
 
 async def test_a_signature_that_was_made_for_another_file_is_told(

@@ -34,7 +34,9 @@ async def test_an_answer_whose_time_is_over_is_gone(
 
 async def test_the_oldest_make_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "KEPT_AT_MOST", 3)
+    await keep(store, "0", 0, app="forum")
     for number in range(5):
         await keep(store, str(number), number)
     kept = [key for key in "01234" if await store.answers.find("shop", key) is not None]
     assert kept == ["2", "3", "4"]
+    assert await store.answers.find("forum", "0") is not None  # another app's

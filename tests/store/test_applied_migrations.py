@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from bluegreen.errors import IllegalTransitionError
-from bluegreen.model import (
-    Lane,
-    MigrationChange,
-    MigrationPlace,
-    OperationKind,
-    OperationState,
-    Release,
-    Requester,
-    Slot,
-)
+from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
+from bluegreen.model import Lane, OperationKind, OperationState, Release, Requester, Slot
 from bluegreen.store.store import Store
 
 PLACE = MigrationPlace(version="v2", slot=Slot.GREEN, tree=Path("/trees/1-green"))
@@ -33,24 +25,24 @@ async def begun(store: Store) -> int:
 
 
 async def names(store: Store) -> list[str]:
-    return [one.name for one in await store.applied_migrations("shop")]
+    return [one.name for one in await store.migrations.applied("shop")]
 
 
 async def test_the_latest_word_about_a_name_counts(tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "store.db")
     first = await begun(store)
     for _ in range(2):  # recorded again after a crash
-        await store.record_migrations(first, ["a", "b"], MigrationChange.APPLIED, PLACE)
+        await store.migrations.record(first, ["a", "b"], MigrationChange.APPLIED, PLACE)
     assert await names(store) == ["a", "b"]
     await store.finish_operation(first, OperationState.FAILED)
-    found = (await store.applied_migrations("shop"))[1]
+    found = (await store.migrations.applied("shop"))[1]
     assert (found.operation, found.place, found.succeeded) == (first, PLACE, False)
     second = await begun(store)
-    await store.record_migrations(second, ["b"], MigrationChange.ROLLED_BACK, PLACE)
+    await store.migrations.record(second, ["b"], MigrationChange.ROLLED_BACK, PLACE)
     assert await names(store) == ["a"]
-    await store.record_migrations(second, ["b"], MigrationChange.MARKED, PLACE)
+    await store.migrations.record(second, ["b"], MigrationChange.MARKED, PLACE)
     assert await names(store) == ["a", "b"]
-    assert await store.migrations_of(first) == {
+    assert await store.migrations.of_operation(first) == {
         ("a", MigrationChange.APPLIED), ("b", MigrationChange.APPLIED),
     }  # fmt: skip
     await store.close()
@@ -65,9 +57,9 @@ async def test_a_migration_is_of_the_commit_that_its_tree_was_built_from(tmp_pat
     second = await begun(store)
     for name, tree in (("a", "/trees/1-green"), ("b", "/trees/2-blue"), ("c", "/elsewhere")):
         place = MigrationPlace(version="main", slot=Slot.GREEN, tree=Path(tree))
-        await store.record_migrations(second, [name], MigrationChange.APPLIED, place)
+        await store.migrations.record(second, [name], MigrationChange.APPLIED, place)
     for found in (
-        await store.applied_migrations("shop"), await store.latest_of_migrations("shop"),
+        await store.migrations.applied("shop"), await store.migrations.latest("shop"),
     ):  # fmt: skip
         assert [(one.name, one.commit) for one in found] == [("a", "c1"), ("b", None), ("c", None)]
     await store.close()
@@ -78,13 +70,13 @@ async def test_nothing_is_recorded_of_an_operation_that_has_ended(tmp_path: Path
     number = await begun(store)
     await store.finish_operation(number, OperationState.SUCCEEDED)
     with pytest.raises(IllegalTransitionError):
-        await store.record_migrations(number, ["a"], MigrationChange.APPLIED, PLACE)
+        await store.migrations.record(number, ["a"], MigrationChange.APPLIED, PLACE)
     await store.close()
 
 
 async def test_what_is_recorded_stays(tmp_path: Path) -> None:
     store = await Store.open(tmp_path / "store.db")
-    await store.record_migrations(await begun(store), ["a"], MigrationChange.APPLIED, PLACE)
+    await store.migrations.record(await begun(store), ["a"], MigrationChange.APPLIED, PLACE)
     await store.close()
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
         for statement in ("DELETE FROM migrations", "UPDATE migrations SET name = 'x'"):

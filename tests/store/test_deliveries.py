@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from bluegreen.errors import IllegalTransitionError, NotFoundError
+from bluegreen.errors import IllegalTransitionError, NotFoundError, StoreFullError
 from bluegreen.store import Store
 from bluegreen.store import deliveries as rows
+from bluegreen.store import delivery_bodies as bodies
 from bluegreen.store.deliveries import Delivery, NewDelivery
 from tests.store.rows import opened
+from tests.waiting import eventually
 
 
 def new(name: str, *, body: bytes = b"{}", **changes: Any) -> NewDelivery:
@@ -41,7 +43,9 @@ async def test_the_same_name_or_the_same_body_is_the_first_one(store: Store) -> 
     assert (again, is_new) == (first, False)
     again, is_new = await store.deliveries.record(new("b", digest="digest of a"))
     assert (again, is_new) == (first, False)
-    for other in (new("a", app="other"), new("a", provider="gitea"), new("c", digest=None)):
+    again, is_new = await store.deliveries.record(new("b", provider="gitea", digest="digest of a"))
+    assert (again, is_new) == (first, False)
+    for other in (new("a", app="other"), new("a", provider="gitea", digest="d"), new("c")):
         assert (await store.deliveries.record(other))[1], other
 
 
@@ -73,6 +77,20 @@ async def test_those_that_arrive_together_share_a_transaction(
     assert len(sizes) <= 3
 
 
+async def test_what_repeats_another_of_the_same_transaction_is_that_one(store: Store) -> None:
+    known, _ = await store.deliveries.record(new("known"))
+    together = [
+        new("a"), new("known", digest="other"), new("b", digest="digest of a"),
+        new("a", digest="other"), new("c", digest=None, version=None, decision="ignored", why="ü"),
+        new("d", digest="digest of known"), new("e"),
+    ]  # fmt: skip
+    found = await asyncio.gather(*(store.deliveries.record(one) for one in together))
+    assert [is_new for _, is_new in found] == [True, False, False, False, True, False, True]
+    a, again, b, a_too, c, d, e = (one for one, _ in found)
+    assert (again, d, b, a_too) == (known, known, a, a)
+    assert await store.deliveries.of_app("shop", before=None, limit=9) == [e, c, a, known]
+
+
 async def test_a_change_that_is_refused_takes_none_with_it(store: Store) -> None:
     first = await ignored(store, "a")
     results = await asyncio.gather(
@@ -89,8 +107,8 @@ async def test_a_change_that_is_refused_takes_none_with_it(store: Store) -> None
 async def test_bodies_are_forgotten_and_what_began_something_is_not(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "BODIES_KEPT", 3)
-    monkeypatch.setattr(rows, "UNTRIGGERED_KEPT", 5)
+    monkeypatch.setattr(bodies, "BODIES_KEPT", 3)
+    monkeypatch.setattr(bodies, "UNTRIGGERED_KEPT", 5)
     triggered, _ = await store.deliveries.record(new("kept"))
     await store.deliveries.settle(triggered.id, "triggered", operation=1)
     waiting, _ = await store.deliveries.record(new("waiting"))
@@ -101,10 +119,49 @@ async def test_bodies_are_forgotten_and_what_began_something_is_not(
     assert [one.delivery for one in found] == ["i8", "i7", "i6", "i5", "i4", "waiting", "kept"]
     assert [one.is_whole for one in found] == [True] * 3 + [False] * 4
     assert await store.deliveries.accepted() == [replace(waiting, is_whole=False)]
-    old = await ignored(store, "old", received_at=time.time() - rows.BODY_LIFE - 1)
-    assert (await store.deliveries.content(old.id))[1] == b"{}"
+    old = await ignored(store, "old", received_at=time.time() - bodies.BODY_LIFE - 1)
+    assert (await store.deliveries.bodies.of(old.id)).body == b"{}"
     await store.deliveries.close()
-    assert (await store.deliveries.content(old.id))[1] is None
+    assert (await store.deliveries.bodies.of(old.id)).body is None
+
+
+async def test_bodies_are_there_while_they_are_written_and_where_they_cannot_be(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_DELAY", 0.0)
+    monkeypatch.setattr(bodies, "RETRY", 0.0)
+    database, failing = store.deliveries.bodies._database, [True, True]
+    write = database.write
+
+    async def hardly(work: Any) -> Any:
+        assert (await store.deliveries.bodies.of(first.id)).body == b"{}"
+        if failing.pop():
+            raise StoreFullError("full", remedy="free some")
+        return await write(work)
+
+    first = await ignored(store, "a")
+    failing.insert(0, False)
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "write", hardly)
+        await eventually(lambda: not failing, "it is tried until it can be written")
+        await store.deliveries.close()  # waits for what is under way
+    with opened(path) as connection:
+        assert connection.execute("SELECT body FROM deliveries").fetchone()[0] == b"{}"
+
+
+async def test_bodies_of_a_silent_app_are_forgotten_in_their_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await ignored(store, "a")
+    await store.deliveries.close()
+    monkeypatch.setattr(bodies, "BODY_LIFE", -1.0)
+    forgetting = asyncio.create_task(store.deliveries.bodies.forget_old())
+
+    async def forgotten() -> bool:
+        return (await store.deliveries.bodies.of(first.id)).body is None
+
+    await eventually(forgotten, "its time is over")
+    forgetting.cancel()
 
 
 async def test_what_was_delivered_is_never_rewritten(store: Store, path: Path) -> None:

@@ -46,9 +46,9 @@ async def test_what_is_created_is_what_is_read(store: Store) -> None:
     created = await store.create_operation(
         app="shop", kind=OperationKind.ROLLBACK, lane=Lane.RELEASE, version="v1",
         slot=Slot.GREEN, from_slot=Slot.BLUE, requested_by=ALICE, idempotency_key="k",
-        data={"acknowledged": ["a"], "backup": 7},
+        data={"acknowledged": ["a"], "backup": 7, "forced": True},
     )  # fmt: skip
-    assert (created.acknowledged, created.backup) == (("a",), 7)
+    assert (created.acknowledged, created.backup, created.forced) == (("a",), 7, True)
     assert await store.operation(created.id) == created
 
 

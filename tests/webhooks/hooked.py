@@ -32,13 +32,13 @@ version = "commit"
 
 [[webhook]]
 provider = "gitlab"
-secret = [{{ file = "{root}/hook" }}, {{ file = "{root}/hook-gitlab" }}]
+secret = [{{ file = "{root}/hook-token" }}, {{ file = "{root}/hook-gitlab" }}]
 on = ["push", "release"]
 version = "tag"
 
 [[webhook]]
 provider = "gitea"
-secret = {{ file = "{root}/hook" }}
+secret = {{ file = "{root}/hook-gitea" }}
 on = "release"
 version = "tag"
 
@@ -52,6 +52,8 @@ version = "data.version"
 SECRETS = {
     "hook": SECRET,
     "hook-old": OLD_SECRET,
+    "hook-token": SECRET,
+    "hook-gitea": SECRET,
     "hook-gitlab": GITLAB_SIGNING,
     "hook-standard": STANDARD_SECRET,
 }

@@ -40,6 +40,12 @@ class TellingDesk:
         self.asked.append((version, key))
         return Triggered(operation=None, said=f"{app}: not today, {by.name}")
 
+    def app(self, app: str) -> Any:
+        return self.apps[app]
+
+    async def deploy(self, app: str, version: str, by: Requester, *, key: str) -> None:
+        raise self.failures.pop()
+
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[TellingDesk]:
@@ -95,7 +101,7 @@ async def test_a_store_that_fails_is_tried_again_and_what_is_refused_is_not(
 ) -> None:
     monkeypatch.setattr(intake, "RETRY", 0.0)
     desk.open.set()
-    desk.failures = [StoreFullError("full", remedy="free some"), StoreFullError("f", remedy="f")]
+    desk.failures = [StoreFullError("full", remedy="free some"), OSError(5, "no disk")]
     hooks = taking(desk)
     assert (await take(hooks, "v1")).delivery.why == "shop: not today, webhook github delivery v1"
     desk.failures = [BusyError("shop is busy", remedy="wait")]
@@ -117,11 +123,28 @@ async def test_the_line_is_bounded_and_who_is_far_back_is_answered_at_once(
         assert (await take(hooks, tag)).delivery.decision == "accepted"
     with pytest.raises(TooManyError, match="not handed on yet"):
         await take(hooks, "v5")
+    crowded = await asyncio.gather(*first)  # they wait no longer either
+    assert [one.delivery.decision for one in crowded] == ["accepted"] * 2
     desk.open.set()
-    await asyncio.gather(*first)
     await eventually(lambda: hooks._line["shop"] == 0, "all are handed on")
     assert [version for version, _ in desk.asked] == ["v1", "v2", "v3", "v4"]
     assert not (await take(hooks, "v5")).is_repeated
+    await hooks.close()
+
+
+async def test_a_replay_that_cannot_be_recorded_is_refused_and_settled_later(
+    desk: TellingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "RETRY", 0.0)
+    desk.open.set()
+    hooks, by = taking(desk), Requester(name="alice", via="unix socket")
+    await take(hooks, "v1")
+    desk.failures = [StoreFullError("full", remedy="free some")]
+    with pytest.raises(StoreFullError):
+        await hooks.replay("shop", "v1", by, "k")
+    await eventually(lambda: not hooks._handing_on, "it is settled")
+    again = await hooks.replay("shop", "v1", by, "k")
+    assert (again.is_repeated, again.delivery.decision) == (True, "declined")
     await hooks.close()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bluegreen.config.env_file import read_small_file
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.webhooks import keeping
 from bluegreen.webhooks.keeping import SecretKeeper
@@ -49,6 +51,38 @@ async def test_one_that_cannot_be_used_signs_nothing_and_says_why(
     assert said in wrong
     assert str(file) in wrong
     assert not text or text not in wrong.replace(str(file), "").replace("too short", "")
+
+
+async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_counts_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text(SECRET)
+    other.write_text(SECRET)
+    hangs, released = threading.Event(), threading.Event()
+
+    def slowly(file: Path, *, what: str) -> str:
+        if file == one and hangs.is_set():
+            released.wait()
+        return read_small_file(file, what=what)
+
+    monkeypatch.setattr(keeping, "read_small_file", slowly)
+    monkeypatch.setattr(keeping, "READ_AGAIN_AFTER", 0.0)
+    monkeypatch.setattr(keeping, "READ_LIMIT", 0.05)
+    keeper = SecretKeeper()
+    try:
+        await keeper.rules([webhook("github", one)])
+        hangs.set()
+        for _ in range(3):
+            [known] = await keeper.rules([webhook("github", one)])
+            assert known.secrets == [SECRET]
+        [wrong] = await keeper.wrong(webhook("github", one))
+        assert "was not read within" in wrong
+        assert await keeper.wrong(webhook("github", other)) == []
+        assert len(caplog.records) == 1  # and not one for each reading
+    finally:
+        released.set()
+        keeper.close()
 
 
 async def test_a_changed_secret_counts_soon_without_a_reload(

@@ -97,6 +97,9 @@ async def test_a_redelivery_is_answered_with_the_first_ones_operation(served: Ho
         assert (status, answer["repeated"]) == (202, True)
         assert answer["operation"]["id"] == first[1]["operation"]["id"]
         assert answer["delivery"] == first[1]["delivery"]
+    # Nor does Gitea, whose signature is the same.
+    answer = (await served.deliver("gitea", "push", body, "again-3"))[1]
+    assert (answer["repeated"], answer["delivery"]) == (True, first[1]["delivery"])
 
 
 async def test_a_ping_is_answered_and_what_is_ignored_says_why(served: Hooked) -> None:
@@ -274,6 +277,12 @@ async def test_the_command_lists_what_there_is_and_what_was_decided(served: Hook
     assert "github push v404" in answer.out
     found = (await served.stack.cli("webhook", "list", "monitor", "--json")).document
     assert found["deliveries"][0]["delivery"] == "listed-1"
+    pages, path = [], "/deliveries?limit=2"
+    while path:
+        answer = await served.get(path.removeprefix("/v1/apps/monitor"))
+        pages += answer["deliveries"]
+        path = answer["next"]
+    assert [one["id"] for one in pages] == [one["id"] for one in await served.deliveries()]
     assert found["webhooks"][0]["secret"][0].endswith("/hook")
 
 
@@ -323,6 +332,10 @@ async def test_a_replay_is_a_persons_request_by_the_rules_of_today(served: Hooke
     await served.deliver("github", "push", body, "replayed-2")
     answer = await served.stack.cli("webhook", "replay", "replayed-2")
     assert (answer.status, "main is no tag" in answer.out) == (1, True)
+    for name, kind in (("replayed-2", None), ("replayed-2", None), ("replayed-1", "duplicate-key")):
+        path = f"/v1/apps/monitor/deliveries/{name}/replay"
+        async with served.session.post(path, headers={"Idempotency-Key": "one key"}) as response:
+            assert (await response.json(content_type=None)).get("kind") == kind, name
     unknown = await served.stack.cli("webhook", "replay", "never-came")
     assert (unknown.status, "no delivery never-came" in unknown.err) == (2, True)
 

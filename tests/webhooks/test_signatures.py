@@ -108,6 +108,22 @@ def test_a_token_that_is_shown_is_compared_as_a_whole() -> None:
         assert PROVIDERS["gitlab"].verify(headers, b"{}", [SECRET], NOW) is taken
 
 
+def test_a_delivery_that_was_captured_from_another_forge_is_none_of_giteas() -> None:
+    headers = signed("gitea", "push", b"{}", now=NOW)
+    del headers["x-gitea-signature"]
+    assert not is_believed("gitea", headers, b"{}")
+
+
+def test_a_name_counts_as_signed_only_where_the_signature_is_right() -> None:
+    one = PROVIDERS["gitlab"]
+    secrets = [SECRET, GITLAB_SIGNING]
+    headers = signed("gitlab", "push", b"{}", name="n", now=NOW, secret=GITLAB_SIGNING)
+    assert one.delivery(headers, b"{}", secrets, NOW) == ("n", True)
+    shown = headers | {"x-gitlab-token": SECRET, "webhook-signature": "v1,x"}
+    assert one.verify(shown, b"{}", secrets, NOW)
+    assert one.delivery(shown, b"{}", secrets, NOW) == ("n", False)
+
+
 def test_what_one_provider_signs_is_not_believed_as_anothers() -> None:
     rules = [rule("github", "push"), rule("gitlab", "push"), rule("standard", "x", "v")]
     body = b'{"ref": "refs/tags/v1"}'

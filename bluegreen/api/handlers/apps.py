@@ -6,14 +6,16 @@ import time
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, LockBody
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.context import Api
+from bluegreen.api.documents.apps import Locked, Unlocked
+from bluegreen.api.documents.queue import Resumed
 from bluegreen.api.peer import caller_of, note_about, requester
 from bluegreen.api.plan import plan_view
 from bluegreen.api.queries import PlanQuery, ProbeQuery
-from bluegreen.api.status import app_status, daemon_status
+from bluegreen.api.route import JSON
+from bluegreen.api.status import app_status, apps_status, findings_view
 from bluegreen.model import AppLock
 from bluegreen.operations import planning
 
@@ -25,10 +27,14 @@ def _checkups(api: Api, query: ProbeQuery) -> Checkups | None:
 async def apps(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:
     """Those that are whoever asks' to see; what is said of the host names others."""
     only, checkups = caller_of(request).apps, _checkups(api, query)
-    found = await daemon_status(api.desk, api.in_force(), checkups, only)
+    findings = findings_view(api.in_force(), only)
     if only is None:
-        found["failed_authentications"] = api.attempts.failed
-    return web.json_response(found)
+        findings["failed_authentications"] = api.attempts.failed
+    if checkups is None:
+        text = await api.overview.text(api.desk, only, findings)
+        return web.Response(text=text, content_type=JSON)
+    found = await apps_status(api.desk, checkups, only)
+    return web.json_response({"apps": found, **findings})
 
 
 async def app(api: Api, request: web.Request, query: ProbeQuery) -> web.Response:
@@ -45,17 +51,17 @@ async def lock(api: Api, request: web.Request, body: LockBody) -> web.Response:
     note_about(request, reason=body.reason)
     lock = AppLock(app=api.name(request), reason=body.reason, by=by, at=time.time())
     await api.desk.set_lock(lock)
-    locked: documents.Locked = {"app": lock.app, "reason": lock.reason, "by": lock.by}
+    locked: Locked = {"app": lock.app, "reason": lock.reason, "by": lock.by}
     return web.json_response(locked)
 
 
 async def resume(api: Api, request: web.Request, _: Empty) -> web.Response:
-    resumed: documents.Resumed = {"app": api.name(request)}
+    resumed: Resumed = {"app": api.name(request)}
     await api.desk.resume(resumed["app"])
     return web.json_response(resumed)
 
 
 async def unlock(api: Api, request: web.Request, _: Empty) -> web.Response:
-    unlocked: documents.Unlocked = {"app": api.name(request)}
+    unlocked: Unlocked = {"app": api.name(request)}
     await api.desk.clear_lock(unlocked["app"])
     return web.json_response(unlocked)

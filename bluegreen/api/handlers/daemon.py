@@ -7,9 +7,9 @@ import asyncio
 from aiohttp import web
 
 from bluegreen import __version__
-from bluegreen.api import documents
 from bluegreen.api.bodies import ReloadBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents.daemon import Alive, Reloaded
 from bluegreen.api.openapi import as_text
 from bluegreen.api.peer import note_look
 from bluegreen.api.route import IN_TABLE
@@ -17,7 +17,7 @@ from bluegreen.api.route import IN_TABLE
 
 async def health(api: Api, _: web.Request) -> web.Response:
     await api.desk.parts.store.integrity()
-    alive: documents.Alive = {"status": "ok", "version": __version__}
+    alive: Alive = {"status": "ok", "version": __version__}
     return web.json_response(alive)
 
 
@@ -25,7 +25,7 @@ async def reload(api: Api, request: web.Request, body: ReloadBody) -> web.Respon
     if body.check:
         note_look(request)
     found = await api.reload(body.check)
-    reloaded: documents.Reloaded = {
+    reloaded: Reloaded = {
         "added": found["added"], "removed": found["removed"], "changed": found["changed"],
         "at_next_start": found["at_next_start"],
     }  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, MigrationBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents.data import Backups, Verified
 from bluegreen.api.handlers.releases import begin, begun
 from bluegreen.api.migrations import action_named, applied_view, require_name
 from bluegreen.api.parameters import backup_id, idempotency_key
@@ -19,7 +19,7 @@ from bluegreen.operations import restoring
 async def backups(api: Api, request: web.Request) -> web.Response:
     app = api.app(request)
     views = [entry_view(entry) for entry in await app.backups.entries()]
-    found: documents.Backups = {"app": app.name, "backups": views}
+    found: Backups = {"app": app.name, "backups": views}
     return web.json_response(found)
 
 
@@ -35,7 +35,7 @@ async def loss(api: Api, request: web.Request, query: LossQuery) -> web.Response
 async def verify(api: Api, request: web.Request, _: Empty) -> web.Response:
     app, number = api.app(request), backup_id(request)
     damaged = await app.backups.verify(number)
-    verified: documents.Verified = {
+    verified: Verified = {
         "app": app.name, "id": number, "verified": not damaged, "damaged": damaged,
     }  # fmt: skip
     return web.json_response(verified)

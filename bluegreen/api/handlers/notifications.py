@@ -6,20 +6,20 @@ from typing import cast
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import NotifyTestBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents.notifications import Receiver, Receivers, ReceiverTest, ReceiverTests
 from bluegreen.api.peer import note_about
 
 
 async def receivers(api: Api, _: web.Request) -> web.Response:
-    found = cast(list[documents.Receiver], await api.notifications.overview())
-    answer: documents.Receivers = {"receivers": found}
+    found = cast(list[Receiver], await api.notifications.overview())
+    answer: Receivers = {"receivers": found}
     return web.json_response(answer)
 
 
 async def tell_a_test(api: Api, request: web.Request, body: NotifyTestBody) -> web.Response:
     note_about(request, receiver=body.receiver)
-    tests = cast(list[documents.ReceiverTest], await api.notifications.test(body.receiver))
-    answer: documents.ReceiverTests = {"tests": tests}
+    tests = cast(list[ReceiverTest], await api.notifications.test(body.receiver))
+    answer: ReceiverTests = {"tests": tests}
     return web.json_response(answer)

@@ -8,10 +8,11 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import CancelBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents.operations import OperationInFull, Operations
 from bluegreen.api.logs import kept_output
+from bluegreen.api.paging import page, paged
 from bluegreen.api.parameters import last_event_id, operation_id
 from bluegreen.api.peer import caller_of, requester
 from bluegreen.api.queries import PageQuery
@@ -36,17 +37,13 @@ async def operations_of_app(api: Api, request: web.Request, query: PageQuery) ->
 async def _page(
     api: Api, request: web.Request, app: str | Collection[str] | None, query: PageQuery
 ) -> web.Response:
-    """So many, and where the older ones are: one more is read to see whether there are any."""
     store, limit = api.desk.parts.store, query.limit
     found = await store.operations(app, before=query.before, limit=limit + 1)
-    following = None
-    if len(found) > limit:
-        following = f"{request.path}?before={found[limit - 1].id}&limit={limit}"
-    page: documents.Operations = {
-        "operations": [operation_view(one) for one in found[:limit]], "next": following,
+    shown, following = page(request, found, limit)
+    answer: Operations = {
+        "operations": [operation_view(one) for one in shown], "next": following,
     }  # fmt: skip
-    links = {} if following is None else {"Link": f'<{following}>; rel="next"'}
-    return web.json_response(page, headers=links)
+    return paged(answer, following)
 
 
 async def operation(api: Api, request: web.Request) -> web.Response:
@@ -61,7 +58,7 @@ async def _theirs(api: Api, request: web.Request) -> int:
     return found.id
 
 
-async def _view(api: Api, number: int) -> documents.OperationInFull:
+async def _view(api: Api, number: int) -> OperationInFull:
     operation = await api.desk.parts.store.operation(number)
     phases = phase_views(await api.desk.parts.store.phases(number))
     layout = api.desk.parts.layout.app(operation.app)
@@ -89,7 +86,7 @@ async def events(api: Api, request: web.Request) -> web.StreamResponse:
                 f"Last-Event-ID {after} is no event of operation {number}",
                 remedy="leave it out: then the stream begins with the first event",
             )
-    async with streaming(request, "text/event-stream") as response:
+    async with streaming(request, "text/event-stream", api.keyring) as response:
         await _send_events(api, response, number, after)
     return response
 

@@ -29,7 +29,10 @@ async def logs(api: Api, request: web.Request, query: LogQuery) -> web.StreamRes
         output = await operation_logs(api.desk, app, operation, query.phase, follow=follow)
     else:
         output = await service_logs(api.app(request), service, lines=query.lines, follow=follow)
-    async with streaming(request, "application/x-ndjson") as response, aclosing(output):
+    async with (
+        streaming(request, "application/x-ndjson", api.keyring) as response,
+        aclosing(output),
+    ):
         async for line in output:
             await response.write(line)
     return response

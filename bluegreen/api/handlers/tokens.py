@@ -6,9 +6,9 @@ import time
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import TokenBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents import tokens as documents
 from bluegreen.api.parameters import token_id
 from bluegreen.api.peer import note_about, requester
 from bluegreen.api.repetitions import keep_as

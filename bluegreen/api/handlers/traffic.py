@@ -6,12 +6,13 @@ import time
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, HoldBody, PreviewBody, SwitchBody
 from bluegreen.api.context import Api
+from bluegreen.api.documents.traffic import Held, PreviewsRevoked, Released, Switched
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.peer import requester
 from bluegreen.api.preview import preview_view
+from bluegreen.api.repetitions import keep_in_memory
 from bluegreen.api.views import hold_view, operation_view
 from bluegreen.model import Slot
 
@@ -24,7 +25,7 @@ async def switch(api: Api, request: web.Request, body: SwitchBody) -> web.Respon
         app, to, await requester(request), key=idempotency_key(request)
     )
     operation = switched.operation
-    answer: documents.Switched = {
+    answer: Switched = {
         "app": app,
         "to": switched.to,
         "version": api.desk.app(app).slots[switched.to].version,
@@ -38,14 +39,14 @@ async def switch(api: Api, request: web.Request, body: SwitchBody) -> web.Respon
 async def hold(api: Api, request: web.Request, body: HoldBody) -> web.Response:
     app = api.app(request).name
     hold = await api.desk.hold(app, body.timeout, await requester(request))
-    held: documents.Held = {"app": app, "held": hold_view(hold)}
+    held: Held = {"app": app, "held": hold_view(hold)}
     return web.json_response(held)
 
 
 async def release(api: Api, request: web.Request, _: Empty) -> web.Response:
     app = api.app(request).name
     hold, warnings = await api.desk.release(app, await requester(request))
-    released: documents.Released = {
+    released: Released = {
         "app": app,
         "seconds": max(0.0, time.time() - hold.since),
         "warnings": list(warnings),
@@ -58,6 +59,7 @@ async def preview(api: Api, request: web.Request, body: PreviewBody) -> web.Resp
     app, by = api.app(request).name, await requester(request)
     if body.revoke:
         ended = await api.desk.end_previews(app, by)
-        revoked: documents.PreviewsRevoked = {"app": app, "revoked": ended}
+        revoked: PreviewsRevoked = {"app": app, "revoked": ended}
         return web.json_response(revoked)
-    return web.json_response(preview_view(app, await api.desk.preview(app, body.seconds, by)))
+    issued = await api.desk.preview(app, body.seconds, by)
+    return keep_in_memory(web.json_response(preview_view(app, issued)))

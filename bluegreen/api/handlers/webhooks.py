@@ -9,12 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from bluegreen.api import documents
 from bluegreen.api.bodies import Empty, WebhookTestBody
 from bluegreen.api.context import Api
-from bluegreen.api.hook_body import read_hook
+from bluegreen.api.documents.webhooks import DeliveryTaken
+from bluegreen.api.hook_body import NoRoomError, Share, discard_hook, read_hook
+from bluegreen.api.paging import page, paged
 from bluegreen.api.parameters import idempotency_key
-from bluegreen.api.peer import requester
+from bluegreen.api.peer import caller_of, requester
 from bluegreen.api.problems import problem
 from bluegreen.api.queries import PageQuery
 from bluegreen.api.views import operation_view
@@ -31,13 +32,10 @@ RETRY_AFTER = 30  # seconds, where a delivery cannot be recorded now
 
 async def receive(api: Api, request: web.Request) -> web.Response:
     """Open to all: what is signed right is taken up, whatever else is not told apart."""
-    body = await read_hook(request)
     try:
-        taken = await api.hooks.take(
-            request.match_info["app"], request.headers.items(), body,
-            (await requester(request)).via,
-        )  # fmt: skip
-    except (StoreError, TooManyError) as error:
+        with api.hook_room.share(caller_of(request).guest) as share:
+            taken = await _taken(api, request, share)
+    except (StoreError, TooManyError, NoRoomError) as error:
         response = problem(error)
         response.set_status(507 if isinstance(error, StoreFullError) else 503)
         response.headers["Retry-After"] = str(RETRY_AFTER)
@@ -52,14 +50,24 @@ async def receive(api: Api, request: web.Request) -> web.Response:
     return web.json_response(_answer(taken), status=_status(taken.delivery))
 
 
+async def _taken(api: Api, request: web.Request, share: Share) -> Taken:
+    """What can be signed by nobody takes no memory; how long it takes to say so tells nothing."""
+    app, body = request.match_info["app"], b""
+    if api.hooks.has_rules(app):
+        body = await read_hook(request, share)
+    else:
+        await discard_hook(request)
+    return await api.hooks.take(app, request.headers.items(), body, caller_of(request).via)
+
+
 def _status(delivery: Delivery) -> int:
     return 202 if delivery.decision in (Decision.ACCEPTED, Decision.TRIGGERED) else 200
 
 
-def _answer(taken: Taken) -> documents.DeliveryTaken:
+def _answer(taken: Taken) -> DeliveryTaken:
     """What the sender is told: of the operation no more than which it is and how it stands."""
     delivery, operation = taken.delivery, taken.operation
-    answer: documents.DeliveryTaken = {
+    answer: DeliveryTaken = {
         "delivery": delivery.id,
         "event": delivery.event,
         "version": delivery.version,
@@ -103,10 +111,11 @@ async def _rule_view(hooks: Intake, rule: Webhook) -> dict[str, Any]:
 async def deliveries(api: Api, request: web.Request, query: PageQuery) -> web.Response:
     app = api.app(request)
     found = await api.desk.parts.store.deliveries.of_app(
-        app.name, before=query.before, limit=query.limit
+        app.name, before=query.before, limit=query.limit + 1
     )
-    views = [delivery_view(one) for one in found]
-    return web.json_response({"app": app.name, "deliveries": views})
+    shown, following = page(request, found, query.limit)
+    views = [delivery_view(one) for one in shown]
+    return paged({"app": app.name, "deliveries": views, "next": following}, following)
 
 
 async def replay(api: Api, request: web.Request, _: Empty) -> web.Response:

@@ -6,7 +6,8 @@ from typing import Any
 
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.errors import BluegreenError, MigrationError
-from bluegreen.model import MigrationChange, PhaseName
+from bluegreen.migrations.nouns import MigrationChange
+from bluegreen.model import PhaseName
 from bluegreen.operations.by_hand import Action, ByHand, place_for
 from bluegreen.operations.migrating import (
     commands_of,
@@ -62,7 +63,7 @@ class Check:
 async def _say_who_serves(run: Run, name: str) -> None:
     """Whether the release that serves came with the migration, and has to do without it then."""
     app = run.app
-    applied = {one.name: one for one in await app.parts.store.applied_migrations(app.name)}
+    applied = {one.name: one for one in await app.parts.store.migrations.applied(app.name)}
     active, found = app.active, applied.get(name)
     if active is None or found is None or (app.slots[active].operation or 0) < found.operation:
         return
@@ -116,7 +117,7 @@ class MigrateByHand(Migrate):
         await run.say(f"marked as applied: {name}")
 
     async def _record(self, run: Run, name: str, change: MigrationChange) -> None:
-        await run.app.parts.store.record_migrations(run.operation.id, [name], change, place_of(run))
+        await run.app.parts.store.migrations.record(run.operation.id, [name], change, place_of(run))
 
     async def undo(self, run: Run) -> bool:
         """Say, and record, how far it came."""

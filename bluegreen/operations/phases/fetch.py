@@ -6,8 +6,9 @@ from typing import Any
 
 from bluegreen.errors import SourceError, UsageError
 from bluegreen.model import OperationKind, PhaseName, Release
+from bluegreen.operations.reversing import outlived
 from bluegreen.operations.run import Run
-from bluegreen.operations.triggers import refuse_failed
+from bluegreen.operations.triggers import refuse_failed, refuse_served
 
 LAY_OUT_LIMIT = 600.0  # seconds on top of the source's own time limit
 
@@ -30,9 +31,14 @@ class Fetch:
             run.release = release = await self._resolve(run)
         except SourceError as error:
             run.release = release = await self._kept(run, error)
+        if run.operation.automatic:
+            refuse_served(app, release)  # of no commit then, that a forge would mark as given up
         await store.resolve_release(run.operation.id, release, run.target)
         if run.operation.automatic:
             await refuse_failed(app, release)
+        if run.operation.kind is OperationKind.DEPLOY:
+            for unfit in await outlived(app, release):
+                raise unfit
         for warning in release.warnings:
             await run.note("warning", message=warning)
         if run.operation.kind is not OperationKind.DEPLOY:
@@ -65,9 +71,10 @@ class Fetch:
         else:
             tree = await trees.find(run.target, version=version, commit=run.pinned_commit)
         held = None if tree is None else trees.info(tree)
+        source = run.app.settings.source
         # Nobody looks at the signature of a tree.
-        unsigned = run.app.settings.source.verify is not None
-        if kind is OperationKind.DEPLOY or held is None or unsigned:
+        asks_for_one = source.verify is not None or source.minisign is not None
+        if kind is OperationKind.DEPLOY or held is None or asks_for_one:
             raise error
         warning = f"the tree built from {version} is used: {error.message}"
         return Release(

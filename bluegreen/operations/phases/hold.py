@@ -27,6 +27,7 @@ from bluegreen.operations.slot_records import record_from_data, record_to_data
 from bluegreen.operations.unwritten import end_promise
 
 LIMIT = 60.0  # seconds
+AGAIN = 2.0  # seconds between attempts to start what is to serve again
 TO_SWITCH = 6.0  # seconds from the last look at the time until nginx has confirmed a switch
 
 
@@ -104,7 +105,8 @@ class Drain:
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        return LIMIT + 2 * max(s.stop_timeout for s in run.app.settings.services.values())
+        stops = 2 * max(s.stop_timeout for s in run.app.settings.services.values())
+        return LIMIT + stops + run.app.settings.hold.limit
 
     def intent(self, run: Run) -> dict[str, Any] | None:
         if PhaseName.HOLD not in run.recorded:
@@ -139,8 +141,19 @@ class Drain:
         return True
 
     async def _start_again(self, run: Run, served: SlotRecord) -> None:
+        """As long as requests wait, they wait for one that does not come up at once, too."""
+        clock = asyncio.get_running_loop()
+        until = clock.time() + _time_left(run) - AGAIN
         try:
-            await start_again(run.app, served, run.logs, run.on_probe)
+            while True:
+                try:
+                    return await start_again(run.app, served, run.logs, run.on_probe)
+                except BluegreenError as error:
+                    if clock.time() >= until:
+                        raise
+                    said = f"{served.label} does not come up yet, and requests wait on"
+                    await run.note("warning", message=f"{said}: {error.message}")
+                await asyncio.sleep(AGAIN)
         except BluegreenError as error:
             name = run.app.name
             run.migrating.left = (f"{served.label} does not serve: {error.message}", *error.detail)
@@ -167,6 +180,14 @@ class Drain:
             detail=run.migrating.left[1:],
             remedy=run.migrating.remedy or f"bluegreen status {app.name}",
         )
+
+
+def _time_left(run: Run) -> float:
+    """Seconds that the operation's requests may still wait; 0 where they do not."""
+    held = run.app.parts.traffic.read(run.app.name).held
+    if held is None or held.operation != run.operation.id:
+        return 0.0
+    return min(held.until - time.time(), run.app.settings.hold.limit)
 
 
 class ReleaseRequests:

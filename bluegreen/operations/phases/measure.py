@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bluegreen.config.invariants import Invariant, measuring_time
@@ -70,14 +72,60 @@ async def require_unchanged(run: Run) -> list[dict[str, str]]:
     return _recorded(run.measured, answers)
 
 
-async def _ask(run: Run, invariants: Sequence[Invariant], phase: PhaseName) -> list[Answer]:
+async def measured_on(run: Run, copy: Path) -> list[Measured]:
+    """What the databases of a rehearsal answer before it, of those that are in its ``copy``."""
+    asked = [one for one in run.app.settings.gate.unchanged if one.sqlite is not None]
+    if not asked:
+        return []
+    answers = await _ask(run, asked, PhaseName.REHEARSE, copy=copy)
+    return [
+        Measured(invariant=invariant, answer=answer)
+        for invariant, answer in zip(asked, answers, strict=True)
+        if problem(invariant, answer) is None
+    ]
+
+
+async def require_unchanged_on(run: Run, measured: Sequence[Measured], copy: Path) -> None:
+    """Raises GateError for what is not as it was: nobody but the migrations has written there."""
+    if not measured:
+        return
+    invariants = [one.invariant for one in measured]
+    answers = await _ask(run, invariants, PhaseName.REHEARSE, copy=copy, once_more=True)
+    pairs = zip(measured, answers, strict=True)
+    changed = [line for one, after in pairs if (line := difference(one, after)) is not None]
+    if changed:
+        raise GateError(
+            f"{run.app.name}: in the rehearsal, what is to stay unchanged has changed: "
+            f"{changed[0]}",
+            detail=changed[1:],
+            remedy="correct the migrations, or [[gate.unchanged]] where they are right; the data "
+            "were not touched",
+        )
+
+
+async def _ask(
+    run: Run,
+    invariants: Sequence[Invariant],
+    phase: PhaseName,
+    *,
+    copy: Path | None = None,
+    once_more: bool = False,
+) -> list[Answer]:
+    """Of the data, or of the ``copy`` of a rehearsal. Each time has a log of its own."""
     if run.release is None or run.tree is None:
         raise RuntimeError(f"{phase} before fetch")
+    layout = run.app.layout
     survey = Survey(
-        settings=run.app.settings, layout=run.app.layout, jobs=run.app.parts.supervisor,
-        slot=run.target, version=run.release.version, tree=run.tree, operation=run.operation.id,
-    )  # fmt: skip
-    return await survey.ask(invariants, run.logs / f"{phase}-unchanged.log")
+        settings=run.app.settings,
+        layout=layout if copy is None else replace(layout, data=copy),
+        jobs=run.app.parts.supervisor,
+        slot=run.target,
+        version=run.release.version,
+        tree=run.tree,
+        operation=run.operation.id,
+    )
+    name = "still-unchanged" if once_more else "unchanged"
+    return await survey.ask(invariants, run.logs / f"{phase}-{name}.log")
 
 
 def _recorded(measured: Sequence[Measured], answers: Sequence[Answer] = ()) -> list[dict[str, str]]:

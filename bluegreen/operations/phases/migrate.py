@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.errors import BluegreenError, MigrationError
-from bluegreen.model import MigrationChange, PhaseName
+from bluegreen.migrations.nouns import MigrationChange
+from bluegreen.model import PhaseName
 from bluegreen.operations.migrating import (
     commands_of,
     place_of,
@@ -151,14 +152,14 @@ async def _came_to_its_end(run: Run) -> bool:
     """Whether all that was pending has been applied, at some time, by this operation."""
     if run.migrating.pending is None:
         return False
-    done = await run.app.parts.store.migrations_of(run.operation.id)
+    done = await run.app.parts.store.migrations.of_operation(run.operation.id)
     return all((name, MigrationChange.APPLIED) in done for name in run.migrating.pending)
 
 
 async def _record_rolled_back(run: Run, still: tuple[str, ...] | None) -> None:
     """Of what this operation has applied, and an undo that was killed has already undone."""
     names = [name for name in await _applied(run) if name in (still or ())]
-    await run.app.parts.store.record_migrations(
+    await run.app.parts.store.migrations.record(
         run.operation.id, names, MigrationChange.ROLLED_BACK, place_of(run)
     )
 
@@ -183,7 +184,7 @@ def _told(run: Run, error: MigrationError) -> MigrationError:
 
 async def _applied(run: Run) -> list[str]:
     """What this operation has applied and nobody has undone, the oldest first."""
-    found = await run.app.parts.store.applied_migrations(run.app.name)
+    found = await run.app.parts.store.migrations.applied(run.app.name)
     return [one.name for one in found if one.operation == run.operation.id]
 
 
@@ -198,7 +199,7 @@ async def roll_back(run: Run, phase: PhaseName, name: str) -> None:
             remedy="see what it did: bluegreen logs "
             f"{run.app.name} {run.operation.id} --phase {phase}",
         )
-    await run.app.parts.store.record_migrations(
+    await run.app.parts.store.migrations.record(
         run.operation.id, [name], MigrationChange.ROLLED_BACK, place_of(run)
     )
     await run.say(f"rolled back: {name}")

@@ -69,12 +69,17 @@ def _upgrade(run: Run) -> Upgrade | None:
         active=None if run.origin is None else run.app.slots[run.origin].version,
         version=run.operation.version or "",
         acknowledged=run.operation.acknowledged,
+        forced=run.operation.forced,
     )
 
 
 async def _announce(run: Run, candidate: Candidate, upgrade: Upgrade) -> dict[str, Any]:
     """Show what the upgrade brings; returns what is recorded of it."""
-    by = run.operation.requested_by.name
+    by, passed = run.operation.requested_by.name, upgrade.passed()
+    for refusal in passed:
+        await run.note("warning", message=f"forced by {by}: {refusal.message}")
+    if upgrade.forced and not passed:
+        await run.note("warning", message="--force: nothing in this deploy asks for that")
     for rule in upgrade.crossed:
         said = "" if rule.breaking is None else f": {rule.breaking} (acknowledged by {by})"
         await run.note("output", message=f"upgrade rule {rule.span}{said}")
@@ -91,6 +96,7 @@ async def _announce(run: Run, candidate: Candidate, upgrade: Upgrade) -> dict[st
     return {
         "crossed": [rule.span for rule in upgrade.crossed],
         "acknowledged": upgrade.acknowledgements,
+        "forced": [refusal.message for refusal in passed],
     }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from bluegreen.config.invariants import measuring_time
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.schema import differences
 from bluegreen.errors import MigrationError
 from bluegreen.model import PhaseName
 from bluegreen.operations.migrating import commands_of
+from bluegreen.operations.phases.measure import measured_on, require_unchanged_on
 from bluegreen.operations.run import Run
 from bluegreen.operations.trying import start_new_version, try_old_version
 
@@ -27,7 +29,8 @@ class Rehearse:
         settings = run.app.settings
         section = settings.migrations or Migrations()
         services = 2 * settings.gate.rehearsal_time
-        return SLACK + 3 * section.timeout + 3 * settings.data_timeout + services
+        asked = 2 * measuring_time(settings.gate.unchanged)
+        return SLACK + 3 * section.timeout + 3 * settings.data_timeout + services + asked
 
     def intent(self, run: Run) -> dict[str, Any]:
         section = run.app.settings.migrations
@@ -65,6 +68,7 @@ class Rehearse:
         known.pending = await commands.pending()
         if known.pending == ():
             return {}
+        measured = await measured_on(run, place.data)
         began = time.monotonic()
         if commands.has_run:
             await commands.run()
@@ -82,6 +86,7 @@ class Rehearse:
                 remedy="correct the release; the data were not touched. The whole output: "
                 f"bluegreen logs {run.app.name} {run.operation.id} --phase {self.name}",
             )
+        await require_unchanged_on(run, measured, place.data)
         changes = differences(known.schema or {}, await backups.schema(place.data))
         await run.say(f"rehearsed in {took:.1f} s: {'; '.join(changes) or 'the schema stays'}")
         data = {"seconds": known.rehearsed_seconds, "changes": changes}

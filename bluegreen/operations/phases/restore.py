@@ -12,7 +12,8 @@ from bluegreen.data.manifest import Manifest
 from bluegreen.data.programs import Part
 from bluegreen.data.replacement import Step
 from bluegreen.errors import BluegreenError
-from bluegreen.model import MigrationChange, PhaseName
+from bluegreen.migrations.nouns import MigrationChange
+from bluegreen.model import PhaseName
 from bluegreen.operations.phases.backup import Backup
 from bluegreen.operations.restoring import require_restorable
 from bluegreen.operations.run import Run
@@ -166,15 +167,15 @@ async def record_migrations_of_backup(run: Run) -> None:
     """What was applied since the backup is not in the data, and what was undone since is."""
     store, app = run.app.parts.store, run.app.name
     then = (await run.app.backups.manifest(backup_of(run))).created_at
-    before = {one.name: one for one in await store.latest_of_migrations(app, until=then)}
-    for now in await store.latest_of_migrations(app):
+    before = {one.name: one for one in await store.migrations.latest(app, until=then)}
+    for now in await store.migrations.latest(app):
         was = before.get(now.name)
         applied = was is not None and was.change is not MigrationChange.ROLLED_BACK
         if applied and was is not None and now.change is MigrationChange.ROLLED_BACK:
-            await store.record_migrations(
+            await store.migrations.record(
                 run.operation.id, [now.name], MigrationChange.APPLIED, was.place
             )
         elif not applied and now.change is not MigrationChange.ROLLED_BACK:
-            await store.record_migrations(
+            await store.migrations.record(
                 run.operation.id, [now.name], MigrationChange.ROLLED_BACK, now.place
             )

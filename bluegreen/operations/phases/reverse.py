@@ -19,12 +19,13 @@ from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.schema import differences
 from bluegreen.errors import BluegreenError, MigrationError, RefusedError, SlotError
 from bluegreen.migrations.commands import Commands
-from bluegreen.model import AppliedMigration, MigrationChange, MigrationPlace, PhaseName, PhaseState
+from bluegreen.migrations.nouns import AppliedMigration, MigrationChange, MigrationPlace
+from bluegreen.model import PhaseName, PhaseState
 from bluegreen.operations.migrating import commands_of, to_its_end
 from bluegreen.operations.phases.backup import Backup, has_data, say_what_is_absent
 from bluegreen.operations.phases.migrate import MOST_AT_ONCE, roll_back
 from bluegreen.operations.putting_back import may_have_changed, put_back
-from bluegreen.operations.reversing import came_after, place_of_reversal
+from bluegreen.operations.reversing import came_after, place_of_reversal, way_left
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
 from bluegreen.operations.unwritten import promise
@@ -138,7 +139,15 @@ class ReverseUnderHold(Reverse):
         if not steps:
             return {"skipped": "no migration came after it"}
         await has_data(run)
-        rolled_back = await undo_by_name(run, steps)
+        try:
+            rolled_back = await undo_by_name(run, steps)
+        except MigrationError as error:
+            left = await way_left(run.app, [step.migration for step in steps])
+            raise MigrationError(
+                error.message,
+                detail=error.detail,
+                remedy=f"{error.remedy}; where there is no way back by name, {left}",
+            ) from error
         run.migrating.rolled_back = tuple(rolled_back)
         return {"rolled_back": rolled_back}
 
@@ -272,7 +281,7 @@ async def _end_rehearsal(run: Run, place: MigrationPlace) -> None:
 
 async def _end_rehearsals(run: Run) -> None:
     """Of one that was killed: the copy is there for as long as a link may lead to it."""
-    latest = await run.app.parts.store.latest_of_migrations(run.app.name)
+    latest = await run.app.parts.store.migrations.latest(run.app.name)
     for place in {one.place.tree: one.place for one in latest}.values():
         if await asyncio.to_thread(os.path.lexists, RehearsalPlace(place.tree).directory):
             await _end_rehearsal(run, place)
@@ -296,7 +305,7 @@ async def _apply_again(run: Run) -> list[str]:
     gone = await _undone(run)
     if not gone:
         return []
-    latest = await run.app.parts.store.latest_of_migrations(run.app.name)
+    latest = await run.app.parts.store.migrations.latest(run.app.name)
     # The first that was undone is the newest: its release knows all of them.
     run.migrating.place = next(one.place for one in latest if one.name in gone)
     commands = commands_of(run, PhaseName.REVERSE)
@@ -310,7 +319,7 @@ async def _apply_again(run: Run) -> list[str]:
 
 async def _undone(run: Run) -> list[str]:
     """What this operation has rolled back and nobody has applied since, in that order."""
-    latest = await run.app.parts.store.latest_of_migrations(run.app.name)
+    latest = await run.app.parts.store.migrations.latest(run.app.name)
     return [
         one.name
         for one in latest
@@ -322,4 +331,4 @@ async def _record(run: Run, name: str, change: MigrationChange) -> None:
     place = run.migrating.place
     if place is None:
         raise RuntimeError("a migration without a place")
-    await run.app.parts.store.record_migrations(run.operation.id, [name], change, place)
+    await run.app.parts.store.migrations.record(run.operation.id, [name], change, place)

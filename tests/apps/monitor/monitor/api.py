@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from .alone import held_alone
 from .database import Database
 from .migrations import main as migrate
-from .release import ROOT, Fault, Release
+from .release import ROOT, Fault, Release, read_release
 from .serving import RELEASE, health, run
 
 DATABASE = web.AppKey("database", Database)
@@ -122,4 +123,5 @@ if __name__ == "__main__":
     # As many apps do; one that cannot migrate does not start.
     if os.environ.get("MONITOR_MIGRATES_AT_START") and (status := migrate("run")):
         sys.exit(status)
+    alone = held_alone(read_release("api"))
     run("api", build, port_variable="API_PORT", port=9083)

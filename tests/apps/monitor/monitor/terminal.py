@@ -1,6 +1,10 @@
-"""The ``terminal`` service: a WebSocket that echoes, as a shell would."""
+"""The ``terminal`` service: a WebSocket that runs ``df -h``, and echoes all else."""
 
 from __future__ import annotations
+
+import asyncio
+import os
+from asyncio.subprocess import DEVNULL, PIPE
 
 from aiohttp import WSMsgType, web
 
@@ -8,12 +12,28 @@ from .release import Release
 from .serving import answer_health, run
 from .sockets import accepted, prepare
 
+LIMIT = 5.0  # seconds
+
+
+async def _disks() -> str:
+    process = await asyncio.create_subprocess_exec(
+        "df", "-h", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=os.environ | {"LC_ALL": "C"}
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), LIMIT)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return "df: timed out"
+    return out.decode(errors="replace")
+
 
 async def _terminal(request: web.Request) -> web.WebSocketResponse:
     async with accepted(request) as socket:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
-                await socket.send_str(message.data)
+                text = message.data
+                await socket.send_str(await _disks() if text == "df -h" else text)
             elif message.type is WSMsgType.BINARY:
                 await socket.send_bytes(message.data)
     return socket

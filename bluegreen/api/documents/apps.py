@@ -1,0 +1,100 @@
+"""Apps and their slots."""
+
+from __future__ import annotations
+
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
+from bluegreen.api.documents.operations import RunningOperation
+from bluegreen.api.documents.queue import QueueState, UnsettledOperation
+from bluegreen.api.documents.traffic import HoldState, SwitchBack
+from bluegreen.model import Slot, SlotState, UnitState
+
+
+class LockState(TypedDict):
+    """Deploys are refused."""
+
+    app: str
+    reason: str
+    by: str
+    at: float
+
+
+class ServiceState(TypedDict):
+    """One process of a slot."""
+
+    state: UnitState
+    pid: int | None
+    restarts: int
+    last_exit: str | None
+    address: str | None
+
+
+class SlotHealth(TypedDict):
+    """What the probes say."""
+
+    healthy: bool
+    failing: list[str]
+
+
+class SlotContent(TypedDict):
+    """What a slot holds, and how it is."""
+
+    state: SlotState
+    version: str | None
+    commit: str | None
+    operation: int | None
+    hot_until: float | None
+    ready: bool
+    services: dict[str, ServiceState]
+    health: SlotHealth | None
+
+
+class BothSlots(TypedDict):
+    """By name."""
+
+    blue: SlotContent
+    green: SlotContent
+
+
+class AppState(TypedDict):
+    """One app."""
+
+    app: str
+    active: Slot | None
+    closed: bool
+    held: HoldState | None
+    slots: BothSlots
+    operation: RunningOperation | None
+    queue: QueueState
+    unsettled: list[UnsettledOperation]
+    lock: LockState | None
+    switch_back: SwitchBack
+    replaces: dict[str, str]
+    listen: list[str]
+    server_name: list[str]
+
+
+class Findings(TypedDict):
+    """What is wrong."""
+
+    problems: list[str]
+    warnings: list[str]
+    failed_authentications: NotRequired[int]  # since the daemon was started; not of some apps only
+
+
+class Apps(Findings):
+    """Every app, and what is wrong."""
+
+    apps: list[AppState]
+
+
+class Locked(TypedDict):
+    app: str
+    reason: str
+    by: str
+
+
+class Unlocked(TypedDict):
+    app: str

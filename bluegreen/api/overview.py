@@ -1,0 +1,96 @@
+"""All apps in one answer, as JSON: that of an app is made anew once something of it has changed.
+
+Of two hundred apps hardly any does between two looks, and making one takes longer than seeing that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bluegreen.api.documents.apps import Findings
+from bluegreen.api.status import Known, app_view, ask, shown
+from bluegreen.config.settings import AppSettings
+from bluegreen.model import Slot, Traffic, UnitKey
+from bluegreen.operations.desk import Desk
+from bluegreen.operations.runtime import AppRuntime
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    settings: AppSettings
+    keys: Sequence[UnitKey]  # of all its services, by those settings
+    made_of: object  # None: of more than is compared
+    text: str
+
+
+class Overview:
+    """The documents of apps as they were last made, and what they were made of."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+
+    async def text(self, desk: Desk, only: Collection[str] | None, rest: Findings) -> str:
+        """Every app, or ``only`` some, without their health; and ``rest``, behind them."""
+        known = await ask(desk)
+        texts = [await self._app(desk, app, known) for app in shown(desk, only)]
+        for gone in self._kept.keys() - desk.apps.keys():
+            del self._kept[gone]
+        return f'{{"apps": [{", ".join(texts)}], {json.dumps(rest).removeprefix("{")}'
+
+    async def _app(self, desk: Desk, app: AppRuntime, known: Known) -> str:
+        kept, traffic = self._kept.get(app.name), desk.parts.traffic.read(app.name)
+        if kept is None or kept.settings is not app.settings:
+            kept = _Kept(settings=app.settings, keys=_keys(app), made_of=None, text="")
+        made_of = _made_of(desk, app, traffic, known, kept.keys)
+        if made_of is None:
+            return json.dumps(await app_view(desk, app, traffic, known))
+        if made_of != kept.made_of:
+            # Nothing is waited for: it is of the very moment that was looked at.
+            text = json.dumps(await app_view(desk, app, traffic, known))
+            kept = _Kept(settings=app.settings, keys=kept.keys, made_of=made_of, text=text)
+            self._kept[app.name] = kept
+        return kept.text
+
+
+def _keys(app: AppRuntime) -> list[UnitKey]:
+    return [
+        UnitKey(app=app.name, slot=slot, service=name)
+        for slot in Slot
+        for name in app.settings.services
+    ]
+
+
+def _made_of(
+    desk: Desk, app: AppRuntime, traffic: Traffic, known: Known, keys: Sequence[UnitKey]
+) -> object:
+    """All that the document of an app at rest says something of, beside its settings.
+
+    None for one at which something happens, or that needs a look at the disk or the history.
+    """
+    name = app.name
+    if (
+        desk.running(name) is not None
+        or desk.waiting.of(name)
+        or (desk.unsettled and any(one.operation.app == name for one in desk.unsettled.values()))
+        or traffic.held is not None
+        or (traffic.closed and traffic.active is not None)
+        or app.settings.migrations is not None
+        or known.migrations is None
+        or name in known.migrations
+    ):
+        return None
+    silence, statuses = known.silence, [app.parts.supervisor.status(key) for key in keys]
+    return (
+        traffic.active,
+        traffic.closed,
+        app.slots[Slot.BLUE],
+        app.slots[Slot.GREEN],
+        app.is_ready(Slot.BLUE),
+        app.is_ready(Slot.GREEN),
+        [(one.state, one.pid, one.restarts, one.last_exit) for one in statuses],
+        known.locks.get(name),
+        known.pauses.get(name),
+        None if silence is None else (silence.message, silence.remedy),
+    )
