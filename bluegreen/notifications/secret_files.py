@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from bluegreen.config.env_file import read_small_file
 from bluegreen.config.secret_file import SecretFile
 from bluegreen.errors import ConfigError
+from bluegreen.sources.interruptible import in_thread
 
 
 class UnusableSecretError(Exception):
@@ -17,7 +17,11 @@ class UnusableSecretError(Exception):
 async def read_secret(secret: SecretFile) -> str:
     """Raises UnusableSecretError."""
     try:
-        text = await asyncio.to_thread(read_small_file, Path(secret.file), what="secret file")
+        # Not in one of the few threads of all else: its file system may hang.
+        text = await in_thread(
+            lambda _: read_small_file(Path(secret.file), what="secret file"),
+            name=f"read {secret.file}",
+        )
     except ConfigError as error:
         raise UnusableSecretError(error.message) from error
     if not (text := text.strip()):

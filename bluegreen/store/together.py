@@ -45,6 +45,7 @@ class _Batch:
 
     def __init__(self, waiting: deque[Change], make: Make) -> None:
         self.has_begun = False
+        self.is_given_up = False  # nobody waits for it any more: what comes now is another's
         self.changes: list[Change] = []
         self._waiting = waiting
         self._make = make
@@ -52,7 +53,7 @@ class _Batch:
     def work(self, connection: sqlite3.Connection) -> list[Any]:
         """In the store's thread."""
         self.has_begun = True  # before: what is added after a look at this is another's
-        while self._waiting and len(self.changes) < MOST:
+        while self._waiting and len(self.changes) < MOST and not self.is_given_up:
             self.changes.append(self._waiting.popleft())
         return self._make(connection, self.changes)
 
@@ -104,15 +105,25 @@ class Together:
         except StoreFullError as error:
             self._fail(batch, error)
         except Exception as error:
-            if len(batch.changes) <= 1:
+            if not writing.done():
+                self._give_up(batch, writing, error)
+            elif len(batch.changes) <= 1:
                 self._fail(batch, error)
-            for change in batch.changes:
-                await self._alone(change)
+            else:
+                for change in batch.changes:
+                    await self._alone(change)
         finally:
             del self._batches[batch]
             if self._newest is batch:
                 self._newest = None
             self._begin()  # what came as it was full
+
+    def _give_up(self, batch: _Batch, writing: asyncio.Task[list[Any]], error: Exception) -> None:
+        """The disk does not answer, nor would it to each by itself: all are told that at once."""
+        batch.is_given_up = True
+        self._fail(batch, error)
+        # What it was just about to take all the same, should it fail.
+        writing.add_done_callback(lambda _: batch.fail(error))
 
     def _fail(self, batch: _Batch, error: Exception) -> None:
         batch.fail(error)

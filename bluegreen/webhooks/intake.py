@@ -123,7 +123,9 @@ class Intake:
         new = _new(app, verdict, headers, body, via, received)
         with self._precedence.taking_up():
             delivery, is_new = await self._deliveries.record(new)
-        if is_new and delivery.decision == Decision.ACCEPTED:
+        # A repeated one too, of which nobody had heard in time that it was on disk.
+        is_left = is_new or not self._is_in_line(delivery)
+        if is_left and delivery.decision == Decision.ACCEPTED:
             self._hand_on(delivery)
         return await self._answer(delivery, is_repeated=not is_new)
 
@@ -169,8 +171,13 @@ class Intake:
             self._deliveries.bodies.forget_old(), name="old bodies of deliveries"
         )
         for delivery in await self._deliveries.accepted():
-            log.info("%s: delivery %d was taken up earlier", delivery.app, delivery.id)
-            self._hand_on(delivery)
+            if not self._is_in_line(delivery):  # come, or come again, since the start
+                log.info("%s: delivery %d was taken up earlier", delivery.app, delivery.id)
+                self._hand_on(delivery)
+
+    def _is_in_line(self, delivery: Delivery) -> bool:
+        later = self._later.get(delivery.app, ())
+        return delivery.id in self._handing_on or any(one.id == delivery.id for one in later)
 
     def _hand_on(self, delivery: Delivery) -> None:
         app = delivery.app

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bluegreen.errors import StoreError
+from bluegreen.store import database as databases
 from bluegreen.store import together
 from bluegreen.store.database import Database
 from bluegreen.store.together import Change, Together
@@ -81,3 +82,43 @@ async def test_of_a_store_that_is_closed_each_is_told(database: Database) -> Non
     with pytest.raises(StoreError, match="closed"):
         await made.change(lambda _: 1)
     assert sizes == []
+
+
+async def test_a_disk_that_does_not_answer_is_asked_once_and_all_are_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "ANSWER_WITHIN", 0.1)
+    made, sizes = counting(database)
+    goes_on = threading.Event()
+    stuck = await asyncio.gather(
+        made.change(lambda _: goes_on.wait(5)), made.change(answering(2)), return_exceptions=True
+    )
+    assert ["did not answer" in str(one) for one in stuck] == [True, True]
+    monkeypatch.undo()
+    goes_on.set()
+    assert await made.change(answering(3)) == 3
+    assert sizes == [2, 1]
+
+
+async def test_a_transaction_that_was_given_up_before_it_began_takes_nothing_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "ANSWER_WITHIN", 0.1)
+    made, sizes = counting(database)
+    goes_on = threading.Event()
+    first = asyncio.create_task(made.change(lambda _: goes_on.wait(5)))
+    await eventually(lambda: sizes == [1], "the first is being made")
+    with pytest.raises(StoreError, match="did not answer"):
+        await made.change(answering(2))
+    with pytest.raises(StoreError, match="did not answer"):
+        await first
+    monkeypatch.undo()
+
+    def refuse(_: sqlite3.Connection) -> None:
+        raise StoreError("no", remedy="none")
+
+    third = asyncio.create_task(made.change(refuse))
+    await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(StoreError, match="no"):
+        await asyncio.wait_for(third, 5)

@@ -96,6 +96,23 @@ async def test_what_was_not_handed_on_is_after_the_next_start(desk: TellingDesk)
     await again.close()
 
 
+async def test_one_that_came_to_disk_unheard_of_is_handed_on_when_it_comes_again(
+    desk: TellingDesk,
+) -> None:
+    hooks = taking(desk)
+    first = asyncio.create_task(take(hooks, "v1"))
+    await eventually(lambda: hooks._line["shop"] == 1, "it is taken up")
+    await hooks.close()
+    await first
+    desk.open.set()
+    again = taking(desk)
+    found = await take(again, "v1")
+    assert (found.is_repeated, found.delivery.decision) == (True, "declined")
+    await again.resume()
+    assert [version for version, _ in desk.asked] == ["v1"]
+    await again.close()
+
+
 async def test_a_store_that_fails_is_tried_again_and_what_is_refused_is_not(
     desk: TellingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
