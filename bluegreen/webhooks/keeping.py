@@ -82,8 +82,11 @@ class SecretKeeper:
         files = {secret.file for webhook in webhooks for secret in webhook.secret}
         if old := self._old(files):
             reading = [self._begin(file) for file in old]
-            left = max(one.begun for one in reading) + READ_LIMIT - time.monotonic()
-            await asyncio.wait([one.done for one in reading], timeout=max(left, 0.0))
+            began = time.monotonic() - READ_LIMIT  # what was begun before that hangs
+            fresh = [one for one in reading if one.begun > began]
+            if fresh:
+                left = max(one.begun for one in fresh) - began
+                await asyncio.wait([one.done for one in fresh], timeout=left)
             for one in reading:
                 if not one.done.done():
                     self._take(one.file, self._late(one.file))

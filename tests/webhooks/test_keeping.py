@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from bluegreen.config.env_file import read_small_file
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.webhooks import keeping
 from bluegreen.webhooks.keeping import SecretKeeper
+from tests.waiting import PATIENCE
 from tests.webhooks.deliveries import SECRET, STANDARD_SECRET
 
 
@@ -80,6 +83,14 @@ async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_count
         assert "was not read within" in wrong
         assert await keeper.wrong(webhook("github", other)) == []
         assert len(caplog.records) == 1  # and not one for each reading
+        monkeypatch.setattr(keeping, "READ_LIMIT", 2 * PATIENCE)
+        keeper._reading = {
+            file: replace(each, begun=each.begun - 2 * PATIENCE)
+            for file, each in keeper._reading.items()
+        }
+        async with asyncio.timeout(PATIENCE):  # nor one of its own app
+            [known] = await keeper.rules([webhook("github", one, other)])
+        assert known.secrets == [SECRET, SECRET]
     finally:
         released.set()
         keeper.close()
