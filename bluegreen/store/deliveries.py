@@ -142,7 +142,12 @@ def insert_all(
         return [(_recorded(number, new), True) for number, new in enumerate(news, first)]
     found = [_find(connection, new) for new in news]
     is_any_new = inserted.rowcount > 0
-    return [(to_delivery(row), is_any_new and row["id"] >= first) for row in found]
+    return [
+        (_recorded(row["id"], new), True)
+        if is_any_new and row["id"] >= first
+        else (to_delivery(row), False)
+        for new, row in zip(news, found, strict=True)
+    ]
 
 
 def _are_all_others(news: Sequence[NewDelivery]) -> bool:

@@ -91,6 +91,16 @@ async def test_what_repeats_another_of_the_same_transaction_is_that_one(store: S
     assert await store.deliveries.of_app("shop", before=None, limit=9) == [e, c, a, known]
 
 
+async def test_of_many_in_one_statement_each_is_as_it_is_by_itself(store: Store) -> None:
+    known, _ = await store.deliveries.record(new("known"))
+    together = [new("a"), new("known", digest="other"), new("b", digest="digest of known")]
+    found = await asyncio.gather(*(store.deliveries.record(one) for one in together))
+    assert [is_new for _, is_new in found] == [True, False, False]
+    a, again, b = (one for one, _ in found)
+    assert (again, b, a.is_whole) == (known, known, True)
+    assert await store.deliveries.of_app("shop", before=None, limit=9) == [a, known]
+
+
 async def test_a_change_that_is_refused_takes_none_with_it(store: Store) -> None:
     first = await ignored(store, "a")
     results = await asyncio.gather(
