@@ -104,8 +104,13 @@ class Connection:
             ) as response:
                 if response.status >= 400:
                     await _document(response)
-                while line := await response.content.readuntil(b"\n"):
-                    yield line.decode().removesuffix("\n")
+                rest = b""  # a line is as long as a service likes
+                async for piece in response.content.iter_any():
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in lines:
+                        yield line.decode()
+                if rest:
+                    yield rest.decode()
         except TimeoutError as error:
             raise self._silent(quiet_limit or CONNECT_LIMIT) from error
         except aiohttp.ClientError as error:

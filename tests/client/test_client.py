@@ -128,6 +128,14 @@ async def test_a_daemon_that_does_not_answer_is_waited_for_no_longer_than_was_sa
             await client.health()
 
 
+async def test_a_line_of_a_log_may_be_long(tmp_path: Path) -> None:
+    path, long = tmp_path / "run/bluegreen/control.sock", "x" * (3 * 2**20)
+    lines = "".join(f'{{"source": "web", "line": "{line}"}}\n' for line in (long, "", "ü"))
+    answer = f"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{lines}".encode()
+    async with answering(path, [answer]), Client(root=tmp_path) as client:
+        assert [one["line"] async for one in client.logs("shop")] == [long, "", "ü"]
+
+
 async def test_without_a_daemon_it_says_so_at_once(tmp_path: Path) -> None:
     async with Client(root=tmp_path) as client:
         with pytest.raises(DaemonUnreachableError, match="no daemon answers on"):
