@@ -6,12 +6,13 @@ Of an app the newest are kept, for a while. What is done about a delivery does n
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import sqlite3
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bluegreen.errors import StoreError
@@ -24,6 +25,7 @@ BODY_LIFE = 7 * 86400.0  # … for so many seconds
 UNTRIGGERED_KEPT = 1000  # of an app, the newest
 BODY_DELAY = 1.0  # seconds after which they are written, those that are still among the newest …
 RETRY = 10.0  # … and once more, where they could not be
+AT_ONCE = 2 * 2**20  # bytes in one transaction: a switch of traffic may wait for its end
 FORGET_EVERY = 3600.0  # seconds between looks for those whose time is over
 
 _KEEP_BODY = "UPDATE deliveries SET headers = ?, body = ? WHERE id = ?"
@@ -131,7 +133,9 @@ class Bodies:
         writing, self._waiting = self._waiting, {}
         self._writing = writing
         try:
-            await self._database.write(lambda c: _keep_bodies(c, writing, time.time()))
+            for part in _parts(writing):
+                keep = functools.partial(_keep_bodies, bodies=part, now=time.time())
+                await self._database.write(keep)
         except StoreError as error:
             for app, newer in self._waiting.items():
                 writing.setdefault(app, deque(maxlen=BODIES_KEPT)).extend(newer)
@@ -145,6 +149,22 @@ class Bodies:
             return True
         finally:
             self._writing = {}
+
+
+def _parts(bodies: Mapping[str, Iterable[Content]]) -> Iterator[Mapping[str, Sequence[Content]]]:
+    """The same, each so large that it takes no long time to write."""
+    part: defaultdict[str, list[Content]] = defaultdict(list)
+    size = 0
+    for app, contents in bodies.items():
+        for content in contents:
+            length = len(content.body or b"")
+            if part and size + length > AT_ONCE:
+                yield part
+                part, size = defaultdict(list), 0
+            part[app].append(content)
+            size += length
+    if part:
+        yield part
 
 
 def _keep_bodies(

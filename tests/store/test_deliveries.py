@@ -159,6 +159,29 @@ async def test_bodies_are_there_while_they_are_written_and_where_they_cannot_be(
         assert connection.execute("SELECT body FROM deliveries").fetchone()[0] == b"{}"
 
 
+async def test_large_bodies_are_written_in_transactions_of_their_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "AT_ONCE", 100)
+    parts: list[list[int]] = []
+    keep = bodies._keep_bodies
+
+    def counted(connection: Any, bodies: Any, now: float) -> None:
+        parts.append([len(one.body) for contents in bodies.values() for one in contents])
+        keep(connection, bodies, now)
+
+    monkeypatch.setattr(bodies, "_keep_bodies", counted)
+    kept = [
+        await ignored(store, f"{number}", app=app, body=b"x" * size)
+        for number, (app, size) in enumerate([("a", 40), ("a", 60), ("b", 1), ("b", 150), ("b", 9)])
+    ]
+    await store.deliveries.close()
+    assert parts == [[40, 60], [1], [150], [9]]
+    assert [(await store.deliveries.bodies.of(one.id)).body for one in kept] == [
+        b"x" * size for size in (40, 60, 1, 150, 9)
+    ]
+
+
 async def test_bodies_of_a_silent_app_are_forgotten_in_their_time(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
