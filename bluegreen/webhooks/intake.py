@@ -331,7 +331,6 @@ class Intake:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.secrets.close()
 
 
 async def _until_recorded(attempt: Callable[[], Awaitable[_Result]], what: str) -> _Result:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 READ_AGAIN_AFTER = 1.0  # seconds: a secret that was changed counts from then on
 READ_LIMIT = 2.0  # seconds for a file to be read
 SAY_AGAIN_AFTER = 600.0  # seconds between two lines of the log on what is wrong with a file
-AT_ONCE = 8  # files that are read; those of a file system that hangs are no other work's threads
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,6 @@ class SecretKeeper:
         self._read: dict[str, _Read] = {}
         self._reading: dict[str, _Reading] = {}
         self._said: dict[str, tuple[str, float]] = {}  # of a file, and when
-        self._threads = ThreadPoolExecutor(AT_ONCE, "webhook secrets")
 
     async def rules(self, webhooks: Sequence[Webhook]) -> list[Rule]:
         """Each with the secrets that could sign; a file that cannot be used has none."""
@@ -62,10 +61,6 @@ class SecretKeeper:
         """Why deliveries that are signed by one of its secrets would be refused."""
         await self._refresh([webhook])
         return [wrong for _, wrong in self._of(webhook) if wrong is not None]
-
-    def close(self) -> None:
-        """Read no more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _of(self, webhook: Webhook) -> list[tuple[str, str | None]]:
         """The text and what is wrong of each; the text is empty where it is of no use."""
@@ -102,16 +97,14 @@ class SecretKeeper:
     def _begin(self, file: str) -> _Reading:
         """What reads it already, or a new one: a file that hangs holds one thread up."""
         if file not in self._reading:
-            loop = asyncio.get_running_loop()
-            done = loop.run_in_executor(self._threads, _read_one, file)
+            done = _in_thread(file)
             self._reading[file] = _Reading(file, done, time.monotonic())
             done.add_done_callback(lambda done: self._has_ended(file, done))
         return self._reading[file]
 
     def _has_ended(self, file: str, done: asyncio.Future[_Read]) -> None:
         del self._reading[file]
-        if not done.cancelled():
-            self._take(file, done.result())
+        self._take(file, done.result())
 
     def _late(self, file: str) -> _Read:
         """What was right before counts on: its sender need not suffer from a slow disk."""
@@ -133,6 +126,20 @@ def _unusable(provider: str, file: str) -> str:
     if provider == "standard":
         return f"the secret in {file} is none of a standard webhook: whsec_ and base64"
     return f"the secret in {file} is too short: use 16 characters or more, chosen at random"
+
+
+def _in_thread(file: str) -> asyncio.Future[_Read]:
+    """One of its own: where it hangs, neither other work nor the daemon's end waits for it."""
+    read: Future[_Read] = Future()
+
+    def run() -> None:
+        try:
+            read.set_result(_read_one(file))
+        except BaseException as error:
+            read.set_exception(error)
+
+    threading.Thread(target=run, name="webhook secret", daemon=True).start()
+    return asyncio.wrap_future(read)
 
 
 def _read_one(file: str) -> _Read:

@@ -81,6 +81,8 @@ async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_count
             assert known.secrets == [SECRET]
         [wrong] = await keeper.wrong(webhook("github", one))
         assert "was not read within" in wrong
+        stuck = [each for each in threading.enumerate() if each.name == "webhook secret"]
+        assert [each.daemon for each in stuck] == [True]  # the daemon's end does not wait for it
         assert await keeper.wrong(webhook("github", other)) == []
         assert len(caplog.records) == 1  # and not one for each reading
         monkeypatch.setattr(keeping, "READ_LIMIT", 2 * PATIENCE)
@@ -93,7 +95,6 @@ async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_count
         assert known.secrets == [SECRET, SECRET]
     finally:
         released.set()
-        keeper.close()
 
 
 async def test_a_changed_secret_counts_soon_without_a_reload(
