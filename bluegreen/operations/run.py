@@ -90,6 +90,20 @@ class Run:
         """What a log call about it says by ``extra=``: fields in the journal."""
         return {"app": self.app.name, "operation": self.operation.id}
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else touches the app's data, so that a backup may be put back.
+
+        Its requests are held; or would be, were the app not out of service, as it stays throughout.
+        """
+        if PhaseName.HOLD in self.recorded:
+            return True
+        settings = self.app.settings
+        section, traffic = settings.migrations, self.app.parts.traffic.read(self.app.name)
+        if traffic.active is None or not traffic.closed or not self.operation.kind.is_release:
+            return False
+        return not settings.app.overlap or (section is not None and section.mode == "hold")
+
     async def note(self, kind: str, **data: object) -> None:
         await self.app.parts.note(self.app.name, self.operation.id, kind, **data)
 
