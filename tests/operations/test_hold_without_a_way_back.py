@@ -169,7 +169,7 @@ async def test_requests_wait_on_for_a_version_that_does_not_start_again_at_once(
 async def test_a_version_that_does_not_start_again_is_said_and_started_once_it_can(
     shop: Stack,
 ) -> None:
-    await rewrite(shop, f'{HELD}\n[hold]\nlimit = "20s"\n', deadline="3s")
+    await rewrite(shop, f'{HELD}\n[hold]\nlimit = "20s"\n', deadline="5s")
     await deploying(shop, "v4-unhealthy")
     tree = tree_of_what_serves(shop)
     aside = tree.with_name("aside")
