@@ -105,19 +105,7 @@ class Queue:
             )  # fmt: skip
             if known is not None:
                 return known
-            if kind.is_release and not of_switch:
-                await refuse_if_locked(app)
-            if kind not in (OperationKind.BACKUP, OperationKind.MIGRATE) and not (
-                kind is OperationKind.SWITCH and app.settings.app.overlap
-            ):  # it would have to hold them itself, or what they wait for goes
-                refuse_if_held(app)
-            if (busy := self.busy(app.name)) is not None:
-                raise busy
-            if asked.is_release and self.is_aside(app.name):  # it may be about to ask in here
-                raise BusyError(
-                    f"{app.name} is busy: a switch of it goes on",
-                    remedy=f"see where traffic is then, and ask again: bluegreen status {app.name}",
-                )
+            await self._refuse_what_may_not_begin(app, kind, asked)
             origin = app.active
             slot = target if target is not None else app.idle
             superseded = await self._superseded(app, kind)
@@ -140,6 +128,24 @@ class Queue:
         if superseded:
             self.on_change(app)
         return operation
+
+    async def _refuse_what_may_not_begin(
+        self, app: AppRuntime, kind: OperationKind, asked: OperationKind
+    ) -> None:
+        """The caller holds ``admission``. Raises BusyError, RefusedError."""
+        if kind.is_release and asked is kind:
+            await refuse_if_locked(app)
+        if kind not in (OperationKind.BACKUP, OperationKind.MIGRATE) and not (
+            kind is OperationKind.SWITCH and app.settings.app.overlap
+        ):  # it would have to hold them itself, or what they wait for goes
+            refuse_if_held(app)
+        if (busy := self.busy(app.name)) is not None:
+            raise busy
+        if asked.is_release and self.is_aside(app.name):  # it may be about to ask in here
+            raise BusyError(
+                f"{app.name} is busy: a switch of it goes on",
+                remedy=f"see where traffic is then, and ask again: bluegreen status {app.name}",
+            )
 
     async def _superseded(self, app: AppRuntime, kind: OperationKind) -> list[int]:
         """What waits and is older than a person's wish."""

@@ -158,10 +158,13 @@ async def _is_said(shop: Stack) -> None:
     file.write_text(file.read_text().replace('"hung"', '"ops"').replace('"nobody"', '"monitor"'))
     reloaded = (await shop.cli("reload", "--json")).document
     assert (reloaded["changed"], reloaded["at_next_start"]) == (["bluegreen.toml"], [])
-    listed = await shop.cli("notify", "list")
-    assert "ops (webhook): told nothing yet" in listed.out
-    assert "chat (apprise): told 2, last " in listed.out
+    await eventually(lambda: _lists(shop, "chat (apprise): told 2, last "), "chat is told too")
+    assert await _lists(shop, "ops (webhook): told nothing yet")
     assert "no such app" not in (await shop.cli("status")).out
+
+
+async def _lists(shop: Stack, line: str) -> bool:
+    return line in (await shop.cli("notify", "list")).out
 
 
 def _command_lines() -> list[str]:

@@ -1,0 +1,83 @@
+"""Changes of one kind: many in one transaction, and each with its own result."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluegreen.errors import StoreError
+from bluegreen.store import together
+from bluegreen.store.database import Database
+from bluegreen.store.together import Change, Together
+from tests.waiting import eventually
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(tmp_path / "store.db")
+    yield opened
+    await opened.close()
+
+
+def counting(database: Database) -> tuple[Together, list[int]]:
+    """And how many changes each transaction made."""
+    sizes: list[int] = []
+
+    def make(connection: sqlite3.Connection, changes: Sequence[Change]) -> list[Any]:
+        sizes.append(len(changes))
+        return [change.work(connection) for change in changes]
+
+    return Together(database, make), sizes
+
+
+def answering(number: int) -> Callable[[sqlite3.Connection], int]:
+    return lambda _: number
+
+
+async def test_what_comes_while_one_is_made_goes_with_the_next(database: Database) -> None:
+    made, sizes = counting(database)
+    goes_on = threading.Event()
+    first = asyncio.create_task(made.change(lambda _: goes_on.wait(5)))
+    await eventually(lambda: sizes == [1], "the first is being made")
+    others = [asyncio.create_task(made.change(answering(n))) for n in range(5)]
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert await first
+    assert await asyncio.gather(*others) == [0, 1, 2, 3, 4]
+    assert sizes == [1, 5]
+
+
+async def test_a_transaction_that_is_full_leaves_the_rest_to_the_next(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "MOST", 2)
+    made, sizes = counting(database)
+    found = await asyncio.gather(*(made.change(answering(n)) for n in range(5)))
+    assert (found, sizes) == ([0, 1, 2, 3, 4], [2, 2, 1])
+
+
+async def test_what_is_refused_is_so_by_itself(database: Database) -> None:
+    made, _ = counting(database)
+
+    def refuse(_: sqlite3.Connection) -> None:
+        raise StoreError("no", remedy="none")
+
+    found = await asyncio.gather(
+        made.change(lambda _: 1), made.change(refuse), made.change(lambda _: 3),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert [found[0], str(found[1]), found[2]] == [1, "no", 3]
+
+
+async def test_of_a_store_that_is_closed_each_is_told(database: Database) -> None:
+    made, sizes = counting(database)
+    await database.close()
+    with pytest.raises(StoreError, match="closed"):
+        await made.change(lambda _: 1)
+    assert sizes == []
