@@ -10,6 +10,7 @@ from typing import Any
 
 PATIENCE = 60.0  # seconds that anything may take before a test fails
 POLL = 0.005  # seconds between two looks, at least
+REST = 0.05  # seconds that are no long wait
 
 
 async def eventually(
@@ -20,8 +21,8 @@ async def eventually(
 ) -> Any:
     """Wait until ``condition``, awaited where that is due, gives something true; return that.
 
-    Between two looks there is as much time as a look takes: one that starts a process would slow
-    down what it waits for.
+    Between two looks there is as much time as a look takes, and thrice that as long as it is
+    short: one that asks a daemon, or starts a process, slows down what it waits for.
 
     AssertionError says ``what`` did not come true ``within`` so many seconds.
     """
@@ -34,7 +35,8 @@ async def eventually(
                     result = await result
                 if result:
                     return result
-                await asyncio.sleep(max(POLL, time.monotonic() - began))
+                took = time.monotonic() - began
+                await asyncio.sleep(max(POLL, took, min(3 * took, REST)))
     except TimeoutError as error:
         if not clock.expired():
             raise

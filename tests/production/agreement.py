@@ -67,8 +67,8 @@ async def disagreements(production: Production) -> list[str]:
     found += await _phases(production)
     found += _slots(production, status)
     found += _wanted(production, status)
-    found += await _units(production, status)
-    return found
+    # What starts a process comes last.
+    return found or await _units(production, status)
 
 
 async def _nginx(production: Production, active: str) -> list[str]:

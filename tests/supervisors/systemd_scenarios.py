@@ -1,10 +1,16 @@
-"""Scenarios of services on a systemd host: run there, by ``python -m … NAME``, as root."""
+"""Scenarios of services on a systemd host: run there by ``python -m …``, as root.
+
+It reads names of scenarios, a line each. Each is run in a process of its own, forked from one that
+has imported all of it, and answered by a line of JSON: its exit status, and what it said.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
+import tempfile
 from functools import partial
 
 from bluegreen.model import ServiceUnit, Slot, UnitState
@@ -394,5 +400,21 @@ async def main(name: str) -> None:
         await scenario(shop)
 
 
+def serve() -> None:
+    for name in sys.stdin:
+        with tempfile.TemporaryFile() as output:
+            pid = os.fork()
+            if not pid:
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                asyncio.run(main(name.strip()))
+                return
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            output.seek(0)
+            said = {"status": status, "output": output.read().decode(errors="replace")}
+        print(json.dumps(said), flush=True)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    serve()
