@@ -151,26 +151,6 @@ class Requester:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Token:
-    """What the API may be asked with over TCP. Times are Unix seconds."""
-
-    id: int
-    name: str
-    scopes: tuple[str, ...]
-    apps: tuple[str, ...] | None  # None: all
-    created_at: float
-    created_by: Requester
-    expires_at: float | None  # None: never
-    last_used_at: float | None = None
-    last_used_from: str | None = None
-    revoked_at: float | None = None
-    revoked_by: str | None = None
-
-    def is_valid(self, now: float) -> bool:
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Operation:
     """One thing done to an app. Times are Unix seconds."""
 
@@ -188,7 +168,7 @@ class Operation:
     finished_at: float | None = None
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
-    forced: bool = False  # past a version that is required in between, or to start from
+    forced: bool = False  # past the versions that the app file lets in, starts from and goes by
     backup: int | None = None  # the one whose data a rollback brings back with the release
     of_switch: bool = False  # a rollback that a switch had to become
     automatic: bool = False  # a trigger asked for it, no person

@@ -69,7 +69,7 @@ class DeployBody(Body):
         tuple[Text, ...],
         BeforeValidator(_several, json_schema_input_type=Text | tuple[Text, ...]),
     ] = ()  # or one text by itself
-    force: bool = False  # past a version that is required in between, or to start from
+    force: bool = False  # past the versions that the app file lets in, starts from and goes by
 
 
 class RollbackBody(Body):

@@ -15,14 +15,17 @@ from bluegreen.config.settings import AppSettings
 from bluegreen.model import Slot, Traffic, UnitKey
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.traffic.markers import Stamp
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Kept:
     settings: AppSettings
     keys: Sequence[UnitKey]  # of all its services, by those settings
-    made_of: object  # None: of more than is compared
-    text: str
+    stamp: Stamp | None = None  # of its markers, as they were when …
+    traffic: Traffic | None = None  # … they said this
+    made_of: object = None  # what ``text`` says something of
+    text: str = ""
 
 
 class Overview:
@@ -34,24 +37,34 @@ class Overview:
     async def text(self, desk: Desk, only: Collection[str] | None, rest: Findings) -> str:
         """Every app, or ``only`` some, without their health; and ``rest``, behind them."""
         known = await ask(desk)
-        texts = [await self._app(desk, app, known) for app in shown(desk, only)]
+        texts = []
+        for app in shown(desk, only):
+            kept = self._of(app)
+            traffic = _traffic(desk, app, kept)
+            made_of = _made_of(desk, app, traffic, known, kept.keys)
+            if made_of is None or made_of != kept.made_of:
+                # Of an app at rest nothing is waited for: it is of the moment that was looked at.
+                kept.text = json.dumps(await app_view(desk, app, traffic, known))
+                kept.made_of = made_of
+            texts.append(kept.text)
         for gone in self._kept.keys() - desk.apps.keys():
             del self._kept[gone]
         return f'{{"apps": [{", ".join(texts)}], {json.dumps(rest).removeprefix("{")}'
 
-    async def _app(self, desk: Desk, app: AppRuntime, known: Known) -> str:
-        kept, traffic = self._kept.get(app.name), desk.parts.traffic.read(app.name)
-        if kept is None or kept.settings is not app.settings:
-            kept = _Kept(settings=app.settings, keys=_keys(app), made_of=None, text="")
-        made_of = _made_of(desk, app, traffic, known, kept.keys)
-        if made_of is None:
-            return json.dumps(await app_view(desk, app, traffic, known))
-        if made_of != kept.made_of:
-            # Nothing is waited for: it is of the very moment that was looked at.
-            text = json.dumps(await app_view(desk, app, traffic, known))
-            kept = _Kept(settings=app.settings, keys=kept.keys, made_of=made_of, text=text)
-            self._kept[app.name] = kept
-        return kept.text
+    def _of(self, app: AppRuntime) -> _Kept:
+        name, settings = app.name, app.settings
+        kept = self._kept.get(name)
+        if kept is None or kept.settings is not settings:
+            kept = self._kept[name] = _Kept(settings=settings, keys=_keys(app))
+        return kept
+
+
+def _traffic(desk: Desk, app: AppRuntime, kept: _Kept) -> Traffic:
+    look = desk.parts.traffic
+    if kept.traffic is None or kept.stamp is None or not look.is_as_of(app.name, kept.stamp):
+        kept.stamp = look.stamp(app.name)
+        kept.traffic = look.read(app.name)
+    return kept.traffic
 
 
 def _keys(app: AppRuntime) -> list[UnitKey]:
@@ -69,7 +82,7 @@ def _made_of(
 
     None for one at which something happens, or that needs a look at the disk or the history.
     """
-    name = app.name
+    name, blue, green = app.name, app.slots[Slot.BLUE], app.slots[Slot.GREEN]
     if (
         desk.running(name) is not None
         or desk.waiting.of(name)
@@ -85,8 +98,8 @@ def _made_of(
     return (
         traffic.active,
         traffic.closed,
-        app.slots[Slot.BLUE],
-        app.slots[Slot.GREEN],
+        blue,
+        green,
         app.is_ready(Slot.BLUE),
         app.is_ready(Slot.GREEN),
         [(one.state, one.pid, one.restarts, one.last_exit) for one in statuses],

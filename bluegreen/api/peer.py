@@ -9,7 +9,8 @@ from aiohttp import web
 
 from bluegreen.api.unix_peer import name_of
 from bluegreen.errors import ForbiddenError, NotFoundError
-from bluegreen.model import Requester, Token
+from bluegreen.model import Requester
+from bluegreen.store.tokens import Token
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bluegreen.errors import OverloadedError, StoreError
-from bluegreen.model import Requester, Token
+from bluegreen.model import Requester
 from bluegreen.store import tokens as stored
-from bluegreen.store.tokens import Hashed, NewToken
+from bluegreen.store.tokens import Hashed, NewToken, Token
 
 log = logging.getLogger(__name__)
 

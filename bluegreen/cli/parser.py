@@ -104,6 +104,7 @@ class _Commands:
         self._commands = self.parser.add_subparsers(metavar="COMMAND", required=True)
         self._host()
         self._releases()
+        self._by_hand()
         self._switches()
         self._data()
         self._looks()
@@ -174,7 +175,7 @@ class _Commands:
         )  # fmt: skip
         deploy.add_argument(
             "--force", action="store_true",
-            help="past a version that is required in between, or to start from; recorded",
+            help="past the versions that the app file lets in, starts from and goes by; recorded",
         )  # fmt: skip
         rollback = self._add(
             "rollback", ("release", "rollback"), "an older release through the same gates"
@@ -209,6 +210,9 @@ class _Commands:
         self._add(
             "resume", ("queue", "resume"), "let releases of triggers begin again after a switch"
         )
+
+    def _by_hand(self) -> None:
+        """What an operator does to an app beside its releases."""
         hold = self._add("hold", ("holds", "hold"), "have new requests wait at nginx")
         hold.add_argument(
             "--timeout", metavar="TIME", default="30s",

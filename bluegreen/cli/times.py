@@ -10,7 +10,7 @@ from bluegreen.errors import UsageError
 def time_of(option: str, text: str, longest: float) -> float:
     """Seconds, as in ``30s``: more than none, and at most ``longest``. Raises UsageError."""
     try:
-        time = float(parse_duration(text))
+        time = parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{option}: {text!r} is no time", remedy=f"write {error}") from error
     if not 0 < time <= longest:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.places import Place
@@ -56,6 +57,7 @@ class Draft:
     backed_up: frozenset[str]  # the keys of [backup] as the file has them, right or wrong
     migrations: Migrations | None
     overlap: bool  # whether two versions may run at once
+    hold: HoldSection | None
     webhooks: tuple[tuple[int, Webhook], ...]
 
 
@@ -93,6 +95,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         backed_up=frozenset(_table(data.get("backup"))),
         migrations=_salvage(Migrations, data.get("migrations")),
         overlap=app.get("overlap") is not False,
+        hold=_exactly(HoldSection, _table(data.get("hold")), "limit"),
         webhooks=tuple(_webhooks(data.get("webhook"))),
     )
 

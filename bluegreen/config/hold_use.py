@@ -12,9 +12,12 @@ from bluegreen.model import SwitchMode
 
 def hold_findings(draft: Draft) -> Iterator[Finding]:
     """What is well-formed, and would need a hold that cannot be made or undone."""
-    for place in _asking(draft):
+    asking = list(_asking(draft))
+    for place in asking:
         yield from _of_nginx(draft, place)
         yield from _of_backup(draft, place)
+    if asking:
+        yield from _of_time(draft)
 
 
 def _asking(draft: Draft) -> Iterator[Place]:
@@ -45,3 +48,18 @@ def _of_backup(draft: Draft, place: Place) -> Iterator[Finding]:
             "command of [backup] prints",
             right="Add restore_command to [backup], which reads it from its standard input",
         )
+
+
+def _of_time(draft: Draft) -> Iterator[Finding]:
+    """Services that may take all the time to stop that there is for the way to the switch."""
+    if draft.hold is None:
+        return
+    for name, service in draft.services.items():
+        stop = 0.0 if service.settings is None else service.settings.stop_timeout
+        if stop >= draft.hold.forward:
+            yield Finding(
+                place=("services", name, "stop_timeout"),
+                wrong=f"it may take {stop:g} s to stop, and requests may be held for "
+                f"{draft.hold.forward:.3g} s of [hold] limit on the way to the new version",
+                right=f'Write limit = "{3 * stop:.0f}s" in [hold], or a shorter time here',
+            )

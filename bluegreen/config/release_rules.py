@@ -30,6 +30,7 @@ class Requirements(Section):
     memory: Size | None = None  # bytes
     env: tuple[VariableName, ...] = ()
     upgrade_from: Specifiers | None = None
+    versions: Specifiers | None = None  # that may be deployed
 
 
 class UpgradeRule(Section):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import math
 import os
 import re
 import shlex
@@ -35,10 +34,8 @@ _SIZE_UNITS = {
 }  # fmt: skip
 
 
-def parse_duration(value: Any) -> Any:
+def parse_duration(value: Any) -> float:
     """Seconds from ``"10m"``; raises ValueError that says what would be right."""
-    if isinstance(value, float) and math.isfinite(value):
-        return value  # made by code, already in seconds
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         if isinstance(value, str) and _LONG_DURATION.fullmatch(value):
@@ -49,20 +46,16 @@ def parse_duration(value: Any) -> Any:
     return float(match[1]) * _DURATION_UNITS[match[2]]
 
 
-def parse_size(value: Any) -> Any:
+def parse_size(value: Any) -> int:
     """Bytes from ``"16MiB"``; raises ValueError that says what would be right."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value  # made by code, already in bytes
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError('a number and a unit of size: "512KiB", "16MiB" or "1GiB"')
     return int(float(match[1]) * _SIZE_UNITS[match[2]])
 
 
-def parse_percent(value: Any) -> Any:
+def parse_percent(value: Any) -> int:
     """Percent from ``"50%"``; raises ValueError that says what would be right."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value  # made by code, already in percent
     match = re.fullmatch(r"([0-9]{1,6})%", value) if isinstance(value, str) else None
     if match is None:
         raise ValueError('percent of one CPU: "50%", or "200%" for two of them')

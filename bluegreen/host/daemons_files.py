@@ -12,6 +12,9 @@ from bluegreen.config.problems import Finding
 from bluegreen.config.settings import AppSettings
 from bluegreen.host.accounts import Account, daemon_account
 
+# Directories of the daemon's own, which the installation makes.
+_MADE_FOR = {"webhook": "webhooks", "status": "notify", "source": "sources"}
+
 
 def unreadable(settings: AppSettings) -> Iterator[Finding]:
     """Each of them that modes keep the daemon from, as far as whoever asks may look. Blocking.
@@ -26,7 +29,8 @@ def unreadable(settings: AppSettings) -> Iterator[Finding]:
                 wrong=f"the daemon, which is the user {daemon.user}, may not read {file}: "
                 f"{closed} is closed to it",
                 right="Keep it in a directory that is that user's alone, mode 0500, such as "
-                f"/etc/bluegreen/webhooks: chown {daemon.user} {file} && chmod 0400 {file}",
+                f"/etc/bluegreen/{_MADE_FOR[str(place[0])]}: "
+                f"chown {daemon.user} {file} && chmod 0400 {file}",
             )
 
 

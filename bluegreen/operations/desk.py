@@ -103,7 +103,7 @@ class Desk:
     ) -> Operation:
         """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks.
 
-        ``forced``: past the versions that it has to start from, or to go by; see `Upgrade`.
+        ``forced``: past the versions that are let in, started from and gone by; see `Upgrade`.
         """
         check_version(version)
         runtime = self.app(app)

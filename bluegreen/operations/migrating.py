@@ -85,13 +85,13 @@ async def record_applied(run: Run, still: tuple[str, ...] | None) -> list[str]:
 
 
 async def record_what_started(run: Run) -> list[str]:
-    """Of an app that migrates as it starts, under a hold: the names of what it has applied.
+    """Of an app that migrates as it starts, alone: the names of what it has applied.
 
     Recorded, as what comes back has to undo it by name or know that it cannot. Raises
     MigrationError where ``check`` still calls migrations pending.
     """
     section, known = run.app.settings.migrations, run.migrating
-    if section is None or section.run is not None or PhaseName.HOLD not in run.recorded:
+    if section is None or section.run is not None or not run.is_alone:
         return []
     if not known.pending:
         return []

@@ -1,4 +1,4 @@
-"""Under a hold, the data of before take their place again when the release has failed."""
+"""The data of before take their place again when a release has failed that was alone with them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ _CHANGING = (PhaseName.MIGRATE, PhaseName.REVERSE, PhaseName.START)
 def is_by_backup(run: Run) -> bool:
     """Whether the way back of the data is the operation's own backup, as a whole.
 
-    Under a hold, where the release has begun with what changes them and traffic has not moved.
+    Where the release is alone, has begun with what changes them, and traffic has not moved.
     """
     known, changing = run.migrating, not run.recorded.keys().isdisjoint(_CHANGING)
     moved = run.switched or (run.app.active is run.target and run.target is not run.origin)
-    held = PhaseName.HOLD in run.recorded
-    return held and known.backup is not None and changing and not moved
+    return run.is_alone and known.backup is not None and changing and not moved
 
 
 def may_have_changed(run: Run) -> bool:

@@ -107,7 +107,7 @@ class Queue:
                 return known
             if kind.is_release and not of_switch:
                 await refuse_if_locked(app)
-            if kind is not OperationKind.BACKUP and not (
+            if kind not in (OperationKind.BACKUP, OperationKind.MIGRATE) and not (
                 kind is OperationKind.SWITCH and app.settings.app.overlap
             ):  # it would have to hold them itself, or what they wait for goes
                 refuse_if_held(app)

@@ -66,6 +66,7 @@ class Run:
     was_closed: bool = False  # before an operation that closes it
     switched: bool = False  # traffic has been on the target, whatever came after
     interruption: Interruption | None = None
+    daemon_ends: bool = False  # also where the operation is ending already, and is left to it
     repeats: bool = False  # phases that are recorded as done are done once more
     in_phases: bool = False  # only then may the task be cancelled
     ending: bool = False
@@ -88,6 +89,20 @@ class Run:
     def named(self) -> dict[str, object]:
         """What a log call about it says by ``extra=``: fields in the journal."""
         return {"app": self.app.name, "operation": self.operation.id}
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else touches the app's data, so that a backup may be put back.
+
+        Its requests are held; or would be, were the app not out of service, as it stays throughout.
+        """
+        if PhaseName.HOLD in self.recorded:
+            return True
+        settings = self.app.settings
+        section, traffic = settings.migrations, self.app.parts.traffic.read(self.app.name)
+        if traffic.active is None or not traffic.closed or not self.operation.kind.is_release:
+            return False
+        return not settings.app.overlap or (section is not None and section.mode == "hold")
 
     async def note(self, kind: str, **data: object) -> None:
         await self.app.parts.note(self.app.name, self.operation.id, kind, **data)
@@ -162,6 +177,7 @@ class Run:
 
         One that is ending already, or undoing what it did, is left to it.
         """
+        self.daemon_ends = self.daemon_ends or why is Interruption.SHUTDOWN
         if self.interruption is None and not self.ending:
             self.interruption = why
             if self.in_phases and self.task is not None:

@@ -25,7 +25,9 @@ async def unnamed_change(app: AppRuntime) -> AppliedMigration | None:
     records = await app.parts.store.phases(held.operation)
     done = {one.phase: one for one in records if one.state is PhaseState.DONE}
     backup, rehearsal = done.get(PhaseName.BACKUP), done.get(PhaseName.REHEARSE)
-    if PhaseName.HOLD not in done or backup is None or "backup" not in backup.data:
+    if backup is None or "backup" not in backup.data:
+        return None
+    if PhaseName.HOLD not in done and not backup.data.get("alone"):
         return None
     if PhaseName.REVERSE in done:
         return None  # a rollback undoes what has names, and runs nothing

@@ -77,7 +77,7 @@ class Upgrade:
         """All that keeps the release from being deployed now."""
         if self.forced:
             return [*self._unversioned(), *self._breaking()]
-        found = [*self._starting_point(), *self._unversioned()]
+        found = [*self._floor(), *self._starting_point(), *self._unversioned()]
         if stops := self._stops():
             return [*found, self._detour(stops)]
         return [*found, *self._breaking()]
@@ -87,7 +87,8 @@ class Upgrade:
         if not self.forced:
             return []
         stops = self._stops()
-        return [*self._starting_point(), *([self._detour(stops)] if stops else [])]
+        on_the_way = [self._detour(stops)] if stops else []
+        return [*self._floor(), *self._starting_point(), *on_the_way]
 
     @property
     def _numbers(self) -> tuple[Version | None, Version | None]:
@@ -102,7 +103,8 @@ class Upgrade:
     def to_acknowledge(self) -> list[str]:
         """What this deploy breaks, in the words that acknowledge it."""
         texts = [rule.breaking for rule in self.crossed if rule.breaking is not None]
-        if self._starts_unversioned or any(_weighs(rule) for rule in self.perhaps_crossed):
+        unsure = self._starts_unversioned or self._ends_unversioned
+        if unsure or any(_weighs(rule) for rule in self.perhaps_crossed):
             texts.append(UNVERSIONED)
         return list(dict.fromkeys(texts))
 
@@ -119,6 +121,25 @@ class Upgrade:
         """Whether ``upgrade_from`` cannot be told, as what serves has no version."""
         has_to_fit = self.active is not None and self.settings.requires.upgrade_from is not None
         return has_to_fit and self._numbers[0] is None
+
+    @property
+    def _ends_unversioned(self) -> bool:
+        """Whether it cannot be told that it may be deployed, as it has no version."""
+        return self.settings.requires.versions is not None and self.is_unversioned
+
+    def _floor(self) -> list[PreflightError]:
+        wanted, end = self.settings.requires.versions, self._numbers[1]
+        if wanted is None or end is None or fits_release(wanted, end):
+            return []
+        serving = "nothing serves" if self.active is None else f"{self.active} serves"
+        return [
+            PreflightError(
+                f"{self.settings.name}: {self.version} is none of the versions that may be "
+                f"deployed, {wanted}; {serving}",
+                remedy=f"deploy one of {wanted}; or, if it is to be this one all the same: "
+                + self._deploy(self.version, forced=True),
+            )
+        ]
 
     def _starting_point(self) -> list[PreflightError]:
         wanted, start = self.settings.requires.upgrade_from, self._numbers[0]
@@ -141,6 +162,8 @@ class Upgrade:
         unknown = [_described(rule) for rule in self.perhaps_crossed if _weighs(rule)]
         if self._starts_unversioned:
             unknown.append(f"an upgrade is from {self.settings.requires.upgrade_from}")
+        if self._ends_unversioned:
+            unknown.append(f"what may be deployed is {self.settings.requires.versions}")
         return [
             PreflightError(
                 f"{self.settings.name}: {self._unversioned_name} has no version, so that it cannot "

@@ -9,12 +9,14 @@ from typing import NamedTuple
 BLOCK = 512  # bytes
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"
 _DIRECTORY = b"5"
-# name, mode, uid, gid, size, mtime, checksum, type, link, magic, users, device, prefix: tar(5).
+_NUMBERS = 100  # where the mode begins, after the name: tar(5)
+# mode, uid, gid, size, mtime, checksum, type, link, magic
 _USUAL = re.compile(
-    rb"([^\0].{99})(0[0-7]{6})\0[0-7]{7}\0[0-7]{7}\0([0-7]{11})[\0 ]([0-7]{11})[\0 ]([0-7]{6})\0 "
-    rb"([05])\0{100}ustar(?:\x0000|  \0).{64}.{16}(.{155}).{12}",
-    re.DOTALL,
+    rb"(0[0-7]{6})\0[0-7]{7}\0[0-7]{7}\0([0-7]{11})[\0 ]([0-7]{11})[\0 ]([0-7]{6})\0 "
+    rb"([05])\0{100}ustar(?:\x0000|  \0)"
 )
+_DEVICE, _PREFIX = slice(329, 345), slice(345, 500)
+_NO_DEVICE = (b"\0" * 16, b"0000000\x000000000\0")
 _SUM = slice(148, 156)  # where the sum of all bytes stands, which counts as blanks itself
 
 
@@ -33,18 +35,19 @@ def usual(block: bytes) -> Usual | None:
 
     None: of another kind, or with anything unusual about it; then ``tarfile`` decides.
     """
-    if (match := _USUAL.fullmatch(block)) is None:
+    match = _USUAL.match(block, _NUMBERS)
+    if match is None or block[_DEVICE] not in _NO_DEVICE or len(block) != BLOCK:
         return None
-    name, mode, size, changed, checksum, kind, prefix = match.groups()
+    mode, size, changed, checksum, kind = match.groups()
     # Adler's first half is the sum, and one; of half a block it stays below the modulus.
     total = (zlib.adler32(block[:256]) & 0xFFFF) + (zlib.adler32(block[256:]) & 0xFFFF) - 2
     if int(checksum, 8) != total - sum(block[_SUM]) + 8 * ord(" "):
         return None
-    text = name.rstrip(b"\0")
-    if b"\0" in text:
-        text = text.partition(b"\0")[0]
-    if prefix[0]:
-        text = b"%b/%b" % (prefix.partition(b"\0")[0], text)
+    text = block[:_NUMBERS].rstrip(b"\0")
+    if b"\0" in text or not text:
+        return None
+    if prefix := block[_PREFIX].partition(b"\0")[0]:
+        text = b"%b/%b" % (prefix, text)
     is_directory = kind == _DIRECTORY
     if not is_directory and text.endswith(b"/"):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import sqlite3
@@ -10,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bluegreen.errors import NotFoundError, StoreFullError
-from bluegreen.store.database import Database, Result, Row, Work
+from bluegreen.errors import NotFoundError
+from bluegreen.store.database import Database, Row
 from bluegreen.store.delivery_bodies import Bodies, Content
-
-TOGETHER = 256  # deliveries in one transaction
+from bluegreen.store.together import Change, Together
 
 # Forges sign a body alike, and no name: one that was captured is none of another's.
 _INSERT = (
@@ -197,40 +195,22 @@ def settle(
     return to_delivery(connection.execute(_BY_ID, (delivery,)).fetchone())
 
 
-@dataclass(frozen=True)
-class _Change:
-    """A change that somebody waits for, made with others in one transaction."""
-
-    work: Work[Any]
-    done: asyncio.Future[Any]
-    new: NewDelivery | None = None  # whose recording it is, where that may be done with others'
-
-    def succeed(self, result: Any) -> None:
-        if not self.done.done():  # whoever waited may be gone
-            self.done.set_result(result)
-
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-
 class Deliveries:
     """The deliveries of a store. Raises StoreError, and StoreFullError where the disk is full.
 
-    A commit costs the same for one and for many: those that arrive while one is on its way to the
-    disk go with the next, together. Bodies, of which only the newest are kept, follow later: what
-    is done about a delivery does not need its body any more.
+    Those that arrive while others are on their way to the disk go there together. Bodies, of which
+    only the newest are kept, follow later: what is done about a delivery does not need its body any
+    more.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[_Change] = []
-        self._task: asyncio.Task[None] | None = None
+        self._together = Together(database, lambda connection, changes: _make(connection, changes))
         self.bodies = Bodies(database)
 
     async def record(self, new: NewDelivery) -> tuple[Delivery, bool]:
         """On disk when this returns: the delivery, or the one it repeats, and whether it is new."""
-        delivery, is_new = await self._together(
+        delivery, is_new = await self._together.change(
             lambda connection: insert(connection, new), new if new.replay_of is None else None
         )
         if not is_new:
@@ -243,7 +223,7 @@ class Deliveries:
     ) -> Delivery:
         """Record what became of one that was accepted."""
         return self._with_body(
-            await self._together(
+            await self._together.change(
                 lambda connection: settle(connection, delivery, decision, operation, why)
             )
         )
@@ -286,45 +266,13 @@ class Deliveries:
         """Keep the bodies that are not kept yet."""
         await self.bodies.close()
 
-    async def _together(self, work: Work[Result], new: NewDelivery | None = None) -> Result:
-        change = _Change(work, asyncio.get_running_loop().create_future(), new)
-        self._waiting.append(change)
-        if self._task is None:
-            self._task = asyncio.create_task(self._write(), name="deliveries")
-        result: Result = await change.done
-        return result
 
-    async def _write(self) -> None:
-        try:
-            while self._waiting:
-                now, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-                await self._transact(now)
-        finally:
-            self._task = None
-
-    async def _transact(self, changes: Sequence[_Change]) -> None:
-        """Each has its result or its error in the end, and none an error of another's."""
-        try:
-            results = await self._database.write(lambda connection: _make(connection, changes))
-        except StoreFullError as error:
-            for change in changes:
-                change.fail(error)
-        except Exception as error:
-            if len(changes) == 1:
-                changes[0].fail(error)
-                return
-            for change in changes:
-                await self._transact([change])
-        else:
-            for change, result in zip(changes, results, strict=True):
-                change.succeed(result)
-
-
-def _make(connection: sqlite3.Connection, changes: Sequence[_Change]) -> list[Any]:
+def _make(connection: sqlite3.Connection, changes: Sequence[Change]) -> list[Any]:
+    """Those are recorded in one statement that may be: their subject is the new delivery."""
     results: list[Any] = []
-    for _, group in itertools.groupby(changes, lambda change: change.new is not None):
+    for _, group in itertools.groupby(changes, lambda change: change.subject is not None):
         part = [*group]
-        news = [change.new for change in part if change.new is not None]
+        news = [change.subject for change in part if change.subject is not None]
         if len(news) > 1 and _are_all_others(news):
             results += insert_all(connection, news)
         else:

@@ -8,11 +8,31 @@ import time
 from dataclasses import dataclass, field
 
 from bluegreen.errors import NotFoundError
-from bluegreen.model import Requester, Token
+from bluegreen.model import Requester
 from bluegreen.store.database import Database, Row
 
 _ALL = "SELECT * FROM tokens ORDER BY id"
 _BY_ID = "SELECT * FROM tokens WHERE id = ?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """What the API may be asked with over TCP. Times are Unix seconds."""
+
+    id: int
+    name: str
+    scopes: tuple[str, ...]
+    apps: tuple[str, ...] | None  # None: all
+    created_at: float
+    created_by: Requester
+    expires_at: float | None  # None: never
+    last_used_at: float | None = None
+    last_used_from: str | None = None
+    revoked_at: float | None = None
+    revoked_by: str | None = None
+
+    def is_valid(self, now: float) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, kw_only=True)

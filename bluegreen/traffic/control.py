@@ -16,6 +16,7 @@ from bluegreen.traffic.disk import disk_error
 from bluegreen.traffic.gate import Gate, HostGate, OwnGate
 from bluegreen.traffic.holding import Holding
 from bluegreen.traffic.loading import Loading
+from bluegreen.traffic.markers import Stamp
 from bluegreen.traffic.moving import MARKER_TIMEOUT, Moving
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
@@ -129,6 +130,14 @@ class TrafficControl:
     def read(self, app: str) -> Traffic:
         """Where the markers say that the app's traffic goes."""
         return self._planner.traffic(app)
+
+    def stamp(self, app: str) -> Stamp | None:
+        """What was taken before a ``read`` says later whether it is still true; see `Markers`."""
+        return self._planner.markers(app).stamp()
+
+    def is_as_of(self, app: str, stamp: Stamp) -> bool:
+        """Whether ``read`` would say what it said after that stamp was taken, in half its time."""
+        return self._planner.markers(app).are_as_of(stamp)
 
     async def switch(self, settings: AppSettings, to: Slot) -> tuple[str, ...]:
         """Move the traffic to ``to`` and have nginx confirm it; the first switch opens the site.

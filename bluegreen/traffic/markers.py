@@ -14,6 +14,7 @@ import contextlib
 import functools
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
 from bluegreen.model import Hold, Slot, Traffic
 
 PREVIEWS = "previews"
+SETTLED = 1_000_000_000  # nanoseconds: the file system's clock may stand still for some of them
+NEVER = -1  # of a directory that is not there
+Stamp = tuple[int, int]  # when the two directories were changed
 _MARKERS = frozenset({CLOSED, HOLD, PREVIEWS})
 # By the directory of the markers. Previews come and go in threads of their own, beside what moves
 # traffic: what one has just put into ``special`` must not go with what another takes out of it.
@@ -41,6 +45,10 @@ class Markers:
         return self.directory / SPECIAL
 
     # Paths as text: they are looked at of every app of an overview, and Path takes its time.
+    @functools.cached_property
+    def _directory(self) -> str:
+        return os.fspath(self.directory)
+
     @functools.cached_property
     def _named(self) -> tuple[tuple[Slot, str], ...]:
         return tuple((slot, f"{self.directory}/{slot.value}") for slot in Slot)
@@ -60,6 +68,23 @@ class Markers:
     @property
     def closed(self) -> bool:
         return _is_file(self._closed)
+
+    def stamp(self) -> Stamp | None:
+        """When the markers were last changed; None: so lately that the next time may look the same.
+
+        To be taken before they are read.
+        """
+        stamp = _changed(self._directory), _changed(self._special)
+        is_settled = max(stamp) < time.time_ns() - SETTLED
+        return stamp if is_settled and stamp[0] != NEVER else None
+
+    def are_as_of(self, stamp: Stamp) -> bool:
+        """Whether they are what they were when that stamp was taken, whoever changes them."""
+        above, special = stamp
+        # Where there was none, the directory above would have changed with it.
+        return _changed(self._directory) == above and (
+            special == NEVER or _changed(self._special) == special
+        )
 
     def switch(self, to: Slot) -> None:
         """Name ``to`` and only ``to``. The first switch of all opens the site, too."""
@@ -185,6 +210,14 @@ class Markers:
         except FileNotFoundError:
             return
         sync_directory(marker.parent)
+
+
+def _changed(path: str) -> int:
+    """When something in that directory came, went or got another name, by nanoseconds."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return NEVER
 
 
 def _is_file(path: str) -> bool:

@@ -85,7 +85,7 @@ async def test_what_is_remembered_is_bounded_and_ends_with_its_time(
     for token, text in made:
         assert await keyring.find(text) == token
     assert [keyring.remembered(text) is None for _, text in made] == [True, False, False]
-    monkeypatch.setattr("bluegreen.model.Token.is_valid", lambda *_: False)
+    monkeypatch.setattr("bluegreen.store.tokens.Token.is_valid", lambda *_: False)
     assert keyring.remembered(made[2][1]) is None
     assert len(keyring._right) == 1
 

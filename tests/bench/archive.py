@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import random
-import resource
 import secrets
 import subprocess
 import sys
@@ -67,14 +66,20 @@ async def ours(kind: str, address: str, root: Path, sha256: str, tree: Path) -> 
     """Seconds, and by how many MB the process has grown."""
     source = source_of(kind, address, root, sha256)
     gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = most_memory()
     began = time.perf_counter()
     release = await source.resolve("v1")
     resolved = time.perf_counter()
     await source.lay_out(release, tree)
     ended = time.perf_counter()
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    grown = most_memory() - before
     return {"seconds": ended - began, "resolved": resolved - began, "grown": grown * 1024 / 1e6}
+
+
+def most_memory() -> int:
+    """KiB that were resident at most. getrusage(2) begins with what the parent had at the fork."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def by_a_process(directory: Path, *arguments: str) -> dict[str, float]:

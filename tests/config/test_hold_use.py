@@ -57,3 +57,16 @@ def test_what_cannot_be_put_back_is_refused(tmp_path: Path) -> None:
 def test_a_third_of_the_limit_is_for_the_way_back(tmp_path: Path) -> None:
     settings = load(tmp_path, NGINX + '\n[hold]\nlimit = "90s"\n', "overlap = false")
     assert (settings.hold.limit, settings.hold.forward) == (90.0, 60.0)
+
+
+@pytest.mark.parametrize("limit", ["", '[hold]\nlimit = "20s"\n'])
+def test_a_service_that_may_stop_for_all_of_the_time_is_refused(tmp_path: Path, limit: str) -> None:
+    stop = "40s" if not limit else "13.4s"
+    more = f'stop_timeout = "{stop}"\n{NGINX}{limit}'
+    with pytest.raises(InvalidConfiguration) as caught:
+        load(tmp_path, more, "overlap = false")
+    (found,) = caught.value.problems
+    assert found.key == "services.api.stop_timeout"
+    assert ("120s" if not limit else "40s") in found.right
+    load(tmp_path, more)  # where nothing is held
+    load(tmp_path, more.replace(stop, "13s"), "overlap = false")

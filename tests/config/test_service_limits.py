@@ -45,6 +45,7 @@ def test_one_that_says_when_it_is_ready_has_the_gates_time_for_it(tmp_path: Path
     [
         ('limits = { cpu = "50" }', "services.api.limits.cpu", 'percent of one CPU: "50%"'),
         ('limits = { cpu = "0%" }', "services.api.limits.cpu", ""),
+        ("limits = { cpu = 50 }", "services.api.limits.cpu", "percent of one CPU"),
         ("limits = { cpu = 50.5 }", "services.api.limits.cpu", "percent of one CPU"),
         ('limits = { memory = "512 potatoes" }', "services.api.limits.memory", ""),
         ("limits = { tasks = 0 }", "services.api.limits.tasks", ""),

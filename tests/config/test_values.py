@@ -25,7 +25,7 @@ def test_durations_are_seconds(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "10", "s", "-1s", "1 s", "1e3s", "10M", "1m30s", 5, True, None, [], math.inf,
+    "value", ["", "10", "s", "-1s", "1 s", "1e3s", "10M", "1m30s", 5, 1.5, True, None, [], math.inf,
               "\u0663s", "9" * 500 + "d", "1s\n"]
 )  # fmt: skip
 def test_other_durations_are_refused(value: object) -> None:
@@ -46,7 +46,7 @@ def test_sizes_are_bytes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("value", ["", "1", "1K", "1 MiB", "-1B", "1e9B", 1.5, True, None])
+@pytest.mark.parametrize("value", ["", "1", "1K", "1 MiB", "-1B", "1e9B", 16, 1.5, True, None])
 def test_other_sizes_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match="a number and a unit of size"):
         parse_size(value)

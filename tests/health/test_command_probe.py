@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bluegreen.config.questions import CommandProbe, Probe
+from bluegreen.config.questions import Probe
 from bluegreen.errors import SupervisorError
 from bluegreen.health.attempt import probe_once
 from bluegreen.model import Address, Job, JobResult
@@ -13,8 +13,10 @@ from tests.health.conftest import StartStranger
 from tests.health.slot import FakeSlot
 
 
-def command(run: str, *, timeout: float = 20.0, name: str | None = None) -> Probe:
-    return Probe(service="api", name=name, command=CommandProbe(run=run), timeout=timeout)
+def command(run: str, *, timeout: str = "20s", name: str | None = None) -> Probe:
+    return Probe.model_validate(
+        {"service": "api", "name": name, "command": {"run": run}, "timeout": timeout}
+    )
 
 
 async def test_exit_status_0_passes(slot: FakeSlot) -> None:
@@ -51,7 +53,7 @@ async def test_jobs_that_run_at_once_have_names_of_their_own(slot: FakeSlot) -> 
 
 
 async def test_a_command_out_of_time_does_not_pass(slot: FakeSlot) -> None:
-    probe = command(f"{sys.executable} -c 'import time; time.sleep(60)'", timeout=0.2)
+    probe = command(f"{sys.executable} -c 'import time; time.sleep(60)'", timeout="200ms")
     result = await probe_once(slot.target, probe)
     assert (result.passed, result.answer) == (False, "timed out after 0.2 s")
 

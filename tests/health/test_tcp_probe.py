@@ -4,13 +4,13 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from bluegreen.config.questions import Probe, TcpProbe
+from bluegreen.config.questions import Probe
 from bluegreen.health.attempt import probe_once
 from bluegreen.model import Address
 from tests.health.conftest import Accept
 from tests.health.slot import FakeSlot
 
-TCP = Probe(service="api", tcp=TcpProbe(), timeout=1.0)
+TCP = Probe.model_validate({"service": "api", "tcp": {}, "timeout": "1s"})
 
 
 async def test_an_accepted_connection_passes_and_is_closed_again(

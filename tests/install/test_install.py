@@ -22,6 +22,11 @@ _LOOK = (
     "find /opt/bluegreen /usr/local /etc/systemd /etc/bluegreen /etc/fish /etc/passwd /etc/group"
     " -printf '%p %M %u %g %s %T@ %l\\n' | sort"
 )
+_SYSTEMCTL = """\
+#!/bin/sh
+[ "$1" = --version ] || exec /usr/bin/systemctl "$@"
+echo 'systemd {version} ({version}.1-1)'
+"""
 # Packages that bring a git and the tool of the certificates, in a repository of their own.
 _REPOSITORY = """\
 set -e
@@ -114,6 +119,19 @@ async def test_what_was_changed_by_hand_is_mended(installed: Installed) -> None:
     assert "wrote /opt/bluegreen/libexec/bluegreen-exec" in said.output
     assert "wrote /usr/local/lib/systemd/system/bluegreen.socket" in said.output
     assert launcher.stat().st_mode & 0o7777 == 0o755
+
+
+async def test_a_reload_is_waited_for_as_soon_as_systemd_can(installed: Installed) -> None:
+    """On a host whose systemd says that it is a newer one, and then that it is an older one."""
+    drop_in = "/usr/local/lib/systemd/system/bluegreen.service.d/10-notify-reload.conf"
+    systemctl = installed.path("/usr/local/sbin/systemctl")
+    for version, done in ((253, "wrote"), (252, "removed")):
+        systemctl.write_text(_SYSTEMCTL.format(version=version))
+        systemctl.chmod(0o755)
+        said = await installed.run_installer()
+        assert f"{done} {drop_in}" in said.output
+        if done == "wrote":
+            assert "Type=notify-reload\n" in installed.path(drop_in).read_text()
 
 
 async def test_only_root_may_write_what_root_or_the_daemon_runs(installed: Installed) -> None:

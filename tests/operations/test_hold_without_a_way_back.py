@@ -12,8 +12,9 @@ import pytest
 from bluegreen.errors import DataError
 from bluegreen.model import Slot
 from bluegreen.operations import putting_back
+from bluegreen.operations.phases import hold
 from bluegreen.operations.putting_back import put_back
-from bluegreen.operations.run import Run
+from bluegreen.operations.run import Interruption, Run
 from tests.operations.agreement import agreement
 from tests.operations.asking import ask, status_of
 from tests.operations.data import backups, servers
@@ -115,6 +116,26 @@ async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_say
     assert "notes" not in schema(shop)["servers"]
     assert "first" in servers(shop)
     assert await applied(shop) == []
+
+
+async def test_a_daemon_that_ends_waits_for_no_version_that_does_not_start_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    async def fail(*_: Any) -> None:
+        nonlocal tried
+        tried += 1
+        run.interrupt(Interruption.SHUTDOWN)
+        raise DataError("no", remedy="do")
+
+    run.ending = True
+    monkeypatch.setattr(hold, "start_again", fail)
+    monkeypatch.setattr(hold, "_time_left", lambda _: 600.0)
+    with pytest.raises(DataError):
+        await hold.Drain()._start_again(run, run.app.slots[Slot.BLUE])
+    assert tried == 1
+    assert "does not serve: no" in run.migrating.left[0]
 
 
 def tree_of_what_serves(shop: Stack) -> Path:

@@ -83,8 +83,12 @@ async def test_what_is_pending_is_named_and_run(shop: Stack) -> None:
     answer = await migrations(shop, "check")
     assert "pending: 0001_audit_logs" in answer.out
     assert "pending: 0002_notes" in answer.out
+    await rewrite(shop, section().replace('mode = "online"', 'mode = "hold"'))
+    assert (await shop.cli("hold", "monitor", "--timeout", "5m")).status == 0
     answer = await migrations(shop, "run")
+    assert (await shop.cli("release", "monitor")).status == 0
     assert "applied: 0002_notes" in answer.out
+    assert "requests are not held" not in answer.out
     assert "notes" in schema(shop)["servers"]
     assert await applied(shop) == ["0001_audit_logs", "0002_notes"]
 
@@ -93,8 +97,9 @@ async def test_one_is_marked_as_applied_only_if_it_is_pending(shop: Stack) -> No
     answer = await shop.cli("migrations", "mark-applied", "0002_notes")
     assert answer.status == 1
     assert "check does not call 0002_notes pending" in answer.err
-    await migrations(shop, "rollback")
+    assert "requests are not held" in (await migrations(shop, "rollback")).out
     await migrations(shop, "mark-applied", "0002_notes")
+    await rewrite(shop, section())
     assert await applied(shop) == ["0001_audit_logs", "0002_notes"]
     assert "notes" not in schema(shop)["servers"]
     document = (await ask(shop, "GET", f"{APP}/migrations"))[1]

@@ -27,6 +27,12 @@ async def shop() -> AsyncIterator[Stack]:
 
 async def test_an_older_release_does_not_start_on_a_newer_schema(shop: Stack) -> None:
     older = shop.marker()
+    before = schema(shop)
+    failed = await shop.cli("deploy", "v4-halfway")
+    assert failed.status == 1, failed.out
+    assert "the data of before are put back, from backup" in failed.out
+    assert await applied(shop) == []
+    assert schema(shop) | {"schema_migrations": []} == before | {"schema_migrations": []}
     await shop.deploy("v4-rename")
     # As an administrator's hand would do it.
     await shop.kill()

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from bluegreen.errors import RefusedError
-from bluegreen.model import OperationState, PhaseName, PhaseState, Release
+from bluegreen.model import (
+    Lane,
+    OperationKind,
+    OperationState,
+    PhaseName,
+    PhaseState,
+    Release,
+    Slot,
+)
 from bluegreen.operations.phases.fetch import Fetch
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.triggers import refuse_failed
@@ -120,6 +128,17 @@ async def test_what_has_failed_is_tried_again_by_a_person_alone(queued: QueuedDe
     queued.broken.clear()
     assert await queued.ended(await queued.desk.deploy("a", "v2", PERSON)) == "succeeded"
     assert (await queued.trigger("v2")).said.endswith("serves already")
+
+
+async def test_what_was_switched_back_is_not_tried_again_by_a_trigger(queued: QueuedDesk) -> None:
+    watched = await queued.store.create_operation(
+        app="a", kind=OperationKind.DEPLOY, lane=Lane.RELEASE, version="v2", slot=Slot.GREEN,
+        from_slot=Slot.BLUE, requested_by=PERSON, first_phase=PhaseName.BUILD,
+    )  # fmt: skip
+    await queued.store.finish_operation(watched.id, OperationState.ROLLED_BACK)
+    refused = await queued.trigger("v2")
+    assert refused.operation is None
+    assert "v2 was switched back in operation 1, and is not tried again" in refused.said
 
 
 async def test_an_attempt_that_never_came_to_its_build_says_nothing_of_the_release(

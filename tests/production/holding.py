@@ -29,6 +29,7 @@ WATCH = "2s"
 OPTIONS: dict[str, Any] = {
     "services": ("web", "api", "terminal"), "watch": WATCH, "healthy_for": "0.2s",
     "interval": "0.1s",
+    "deadline": "90s",  # what is held in its gate does not end there, however busy the machine is
     "extra": f"""
 [[build]]
 name = "hold"

@@ -127,6 +127,21 @@ def test_the_release_that_serves_has_to_be_one_of_upgrade_from() -> None:
     assert upgrade("main", "2.2", requires=wanted, ack=(UNVERSIONED,)).unmet() == []
 
 
+def test_an_older_release_than_may_be_deployed_is_refused() -> None:
+    wanted = {"versions": ">=2.1"}
+    assert upgrade("3.0", "2.1", requires=wanted).unmet() == []
+    assert upgrade(None, "v2.1.0-rc.1", requires=wanted).unmet() == []
+    older = upgrade("2.2", "2.0.9", requires=wanted)
+    (error,) = older.unmet()
+    assert "2.0.9 is none of the versions that may be deployed, >=2.1; 2.2 serves" in error.message
+    assert error.remedy.endswith("bluegreen deploy shop 2.0.9 --force")
+    forced = replace(older, forced=True)
+    assert (forced.unmet(), len(forced.passed())) == ([], 1)
+    (error,) = upgrade(None, "main", requires=wanted).unmet()
+    assert error.detail == ("what may be deployed is >=2.1",)
+    assert upgrade(None, "main", requires=wanted, ack=(UNVERSIONED,)).unmet() == []
+
+
 def test_force_goes_past_versions_on_the_way_and_past_nothing_else() -> None:
     rules = (BY_WAY, {"to": ">=3", "breaking": AUDIT})
     one = upgrade("1.4", "v3.1", *rules, requires={"upgrade_from": ">=2.1"})

@@ -273,7 +273,7 @@ async def test_a_cached_archive_stands_in_only_for_what_it_was_checked_against(
 async def test_a_server_that_takes_longer_than_it_may_is_given_up(
     server: ArchiveServer, tmp_path: Path
 ) -> None:
-    source = source_of(server, tmp_path, timeout=0.2)
+    source = source_of(server, tmp_path, timeout="200ms")
     server.handlers["/v1.tar.gz"] = server.stalled(V1)
     with pytest.raises(SourceError, match=r"within 0\.2 s"):
         await source.resolve("v1")
@@ -284,7 +284,7 @@ async def test_an_archive_that_takes_longer_to_unpack_than_it_may_is_given_up(
 ) -> None:
     release = await source_of(server, tmp_path).resolve("v1")
     with pytest.raises(SourceError, match="could not be unpacked within"):
-        await source_of(server, tmp_path, timeout=1e-9).lay_out(release, tmp_path / "tree")
+        await source_of(server, tmp_path, timeout="0.000001ms").lay_out(release, tmp_path / "tree")
 
 
 async def test_an_archive_that_was_cut_off_before_it_was_published_is_refused(
@@ -313,8 +313,8 @@ async def test_an_archive_larger_than_allowed_is_refused(
     server: ArchiveServer, tmp_path: Path
 ) -> None:
     with pytest.raises(SourceError, match="max_size"):
-        await source_of(server, tmp_path, max_size=10).resolve("v1")
-    source = source_of(server, tmp_path, max_unpacked=10)
+        await source_of(server, tmp_path, max_size="10B").resolve("v1")
+    source = source_of(server, tmp_path, max_unpacked="10B")
     with pytest.raises(SourceError, match="max_unpacked"):
         await source.lay_out(await source.resolve("v1"), tmp_path / "tree")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bluegreen.errors import NotFoundError
-from bluegreen.model import Requester, Token
+from bluegreen.model import Requester
 from bluegreen.store import Store
-from bluegreen.store.tokens import Hashed, NewToken
+from bluegreen.store.tokens import Hashed, NewToken, Token
 
 ALICE = Requester(name="uid 1000 (alice)", via="unix socket")
 HASHED = Hashed(salt=b"salt", digest=b"digest", cost=(16384, 8, 1))

@@ -35,7 +35,7 @@ async def gate_failure(
     )
     await supervisor.start(unit)
     target = app.target(Slot.BLUE, shop.work)
-    gate = Gate(deadline=30.0, healthy_for=20.0)
+    gate = Gate.model_validate({"deadline": "30s", "healthy_for": "20s"})
     gating = asyncio.create_task(pass_gate(target, gate, on_result=lambda _: None))
     done, _ = await asyncio.wait({gating}, timeout=0.3)
     assert not done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,28 @@ def test_everybody_may_look_into_special_whatever_the_umask(markers: Markers) ->
     finally:
         os.umask(before)
     assert markers.special.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_stamp_says_whether_any_marker_has_changed(markers: Markers) -> None:
+    def settle() -> None:
+        for directory in (markers.directory, markers.special):
+            if directory.is_dir():
+                os.utime(directory, (1e9, 1e9))
+
+    assert markers.stamp() is None
+    hold = Hold(since=0.0, until=1.0, by="somebody")
+    changes: list[Callable[[], None]] = [
+        lambda: markers.switch(Slot.BLUE), lambda: markers.switch(Slot.GREEN), markers.close,
+        lambda: markers.hold(hold), markers.open, lambda: markers.hold(hold), markers.release,
+    ]  # fmt: skip
+    for change in changes:
+        change()
+        assert markers.stamp() is None, "of this very moment"
+        settle()
+        stamp = markers.stamp()
+        assert stamp is not None
+        assert markers.are_as_of(stamp)
+        with_special = markers.special.is_dir()
+        (markers.special if with_special else markers.directory).joinpath("other").touch()
+        assert not markers.are_as_of(stamp)
+        (markers.special if with_special else markers.directory).joinpath("other").unlink()

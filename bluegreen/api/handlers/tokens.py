@@ -12,8 +12,7 @@ from bluegreen.api.documents import tokens as documents
 from bluegreen.api.parameters import token_id
 from bluegreen.api.peer import note_about, requester
 from bluegreen.api.repetitions import keep_as
-from bluegreen.model import Token
-from bluegreen.store.tokens import NewToken
+from bluegreen.store.tokens import NewToken, Token
 
 
 async def tokens(api: Api, _: web.Request) -> web.Response:

@@ -47,12 +47,12 @@ class BackupBeforeChange(Backup):
         if run.operation.from_slot is None and run.app.settings.migrations is None:
             # Nothing is ready yet for the commands of [backup].
             return {"skipped": "it is the first release"}
-        operation, held = run.operation, PhaseName.HOLD in run.recorded
+        operation, alone = run.operation, run.is_alone
         # Under a hold it is the way back, if only to nothing at all.
-        goes_back = held and run.app.settings.backup is not None
+        goes_back = alone and run.app.settings.backup is not None
         if not await has_data(run) and not goes_back:
             return {"skipped": "there are no data yet"}
-        if held:
+        if alone:
             await promise(run.app.layout, operation.id)
         made = await run.app.backups.create(
             operation.id, run.logs, run.say,
@@ -61,10 +61,10 @@ class BackupBeforeChange(Backup):
         )  # fmt: skip
         await say_what_is_absent(run, made)
         run.migrating.backup = made.id
-        return {"backup": made.id, "bytes": made.bytes}
+        return {"backup": made.id, "bytes": made.bytes, "alone": alone}
 
     async def undo(self, run: Run) -> bool:
-        """Under a hold it is put back, as far as what came after it may have changed the data."""
+        """Of one that is alone it is put back, if what came after may have changed the data."""
         if may_have_changed(run):
             await put_back(run)
         return await super().undo(run)

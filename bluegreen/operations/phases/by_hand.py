@@ -47,6 +47,8 @@ class Check:
             _require_sense(run, request, pending or ())
         if request.action is Action.ROLLBACK and request.name is not None:
             await _say_who_serves(run, request.name)
+        if request.action is Action.ROLLBACK or (request.action is Action.RUN and pending != ()):
+            await _say_nothing_is_held(run)
         if request.action is not Action.CHECK:
             known.schema = await run.app.backups.schema()
         if request.action in (Action.ROLLBACK, Action.MARK_APPLIED):
@@ -58,6 +60,21 @@ class Check:
 
     async def undo(self, run: Run) -> bool:
         return True
+
+
+async def _say_nothing_is_held(run: Run) -> None:
+    """In mode hold no version need live with both schemas, and by hand nobody is held for it."""
+    app, section = run.app, run.app.settings.migrations
+    traffic = app.parts.traffic.read(app.name)
+    serves = traffic.active is not None and not traffic.closed and traffic.held is None
+    if section is None or section.mode != "hold" or not serves:
+        return
+    await run.note(
+        "warning",
+        message="requests are not held for what is done by hand, and the app serves meanwhile; to "
+        f"hold them, before it: bluegreen hold {app.name}; to have no version run: bluegreen stop "
+        f"{app.name}",
+    )
 
 
 async def _say_who_serves(run: Run, name: str) -> None:

@@ -149,7 +149,7 @@ class Drain:
                 try:
                     return await start_again(run.app, served, run.logs, run.on_probe)
                 except BluegreenError as error:
-                    if clock.time() >= until:
+                    if clock.time() >= until or run.daemon_ends:
                         raise
                     said = f"{served.label} does not come up yet, and requests wait on"
                     await run.note("warning", message=f"{said}: {error.message}")

@@ -53,7 +53,7 @@ class BackupBeforeReverse(Backup):
         if not await _came_after(run):
             return {"skipped": "no migration came after it"}
         await has_data(run)
-        if PhaseName.HOLD in run.recorded:
+        if run.is_alone:
             await promise(run.app.layout, run.operation.id)
         made = await run.app.backups.create(
             run.operation.id, run.logs, run.say,

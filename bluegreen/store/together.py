@@ -1,0 +1,129 @@
+"""Changes that are made with others in one transaction: its commit costs the same for many.
+
+The store's thread takes those that wait as it comes to it, and there is always one more transaction
+behind the one under way: the thread does not wait for the event loop, which those who come keep
+busy, to say what is next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bluegreen.errors import StoreError, StoreFullError
+from bluegreen.store.database import Database, Work
+
+MOST = 256  # changes in one transaction
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that somebody waits for. ``subject``: what it is about, for whoever makes many."""
+
+    work: Work[Any]
+    done: asyncio.Future[Any]
+    subject: Any = None
+
+    def succeed(self, result: Any) -> None:
+        if not self.done.done():  # whoever waited may be gone
+            self.done.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+Make = Callable[[sqlite3.Connection, Sequence[Change]], list[Any]]  # the result of each, in order
+
+
+class _Batch:
+    """One transaction."""
+
+    def __init__(self, waiting: deque[Change], make: Make) -> None:
+        self.has_begun = False
+        self.changes: list[Change] = []
+        self._waiting = waiting
+        self._make = make
+
+    def work(self, connection: sqlite3.Connection) -> list[Any]:
+        """In the store's thread."""
+        self.has_begun = True  # before: what is added after a look at this is another's
+        while self._waiting and len(self.changes) < MOST:
+            self.changes.append(self._waiting.popleft())
+        return self._make(connection, self.changes)
+
+    def succeed(self, results: Sequence[Any]) -> None:
+        for change, result in zip(self.changes, results, strict=True):
+            change.succeed(result)
+
+    def fail(self, error: Exception) -> None:
+        for change in self.changes:
+            change.fail(error)
+
+
+class Together:
+    """Makes changes of one kind: with ``make`` many, or each by itself where one is refused."""
+
+    def __init__(self, database: Database, make: Make) -> None:
+        self._database = database
+        self._make = make
+        self._waiting: deque[Change] = deque()
+        self._batches: dict[_Batch, asyncio.Task[None]] = {}
+        self._newest: _Batch | None = None
+
+    async def change(self, work: Work[Any], subject: Any = None) -> Any:
+        """On disk when this returns: the result of ``work``. Raises what it raises, StoreError."""
+        change = Change(work, asyncio.get_running_loop().create_future(), subject)
+        self._waiting.append(change)
+        self._begin()
+        return await change.done
+
+    def _begin(self) -> None:
+        """Have what waits taken: by the transaction that has not begun yet, or by a new one."""
+        if not self._waiting or (self._newest is not None and not self._newest.has_begun):
+            return
+        batch = _Batch(self._waiting, self._make)
+        try:
+            writing = self._database.begin(batch.work, committed=batch.succeed)
+        except StoreError as error:
+            self._fail(batch, error)
+            return
+        self._newest = batch
+        self._batches[batch] = asyncio.create_task(
+            self._settle(batch, writing), name="changes of the store"
+        )
+
+    async def _settle(self, batch: _Batch, writing: asyncio.Task[list[Any]]) -> None:
+        """Each has its result or its error in the end, and none an error of another's."""
+        try:
+            await self._database.outcome(writing)
+        except StoreFullError as error:
+            self._fail(batch, error)
+        except Exception as error:
+            if len(batch.changes) <= 1:
+                self._fail(batch, error)
+            for change in batch.changes:
+                await self._alone(change)
+        finally:
+            del self._batches[batch]
+            if self._newest is batch:
+                self._newest = None
+            self._begin()  # what came as it was full
+
+    def _fail(self, batch: _Batch, error: Exception) -> None:
+        batch.fail(error)
+        if not batch.has_begun:  # it was to take all that waits
+            while self._waiting:
+                self._waiting.popleft().fail(error)
+
+    async def _alone(self, change: Change) -> None:
+        if change.done.done():
+            return
+        try:
+            change.succeed(await self._database.write(lambda c: self._make(c, [change])[0]))
+        except Exception as error:
+            change.fail(error)
