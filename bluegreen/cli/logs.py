@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bluegreen.cli.client import Client, app_path
-from bluegreen.errors import UsageError
+from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.log_tail import printable
 
 
@@ -43,12 +43,22 @@ def logs(options: argparse.Namespace) -> int:
         else:
             entry = json.loads(line)
             print(f"{entry['source']} | {shown(entry['line'])}")
+    if options.follow and _broke_off(client, operation):
+        raise DaemonUnreachableError(
+            "the daemon has ended, and no more can be followed",
+            remedy="the apps stay up; once a daemon serves again, follow again",
+        )
     if not printed:
         why = _no_services(client, app, options) if operation is None else _no_output(
             client.get(f"/v1/operations/{operation}"), options.phase
         )  # fmt: skip
         print(why, file=sys.stderr)
     return 0
+
+
+def _broke_off(client: Client, operation: int | None) -> bool:
+    """Whether what was followed goes on: services do as long as somebody follows them."""
+    return operation is None or client.get(f"/v1/operations/{operation}")["state"] == "running"
 
 
 def _no_output(operation: dict[str, Any], phase: str | None) -> str:

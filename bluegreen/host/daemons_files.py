@@ -19,10 +19,10 @@ _MADE_FOR = {"webhook": "webhooks", "status": "notify", "source": "sources"}
 def unreadable(settings: AppSettings) -> Iterator[Finding]:
     """Each of them that modes keep the daemon from, as far as whoever asks may look. Blocking.
 
-    Raises ConfigError where there is no daemon's user.
+    Raises ConfigError where there is such a file and no daemon's user.
     """
-    daemon = daemon_account()
     for place, file in _files(settings):
+        daemon = daemon_account()
         if (closed := _closed_to(daemon, Path(file))) is not None:
             yield Finding(
                 place=place,

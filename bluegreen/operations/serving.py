@@ -1,4 +1,4 @@
-"""The slot that has the traffic is to run: one that could not be started is tried again."""
+"""The slot that has the traffic is to run, and well: one that came up badly is tried again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bluegreen.errors import BluegreenError
 from bluegreen.model import Slot, SlotState, UnitKey, UnitState
-from bluegreen.operations.proof import start_again
+from bluegreen.operations.proof import gate_again, start_again
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.unwritten import unwritten_since
 
@@ -36,10 +36,10 @@ class Serving:
     def look(self, app: AppRuntime) -> None:
         """Begin to start what serves, where that has never come up; of an app nobody works on.
 
-        What has passed its gate and ended since is kept by its supervisor, or was stopped by an
-        administrator, and stays so.
+        What runs since a start whose gate it missed is gated alone. What has passed its gate and
+        ended since is kept by its supervisor, or was stopped by an administrator, and stays so.
         """
-        slot = _is_down(app)
+        slot = _unproved(app)
         if slot is None:
             self._attempts.pop(app.name, None)
             return
@@ -54,8 +54,12 @@ class Serving:
     async def _start(self, app: AppRuntime, slot: Slot, attempts: _Attempts) -> None:
         try:
             logs = app.layout.operation_logs(app.slots[slot].operation or 0)
-            await start_again(app, app.slots[slot], logs, lambda _: None)
-            message = f"{slot} serves, did not run, and was started"
+            if _never_started(app, slot):
+                await start_again(app, app.slots[slot], logs, lambda _: None)
+                message = f"{slot} serves, did not run, and was started"
+            else:
+                await gate_again(app, slot, logs, lambda _: None)
+                message = f"{slot} serves, had missed its gate, and has passed it"
         except BluegreenError as error:
             message = f"{slot} serves and does not come up: {error.message}; {error.remedy}"
         finally:
@@ -69,17 +73,25 @@ class Serving:
             await app.parts.note(app.name, None, "warning", message=message)
 
 
-def _is_down(app: AppRuntime) -> Slot | None:
-    """The slot that has the traffic, if services of it were never started since it was stopped."""
+def _unproved(app: AppRuntime) -> Slot | None:
+    """The slot that has the traffic, if it has not come up since it was last to, and may."""
     traffic = app.parts.traffic.read(app.name)
     if traffic.active is None or traffic.closed or unwritten_since(app.layout) is not None:
         return None  # or its data were not put back, and it could not be closed
     record = app.slots[traffic.active]
     if record.state is SlotState.HOT or record.version is None:
         return None
-    supervisor, known = app.parts.supervisor, app.parts.supervisor.units()
-    slot, services = record.slot, app.services(record.slot)
-    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in services]
-    # What an administrator has stopped is a unit that is known.
-    stopped = (key for key in keys if supervisor.status(key).state is UnitState.STOPPED)
-    return slot if any(key not in known for key in stopped) else None
+    may = _never_started(app, record.slot) or not _stopped(app, record.slot)
+    return record.slot if may else None
+
+
+def _never_started(app: AppRuntime, slot: Slot) -> bool:
+    """Whether services of it do not run that nobody has started, and so nobody has stopped."""
+    known = app.parts.supervisor.units()  # what an administrator has stopped is among them
+    return any(key not in known for key in _stopped(app, slot))
+
+
+def _stopped(app: AppRuntime, slot: Slot) -> list[UnitKey]:
+    supervisor = app.parts.supervisor
+    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in app.services(slot)]
+    return [key for key in keys if supervisor.status(key).state is UnitState.STOPPED]

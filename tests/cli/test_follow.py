@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from tests.operations.killing import kill_service
 from tests.stack import stack
@@ -27,9 +28,14 @@ async def test_a_line_of_a_service_arrives_as_it_is_written() -> None:
                 first = await line_with(b"started pid", following.stdout)
                 kill_service(built, "blue", "api")  # it is started again, and that is said
                 second = await line_with(b"started pid", following.stdout)
+                await built.kill()
+                _, error = await following.communicate()
         finally:
-            following.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                following.terminate()
             await following.wait()
+        assert following.returncode == 3, error
+        assert b"Next: " in error
         assert first.startswith(b"blue api | ")
         assert second.startswith(b"blue api | ")
         assert first != second

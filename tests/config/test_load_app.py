@@ -73,6 +73,8 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ("[app]", 'app = "x"\n[other]', "app", '"x" cannot be used', "Write a table"),
     # Values
     ('listen = ["80", "[::]:80"]', 'listen = ["0"]', "nginx.listen[0]", '"0" cannot', "a port or"),
+    ('path = "/health?{slot}"', 'path = "x"', "gate.probes[0].http.path", "cannot", "a path"),
+    ("failures = 2", "interval = 1.5", "watch.interval", "1.5 cannot be used", "a unit of time"),
     ('name   = "shop"', 'name = "Shop"', "app.name", '"Shop" cannot', "lower-case letters"),
     ('name   = "shop"', "", "app.name", "it is missing", "Add name"),
     ('"www-data"', '"www data"', "app.user", "cannot be used", "a user of this host"),

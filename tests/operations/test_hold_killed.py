@@ -86,8 +86,16 @@ async def test_the_tables_name_every_phase_of_a_hold() -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop() -> AsyncIterator[Stack]:
     async with stack() as built:
-        await serve(built, HELD, deadline="3s")
+        await serve(built, HELD)
         yield built
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(shop: Stack) -> AsyncIterator[Stack]:
+    """What never gets healthy is given up soon."""
+    await rewrite(shop, HELD, deadline="3s")
+    yield shop
+    await rewrite(shop, HELD)
 
 
 async def killed(shop: Stack, point: Point, version: str) -> None:
@@ -121,8 +129,8 @@ async def test_killed_before_traffic_has_moved_the_old_version_serves(
 
 
 @pytest.mark.parametrize("point", BACK, ids=str)
-async def test_killed_on_the_way_back_it_goes_on(shop: Stack, point: Point) -> None:
-    await killed(shop, point, "v4-unhealthy")
+async def test_killed_on_the_way_back_it_goes_on(impatient: Stack, point: Point) -> None:
+    await killed(impatient, point, "v4-unhealthy")
 
 
 @pytest.mark.parametrize("point", MOVED, ids=str)

@@ -169,7 +169,9 @@ async def test_requests_wait_on_for_a_version_that_does_not_start_again_at_once(
 async def test_a_version_that_does_not_start_again_is_said_and_started_once_it_can(
     shop: Stack,
 ) -> None:
-    await rewrite(shop, f'{HELD}\n[hold]\nlimit = "20s"\n', deadline="3s")
+    unwell = shop.root / "unwell"
+    probe = f'[[gate.probes]]\nservice = "api"\ncommand = {{ run = "test ! -e {unwell}" }}\n'
+    await rewrite(shop, f'{HELD}\n[hold]\nlimit = "20s"\n{probe}', deadline="5s")
     await deploying(shop, "v4-unhealthy")
     tree = tree_of_what_serves(shop)
     aside = tree.with_name("aside")
@@ -182,7 +184,11 @@ async def test_a_version_that_does_not_start_again_is_said_and_started_once_it_c
     assert "does not serve" in said, operation
     assert "bluegreen logs monitor" in operation["error"]["remedy"]
     assert "notes" not in schema(shop)["servers"]
+    unwell.touch()
     aside.rename(tree)
+    missed = "blue serves and does not come up: monitor v2 in blue: "
+    await eventually(lambda: missed in shop.daemon_log.read_text(), "it runs, and missed its gate")
+    unwell.unlink()
 
     async def serves() -> bool:
         return bool((await status_of(shop))["slots"]["blue"]["ready"])

@@ -92,8 +92,16 @@ async def test_the_tables_name_every_phase_that_is_about_data() -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop() -> AsyncIterator[Stack]:
     async with stack() as built:
-        await serve(built, section() + SCENARIO, deadline="3s")
+        await serve(built, section() + SCENARIO)
         yield built
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(shop: Stack) -> AsyncIterator[Stack]:
+    """What never gets healthy is given up soon."""
+    await rewrite(shop, section() + SCENARIO, deadline="3s")
+    yield shop
+    await rewrite(shop, section() + SCENARIO)
 
 
 async def killed(stack: Stack, point: Point, path: str, body: dict[str, Any]) -> Any:
@@ -128,10 +136,10 @@ async def test_killed_in_a_deploy(shop: Stack, point: Point) -> None:
 
 
 @pytest.mark.parametrize("point", IN_THE_UNDOING, ids=str)
-async def test_killed_while_migrations_are_undone(shop: Stack, point: Point) -> None:
-    await killed(shop, point, "deployments", {"version": "v4-unhealthy"})
-    as_it_was(shop)
-    assert await applied(shop) == []
+async def test_killed_while_migrations_are_undone(impatient: Stack, point: Point) -> None:
+    await killed(impatient, point, "deployments", {"version": "v4-unhealthy"})
+    as_it_was(impatient)
+    assert await applied(impatient) == []
 
 
 async def test_after_all_kills_a_deploy_succeeds_and_leaves_no_tree_behind(shop: Stack) -> None:

@@ -142,14 +142,12 @@ class Drain:
 
     async def _start_again(self, run: Run, served: SlotRecord) -> None:
         """As long as requests wait, they wait for one that does not come up at once, too."""
-        clock = asyncio.get_running_loop()
-        until = clock.time() + _time_left(run) - AGAIN
         try:
             while True:
                 try:
                     return await start_again(run.app, served, run.logs, run.on_probe)
                 except BluegreenError as error:
-                    if clock.time() >= until or run.daemon_ends:
+                    if _time_left(run) <= AGAIN or run.daemon_ends:
                         raise
                     said = f"{served.label} does not come up yet, and requests wait on"
                     await run.note("warning", message=f"{said}: {error.message}")
