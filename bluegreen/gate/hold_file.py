@@ -77,11 +77,8 @@ def read(directory: Path | str) -> Hold | None:
 
     Raises OSError when it cannot be read.
     """
-    path = f"{os.fspath(directory)}/{HOLD}"
-    if not os.access(path, os.F_OK):  # as mostly, and an error takes twice as long
-        return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{os.fspath(directory)}/{HOLD}", os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):  # nothing is held by what is not there
         return None
     try:

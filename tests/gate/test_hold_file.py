@@ -63,3 +63,10 @@ def test_a_file_that_somebody_has_made_ends_by_itself(tmp_path: Path) -> None:
     assert found is not None
     assert (found.since, found.until, found.operation) == (500.0, 500.0 + UNSAID, None)
     assert found.addresses == {}
+
+
+def test_where_it_cannot_be_told_nobody_is_told_that_nothing_is_held(tmp_path: Path) -> None:
+    around = tmp_path / "around"
+    around.symlink_to("around")
+    with pytest.raises(OSError, match="Too many levels"):
+        hold_file.read(around)
