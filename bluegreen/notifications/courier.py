@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from bluegreen.errors import StoreError
+from bluegreen.errors import BluegreenError, StoreError
 from bluegreen.model import Event
 from bluegreen.notifications.answer import NOTHING, Answer, Outcome, failed
 from bluegreen.notifications.message import Message, message_of, test_message
@@ -78,10 +78,13 @@ class Courier:
             try:
                 await self._step()
                 said = ""
-            except StoreError as error:
-                if error.message != said:
-                    said = error.message
-                    log.warning("%s is not told anything: %s", self.receiver.label, said)
+            except Exception as error:  # also at what a later version has recorded
+                known = isinstance(error, BluegreenError)
+                why = error.message if isinstance(error, BluegreenError) else repr(error)
+                if why != said:
+                    said = why
+                    message = "%s is not told anything: %s"
+                    log.warning(message, self.receiver.label, why, exc_info=not known)
                 await asyncio.sleep(STORE_AGAIN)
 
     async def test(self) -> Answer:

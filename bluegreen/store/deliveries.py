@@ -28,12 +28,14 @@ _INSERT_ALL = """
         app, provider, delivery, digest, event, version, decision, why, via, received_at
     )
     SELECT
-        value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-        value ->> 7, value ->> 8, value ->> 9
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+        json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]'),
+        json_extract(value, '$[9]')
     FROM json_each(?)
     WHERE NOT EXISTS (
         SELECT 1 FROM deliveries
-        WHERE app = value ->> 0 AND digest = value ->> 3
+        WHERE app = json_extract(value, '$[0]') AND digest = json_extract(value, '$[3]')
         AND provider IN ('gitea', 'github', 'gitlab')
     )
     ON CONFLICT DO NOTHING

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bluegreen.errors import StoreError
 from bluegreen.store.database import Database
@@ -25,6 +25,7 @@ BODY_LIFE = 7 * 86400.0  # … for so many seconds
 UNTRIGGERED_KEPT = 1000  # of an app, the newest
 BODY_DELAY = 1.0  # seconds after which they are written, those that are still among the newest …
 RETRY = 10.0  # … and once more, where they could not be
+MOST_WAITING = 32 * 2**20  # bytes not in the store yet; beyond it the oldest bodies are let go
 AT_ONCE = 2 * 2**20  # bytes in one transaction: a switch of traffic may wait for its end
 FORGET_EVERY = 3600.0  # seconds between looks for those whose time is over
 
@@ -69,6 +70,7 @@ class Bodies:
         self._database = database
         self._waiting: dict[str, deque[Content]] = {}  # by app, not in the store yet …
         self._writing: dict[str, deque[Content]] = {}  # … and on their way to it
+        self._size = 0  # bytes of them, at the most
         self._later: asyncio.TimerHandle | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._said = ""
@@ -76,6 +78,9 @@ class Bodies:
     def add(self, app: str, content: Content) -> None:
         """Have it kept in a moment."""
         self._waiting.setdefault(app, deque(maxlen=BODIES_KEPT)).append(content)
+        self._size += len(content.body or b"")
+        if self._size > MOST_WAITING:
+            self._let_go()
         self._keep_in(BODY_DELAY)
 
     def unkept(self, delivery: int) -> Content | None:
@@ -111,6 +116,17 @@ class Bodies:
     def _every(self) -> Iterator[Content]:
         for waiting in (*self._waiting.values(), *self._writing.values()):
             yield from waiting
+
+    def _let_go(self) -> None:
+        """Bodies of the oldest that wait, until the others are no more than may."""
+        self._size = sum(len(one.body or b"") for one in self._every())
+        waiting = ((app, one) for app, several in self._waiting.items() for one in several)
+        for app, one in sorted(waiting, key=lambda pair: pair[1].delivery):
+            if self._size <= MOST_WAITING:
+                return
+            self._size -= len(one.body or b"")
+            several = self._waiting[app]
+            several[several.index(one)] = replace(one, body=None)
 
     def _keep_in(self, seconds: float) -> None:
         if self._later is None and self._keeping is None:
@@ -149,6 +165,7 @@ class Bodies:
             return True
         finally:
             self._writing = {}
+            self._size = sum(len(one.body or b"") for one in self._every())
 
 
 def _parts(bodies: Mapping[str, Iterable[Content]]) -> Iterator[Mapping[str, Sequence[Content]]]:

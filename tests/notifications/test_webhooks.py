@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -260,6 +261,25 @@ async def test_what_the_store_does_not_take_is_not_told_again(
     await told(listener, 2)
     versions = [asked.document["data"]["operation"]["version"] for asked in listener.asked]
     assert versions == ["v2", "v3"]
+
+
+async def test_what_cannot_be_read_is_said_and_tried_again(
+    host: Host, listener: Listener, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(courier, "STORE_AGAIN", 0.01)
+    after, failing = host.store.outbox.after, [True]
+
+    async def later_version(*arguments: Any) -> Any:
+        if failing:
+            failing.pop()
+            raise ValueError("'promoted' is no state of an operation")
+        return await after(*arguments)
+
+    monkeypatch.setattr(host.store.outbox, "after", later_version)
+    await host.tell(host.webhook(listener.url))
+    await host.happen()
+    await told(listener)
+    assert "is not told anything: ValueError(\"'promoted' is no state" in caplog.text
 
 
 async def test_what_is_too_old_is_dropped_and_long_failures_are_said(

@@ -159,6 +159,18 @@ async def test_bodies_are_there_while_they_are_written_and_where_they_cannot_be(
         assert connection.execute("SELECT body FROM deliveries").fetchone()[0] == b"{}"
 
 
+async def test_of_what_is_not_written_yet_the_oldest_bodies_are_let_go(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_DELAY", 1000.0)
+    monkeypatch.setattr(bodies, "MOST_WAITING", 100)
+    body = b"x" * 40
+    each = [await ignored(store, f"{n}", app=app, body=body) for n, app in enumerate("abab")]
+    assert [(await store.deliveries.bodies.of(one.id)).body for one in each] == [
+        None, None, body, body,
+    ]  # fmt: skip
+
+
 async def test_large_bodies_are_written_in_transactions_of_their_own(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
