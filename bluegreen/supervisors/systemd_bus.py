@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -101,6 +102,7 @@ class Systemd:
         self._owner = ""  # systemd's own name on the bus: anybody may send us a signal
         self._listeners: dict[str, Listener] = {}
         self._halves: dict[str, dict[str, Any]] = {}
+        self._heard: Counter[str] = Counter()  # changes told of, by the listeners' paths
         self._waits: set[_JobWait] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._watches: set[asyncio.Task[None]] = set()
@@ -134,7 +136,9 @@ class Systemd:
         self._listeners[unit_path(unit)] = listener
 
     def forget(self, unit: str) -> None:
-        self._listeners.pop(unit_path(unit), None)
+        path = unit_path(unit)
+        self._listeners.pop(path, None)
+        del self._heard[path]
 
     async def call(
         self,
@@ -173,9 +177,15 @@ class Systemd:
 
         Loads it; ``LoadState`` says whether it is there.
         """
-        path = unit_path(unit)
-        (found,) = await self.call("GetAll", "s", interface, path=path, interface=PROPERTIES)
-        return dict(found)
+        return await self._read(unit_path(unit), interface)
+
+    async def _read(self, path: str, interface: str = "") -> dict[str, Any]:
+        """All as it is now: what is listened to may change before the answer gets to its reader."""
+        while True:
+            heard = self._heard[path]
+            (found,) = await self.call("GetAll", "s", interface, path=path, interface=PROPERTIES)
+            if self._heard[path] == heard:
+                return dict(found)
 
     async def service_property(self, unit: str, name: str) -> Any:
         """One property of a service, now."""
@@ -275,7 +285,7 @@ class Systemd:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
                     await self._subscribe(self._bus)
             for path, listener in list(self._listeners.items()):
-                (found,) = await self.call("GetAll", "s", "", path=path, interface=PROPERTIES)
+                found = await self._read(path)
                 if self._listeners.get(path) is listener:
                     listener(found)
         except (*_CONNECTION_LOST, SupervisorError) as error:
@@ -306,6 +316,7 @@ class Systemd:
             self._hear_change(message.path, message.body[0], message.body[1])
 
     def _hear_change(self, path: str, interface: str, changed: dict[str, Any]) -> None:
+        self._heard[path] += 1
         # systemd tells of the service first and of the unit second, of the same instant.
         if interface == SERVICE:
             self._halves[path] = unpack_variants(changed)
