@@ -14,8 +14,6 @@ from bluegreen.migrations.commands import Commands
 from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
 from bluegreen.model import Release, Slot
 from bluegreen.operations.runtime import AppRuntime
-from bluegreen.slots.shared_links import link_shared, outermost
-from bluegreen.sources.interruptible import Stop, in_thread
 from bluegreen.store.store import Store
 
 
@@ -81,7 +79,7 @@ async def rehearsed(store: Store, app: str, version: str) -> Pending:
 async def _can_be_asked(app: AppRuntime) -> bool:
     """Whether the data can be copied, and are few where the answer may need a build."""
     backup = app.settings.backup
-    if backup is None or backup.postgres or backup.command or app.layout.has_own_user:
+    if backup is None or backup.postgres or backup.command:
         return False
     return not app.settings.build or (await app.backups.room()).data <= FEW
 
@@ -89,24 +87,17 @@ async def _can_be_asked(app: AppRuntime) -> bool:
 async def _asked(
     app: AppRuntime, release: Release, slot: Slot, scratch: Path
 ) -> tuple[str, ...] | None:
-    tree = scratch / "tree"
-    rehearsal = RehearsalPlace(tree)
-    await app.source.lay_out(release, tree)
-    paths = outermost(app.settings.app.shared)
-
-    def link(stop: Stop) -> None:
-        link_shared(tree, app.layout.shared, paths, scratch / "aside", stop)
-
-    await in_thread(link, name=f"link a plan of {app.name}")
-    await app.backups.begin_rehearsal(rehearsal, scratch / "copy.log", nobody_listens)
-    commands = Commands(
-        settings=app.settings,
-        layout=replace(app.layout, data=rehearsal.data),
-        jobs=app.parts.supervisor,
-        place=MigrationPlace(version=release.version, slot=slot, tree=tree),
-        operation=0,
-        phase=scratch.name,
-        logs=scratch,
-        live=app.layout.shared,
-    )
-    return await commands.pending()
+    async with app.trees.for_a_look(app.source, release) as tree:
+        rehearsal = RehearsalPlace(tree)
+        await app.backups.begin_rehearsal(rehearsal, scratch / "copy.log", nobody_listens)
+        commands = Commands(
+            settings=app.settings,
+            layout=replace(app.layout, data=rehearsal.data),
+            jobs=app.parts.supervisor,
+            place=MigrationPlace(version=release.version, slot=slot, tree=tree),
+            operation=0,
+            phase=scratch.name,
+            logs=scratch,
+            live=app.layout.shared,
+        )
+        return await commands.pending()

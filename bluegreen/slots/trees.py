@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from bluegreen.config.placeholders import build_cache
@@ -15,6 +15,7 @@ from bluegreen.errors import BluegreenError, BuildError, SlotError, SourceError
 from bluegreen.files import link_atomically, sync_directory
 from bluegreen.layout import AppLayout
 from bluegreen.model import Release, Slot
+from bluegreen.processes import uninterrupted
 from bluegreen.slots import stamp
 from bluegreen.slots.building import Build, DiskFullError
 from bluegreen.slots.custody import Custody
@@ -30,12 +31,13 @@ from bluegreen.supervisors.interface import JobRunner
 
 LEAST_BYTES = 64 * 2**20
 """What a release is expected to need before any has been built."""
+LOOKED_AT = "look"  # the name of a tree that no operation has
 
 
 class Trees:
     """Lays trees out, builds, stamps, finds, places and reclaims them.
 
-    Keeps nothing in memory: what it has to know of a tree lies beside it.
+    Keeps nothing of them in memory: what it has to know of a tree lies beside it.
     """
 
     def __init__(self, settings: AppSettings, layout: AppLayout, supervisor: JobRunner) -> None:
@@ -43,6 +45,7 @@ class Trees:
         self._layout = layout
         self._jobs = supervisor
         self._custody = Custody(settings.name, layout, supervisor)
+        self._looking = asyncio.Lock()
 
     def path(self, operation: int, slot: Slot) -> Path:
         """``trees/12-green``: where the tree of that operation is, or would be."""
@@ -71,11 +74,32 @@ class Trees:
         tree.parent.mkdir(parents=True, exist_ok=True)
         stamp.remove_stamp(tree)
 
+    @contextlib.asynccontextmanager
+    async def for_a_look(self, source: Source, release: Release) -> AsyncIterator[Path]:
+        """A tree of the release, not built and of no operation, which is gone afterwards.
+
+        One at a time; what a killed daemon left of one is removed. Raises SourceError and OSError.
+        """
+        tree = self._layout.trees / LOOKED_AT
+        async with self._looking:
+            await self._custody.remove(tree)
+            try:
+                await source.lay_out(release, tree)
+                await self._link(tree)
+                yield tree
+            finally:
+                await uninterrupted(self._custody.remove(tree), name=f"remove {tree.name}")
+
     async def _share(self, tree: Path) -> None:
         """Link what is shared, let the tree's users in, and give what is shared its first content.
 
         In this order: from then on the daemon follows no path inside the tree.
         """
+        aside = await self._link(tree)
+        await self._custody.seed(aside, outermost(self._settings.app.shared))
+
+    async def _link(self, tree: Path) -> Path:
+        """Link what is shared and let the tree's users in. Where what was in its place is now."""
         paths, shared = outermost(self._settings.app.shared), self._layout.shared
         aside = tree / f".bluegreen-{secrets.token_hex(8)}"  # like no name in any release
 
@@ -84,7 +108,7 @@ class Trees:
             self._custody.open(tree)
 
         await in_thread(link, name=f"link {tree.name}")
-        await self._custody.seed(aside, paths)
+        return aside
 
     async def _source_digest(self, version: str) -> str | None:
         """Of what a directory source holds now; None for git, where the commit says it."""
@@ -253,6 +277,8 @@ class Trees:
                 await asyncio.to_thread(stamp.remove_stamp, tree)
                 await self._custody.remove(tree)
             await asyncio.to_thread(self._remove_lone_stamps, kept)
+            if not self._looking.locked():
+                await self._custody.remove(self._layout.trees / LOOKED_AT)
         return len(going)
 
     def _placed(self) -> set[Path]:

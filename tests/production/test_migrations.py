@@ -64,6 +64,16 @@ async def refused(production: Production, version: str) -> str:
     return said.output
 
 
+async def test_a_plan_asks_for_them_on_a_copy(host: Production) -> None:
+    before = await schema(host)
+    planned = await host.document("plan", APP, "v4-rename")
+    assert planned["migrations"]["names"] == ["0006_rename"], planned
+    assert planned["migrations"]["says"].startswith("asked on a copy of the data")
+    assert await schema(host) == before
+    assert await jobs(host) == ""
+    assert (await host.host.run("ls", f"{BASE}/trees")).output.split() == ["1-blue", "1-blue.json"]
+
+
 async def test_a_schema_that_the_old_version_cannot_live_with_is_refused(host: Production) -> None:
     said = await refused(host, "v4-rename")
     assert "the old version v2 does not live with the migrated schema" in said

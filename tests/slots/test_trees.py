@@ -211,6 +211,7 @@ async def test_reclaim_deletes_what_is_neither_kept_nor_in_a_slot(root: Path) ->
     await trees.place(Slot.BLUE, placed)
     directory = layout_in(root).trees
     (directory / "foreign").mkdir()
+    (directory / "look").mkdir()  # a plan's, of a daemon that was killed
     (directory / ".12-blue.json.0badcafe.tmp").touch()
     (directory / "8-green.json").touch()
     assert await trees.reclaim([kept]) == 2
