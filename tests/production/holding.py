@@ -24,7 +24,7 @@ _JOBS = f"bluegreen-{APP}-job@.service"
 _FOR_EVER = 600_000_000  # microseconds: longer than any test
 _RENAMES = "?rename,renameat,?renameat2"
 _MARKER = f"{STATE}/apps/{APP}/traffic/blue"  # the name that it is moved from
-_WAIT = "/bin/sh -c 'while [ -e /run/held/{} ]; do sleep 0.02; done'"
+WAIT = "/bin/sh -c 'while [ -e /run/held/{} ]; do sleep 0.02; done'"
 WATCH = "2s"
 OPTIONS: dict[str, Any] = {
     "services": ("web", "api", "terminal"), "watch": WATCH, "healthy_for": "0.2s",
@@ -33,7 +33,7 @@ OPTIONS: dict[str, Any] = {
     "extra": f"""
 [[build]]
 name = "hold"
-run = "{_WAIT.format("build")}"
+run = "{WAIT.format("build")}"
 
 [[gate.probes]]
 service = "api"
@@ -106,7 +106,7 @@ def _install(production: Production) -> None:
     for unit, name in ((f"bluegreen-{APP}-api@.service", "start"), (_JOBS, "job")):
         drop_in = units / f"{unit}.d/hold.conf"
         drop_in.parent.mkdir()
-        drop_in.write_text(f"[Service]\nExecStartPre={_WAIT.format(name)}\n")
+        drop_in.write_text(f"[Service]\nExecStartPre={WAIT.format(name)}\n")
 
 
 class Hold:
