@@ -132,34 +132,20 @@ class Drain:
         if run.migrating.unrestored:
             await self._close(run)
         await end_promise(app.layout)
-        if not app.is_proved(origin):
-            await self._start_again(run, run.drained.get(origin, app.slots[origin]))
-        if app.parts.traffic.read(app.name).closed:  # by an undo that could not put the data back
-            async with app.commit:
-                await app.set_closed(False)
+        try:
+            if not app.is_proved(origin):
+                await serve_again(
+                    run, run.drained.get(origin, app.slots[origin]),
+                    then=f"it is started again and again; see why it does not get well: bluegreen "
+                    f"logs {app.name}, and bluegreen status {app.name}",
+                )  # fmt: skip
+        finally:
+            # By what runs on other data than those of before, or could not put them back.
+            if app.parts.traffic.read(app.name).closed:
+                async with app.commit:
+                    await app.set_closed(False)
         await self._warm_again(run, run.drained.get(origin.other))
         return True
-
-    async def _start_again(self, run: Run, served: SlotRecord) -> None:
-        """As long as requests wait, they wait for one that does not come up at once, too."""
-        try:
-            while True:
-                try:
-                    return await start_again(run.app, served, run.logs, run.on_probe)
-                except BluegreenError as error:
-                    if _time_left(run) <= AGAIN or run.daemon_ends:
-                        raise
-                    said = f"{served.label} does not come up yet, and requests wait on"
-                    await run.note("warning", message=f"{said}: {error.message}")
-                await asyncio.sleep(AGAIN)
-        except BluegreenError as error:
-            name = run.app.name
-            run.migrating.left = (f"{served.label} does not serve: {error.message}", *error.detail)
-            run.migrating.remedy = (
-                f"it is started again and again; see why it does not get well: bluegreen logs "
-                f"{name}, and bluegreen status {name}"
-            )
-            raise
 
     async def _warm_again(self, run: Run, beside: SlotRecord | None) -> None:
         """What was hot beside it is warmed up, by the caller."""
@@ -178,6 +164,28 @@ class Drain:
             detail=run.migrating.left[1:],
             remedy=run.migrating.remedy or f"bluegreen status {app.name}",
         )
+
+
+async def serve_again(run: Run, served: SlotRecord, *, then: str) -> None:
+    """Start what was stopped, and gate it. Raises BluegreenError, with the run knowing what is left.
+
+    As long as requests wait, they wait for one that does not come up at once, too. ``then`` is what
+    to do about one that does not.
+    """
+    try:
+        while True:
+            try:
+                return await start_again(run.app, served, run.logs, run.on_probe)
+            except BluegreenError as error:
+                if _time_left(run) <= AGAIN or run.daemon_ends:
+                    raise
+                said = f"{served.label} does not come up yet, and requests wait on"
+                await run.note("warning", message=f"{said}: {error.message}")
+            await asyncio.sleep(AGAIN)
+    except BluegreenError as error:
+        run.migrating.left = (f"{served.label} does not serve: {error.message}", *error.detail)
+        run.migrating.remedy = then
+        raise
 
 
 def _time_left(run: Run) -> float:
