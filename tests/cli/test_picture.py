@@ -12,7 +12,7 @@ from bluegreen.cli.picture import Phases, Slots
 from bluegreen.cli.progress import Progress
 from bluegreen.cli.sparks import BLOCKS, Traffic, blocks_of
 
-SERVICE = {"state": "running", "pid": 1, "restarts": 0, "last_exit": None, "address": "127.0.0.1:1"}
+SERVICE = {"state": "running", "restarts": 0, "last_exit": None, "exclusive": False}
 LIMITS = {"error_rate": 0.01, "p99": 0.5}
 
 
