@@ -12,6 +12,7 @@ from bluegreen.operations.phases.hold import drained_from
 from bluegreen.operations.run import Migrating, Run
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.slot_records import record_from_data
+from bluegreen.watching.judging import Before
 
 
 def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[PhaseRecord]) -> Run:
@@ -40,6 +41,7 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         run.was_closed = bool(close.get("was_closed"))
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
+        run.before = Before(**watch["before"]) if watch.get("before") else None
     if operation.version is not None and run.tree is not None:
         run.release = Release(
             app=app.name, version=operation.version, commit=operation.commit, origin=""
