@@ -48,7 +48,7 @@ async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:
     """
     app = run.app
     watch = app.settings.watch
-    target = await asyncio.to_thread(app.target, run.target, run.logs)
+    target = await asyncio.to_thread(app.target, run.target, run.logs, whole=True)
     judge = run.judge = _judge(run)
     run.judged_until = asyncio.get_running_loop().time() + seconds
     try:
@@ -101,7 +101,7 @@ def what_was_before(run: Run) -> Before | None:
 
 
 async def _tell_on(run: Run) -> None:
-    """An event a second with what came in it, from the gate on."""
+    """An event a second with what came in it, from the gate on; of nobody's visits, none."""
     if run.recording is None:
         return
     clock = asyncio.get_running_loop().time
@@ -110,7 +110,7 @@ async def _tell_on(run: Run) -> None:
         await asyncio.sleep(TOLD_EVERY)
         now = clock()
         counts = run.recording.untold()
-        if PhaseName.GATE in run.recorded:
+        if counts and PhaseName.GATE in run.recorded:
             await run.note("watch", **_event(run, counts, now - began, now))
         began = now
 

@@ -74,7 +74,8 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
         "exactly one of http and command", "Give it one",
     ),
     ("websocket = true", 'assets = "x"', "routes[1].assets", "not supported yet", "Remove"),
-    ("keepalive = 0", "exclusive = true", "services.api.exclusive", "not supported yet", "R"),
+    ("keepalive = 0", "instances = 2", "services.api.instances", "not supported yet", "R"),
+    ("keepalive = 0", "exclusive = true", "routes[0].service", "is exclusive", "remove exclusive"),
     ("[app]", "env_file = '/x'\n[app]", "env_file", "no key", "under [env]"),
     ("[app]", 'app = "x"\n[other]', "app", '"x" cannot be used', "Write a table"),
     # Values
@@ -252,7 +253,7 @@ def test_sections_of_later_versions_are_refused(tmp_path: Path, section: str) ->
 @pytest.mark.parametrize(
     ("table", "keys"),
     [
-        ("services.api", ["exclusive", "instances"]),
+        ("services.api", ["instances"]),
     ],
 )
 def test_keys_of_later_versions_are_refused(tmp_path: Path, table: str, keys: list[str]) -> None:

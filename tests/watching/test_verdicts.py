@@ -3,7 +3,11 @@ many visitors met an error until it."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+import signal
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest_asyncio
 
 from tests.stack import Stack, stack
 from tests.traffic.client import ask
+from tests.waiting import eventually
 from tests.watching.shop import (
     SHOP,
     begun,
@@ -99,22 +104,45 @@ async def test_one_that_is_a_fifth_slower_is_switched_back(shop: Stack) -> None:
     assert not load.failed()
 
 
-async def test_one_that_is_well_stays_and_what_was_seen_is_told(shop: Stack) -> None:
-    await watch_by(shop, "2.5s", 'max_p99 = "5s"')
+async def test_one_that_is_well_stays_whatever_becomes_of_the_socket(shop: Stack) -> None:
+    """Flooded with nonsense, full since nobody reads, gone with its daemon, and there again."""
+    await watch_by(shop, "4s", 'max_p99 = "5s"')
     write_release(shop, "well", delay=0.02)
+    stopped = asyncio.Event()
     async with visitors(shop).coming() as load:
-        ended = await released(shop, "well")
+        operation = (await begun(shop, "well"))["id"]
+        await in_phase(shop, "watch")
+        await asyncio.to_thread(flood, shop)
+        shop.signal(signal.SIGSTOP)
+        with contextlib.suppress(TimeoutError):  # the kernel has room for little of that time
+            await asyncio.wait_for(stopped.wait(), 0.5)
+        await shop.kill()
+        came = len(load.met)
+        await eventually(lambda: len(load.met) > came + 20, "visitors come on")
+        await shop.serve()
+        ended = await outcome(shop, operation)
     say(load, "well", ended)
-    assert ended["state"] == "succeeded"
     assert not load.failed()
+    assert ended["state"] == "succeeded"
     watch = next(phase for phase in ended["phases"] if phase["phase"] == "watch")["data"]
     assert watch["judged"]
-    assert watch["requests"] > 200
-    events = told(shop, ended["id"])
+    assert watch["requests"] > 100
+    assert watch["before"]["requests"] > 100  # as the daemon before it has seen
+    events = told(shop, operation)
     assert {slot for event in events for slot in event["slots"]} == {"blue", "green"}
     judged = next(event["judged"] for event in events if event["judged"])
     assert judged["limits"] == {"error_rate": 0.01, "p99": 5.0}
     assert not (shop.layout.app(SHOP).traffic / "special").exists()
+
+
+def flood(shop: Stack) -> None:
+    """With what no nginx sends, and so much at once that the socket is full. Blocking."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(str(shop.layout.watch_socket))
+        sender.setblocking(False)
+        for number in range(20_000):
+            with contextlib.suppress(BlockingIOError):
+                sender.send(b"<190>Nov 29 12:44:36 bluegreen: %d" % number)
 
 
 @pytest.mark.parametrize(("on_few", "state"), [("pass", "succeeded"), ("fail", "rolled_back")])
@@ -129,3 +157,23 @@ async def test_three_requests_judge_nothing(shop: Stack, on_few: str, state: str
     assert ended["state"] == state
     said = str(ended["error"]) + str(told(shop, operation, "warning"))
     assert "3 requests came, too few to judge it by (min_requests is 20)" in said
+
+
+async def test_numbers_of_others_count(shop: Stack) -> None:
+    metrics = """
+[[watch.metrics]]
+name = "silent"
+max = 1
+http = { url = "http://127.0.0.1:9/metric/{slot}", params = { query = "up{{a}}" }, value = "a.0" }
+[[watch.metrics]]
+name = "orders"
+service = "api"
+min = 5
+interval = "0.1s"
+command = { run = "echo 3" }
+"""
+    await watch_by(shop, "30s", metrics)
+    write_release(shop, "counted")
+    ended = await released(shop, "counted")
+    assert ended["state"] == "rolled_back"
+    assert ended["error"]["message"].endswith("metric orders is 3, 3 times in a row (min 5)")

@@ -37,6 +37,7 @@ class Watch:
         left = (run.watch_deadline or time.time()) - time.time()
         # After a reboot it is only starting, which is no illness.
         await gate_again(run.app, run.target, run.logs, run.on_probe)
+        await run.app.following.moved()
         told = await keep_watched(run, min(max(left, 0.0), settings.watch.for_))
         return {"seconds": settings.watch.for_, **told}
 
