@@ -83,13 +83,20 @@ def require_same_site(request: web.Request) -> None:
     """
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin")
-    here = urlsplit(f"//{request.host}").hostname
-    if site == "same-origin" and (origin is None or urlsplit(origin).hostname == here):
+    here = _host(f"//{request.host}")
+    if site == "same-origin" and (origin is None or _host(origin) == here is not None):
         return
     raise ForbiddenError(
         "this form was sent by another site",
         remedy="open the dashboard itself, and send it from there",
     )
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def comes_from_elsewhere(request: web.Request) -> bool:

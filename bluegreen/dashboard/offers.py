@@ -37,7 +37,7 @@ class Action:
     path: str  # of the API, below that of the app
     is_offered: Callable[[AppState], bool]
     asked: Asked = lambda _: {}
-    weight: str = "plain"  # "primary": what one comes for; "danger": what visitors may feel
+    weight: str = "plain"  # or "primary", "strong", "danger": how it looks
 
     @property
     def route(self) -> Route:
@@ -99,7 +99,7 @@ ACTIONS: Mapping[str, Action] = {
         is_offered=lambda app: _is_at_rest(app) and app["lock"] is None,
     ),
     "switch": Action(
-        label="Switch back…", path="switch", weight="danger",
+        label="Switch back…", path="switch", weight="strong",
         asked=lambda visit: {"to": visit.text("to")},
         is_offered=lambda app: _serves(app) and app["switch_back"]["how"] != "impossible",
     ),
@@ -112,7 +112,7 @@ ACTIONS: Mapping[str, Action] = {
         is_offered=lambda app: app["queue"]["paused"] is not None,
     ),
     "hold": Action(
-        label="Hold requests…", path="hold", weight="danger", asked=_hold,
+        label="Hold requests…", path="hold", asked=_hold,
         is_offered=lambda app: _serves(app) and app["held"] is None and _is_at_rest(app),
     ),
     "release": Action(

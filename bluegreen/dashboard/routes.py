@@ -14,7 +14,15 @@ from bluegreen.api import route
 from bluegreen.api.access import let_in
 from bluegreen.api.peer import caller_of, require_app
 from bluegreen.api.scopes import Scope, require
-from bluegreen.dashboard import actions, app_list, app_page, entry, operation_page, static
+from bluegreen.dashboard import (
+    actions,
+    app_list,
+    app_page,
+    entry,
+    operation_page,
+    static,
+    status_page,
+)
 from bluegreen.dashboard.context import Dashboard, Visit
 from bluegreen.dashboard.entry import VIA, form_of
 from bluegreen.dashboard.guard import (
@@ -55,6 +63,7 @@ def _inside(method: str, path: str, handler: Inside, *, stream: bool = False) ->
 
 PAGES = (
     Page("GET", "/static/{name}", static.asset),
+    Page("GET", "/status", status_page.page),
     Page("GET", "/login", entry.login_page),
     Page("POST", "/login", entry.login),
     _inside("POST", "/logout", entry.logout),
