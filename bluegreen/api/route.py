@@ -19,6 +19,7 @@ Act = Callable[[Api, web.Request, Any], Awaitable[web.StreamResponse]]
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
+TEXT = "text/plain"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ from bluegreen.api.handlers import (
     apps,
     daemon,
     data,
+    metrics,
     notifications,
     operations,
     output,
@@ -54,6 +55,7 @@ from bluegreen.api.route import (
     JSON,
     JSON_LINES,
     PAGES,
+    TEXT,
     Handler,
     Route,
 )
@@ -176,6 +178,10 @@ ROUTES = (
     _get(
         "/healthz", daemon.health, None, "Whether the daemon lives and can read its store",
         answers=Alive,
+    ),
+    _get(
+        "/metrics", metrics.metrics, Scope.READ, "Figures for Prometheus, as text or OpenMetrics",
+        answers=str, media=TEXT,
     ),
     _get("/v1/openapi.json", daemon.openapi, Scope.READ, "This document", answers=dict[str, Any]),
     _get(

@@ -16,6 +16,7 @@ from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.listening import Listening
 from bluegreen.api.problems import as_problems
 from bluegreen.api.routes import add_routes
+from bluegreen.api.short_way import ShortWay
 from bluegreen.dashboard.context import Dashboard, opened
 from bluegreen.dashboard.routes import add_pages
 
@@ -48,7 +49,8 @@ async def serving(api: Api, control: ControlSocket) -> AsyncIterator[Listening]:
         application(api, access, dashboard), handle_signals=False, shutdown_timeout=SHUTDOWN_LIMIT
     )
     await runner.setup()
-    listening = Listening(cast(web.Server, runner.server), access, control)  # which is made now
+    server = cast(web.Server, runner.server)  # which is made now
+    listening = Listening(server, access, control, ShortWay(api, access).takes)
     try:
         yield listening
     finally:
