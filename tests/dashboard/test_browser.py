@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.api.door import Door, open_door
+from tests.api.door import Door
 from tests.api.front import nginx_in_front
 from tests.dashboard.browser import chromium, obstacles, opened
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 expect.set_options(timeout=60_000)
 POINTS = [
@@ -24,20 +24,14 @@ POINTS = [
 ] + [{"at": 1_800_000_150, "switch": "blue"}]  # fmt: skip
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with open_door() as built:
-        yield built
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def url(door: Door, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     directory: Path = tmp_path_factory.mktemp("front")
     async with nginx_in_front(door, directory) as found:
         yield found
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as found:
         yield found
@@ -144,21 +138,21 @@ async def test_the_list_is_filtered_and_found_its_way_through_by_keyboard(
     await expect(page.locator("#app-shop")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_nothing_keeps_anybody_from_using_a_page(
-    door: Door, url: str, browser: Browser, scheme: str
+    door: Door, url: str, browser: Browser
 ) -> None:
-    out = await opened(browser, url, color_scheme=scheme)
+    out = await opened(browser, url)
     await out.goto("/login")
-    assert await obstacles(out) == []
-    page = await logged_in(browser, url, await door.token("admin"), color_scheme=scheme)
+    page = await logged_in(browser, url, await door.token("admin"))
     paths = [
         "/", "/apps/monitor", "/apps/monitor/deploy?version=v1", "/apps/monitor/switch",
         "/apps/monitor/lock", "/apps/monitor/history", "/apps/none",
     ]  # fmt: skip
-    for path in paths:
-        await page.goto(path)
-        assert await obstacles(page) == [], path
+    for looked_at, path in [(out, "/login"), *((page, path) for path in paths)]:
+        await looked_at.goto(path)
+        for scheme in ("light", "dark"):
+            await looked_at.emulate_media(color_scheme=scheme)
+            assert await obstacles(looked_at) == [], (path, scheme)
     await page.set_viewport_size({"width": 360, "height": 740})
     for path in paths[:3]:
         await page.goto(path)
