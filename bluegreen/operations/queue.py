@@ -107,7 +107,7 @@ class Queue:
                 return known
             await self._refuse_what_may_not_begin(app, kind, asked)
             origin = app.active
-            slot = target if target is not None else app.idle
+            slot = target if target is not None else app.subject(kind, origin)
             superseded = await self._superseded(app, kind)
             operation = await self._parts.store.create_operation(
                 app=app.name, kind=kind, lane=Lane.RELEASE,

@@ -144,7 +144,7 @@ async def test_what_a_failed_migration_has_made_goes_with_it(shop: Stack) -> Non
 async def test_no_migration_is_run_where_the_backup_would_hold_nothing(shop: Stack) -> None:
     await rewrite(shop, held(rehearse=False).replace("data/servers.db", "data/server.db"))
     async with writing(shop) as writers:
-        answer = await failed(shop, "v4-audit", writers, in_phase="backup")
+        answer = await failed(shop, "v4-audit", writers, in_phase="hold")
     assert "nothing of what [backup] names is there" in answer.err
     await rewrite(shop, held(rehearse=False))
 
