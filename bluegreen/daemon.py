@@ -240,6 +240,7 @@ class Daemon:
             desk.apps[name].removed = True
             await desk.waiting.forget(desk.apps[name])
             await desk.apps[name].stop_warming()
+            await desk.apps[name].following.close()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
             await desk.previewing.forget(name)

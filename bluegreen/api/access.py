@@ -7,7 +7,7 @@ import grp
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -28,7 +28,7 @@ GROUPS_LIMIT = 5.0  # seconds in which the numbers of groups are found
 # What is not about one app, and leaves out what its caller may not see.
 _LEAVES_OUT = {
     "/v1/apps", "/v1/operations", "/v1/operations/{id}", "/v1/operations/{id}/events",
-    "/v1/openapi.json",
+    "/v1/openapi.json", "/metrics",
 }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ class Access:
             note_caller(request, Caller(uid=found.uid, via=UNIX))
             grant(request, self.rules.scopes_of(found))
             return
-        origin = self._origin(request)
+        origin = self._origin(request.transport, request.headers.getall("X-Forwarded-For", []))
         route = route_of(request)
         if route is not None and route.scope is None:
             note_caller(request, Caller(via=origin.via, guest=guest_of(origin.address)))
@@ -149,12 +149,18 @@ class Access:
         )
         grant(request, [Scope(scope) for scope in token.scopes])
 
-    def _origin(self, request: web.Request) -> Origin:
-        name = request.transport and request.transport.get_extra_info("peername")
+    def sender(self, transport: asyncio.BaseTransport, forwarded: Sequence[str]) -> Caller:
+        """Who delivers something, of whom no more is asked than from where it comes."""
+        if transport.get_extra_info("socket").family == socket.AF_UNIX:
+            return Caller(via=UNIX)
+        origin = self._origin(transport, forwarded)
+        return Caller(via=origin.via, guest=guest_of(origin.address))
+
+    def _origin(self, transport: asyncio.BaseTransport | None, forwarded: Sequence[str]) -> Origin:
+        name = transport and transport.get_extra_info("peername")
         if not name:
             return Origin(address=ipaddress.ip_address(0), proxy=None)
         peer = parsed(name[0])
-        forwarded = request.headers.getall("X-Forwarded-For", [])
         proxies = self.rules.settings.trusted_proxies
         return Origin(
             address=client_address(peer, forwarded, proxies),

@@ -94,9 +94,13 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
             remedy=_what_there_is(error), exit_status=2,
         )  # fmt: skip
     except Exception as error:
-        log.exception("%s %s failed", request.method, request.path)
-        return _response(
-            500, "internal", f"unexpected {type(error).__name__}: {error}",
-            remedy="this is a defect of bluegreen; the daemon's log has its trace",
-            exit_status=1,
-        )  # fmt: skip
+        return unexpected(error, f"{request.method} {request.path}")
+
+
+def unexpected(error: Exception, asked: str) -> web.Response:
+    """The answer to what a defect has kept from being done; its trace is in the log."""
+    log.error("%s failed", asked, exc_info=error)
+    return _response(
+        500, "internal", f"unexpected {type(error).__name__}: {error}",
+        remedy="this is a defect of bluegreen; the daemon's log has its trace", exit_status=1,
+    )  # fmt: skip

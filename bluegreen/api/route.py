@@ -18,6 +18,7 @@ Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
+TEXT = "text/plain"
 
 
 @dataclass(frozen=True, kw_only=True)

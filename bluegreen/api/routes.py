@@ -37,6 +37,7 @@ from bluegreen.api.handlers import (
     apps,
     daemon,
     data,
+    metrics,
     notifications,
     operations,
     output,
@@ -48,7 +49,7 @@ from bluegreen.api.handlers import (
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.queries import NoQuery, Query, read_query
 from bluegreen.api.repetitions import digest
-from bluegreen.api.route import EVENT_STREAM, IN_TABLE, JSON, JSON_LINES, Handler, Route
+from bluegreen.api.route import EVENT_STREAM, IN_TABLE, JSON, JSON_LINES, TEXT, Handler, Route
 from bluegreen.api.scopes import Scope, require
 from bluegreen.api.tags import tagged
 
@@ -166,6 +167,10 @@ ROUTES = (
     _get(
         "/healthz", daemon.health, None, "Whether the daemon lives and can read its store",
         answers=Alive,
+    ),
+    _get(
+        "/metrics", metrics.metrics, Scope.READ, "Figures for Prometheus, as text or OpenMetrics",
+        answers=str, media=TEXT,
     ),
     _get("/v1/openapi.json", daemon.openapi, Scope.READ, "This document", answers=dict[str, Any]),
     _get(

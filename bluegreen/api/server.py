@@ -16,6 +16,7 @@ from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.listening import Listening
 from bluegreen.api.problems import as_problems
 from bluegreen.api.routes import add_routes
+from bluegreen.api.short_way import ShortWay
 
 SHUTDOWN_LIMIT = 2.0  # seconds that open streams are given when the daemon ends
 
@@ -44,7 +45,8 @@ async def serving(api: Api, control: ControlSocket) -> AsyncIterator[Listening]:
         application(api, access), handle_signals=False, shutdown_timeout=SHUTDOWN_LIMIT
     )
     await runner.setup()
-    listening = Listening(cast(web.Server, runner.server), access, control)  # which is made now
+    server = cast(web.Server, runner.server)  # which is made now
+    listening = Listening(server, access, control, ShortWay(api, access).takes)
     try:
         yield listening
     finally:

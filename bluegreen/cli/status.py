@@ -143,7 +143,12 @@ def slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
         line += "  healthy" if slot["health"]["healthy"] else "  NOT HEALTHY"
     lines = [line]
     if running or (slot["state"] == "hot" and slot["services"]):
-        parts = [f"{n} {s['state']}{_why(s)}" for n, s in slot["services"].items()]
+        parts = [
+            f"{n} {s['state']}{_why(s)}"
+            for n, s in slot["services"].items()
+            # It belongs in the other slot then.
+            if active or not s["exclusive"] or s["state"] != "stopped"
+        ]
         lines.append("      " + ", ".join(parts))
     if slot["health"] is not None:
         lines += [f"      {failing}" for failing in slot["health"]["failing"]]

@@ -136,7 +136,7 @@ class ServiceLimits(Section):
 class Service(Section):
     """``[services.NAME]``. Without ports and sockets it is a worker without traffic."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"exclusive", "instances"})
+    later: ClassVar[frozenset[str]] = frozenset({"instances"})
 
     command: Command
     ports: SlotPorts | None = None
@@ -148,6 +148,7 @@ class Service(Section):
     keepalive: Annotated[int, Field(ge=0, le=1024, strict=True)] = 16
     stop_timeout: Duration = 10.0
     ready: Literal["notify"] | None = None  # None: it is up when it is started
+    exclusive: Switch = False  # runs in the slot alone that has the traffic
     limits: ServiceLimits = ServiceLimits()  # kept by the systemd supervisor, as sandbox is
     sandbox: Literal["strict", "off"] = "strict"
 
@@ -312,6 +313,11 @@ class AppSettings(Section):
     @property
     def name(self) -> str:
         return self.app.name
+
+    @property
+    def exclusive(self) -> frozenset[str]:
+        """The services that run in one slot alone, and so are no part of its gate."""
+        return frozenset(name for name, service in self.services.items() if service.exclusive)
 
     def ready_within(self, service: str) -> float | None:
         """Seconds that a service is given to say that it is ready; None for one that never does."""

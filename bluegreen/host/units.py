@@ -69,6 +69,7 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
         service=key.service,
         slot=key.slot.value,
         wanted=path(app.wanted / key.slot.value),
+        marker=path(app.traffic / key.slot.value) if service.exclusive else None,
         directory=path(app.slot(key.slot)),
         environment=[assignment(name, value) for name, value in variables.items()],
         credentials=_credentials(layers),

@@ -339,6 +339,7 @@ class Desk:
         await self.previewing.close()
         for app in self.apps.values():
             await app.stop_warming()
+            await app.following.close()
         later = [*self._later]
         for task in later:
             task.cancel()

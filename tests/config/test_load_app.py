@@ -68,7 +68,8 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ("[keep]", '[hold]\nlimit = "19s"\n[keep]', "hold.limit", "less than 20 s", '"60s"'),
     ("failures = 2", "max_error_rate = 0.1", "watch.max_error_rate", "not supported yet", "R"),
     ("websocket = true", 'assets = "x"', "routes[1].assets", "not supported yet", "Remove"),
-    ("keepalive = 0", "exclusive = true", "services.api.exclusive", "not supported yet", "R"),
+    ("keepalive = 0", "instances = 2", "services.api.instances", "not supported yet", "R"),
+    ("keepalive = 0", "exclusive = true", "routes[0].service", "is exclusive", "remove exclusive"),
     ("[app]", "env_file = '/x'\n[app]", "env_file", "no key", "under [env]"),
     ("[app]", 'app = "x"\n[other]', "app", '"x" cannot be used', "Write a table"),
     # Values
@@ -246,7 +247,7 @@ def test_sections_of_later_versions_are_refused(tmp_path: Path, section: str) ->
 @pytest.mark.parametrize(
     ("table", "keys"),
     [
-        ("services.api", ["exclusive", "instances"]),
+        ("services.api", ["instances"]),
         ("watch", ["max_error_rate", "max_p99", "max_p99_ratio", "min_requests"]),
     ],
 )

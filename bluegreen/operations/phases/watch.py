@@ -35,7 +35,8 @@ class Watch:
         left = (run.watch_deadline or time.time()) - time.time()
         # After a reboot it is only starting, which is no illness.
         await gate_again(run.app, run.target, run.logs, run.on_probe)
-        target = await asyncio.to_thread(run.app.target, run.target, run.logs)
+        await run.app.following.moved()
+        target = await asyncio.to_thread(run.app.target, run.target, run.logs, whole=True)
         await keep_watch(
             target, settings.watch, settings.watch_probes,
             seconds=min(max(left, 0.0), settings.watch.for_), on_result=run.on_probe,
