@@ -121,7 +121,7 @@ class Intake:
         if verdict.decision is Decision.ACCEPTED and self._line[app] >= LONGEST_LINE:
             raise TooManyError(app)
         new = _new(app, verdict, headers, body, via, received)
-        with self._precedence.taking_up():
+        with self._precedence:
             delivery, is_new = await self._deliveries.record(new)
         # A repeated one too, of which nobody had heard in time that it was on disk.
         is_left = is_new or not self._is_in_line(delivery)
