@@ -195,6 +195,10 @@ class Queue:
         self._runs[run.app.name] = run
 
     async def _perform(self, run: Run, undo: bool) -> Operation:
+        async with told(run, self._watching):  # whose end keeps nobody waiting
+            return await self._go_through(run, undo)
+
+    async def _go_through(self, run: Run, undo: bool) -> Operation:
         kind, version = run.operation.kind, run.operation.version
         # Also of one that the app file does not ask for any more: it has begun, and is undone.
         of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
@@ -203,8 +207,7 @@ class Queue:
             phases_with_data() if of_backup else phases_of(kind, of_data, held=reverses_first(run))
         )
         try:
-            async with told(run, self._watching):
-                operation = await (conclude(run, phases, None) if undo else perform(run, phases))
+            operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         except Exception as error:
             self.on_defect(run.app, run.operation, error)
             raise

@@ -31,6 +31,7 @@ BENCHES = {
     "overhead": "a deploy without the app's own time",
     "hold": "10,000 requests held at once, and let through after a switch",
     "hold_deploys": "twenty migrations under a hold, while visitors post",
+    "watch": "a bad release left by itself; requests a second in a watch, and the daemon's time",
     "backup": "a backup of 1 GB that is written to, beside sqlite3 .backup",
     "webhooks": "signed deliveries a second, beside Debian's webhook with an HMAC rule",
     "archive": "a slot from 500 MB and 50,000 files, by tar and by git, beside their own commands",
