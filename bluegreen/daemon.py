@@ -48,6 +48,7 @@ from bluegreen.webhooks.intake import Intake
 log = logging.getLogger(__name__)
 
 RELOAD_LIMIT = 30.0  # seconds that a reload in progress is given when the daemon ends
+COLLECT_AFTER = 10_000  # objects that are made and not gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,7 +393,9 @@ def _refuse_busy(desk: Desk, apps: Sequence[str]) -> None:
 def spare_the_collector() -> None:
     """Leave what lives as long as the daemon out of garbage collections.
 
-    With hundreds of apps a full one takes some 30 ms, in which a switch would wait.
+    With hundreds of apps a full one takes some 30 ms, in which a switch would wait. What comes and
+    goes with requests is no garbage for it: it looks for some less often than Python would.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)

@@ -159,6 +159,11 @@ class Layout:
         return self.state / "bluegreen.db"
 
     @property
+    def sessions(self) -> Path:
+        """The dashboard's, which a restart of the daemon does not end."""
+        return self.state / "sessions.json"
+
+    @property
     def nginx(self) -> Path:
         return self.state / "nginx"
 
