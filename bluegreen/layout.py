@@ -213,6 +213,11 @@ class Layout:
         return self.gate_record
 
     @property
+    def watch_socket(self) -> Path:
+        """Where nginx tells of requests, a datagram each, while an app is watched."""
+        return self.run / "watch.sock"
+
+    @property
     def nginx_run(self) -> Path:
         """Holds the sockets that nginx makes."""
         return self.run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import grp
 import ipaddress
 import os
@@ -44,6 +45,12 @@ class Origin:
     @property
     def via(self) -> str:
         return f"tcp from {self.address}"
+
+
+@functools.lru_cache(maxsize=1024)  # most come from where others came from
+def _from_outside(address: IpAddress) -> Caller:
+    """Whoever asks for what is open to all."""
+    return Caller(via=f"tcp from {address}", guest=guest_of(address))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +126,7 @@ class Access:
         route = route_of(request)
         is_page = request.match_info.route in request.app[PAGES]
         if is_page or (route is not None and route.scope is None):
-            note_caller(request, Caller(via=origin.via, guest=guest_of(origin.address)))
+            note_caller(request, _from_outside(origin.address))
             grant(request, ())
             return
         await self._by_token(request, origin)
@@ -166,10 +173,10 @@ class Access:
 
     def sender(self, transport: asyncio.BaseTransport, forwarded: Sequence[str]) -> Caller:
         """Who delivers something, of whom no more is asked than from where it comes."""
-        if transport.get_extra_info("socket").family == socket.AF_UNIX:
+        name = transport.get_extra_info("peername")
+        if name is not None and not isinstance(name, tuple):
             return Caller(via=UNIX)
-        origin = self._origin(transport, forwarded)
-        return Caller(via=origin.via, guest=guest_of(origin.address))
+        return _from_outside(self._origin(transport, forwarded).address)
 
     def _origin(self, transport: asyncio.BaseTransport | None, forwarded: Sequence[str]) -> Origin:
         name = transport and transport.get_extra_info("peername")

@@ -19,7 +19,7 @@ from bluegreen.cli.history import history_line
 from bluegreen.cli.parser import parse
 from bluegreen.cli.plain import PlainLines
 from bluegreen.cli.progress import Progress
-from bluegreen.cli.status import slot_lines
+from bluegreen.cli.status_lines import slot_lines
 from bluegreen.cli.words import ago, seconds
 
 
