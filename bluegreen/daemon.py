@@ -141,12 +141,14 @@ class Daemon:
                 await parts.note(app.name, None, "warning", message=message)
         await supervisor.open(await units_that_may_run(list(desk.apps.values())))
         stop_apps = self._options.stop_apps
+        desk.watching.open()
         try:
             await self._open_traffic(parts.traffic, list(configuration.apps.values()))
             if not self._in_force.problems:
                 await self._keep_accepted()
             for app in desk.apps.values():
                 await desk.previewing.take_over(app)
+                await desk.watching.take_over(app.name)
             if not self._stopping.is_set():  # else nothing more is begun
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
@@ -241,6 +243,7 @@ class Daemon:
             desk.apps[name].removed = True
             await desk.waiting.forget(desk.apps[name])
             await desk.apps[name].stop_warming()
+            await desk.apps[name].following.close()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
             await desk.previewing.forget(name)

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
+from bluegreen.api.problems import unheard
+
 log = logging.getLogger(__name__)
 
 HEAD_TIMEOUT = 10.0  # seconds in which the head of a request, once begun, has to be whole
@@ -126,6 +128,21 @@ class Connection(web.RequestHandler):
         self._head_is_here()
         super().connection_lost(exc)
         self._gone()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what comes to no route: a head that cannot be read, an unknown Expect."""
+        super().handle_error(request, status, exc, message)  # which has it in the log
+        if isinstance(exc, UnicodeError):  # of bytes in Expect, which aiohttp would repeat
+            status, message = 417, "Expect is not 100-continue"
+        response = unheard(status, message or "")
+        response.force_close()
+        return response
 
     def drop(self) -> None:
         """End it now."""

@@ -308,3 +308,12 @@ class _Commands:
         logs.add_argument("--service", metavar="S", help="only this service, in both slots")
         logs.add_argument("--lines", metavar="N", type=kinds.lines, default=100)
         logs.add_argument("--follow", action="store_true", help="go on as more arrives")
+        report = self._add(
+            "report", ("report", "report"), "a release on one page, to send to people"
+        )
+        report.add_argument("operation", metavar="OPERATION", nargs="?", type=kinds.at_least_one)
+        report.add_argument(
+            "--output",
+            metavar="FILE",
+            help="where to write it; - prints it; default: APP-OPERATION.html",
+        )

@@ -41,6 +41,7 @@ from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.way_back import known_migrations, refuse_start_by_schema
 from bluegreen.store.failures import DuplicateKeyError
 from bluegreen.store.operations import busy_error
+from bluegreen.watching.service import Watching
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ class Desk:
         self.holds = Holds()
         self.previewing = Previewing()
         self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
-        self.queue = Queue(parts, self.warmth)
+        self.watching = Watching(parts.layout, parts.traffic)
+        self.queue = Queue(parts, self.warmth, self.watching)
         self.waiting = Waiting(parts, self.queue, self.unsettled)
         self._switches = Switches(parts, self.queue, self.warmth, self.unsettled)
         self._later: set[asyncio.Task[None]] = set()
@@ -334,11 +336,13 @@ class Desk:
         """Interrupt what runs, and wait until it is undone."""
         await self.waiting.close()
         await self.queue.close()
+        await self.watching.close()
         await self.warmth.close()
         await self.holds.close()
         await self.previewing.close()
         for app in self.apps.values():
             await app.stop_warming()
+            await app.following.close()
         later = [*self._later]
         for task in later:
             task.cancel()

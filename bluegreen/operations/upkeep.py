@@ -48,6 +48,7 @@ class Upkeep:
         if not self._traffic.is_open:
             return
         for name, app in list(self._desk.apps.items()):
+            app.following.look()
             if not self._has_work(name):
                 self._serving.look(app)
         if await self._traffic.revive():

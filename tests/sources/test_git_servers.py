@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,6 +32,17 @@ async def site(repository: Repository, tmp_path: Path, trusted: Path) -> AsyncIt
 
 def shop(tmp_path: Path, site: Site, **more: object) -> GitSource:
     return source_of(tmp_path, f"{site.url}/origin/.git", **more)  # type: ignore[arg-type]
+
+
+def gits() -> list[bytes]:
+    """The command line and the environment of each git that runs."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if b"git" in command:
+                found.append(command + (process / "environ").read_bytes())
+    return found
 
 
 def files_that_hold(secret: str, directory: Path) -> list[Path]:
@@ -86,10 +98,14 @@ async def test_a_token_is_sent_to_the_host_that_it_is_for_and_stands_nowhere(
     helper = f"!f() {{ cat >>{told}; echo username=x; echo password=y; }}; f"
     (tmp_path / "gitconfig").write_text(f'[credential]\n\thelper = "{helper}"\n')
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    running: list[bytes] = []
     async with https_site(tmp_path, trusted, guarded=True) as site:
+        site.backend.asked = lambda: running.extend(gits())
         source = shop(tmp_path, site, token=token)
         await source.lay_out(await source.resolve("v2"), tmp_path / "tree")
         assert files_in(tmp_path / "tree") == TREE
+        assert [one for one in running if str(tmp_path / "token").encode() in one]
+        assert not [one for one in running if TOKEN.encode() in one]
         assert (await source.compare("main", None)).release.commit is not None
         assert not told.exists()
         moved = source_of(tmp_path / "moved", f"{site.url}/moved/origin/.git", token=token)
@@ -116,17 +132,18 @@ async def test_an_answer_that_is_cut_off_or_ceases_is_an_error_and_leaves_nothin
 ) -> None:
     (repository.directory / "data").write_bytes(os.urandom(300_000))
     repository.commit({}, tag="v3")
-    for hangs, words in ((False, "exit status"), (True, "timed out")):
-        site.backend.cut_after, site.backend.hangs = 100_000, hangs
+    site.backend.cut_after = 100_000
+    for fault, words in (("", "exit status"), ("hangs", "timed out"), ("drips", "timed out")):
+        site.backend.hangs, site.backend.drips = fault == "hangs", fault == "drips"
         with pytest.raises(SourceError, match=words):
-            await shop(tmp_path, site, timeout=3.0).resolve("v3")
+            await shop(tmp_path, site, timeout=2.0).resolve("v3")
         assert [path.name for path in cache(tmp_path).iterdir()] == ["git.lock"]
-    site.backend.cut_after = None
+    site.backend.cut_after, site.backend.drips = None, False
     source = shop(tmp_path, site)
     first = await source.resolve("v3")
     (repository.directory / "data").write_bytes(os.urandom(300_000))
     repository.commit({}, tag="v4")
-    site.backend.cut_after, site.backend.hangs = 100_000, False
+    site.backend.cut_after = 100_000
     with pytest.raises(SourceError, match="v4 could not be fetched"):
         await source.resolve("v4")
     site.backend.cut_after = None

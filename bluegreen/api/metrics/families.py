@@ -1,0 +1,49 @@
+"""Families under their common prefix, and how distributions of seconds are told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+
+from bluegreen.durations import Durations
+
+PREFIX = "bluegreen"
+Families = list[Metric]
+
+
+def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    """What stands at some value now."""
+    return GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
+
+
+def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    """What only grows; its samples end in ``_total``."""
+    return CounterMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
+
+
+def histogram(
+    name: str, text: str, *labels: str, of: Iterable[tuple[tuple[str, ...], Durations]]
+) -> HistogramMetricFamily:
+    """``of`` has the values of the labels with each distribution."""
+    family = HistogramMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
+    for values, durations in of:
+        buckets = [(_le(bound), count) for bound, count in durations.cumulative()]
+        family.add_metric(values, buckets, durations.sum)
+    return family
+
+
+def single(family: GaugeMetricFamily | CounterMetricFamily, value: float) -> Metric:
+    """A family of one sample without labels."""
+    family.add_metric([], value)
+    return family
+
+
+def _le(bound: float) -> str:
+    return "+Inf" if math.isinf(bound) else str(float(bound))
