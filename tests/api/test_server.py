@@ -75,7 +75,6 @@ WRONG: list[tuple[str, str, str | None, int, str]] = [
         "manual: not supported yet",
     ),
     ("POST", "/v1/apps/monitor/promote", "{}", 404, "/promote: not supported yet"),
-    ("GET", "/metrics", None, 404, "/metrics: not supported yet"),
     ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
     ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
     ("GET", "/v1/apps/monitor/operations?limit=0", None, 400, "limit"),
