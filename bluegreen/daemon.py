@@ -247,6 +247,7 @@ class Daemon:
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
             await desk.previewing.forget(name)
+            await desk.failovers.forget(name)
             del desk.apps[name]
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
