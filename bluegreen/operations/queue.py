@@ -26,7 +26,7 @@ from bluegreen.operations.of_data import data_phases
 from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of, phases_with_data
-from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.run import Interruption, Run, subject
 from bluegreen.operations.runtime import AppRuntime, Parts, refuse_if_removed
 from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.watched import told
@@ -110,7 +110,7 @@ class Queue:
                 return known
             await self._refuse_what_may_not_begin(app, kind, asked)
             origin = app.active
-            slot = target if target is not None else app.subject(kind, origin)
+            slot = target if target is not None else subject(app, kind, origin)
             superseded = await self._superseded(app, kind)
             operation = await self._parts.store.create_operation(
                 app=app.name, kind=kind, lane=Lane.RELEASE,

@@ -28,6 +28,7 @@ BENCHES = {
     "command": "bluegreen switch back as a process, beside a Python that does nothing",
     "api": "looks through the API: 200 apps, a history of 1,000,000, beside a constant answer",
     "daemon": "a daemon with 200 apps: start, memory, idle processor time",
+    "dashboard": "the page of 200 apps: first byte, size, a change until Chromium shows it",
     "overhead": "a deploy without the app's own time",
     "hold": "10,000 requests held at once, and let through after a switch",
     "hold_deploys": "twenty migrations under a hold, while visitors post",

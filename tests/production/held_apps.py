@@ -120,7 +120,7 @@ class HeldApps:
     def __init__(self, host: Production) -> None:
         self.host = host
         self.apps: Mapping[Place, Production] = {
-            place: replace(host, app=place.app) for place in PLACES
+            place: replace(host, app_name=place.app) for place in PLACES
         }
         self._held = Path()
         self._catcher = Catcher(host)
@@ -294,7 +294,7 @@ def _data(lines: Sequence[str]) -> Data:
 def _hold_units(production: Production, unit: str, text: str) -> None:
     drop_in = production.path(f"/etc/systemd/system/bluegreen-{unit}.service.d/hold.conf")
     drop_in.parent.mkdir()
-    drop_in.write_text(text.format(app=production.app))
+    drop_in.write_text(text.format(app=production.app_name))
 
 
 async def _succeeded(production: Production) -> bool:
