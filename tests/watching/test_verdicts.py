@@ -82,7 +82,7 @@ async def test_one_that_fails_for_some_is_switched_back(shop: Stack) -> None:
 
 async def test_one_that_leaks_errors_later_is_switched_back_then(shop: Stack) -> None:
     await watch_by(shop, "30s")
-    write_release(shop, "leaks", errors=0.05, after=2, delay=0.02)
+    write_release(shop, "leaks", errors=0.05, after=1, delay=0.02)
     async with visitors(shop).coming() as load:
         ended = await released(shop, "leaks")
     say(load, "leaks", ended)
@@ -106,7 +106,7 @@ async def test_one_that_is_a_fifth_slower_is_switched_back(shop: Stack) -> None:
 
 async def test_one_that_is_well_stays_whatever_becomes_of_the_socket(shop: Stack) -> None:
     """Flooded with nonsense, full since nobody reads, gone with its daemon, and there again."""
-    await watch_by(shop, "4s", 'max_p99 = "5s"')
+    await watch_by(shop, "3s", 'max_p99 = "5s"')
     write_release(shop, "well", delay=0.02)
     stopped = asyncio.Event()
     async with visitors(shop).coming() as load:
@@ -115,7 +115,7 @@ async def test_one_that_is_well_stays_whatever_becomes_of_the_socket(shop: Stack
         await asyncio.to_thread(flood, shop)
         shop.signal(signal.SIGSTOP)
         with contextlib.suppress(TimeoutError):  # the kernel has room for little of that time
-            await asyncio.wait_for(stopped.wait(), 0.5)
+            await asyncio.wait_for(stopped.wait(), 0.3)
         await shop.kill()
         came = len(load.met)
         await eventually(lambda: len(load.met) > came + 20, "visitors come on")
