@@ -48,6 +48,7 @@ from bluegreen.webhooks.intake import Intake
 log = logging.getLogger(__name__)
 
 RELOAD_LIMIT = 30.0  # seconds that a reload in progress is given when the daemon ends
+COLLECT_AFTER = 10_000  # objects that are made and not gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +141,14 @@ class Daemon:
                 await parts.note(app.name, None, "warning", message=message)
         await supervisor.open(await units_that_may_run(list(desk.apps.values())))
         stop_apps = self._options.stop_apps
+        desk.watching.open()
         try:
             await self._open_traffic(parts.traffic, list(configuration.apps.values()))
             if not self._in_force.problems:
                 await self._keep_accepted()
             for app in desk.apps.values():
                 await desk.previewing.take_over(app)
+                await desk.watching.take_over(app.name)
             if not self._stopping.is_set():  # else nothing more is begun
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
@@ -244,6 +247,7 @@ class Daemon:
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
             await desk.previewing.forget(name)
+            await desk.failovers.forget(name)
             del desk.apps[name]
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
@@ -389,7 +393,9 @@ def _refuse_busy(desk: Desk, apps: Sequence[str]) -> None:
 def spare_the_collector() -> None:
     """Leave what lives as long as the daemon out of garbage collections.
 
-    With hundreds of apps a full one takes some 30 ms, in which a switch would wait.
+    With hundreds of apps a full one takes some 30 ms, in which a switch would wait. What comes and
+    goes with requests is no garbage for it: it looks for some less often than Python would.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)

@@ -14,6 +14,7 @@ from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.source_use import source_findings
+from bluegreen.config.watch_use import watch_findings
 from bluegreen.config.webhook_use import webhook_findings
 from bluegreen.model import SwitchMode
 
@@ -34,6 +35,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         source_findings(draft),
         placeholder_findings(draft),
         webhook_findings(draft),
+        watch_findings(draft),
     )
 
 

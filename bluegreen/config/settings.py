@@ -55,6 +55,7 @@ from bluegreen.config.values import (
     VariableName,
     parse_duration,
 )
+from bluegreen.config.watch_section import Watch
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.model import Address, Slot, SwitchMode
 
@@ -209,19 +210,6 @@ class Gate(Section):
     def rehearsal_time(self) -> float:
         """Seconds that a release may run on a copy of the data: to be healthy, and its scenario."""
         return self.deadline + sum(step.timeout for step in self.smoke) + REHEARSAL_SLACK
-
-
-class Watch(Section):
-    """``[watch]``: how long, and by which probes, a release is watched after the switch."""
-
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"max_error_rate", "max_p99", "max_p99_ratio", "min_requests"}
-    )
-
-    for_: Duration = Field(default=60.0, alias="for")
-    interval: PositiveDuration = 2.0
-    failures: Annotated[int, Field(ge=1, strict=True)] = 3  # in a row, of one probe
-    probes: tuple[Probe, ...] | None = None  # None: those of the gate
 
 
 def _forever(value: Any) -> Any:

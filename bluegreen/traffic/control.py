@@ -24,6 +24,7 @@ from bluegreen.traffic.moving import MARKER_TIMEOUT, Moving
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
 from bluegreen.traffic.publishing import HostPublisher, Move, OwnPublisher, Publisher
+from bluegreen.traffic.telling import senders
 
 AGAIN = 0.1  # seconds between looks at an nginx that does not answer
 _HOLD_BOUNDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # seconds
@@ -217,6 +218,19 @@ class TrafficControl:
         Raises TrafficError where nginx or the gate does not say so.
         """
         await self._holding.until_let_through(settings)
+
+    async def tell_of_requests(self, app: str, told: bool) -> None:
+        """Have nginx tell of each of the app's requests, or be silent. Raises TrafficError."""
+        markers = self._planner.markers(app)
+        try:
+            await asyncio.to_thread(markers.tell_of_requests, told)
+        except OSError as error:
+            raise disk_error(f"whether nginx tells of {app} was not changed", error) from error
+
+    @property
+    def senders(self) -> frozenset[int]:
+        """The users as whom nginx tells of requests. Blocking, and quick."""
+        return senders(self._layout, own_nginx=self._own_nginx)
 
     async def hand_back(self, settings: AppSettings) -> None:
         """Let what the app replaces serve again, as before its first release; confirmed by nginx.

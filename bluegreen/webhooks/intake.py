@@ -122,7 +122,7 @@ class Intake:
         if verdict.decision is Decision.ACCEPTED and self._line[app] >= LONGEST_LINE:
             raise TooManyError(app)
         new = _new(app, verdict, headers, body, via, received)
-        with self._precedence.taking_up():
+        with self._precedence:
             delivery, is_new = await self._deliveries.record(new)
         self._count(delivery, is_new=is_new)
         # A repeated one too, of which nobody had heard in time that it was on disk.

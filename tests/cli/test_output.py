@@ -19,7 +19,7 @@ from bluegreen.cli.history import history_line
 from bluegreen.cli.parser import parse
 from bluegreen.cli.plain import PlainLines
 from bluegreen.cli.progress import Progress
-from bluegreen.cli.status import slot_lines
+from bluegreen.cli.status_lines import slot_lines
 from bluegreen.cli.words import ago, seconds
 
 
@@ -154,7 +154,6 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["doctor"], "bluegreen doctor"),
         (["--root", "/srv", "promote", "a"], "bluegreen promote"),
         (["deploy", "a", "v1", "--manual"], "--manual"),
     ],

@@ -13,8 +13,8 @@ from tests.host.program import PROGRAM
 from tests.operations.migrations import BACKUP, SCENARIO
 from tests.production.agreement import agreement
 from tests.production.asking import begin_deploy, is_in, latest_operation, run_file
-from tests.production.holding import DAEMON, WAIT
-from tests.production.production import APP, Production
+from tests.production.holding import WAIT
+from tests.production.production import APP, DAEMON, Production
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -210,6 +210,38 @@ async def test_what_is_too_large_or_encoded_is_refused_unread(served: Hooked) ->
     assert await post(io.BytesIO(body), signed("github", "push", body, name="large")) == 202
 
 
+async def test_by_the_short_way_the_answers_are_those_of_the_long_one(served: Hooked) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(served.stack.layout.control_socket))
+
+    async def answer(address: str, body: bytes, headers: dict[str, str]) -> tuple[Any, ...]:
+        """Status, headers and document, but for what each has of its own."""
+        pairs = headers | {"host": "x", "content-length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in pairs.items())
+        writer.write(f"POST {address} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        found = dict(line.split(": ", 1) for line in lines)
+        document = json.loads(await reader.readexactly(int(found.pop("Content-Length"))))
+        assert datetime.strptime(found.pop("Date"), "%a, %d %b %Y %H:%M:%S %Z")
+        return start, found, {**document, "delivery": None}
+
+    wrong = signed("github", "push", b"another")
+    said = {}
+    for way in ("", "?long"):  # once one has gone the long way, all do
+        branch = json.dumps({"ref": "refs/heads/main", "after": "c" * 40, "way": way}).encode()
+        broken = f'{{"way": "{way}"}}'.encode()
+        said[way] = [
+            await answer(f"/hooks/monitor{way}", b, h) for b, h in (
+                (branch, signed("github", "push", branch, name=f"way-{way}-1")),
+                (broken, signed("github", "push", broken, name=f"way-{way}-2")),
+                (branch, wrong),
+            )
+        ]  # fmt: skip
+        said[way].append(await answer(f"/hooks/nobody{way}", branch, wrong))
+    assert said[""] == said["?long"]
+    assert [start[9:12] for start, _, _ in said[""]] == ["200", "400", "401", "401"]
+    writer.close()
+
+
 async def test_a_header_that_comes_twice_is_refused(served: Hooked) -> None:
     body = pushed("v404", "twice")
     pairs = [*signed("github", "push", body, name="twice").items()]

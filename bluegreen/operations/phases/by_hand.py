@@ -9,6 +9,7 @@ from bluegreen.errors import BluegreenError, MigrationError
 from bluegreen.migrations.nouns import MigrationChange
 from bluegreen.model import PhaseName
 from bluegreen.operations.by_hand import Action, ByHand, place_for
+from bluegreen.operations.findings import all_of
 from bluegreen.operations.migrating import (
     commands_of,
     place_of,
@@ -20,6 +21,7 @@ from bluegreen.operations.phases.hold import needs_hold
 from bluegreen.operations.phases.migrate import SLACK, Migrate, NotUndoneError, roll_back
 from bluegreen.operations.putting_back import is_by_backup
 from bluegreen.operations.run import Run
+from bluegreen.requirements.backup_programs import unmet_backup
 
 
 class Check:
@@ -53,10 +55,18 @@ class Check:
             known.schema = await run.app.backups.schema()
         if request.action in (Action.ROLLBACK, Action.MARK_APPLIED):
             known.pending = None  # what else is pending is not touched
+        if needs_hold(run):
+            await self._require_backup(run)
         return {
             "pending": None if pending is None else list(pending),
             "tree": str(known.place.tree), "version": known.place.version,
         }  # fmt: skip
+
+    async def _require_backup(self, run: Run) -> None:
+        """Found out now, as nobody waits yet. Raises PreflightError."""
+        app, log = run.app, run.logs / f"{self.name}-backup.log"
+        if found := await unmet_backup(app.backups, f"{run.operation.id}-programs", log):
+            raise all_of(found, app.name, f"migrations {run.operation.version} from being done")
 
     async def undo(self, run: Run) -> bool:
         return True
@@ -69,13 +79,13 @@ async def _say_who_serves(run: Run, name: str) -> None:
     active, found = app.active, applied.get(name)
     if active is None or found is None or (app.slots[active].operation or 0) < found.operation:
         return
-    lives = "goes on without: if it cannot"
+    lives = "goes on without: if it cannot, go"
     if needs_hold(run):
-        lives = "has to pass its gate without: if it cannot, all is put back, and you"
+        lives = "has to pass its gate without, or all is put back; to go"
     await run.note(
         "warning",
-        message=f"{app.slots[active].label} serves, came with {name} or after it, and {lives}, go "
-        f"back with it: bluegreen rollback {app.name} --to VERSION",
+        message=f"{app.slots[active].label} serves, came with {name} or after it, and {lives} back "
+        f"with it: bluegreen rollback {app.name} --to VERSION",
     )
 
 
