@@ -104,16 +104,14 @@ class _Teller:
     def sentence(self) -> str:
         kind, state, slot = (self.operation[name] for name in ("kind", "state", "slot"))
         if kind == "switch" and state == "succeeded":
-            return (
-                f"Visitors were moved from {self.operation['from_slot']} to {slot}, {self.version}."
-            )
+            start = self.operation["from_slot"] or "nothing"
+            return f"Visitors were moved from {start} to {self.version} in {slot}."
         if kind not in _RELEASES:
             return f"The {kind} {_PAST[state]}."
         if state == "succeeded":
-            place = (
-                f"in the place of {self.before}" if self.operation["from_slot"] else "first of all"
-            )
-            return f"{self.version} was put into service in {slot}, {place}."
+            first = self.operation["from_slot"] is None
+            how = "as the first release" if first else f"in the place of {self.before}"
+            return f"{self.version} was put into service in {slot}, {how}."
         if self.moved is not None and self.went_back is not None:
             for_ = seconds(self.went_back - self.moved)
             return (
@@ -179,7 +177,8 @@ class _Teller:
             return []
         held = app["slots"][slot]
         if app["active"] != slot:
-            return [f"As this report was made, visitors were in {app['active'] or 'no slot'}."]
+            serves = app["slots"].get(app["active"], {}).get("version") or "nothing"
+            return [f"As this report was made, {serves} served in its place."]
         if held["operation"] != self.operation["id"]:
             return ["As this report was made, another release had taken its place."]
         return [f"As this report was made, a switch back was: {app['switch_back']['says']}."]

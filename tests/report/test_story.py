@@ -69,7 +69,7 @@ def test_each_phase_lies_where_it_was_and_so_does_its_undoing() -> None:
         ({"state": "succeeded"}, "v2 was put into service in green, in the place of v1 in blue."),
         (
             {"kind": "switch", "state": "succeeded"},
-            "Visitors were moved from blue to green, v2.",
+            "Visitors were moved from blue to v2 in green.",
         ),
         ({"kind": "backup", "state": "failed"}, "The backup failed."),
         ({"state": "interrupted"}, "v2 was not put into service: v1 in blue served throughout."),
