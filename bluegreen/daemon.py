@@ -148,7 +148,6 @@ class Daemon:
                 await self._keep_accepted()
             for app in desk.apps.values():
                 await desk.previewing.take_over(app)
-                await desk.watching.take_over(app.name)
             if not self._stopping.is_set():  # else nothing more is begun
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
