@@ -140,7 +140,8 @@ async def _units(production: Production, status: Any) -> list[str]:
     """The units of hot slots run, the others are at rest, and no job is left."""
     listed = await production.host.run(
         "systemctl", "list-units", "--plain", "--no-legend", "--no-pager",
-        "--state=active,activating,deactivating,failed,reloading", f"bluegreen-{production.app_name}-*",
+        "--state=active,activating,deactivating,failed,reloading",
+        f"bluegreen-{production.app_name}-*",
     )  # fmt: skip
     states = {line.split()[0]: line.split()[2] for line in listed.output.splitlines()}
     wanted = {
