@@ -15,6 +15,7 @@ from bluegreen.errors import BluegreenError
 log = logging.getLogger(__name__)
 
 ADDRESS_LIMIT = 4096  # bytes of path and query
+LONGEST_WHY = 200  # characters of what is wrong with a head
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,7 +37,7 @@ def problem(error: BluegreenError) -> web.Response:
 
 
 # Which a later version will answer.
-_LATER = re.compile(r"/|/metrics|/v1/apps/[^/]+/promote")
+_LATER = re.compile(r"/metrics|/v1/apps/[^/]+/promote")
 
 
 def _what_is_wrong(request: web.Request, error: web.HTTPException) -> str:
@@ -63,6 +64,16 @@ def _response(status: int, kind: str, detail: str, **extra: object) -> web.Respo
     return web.Response(
         status=status, text=json.dumps(body), content_type="application/problem+json"
     )
+
+
+def unheard(status: int, why: str) -> web.Response:
+    """Of what never came to a route, as it is not HTTP as it should be."""
+    response = _response(
+        status, "http", " ".join(why.split())[:LONGEST_WHY] or HTTPStatus(status).phrase,
+        remedy="ask by HTTP/1.1 as docs/api.md of bluegreen has it", exit_status=2,
+    )  # fmt: skip
+    response.headers["Server"] = "bluegreen"  # no route's response is prepared
+    return response
 
 
 @web.middleware
@@ -94,9 +105,13 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
             remedy=_what_there_is(error), exit_status=2,
         )  # fmt: skip
     except Exception as error:
-        log.exception("%s %s failed", request.method, request.path)
-        return _response(
-            500, "internal", f"unexpected {type(error).__name__}: {error}",
-            remedy="this is a defect of bluegreen; the daemon's log has its trace",
-            exit_status=1,
-        )  # fmt: skip
+        return unexpected(error, f"{request.method} {request.path}")
+
+
+def unexpected(error: Exception, asked: str) -> web.Response:
+    """The answer to what a defect has kept from being done; its trace is in the log."""
+    log.error("%s failed", asked, exc_info=error)
+    return _response(
+        500, "internal", f"unexpected {type(error).__name__}: {error}",
+        remedy="this is a defect of bluegreen; the daemon's log has its trace", exit_status=1,
+    )  # fmt: skip

@@ -18,7 +18,7 @@ configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was swi
 130 interrupted
 """
 # Which a later version will know.
-_LATER_COMMANDS = frozenset({"doctor", "promote"})
+_LATER_COMMANDS = frozenset({"promote"})
 _LATER_OPTIONS = frozenset({"--manual"})
 
 
@@ -145,6 +145,12 @@ class _Commands:
             "--unit", metavar="NAME", dest="units", action="append", default=[],
             help="a systemd unit that runs it, besides those of the directory; may be repeated",
         )  # fmt: skip
+        self._add(
+            "doctor",
+            ("doctor", "doctor"),
+            "examine the host for what is in the way",
+            app=False,
+        )
         self._add("reload", ("reload", "reload"), "take up changed app files", app=False)
         apply = self._add(
             "apply", ("apply", "apply"),
@@ -308,3 +314,12 @@ class _Commands:
         logs.add_argument("--service", metavar="S", help="only this service, in both slots")
         logs.add_argument("--lines", metavar="N", type=kinds.lines, default=100)
         logs.add_argument("--follow", action="store_true", help="go on as more arrives")
+        report = self._add(
+            "report", ("report", "report"), "a release on one page, to send to people"
+        )
+        report.add_argument("operation", metavar="OPERATION", nargs="?", type=kinds.at_least_one)
+        report.add_argument(
+            "--output",
+            metavar="FILE",
+            help="where to write it; - prints it; default: APP-OPERATION.html",
+        )

@@ -15,6 +15,7 @@ from bluegreen.config.places import Place
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
 from bluegreen.config.settings import App, Backup, BuildStep, Gate, Nginx, Service
+from bluegreen.config.watch_section import WATCH_LIMITS, Metric
 from bluegreen.config.webhook_section import Webhook
 
 S = TypeVar("S", bound=Section)
@@ -59,6 +60,9 @@ class Draft:
     overlap: bool  # whether two versions may run at once
     hold: HoldSection | None
     webhooks: tuple[tuple[int, Webhook], ...]
+    metrics: tuple[tuple[Place, Metric], ...]
+    watch_limits: frozenset[str]  # the keys of [watch] that need nginx to tell of requests
+    fails_over: bool
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -97,6 +101,9 @@ def draft(data: Mapping[str, Any]) -> Draft:
         overlap=app.get("overlap") is not False,
         hold=_exactly(HoldSection, _table(data.get("hold")), "limit"),
         webhooks=tuple(_webhooks(data.get("webhook"))),
+        metrics=tuple(_metrics(watch)),
+        watch_limits=WATCH_LIMITS & watch.keys(),
+        fails_over=watch.get("failover") is True,
     )
 
 
@@ -154,6 +161,12 @@ def _webhooks(tables: Any) -> Iterator[tuple[int, Webhook]]:
     for index, table in enumerate(_list(tables)):
         if salvaged := _salvage(Webhook, table, secret={"file": "/"}):
             yield index, salvaged
+
+
+def _metrics(watch: Mapping[str, Any]) -> Iterator[tuple[Place, Metric]]:
+    for index, table in enumerate(_list(watch.get("metrics"))):
+        if salvaged := _salvage(Metric, table):
+            yield ("watch", "metrics", index), salvaged
 
 
 def _exactly(model: type[S], table: Mapping[str, Any], *keys: str) -> S | None:

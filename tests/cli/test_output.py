@@ -19,7 +19,7 @@ from bluegreen.cli.history import history_line
 from bluegreen.cli.parser import parse
 from bluegreen.cli.plain import PlainLines
 from bluegreen.cli.progress import Progress
-from bluegreen.cli.status import slot_lines
+from bluegreen.cli.status_lines import slot_lines
 from bluegreen.cli.words import ago, seconds
 
 
@@ -122,7 +122,7 @@ def test_a_slot_that_is_starting_is_not_said_to_be_so_for_a_day() -> None:
 def test_a_service_that_did_not_run_on_says_why(
     state: str, restarts: int, last_exit: str | None, shown: str
 ) -> None:
-    service = {"state": state, "restarts": restarts, "last_exit": last_exit}
+    service = {"state": state, "restarts": restarts, "last_exit": last_exit, "exclusive": False}
     slot = {
         "version": "v1", "commit": None, "state": "hot", "hot_until": None, "health": None,
         "services": {"api": service},
@@ -154,7 +154,6 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["doctor"], "bluegreen doctor"),
         (["--root", "/srv", "promote", "a"], "bluegreen promote"),
         (["deploy", "a", "v1", "--manual"], "--manual"),
     ],
