@@ -92,6 +92,7 @@ class PhaseName(StrEnum):
     REVERSE = "reverse"  # undo, newest first, the migrations that came after an older release
     START = "start"
     GATE = "gate"
+    PROMOTE = "promote"  # a person is waited for, who lets it go on
     SWITCH = "switch"
     RELEASE = "release"  # requests that wait go on
     WATCH = "watch"
@@ -168,6 +169,7 @@ class Operation:
     finished_at: float | None = None
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
+    manual: bool = False  # whoever asked for it wants it to wait for a person
     forced: bool = False  # past the versions that the app file lets in, starts from and goes by
     backup: int | None = None  # the one whose data a rollback brings back with the release
     of_switch: bool = False  # a rollback that a switch had to become

@@ -36,7 +36,7 @@ def problem(error: BluegreenError) -> web.Response:
 
 
 # Which a later version will answer.
-_LATER = re.compile(r"/|/metrics|/v1/apps/[^/]+/promote")
+_LATER = re.compile(r"/|/metrics")
 
 
 def _what_is_wrong(request: web.Request, error: web.HTTPException) -> str:

@@ -16,7 +16,7 @@ from bluegreen.api.documents.apps import (
 )
 from bluegreen.api.documents.operations import RunningOperation
 from bluegreen.api.queue import queue_view, unsettled_view
-from bluegreen.api.views import hold_view, lock_view, switch_back_view
+from bluegreen.api.views import hold_view, lock_view, promotion_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
 from bluegreen.migrations.nouns import AppliedMigration
 from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitKey, UnitState
@@ -143,6 +143,7 @@ def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
         "undoing": undoing,
         "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
+        "promotion": None if run.promotion is None else promotion_view(run.promotion),
         "requested_by": run.operation.requested_by.name,
     }
 

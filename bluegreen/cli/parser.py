@@ -18,15 +18,12 @@ configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was swi
 130 interrupted
 """
 # Which a later version will know.
-_LATER_COMMANDS = frozenset({"doctor", "promote"})
-_LATER_OPTIONS = frozenset({"--manual"})
+_LATER_COMMANDS = frozenset({"doctor"})
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command as typed. Raises UsageError where it makes no sense."""
     options, unknown = parser().parse_known_args(arguments)
-    if later := _LATER_OPTIONS.intersection(unknown):
-        raise _not_yet(" ".join(sorted(later)))
     if unknown:
         raise _wrong_use(options.prog, f"unrecognized arguments: {' '.join(unknown)}")
     options.json = getattr(options, "json", False)
@@ -174,6 +171,10 @@ class _Commands:
             help="what this upgrade breaks, as it says when it refuses; may be repeated",
         )  # fmt: skip
         deploy.add_argument(
+            "--manual", action="store_true",
+            help="once it has passed its gate it waits for bluegreen promote",
+        )  # fmt: skip
+        deploy.add_argument(
             "--force", action="store_true",
             help="past the versions that the app file lets in, starts from and goes by; recorded",
         )  # fmt: skip
@@ -196,9 +197,12 @@ class _Commands:
             "restart", ("release", "restart"),
             "the same version into the other slot and over, with no request lost",
         )  # fmt: skip
+        promote = self._add(
+            "promote", ("release", "promote"), "let the release go on that waits for a person"
+        )
         stop = self._add("stop", ("release", "stop"), "take an app out of service")
         start = self._add("start", ("release", "start"), "bring a stopped app back, gated")
-        for command in (deploy, rollback, restart, stop, start):
+        for command in (deploy, rollback, restart, promote, stop, start):
             command.add_argument("--detach", action="store_true", help="return once it has begun")
         cancel = self._add(
             "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"

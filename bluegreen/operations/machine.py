@@ -96,6 +96,8 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     """End an operation that did not succeed: undo what it did and record why."""
     run.ending = True
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
+    if run.interruption is Interruption.SHUTDOWN and error is None and run.stands:
+        return run.operation  # the next daemon goes on there
     if switched and run.interruption is Interruption.SHUTDOWN:
         await _let_through(run)
         return run.operation  # the next daemon goes on with the watch, or with settling
@@ -259,6 +261,7 @@ def _outcome(run: Run, error: BluegreenError | None, switched_back: bool) -> Ope
     return {
         Interruption.CANCEL: OperationState.CANCELLED,
         Interruption.SWITCH_BACK: OperationState.SUPERSEDED,
+        Interruption.NEWER: OperationState.SUPERSEDED,
         Interruption.SHUTDOWN: OperationState.INTERRUPTED,
         None: OperationState.INTERRUPTED,
     }[run.interruption]

@@ -16,6 +16,7 @@ from bluegreen.operations.phases.hold import Drain, HoldRequests, ReleaseRequest
 from bluegreen.operations.phases.measure import Measure
 from bluegreen.operations.phases.migrate import Migrate
 from bluegreen.operations.phases.preflight import Preflight
+from bluegreen.operations.phases.promote import Promote
 from bluegreen.operations.phases.rehearse import Rehearse
 from bluegreen.operations.phases.restore import (
     BackupBefore,
@@ -82,7 +83,8 @@ def _phases_of(kind: OperationKind, held: bool) -> Sequence[Phase]:
             *(Start(), Gate(), Switch(), ReleaseRequests(), Watch(), *after, Settle()),
         )
     return (
-        *(Preflight(), Fetch(), Build(), Rehearse()),
+        *(Preflight(), Fetch(), Build(), Rehearse(), Promote(before_hold=True)),
         *(HoldRequests(), Drain(), Measure(), BackupBeforeChange(), Migrate()),
-        *(Start(), Gate(), Switch(), ReleaseRequests(), Watch(), Settle()),
+        *(Start(), Gate(), Promote(before_hold=False)),
+        *(Switch(), ReleaseRequests(), Watch(), Settle()),
     )

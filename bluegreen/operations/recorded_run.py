@@ -38,6 +38,8 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         run.drained = drained_from(drain)
     if close := intents.get(PhaseName.CLOSE):
         run.was_closed = bool(close.get("was_closed"))
+    if promote := intents.get(PhaseName.PROMOTE):
+        run.promote_until = float(promote["until"])
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
     if operation.version is not None and run.tree is not None:

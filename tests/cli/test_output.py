@@ -155,8 +155,7 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
     ("arguments", "what"),
     [
         (["doctor"], "bluegreen doctor"),
-        (["--root", "/srv", "promote", "a"], "bluegreen promote"),
-        (["deploy", "a", "v1", "--manual"], "--manual"),
+        (["--root", "/srv", "doctor"], "bluegreen doctor"),
     ],
 )
 def test_what_a_later_version_will_know_is_not_supported_yet(

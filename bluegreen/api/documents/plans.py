@@ -57,6 +57,12 @@ class PendingMigrations(TypedDict):
     says: str
 
 
+class Promotion(TypedDict):
+    """``deadline`` is how long it would wait for a person; null: for none."""
+
+    deadline: float | None
+
+
 class Plan(TypedDict):
     """What a deploy would do now."""
 
@@ -77,5 +83,6 @@ class Plan(TypedDict):
     deploys: int
     migrations: PendingMigrations | None
     switch_back: SwitchBack
+    promotion: Promotion
     hot_seconds: float | None
     command: str
