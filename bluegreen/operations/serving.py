@@ -11,6 +11,7 @@ from bluegreen.model import Slot, SlotState, UnitKey, UnitState
 from bluegreen.operations.proof import gate_again, start_again
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.unwritten import unwritten_since
+from bluegreen.processes import tell_if_failed
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Serving:
         app.warming = asyncio.create_task(
             self._start(app, slot, attempts), name=f"start {app.name} {slot}, which serves"
         )
+        app.warming.add_done_callback(tell_if_failed)
 
     async def _start(self, app: AppRuntime, slot: Slot, attempts: _Attempts) -> None:
         try:

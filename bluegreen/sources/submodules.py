@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,13 +47,18 @@ class Content:
 async def content_of(mirror: Mirror, commit: str) -> Content:
     """List a cached commit. Raises SourceError when the mirror cannot read it."""
     listing = await mirror.read("ls-tree", "-r", "-z", "--long", "--full-tree", commit)
-    entries = [entry.partition(b"\t") for entry in listing.output.split(b"\0") if entry]
-    facts = [(about.split(), os.fsdecode(path)) for about, _, path in entries]
-    # "BAD" is the length of a blob that is not there.
-    if not listing.ok or any(length == b"BAD" for (_, _, _, length), _ in facts):
+    size, links, whole = 0, [], listing.ok
+    for entry in _entries(listing.output):
+        about, _, path = entry.partition(b"\t")
+        _, kind, name, length = about.split()
+        if kind == b"commit":
+            links.append((os.fsdecode(path), name.decode()))
+        elif length == b"BAD":  # a blob that is not there
+            whole = False
+        elif kind == b"blob":
+            size += allocated(int(length))
+    if not whole:
         raise await mirror.unreadable(commit, listing)
-    size = sum(allocated(int(length)) for (_, kind, _, length), _ in facts if kind == b"blob")
-    links = [(path, name.decode()) for (_, kind, name, _), path in facts if kind == b"commit"]
     if not links:
         return Content(bytes=size, submodules=())
     settings = await _settings(mirror, commit)
@@ -68,6 +74,14 @@ async def content_of(mirror: Mirror, commit: str) -> Content:
             for path, pinned in links
         ),
     )
+
+
+def _entries(listing: bytes) -> Iterator[bytes]:
+    """What ends with a NUL, one by one: a release may hold many files."""
+    start = 0
+    while (end := listing.find(b"\0", start)) >= 0:
+        yield listing[start:end]
+        start = end + 1
 
 
 async def _settings(mirror: Mirror, commit: str) -> dict[str, dict[str, str]]:

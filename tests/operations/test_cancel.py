@@ -12,25 +12,32 @@ from tests.stack import Stack
 from tests.visits import served_version
 from tests.waiting import eventually
 
-# A build and a gate that take long enough to be met, and a watch too.
-SLOW = """
+# The build goes on once there is such a file; gate and watch take long enough to be met.
+BUILD = """
 [[build]]
 name = "slow"
-run = "sleep 2"
+run = "until [ -e {go} ]; do sleep 0.02; done"
 """
 
 
 @pytest.fixture
 async def slow(empty: Stack) -> Stack:
-    """v1 and v2 were deployed; a third release takes a while in build, gate and watch."""
+    """v1 and v2 were deployed; a third release is built until told, and a while in gate and watch.
+
+    ``go_on`` tells.
+    """
     empty.write_app(healthy_for="0.1s", watch="0.1s")
     await empty.serve()
     await empty.deploy("v1")
     await empty.deploy("v2")
-    empty.write_app(healthy_for="2s", watch="30s", extra=SLOW)
+    empty.write_app(healthy_for="2s", watch="30s", extra=BUILD.format(go=empty.root / "go"))
     answer = await empty.cli("reload")
     assert answer.status == 0, answer.err
     return empty
+
+
+def go_on(stack: Stack) -> None:
+    (stack.root / "go").touch()
 
 
 async def phase_of(stack: Stack) -> Any:
@@ -50,6 +57,8 @@ async def test_a_deploy_cancelled_before_its_switch_leaves_everything(
     slow: Stack, phase: str
 ) -> None:
     before = slow.marker()
+    if phase != "build":
+        go_on(slow)
     async with visitors(slow):
         deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v3-slow-stop"))
         await in_phase(slow, phase)
@@ -70,6 +79,7 @@ async def test_a_deploy_cancelled_before_its_switch_leaves_everything(
 
 
 async def test_a_deploy_cancelled_in_the_watch_goes_on_serving(slow: Stack) -> None:
+    go_on(slow)
     deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v1"))
     await in_phase(slow, "watch")
     assert (await slow.cli("cancel", "monitor")).status == 0
@@ -94,6 +104,7 @@ async def test_a_switch_back_in_the_build_is_instant_and_interrupts_it(slow: Sta
 
 
 async def test_a_switch_back_in_the_gate_brings_the_old_release_back(slow: Stack) -> None:
+    go_on(slow)
     async with visitors(slow):
         deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v3-slow-stop"))
         await in_phase(slow, "gate")
@@ -104,6 +115,7 @@ async def test_a_switch_back_in_the_gate_brings_the_old_release_back(slow: Stack
 
 
 async def test_a_switch_back_in_the_watch_takes_the_release_back(slow: Stack) -> None:
+    go_on(slow)
     async with visitors(slow):
         deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v1"))
         await in_phase(slow, "watch")

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -90,12 +91,14 @@ async def test_whoever_follows_a_deploy_reads_where_the_daemon_ended(deployed: S
     assert "warning: the daemon ended in gate\n" in said
 
 
-async def rebooted_in_the_watch(stack: Stack, *, start: str) -> None:
-    """v2 is watched for a minute, and both slots take a while to start again."""
+async def rebooted_in_the_watch(stack: Stack) -> Path:
+    """v2 is watched for a minute; after a reboot nothing starts while there is what it returns."""
+    held = stack.root / "held"
     stack.write_app(services=("api",), watch="0.1s")
     await stack.serve()
     await stack.deploy("v1")
     path = stack.write_app(services=("api",), watch="60s")
+    start = f"while [ -e {held} ]; do sleep 0.05; done"
     slowly = rf"""command = "/bin/sh -c '{start}; exec \1'" """
     path.write_text(re.sub(r'command = "(.*)"', slowly, path.read_text()))
     assert (await stack.cli("reload")).status == 0
@@ -103,19 +106,22 @@ async def rebooted_in_the_watch(stack: Stack, *, start: str) -> None:
         stack, Point(step="watch intent", moved=True, ends=None),
         f"{APP}/deployments", {"version": "v2"},
     )  # fmt: skip
-    (stack.root / "held").touch()
+    held.touch()
     await power_off(stack)
     await stack.serve()
+    return held
 
 
 async def test_a_release_that_starts_slowly_after_a_reboot_is_not_ill(empty: Stack) -> None:
-    await rebooted_in_the_watch(empty, start="sleep 2")
+    held = await rebooted_in_the_watch(empty)
     serving = empty.marker()
 
     async def well_again() -> bool:
         state: str = (await empty.status())["slots"][serving]["state"]
         return state == "hot"
 
+    assert not await well_again()
+    held.unlink()
     await eventually(well_again, "what serves has passed its gate again")
     assert empty.marker() == serving
     assert (await empty.status())["operation"]["phase"] == "watch"
@@ -123,17 +129,19 @@ async def test_a_release_that_starts_slowly_after_a_reboot_is_not_ill(empty: Sta
 
 
 async def test_after_a_reboot_nothing_is_switched_to_before_it_is_up(empty: Stack) -> None:
-    await rebooted_in_the_watch(empty, start="sleep 2")
+    held = await rebooted_in_the_watch(empty)
     assert (await empty.status())["switch_back"]["how"] == "start"
-    answer = await empty.cli("switch", "back")
+    back = asyncio.create_task(empty.cli("switch", "back"))
+    await eventually(lambda: in_phase(empty, "start"), "the old release is started")
+    held.unlink()
+    answer = await back
     assert answer.status == 0, answer.err
     assert (await visit(empty))[0] == 200
     assert await served_version(empty) == "v1"
 
 
 async def test_a_second_kill_does_not_make_ready_what_was_only_started(empty: Stack) -> None:
-    held = empty.root / "held"  # made at the reboot: nothing comes up after it
-    await rebooted_in_the_watch(empty, start=f"while [ -e {held} ]; do sleep 0.1; done")
+    await rebooted_in_the_watch(empty)
     await empty.kill()
     await empty.serve()
     status = await empty.status()

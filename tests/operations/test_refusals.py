@@ -127,14 +127,18 @@ async def test_a_port_held_by_a_stranger_is_found_before_anything_starts(deploye
 
 
 async def test_a_stranger_who_answers_in_place_of_the_service_fails_the_gate(empty: Stack) -> None:
-    # A build long enough to be met.
-    empty.write_app(deadline="6s", extra='[[build]]\nname = "slow"\nrun = "sleep 2"\n')
+    go = empty.root / "go"
+    build = f'[[build]]\nname = "slow"\nrun = "until [ -e {go} ]; do sleep 0.02; done"\n'
+    empty.write_app(deadline="6s", extra=build)
     await empty.serve()
+    go.touch()
     await empty.deploy("v1")
+    go.unlink()
     idle_api = empty.ports["monitor"][2 + (empty.marker() == "blue")]
     deploying = asyncio.create_task(empty.cli("deploy", "monitor", "v3-port-held"))
     await eventually(lambda: in_phase(empty, "build"), "the build has begun")
     async with stranger(idle_api, "--version", "v3-port-held"):
+        go.touch()
         answer = await deploying
     assert answer.status == 1
     assert str(idle_api) in answer.err
