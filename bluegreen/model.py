@@ -93,6 +93,7 @@ class PhaseName(StrEnum):
     START = "start"
     GATE = "gate"
     PROMOTE = "promote"  # a person is waited for, who lets it go on
+    STEPS = "steps"  # some clients go to the new slot, then more
     SWITCH = "switch"
     RELEASE = "release"  # requests that wait go on
     WATCH = "watch"
@@ -375,9 +376,19 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share:
+    """So many percent of all clients go to ``slot``, which is not the active one."""
+
+    slot: Slot
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Traffic:
     """Where an app's traffic goes, as the markers on disk say."""
 
     active: Slot | None  # None: never deployed
     closed: bool  # nginx answers 503
-    held: Hold | None = field(default=None, compare=False)  # which changes nothing of the rest
+    # Which change nothing of the rest:
+    held: Hold | None = field(default=None, compare=False)
+    share: Share | None = field(default=None, compare=False)

@@ -45,6 +45,8 @@ def plan_view(plan: Plan) -> plans.Plan:
         "switch_back": switch_back_view(plan.way_back),
         "promotion": {
             "deadline": plan.promote.deadline if plan.promote.mode == "manual" else None,
+            "steps": list(plan.promote.steps),
+            "pause": plan.promote.pause,
         },
         "hot_seconds": plan.hot,
         "command": plan.upgrade.command,

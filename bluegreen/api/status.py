@@ -79,6 +79,12 @@ async def app_view(
         "active": traffic.active,
         "closed": traffic.closed,
         "held": None if traffic.held is None else hold_view(traffic.held),
+        "share": None
+        if traffic.share is None
+        else {
+            "slot": traffic.share.slot,
+            "percent": traffic.share.percent,
+        },
         "slots": slots,
         "operation": _operation(desk, app),
         "queue": await queue_view(desk, app, known.pauses.get(app.name)),
@@ -143,7 +149,9 @@ def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
         "undoing": undoing,
         "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
-        "promotion": None if run.promotion is None else promotion_view(run.promotion),
+        "promotion": None
+        if run.promotion is None
+        else promotion_view(run.promotion, app.settings.promote.steps),
         "requested_by": run.operation.requested_by.name,
     }
 

@@ -46,10 +46,10 @@ def operation_view(operation: Operation) -> operations.Operation:
     }  # fmt: skip
 
 
-def promotion_view(standing: Promotion) -> operations.Promotion:
+def promotion_view(standing: Promotion, steps: Sequence[int]) -> operations.Promotion:
     return {
         "phase": standing.phase, "since": standing.since, "until": standing.until,
-        "slot": standing.slot,
+        "slot": standing.slot, "share": standing.share, "steps": list(steps),
     }  # fmt: skip
 
 

@@ -41,6 +41,8 @@ def event_text(event: dict[str, Any]) -> str | None:
         return f"  {kind}: {data['message']}"
     if kind == "promotion":
         return _promotion(event)
+    if kind == "share":
+        return f"  {data['percent']} % of the clients go to {data['slot']}"
     if kind == "output":
         return f"  {data['message']}"
     return None

@@ -117,6 +117,12 @@ def _promotion(plan: dict[str, Any]) -> Iterator[str]:
             f"  then it waits, for {seconds(deadline)} at the most, for: "
             f"bluegreen promote {plan['app']}"
         )
+    if steps := plan["promotion"]["steps"]:
+        shares = ", ".join(str(step) for step in steps)
+        yield (
+            f"  then in steps: {shares} % of the clients, each watched for "
+            f"{seconds(plan['promotion']['pause'])}"
+        )
 
 
 def _while(plan: dict[str, Any]) -> str:

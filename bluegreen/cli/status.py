@@ -93,6 +93,8 @@ def _app_lines(app: dict[str, Any]) -> list[str]:
         serving = f"out of service (503); {app['active']} is its active slot"
     else:
         serving = f"traffic on {app['active']}" + (", held" if app["held"] else "")
+        if share := app.get("share"):  # an older daemon has none
+            serving += f", {share['percent']} % of the clients on {share['slot']}"
     lines = [f"{app['app']}: {serving}"]
     for name, slot in app["slots"].items():
         lines += slot_lines(name, slot, active=name == app["active"])
@@ -127,6 +129,13 @@ def _promotion_lines(app: dict[str, Any]) -> list[str]:
     if standing is None:
         return []
     name, left = app["app"], seconds(max(0.0, standing["until"] - time.time()))
+    if standing["phase"] == "steps":
+        steps = ", ".join(str(step) for step in standing["steps"])
+        return [
+            f"    step {standing['share']} % (of {steps}), for {left} more",
+            f"    Next: all clients at once: bluegreen promote {name}; all back: "
+            f"bluegreen switch back {name}",
+        ]
     see = f"; to see it: bluegreen preview {name}" if standing["slot"] else ""
     return [
         f"    it waits for a person since {ago(standing['since'])}, for {left} more at the most, "

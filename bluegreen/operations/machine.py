@@ -197,7 +197,9 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
             ended = PhaseState.UNDONE if went_back else PhaseState.FAILED
         except Exception as error:
             await _say_not_undone(run, phase.name, error)
-            went_back, ended = phase.name is not PhaseName.SWITCH, PhaseState.FAILED
+            # What still has traffic is not stopped.
+            went_back = phase.name not in (PhaseName.SWITCH, PhaseName.STEPS)
+            ended = PhaseState.FAILED
         await _record_if_possible(run, phase.name, ended)
         if not went_back:
             return False

@@ -29,6 +29,7 @@ from bluegreen.operations.phases.reverse import BackupBeforeReverse, Reverse, Re
 from bluegreen.operations.phases.service import Close, Open, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.start import Start
+from bluegreen.operations.phases.steps import Steps
 from bluegreen.operations.phases.switch import Switch
 from bluegreen.operations.phases.watch import Watch
 from bluegreen.operations.run import Phase
@@ -85,6 +86,6 @@ def _phases_of(kind: OperationKind, held: bool) -> Sequence[Phase]:
     return (
         *(Preflight(), Fetch(), Build(), Rehearse(), Promote(before_hold=True)),
         *(HoldRequests(), Drain(), Measure(), BackupBeforeChange(), Migrate()),
-        *(Start(), Gate(), Promote(before_hold=False)),
+        *(Start(), Gate(), Promote(before_hold=False), Steps()),
         *(Switch(), ReleaseRequests(), Watch(), Settle()),
     )

@@ -24,7 +24,8 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         recorded={record.phase: record.state for record in records},
         given_up=any(record.data.get("given_up") for record in records),
         pinned_commit=operation.commit if operation.of_switch else None,
-        switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records),
+        switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records)
+        or any(r.phase is PhaseName.STEPS for r in records),
     )
     intents = {r.phase: r.data for r in records if r.state is PhaseState.INTENT}
     done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}

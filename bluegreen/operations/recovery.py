@@ -31,6 +31,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.phases.bring_back import goes_on_with_data, is_open
+from bluegreen.operations.phases.steps import end_forgotten_share, goes_on
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.recorded_run import run_from_records
@@ -122,6 +123,7 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
             )  # fmt: skip
     for app in apps:
         if desk.running(app.name) is None:
+            await end_forgotten_share(app)
             await desk.warmth.keep(app)
     await desk.waiting.take_over(
         names, [one for one in left if one.state is OperationState.QUEUED], desk.apps
@@ -301,7 +303,7 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
 async def _recover_release(desk: Desk, run: Run) -> None:
     """Also a switch to a slot that has to be started first."""
     app = run.app
-    if run.stands and app.active is run.origin and not _failed(run):
+    if run.stands and app.active is run.origin and goes_on(run) and not _failed(run):
         if PhaseName.GATE in run.recorded:
             await _start_services(app, run.target)  # after a reboot
         desk.queue.carry_on(run)

@@ -37,10 +37,11 @@ class Promotion:
     since: float
     until: float
     slot: Slot | None  # where it can be seen; None: it is not started yet
+    share: int | None = None  # percent of the clients that are on it already
 
 
 # In these a release may stand for long, and a daemon that ends leaves it there for the next one.
-STANDING = frozenset({PhaseName.PROMOTE})
+STANDING = frozenset({PhaseName.PROMOTE, PhaseName.STEPS})
 
 
 @dataclass

@@ -66,7 +66,8 @@ class Switches:
                 held = runtime.parts.traffic.read(app).held
                 # While an operation holds requests, the data are on their way to one version.
                 free = barred is None and (held is None or held.operation is None)
-                if free and runtime.is_ready(target):
+                # In steps the one that serves is the one to go back to, whatever it has become.
+                if free and (runtime.is_ready(target) or target is runtime.active):
                     switched = await self._switch_now(runtime, target, by, key)
                     # It could not switch meanwhile: that takes the lock which is held here.
                     run = self._queue.running(app)
@@ -161,8 +162,9 @@ class Switches:
             raise RefusedError(
                 f"{app.name} is out of service", remedy=f"bluegreen start {app.name}"
             )
-        target = active.other if to is None else to
-        if target is active:
+        back = active.other if traffic.share is None else active
+        target = back if to is None else to
+        if target is active and traffic.share is None:
             raise RefusedError(
                 f"{app.name}: traffic is on {active} already ({app.slots[active].label})",
                 remedy=f"see both slots: bluegreen status {app.name}",

@@ -41,7 +41,7 @@ query = "SELECT COUNT(*) FROM users"
 """
 # What a release does not go through that holds no requests, and waits for nobody.
 LEFT_OUT = frozenset({
-    PhaseName.HOLD, PhaseName.DRAIN, PhaseName.RELEASE, PhaseName.PROMOTE,
+    PhaseName.HOLD, PhaseName.DRAIN, PhaseName.RELEASE, PhaseName.PROMOTE, PhaseName.STEPS,
 })  # fmt: skip
 ENDS = ("succeeded", "failed", "rolled_back", "cancelled", "superseded", "interrupted")
 

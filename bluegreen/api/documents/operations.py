@@ -72,13 +72,16 @@ class Operations(TypedDict):
 class Promotion(TypedDict):
     """Where a release stands that `promote` lets go on, and until when it does at the latest.
 
-    ``slot`` is where a preview shows it; null while it is only built.
+    ``slot`` is where a preview shows it; null while it is only built. ``share`` is how many percent
+    of the clients are there already, ``steps`` which shares there are.
     """
 
     phase: PhaseName
     since: float
     until: float
     slot: Slot | None
+    share: int | None
+    steps: list[int]
 
 
 class RunningOperation(TypedDict):

@@ -58,9 +58,14 @@ class PendingMigrations(TypedDict):
 
 
 class Promotion(TypedDict):
-    """``deadline`` is how long it would wait for a person; null: for none."""
+    """``deadline`` is how long it would wait for a person; null: for none.
+
+    Of each of the ``steps``, in percent of the clients, the ``pause`` in seconds.
+    """
 
     deadline: float | None
+    steps: list[int]
+    pause: float
 
 
 class Plan(TypedDict):

@@ -11,7 +11,7 @@ from bluegreen.model import PhaseName, PhaseState, SlotRecord, SlotState
 from bluegreen.operations.changing_places import change_places
 from bluegreen.operations.phases.hold import require_time_to_switch, traffic_may_move
 from bluegreen.operations.proof import gate_again, pass_again
-from bluegreen.operations.run import Run
+from bluegreen.operations.run import STANDING, Run
 
 LIMIT = 60.0  # seconds
 
@@ -33,7 +33,7 @@ class Switch:
         return {"from": run.origin, "to": run.target}
 
     async def act(self, run: Run) -> dict[str, Any]:
-        if PhaseName.PROMOTE in run.recorded and PhaseName.HOLD not in run.recorded:
+        if not STANDING.isdisjoint(run.recorded) and PhaseName.HOLD not in run.recorded:
             # A long time may have passed since it was gated, and a daemon.
             await pass_again(run.app, run.target, run.logs, run.on_probe)
         # Cancelled in the middle, the switch is completed first: half of one does not exist.
