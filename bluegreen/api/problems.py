@@ -35,8 +35,6 @@ def problem(error: BluegreenError) -> web.Response:
     return response
 
 
-
-
 def _what_there_is(error: web.HTTPException) -> str:
     if isinstance(error, web.HTTPMethodNotAllowed):
         return f"this path takes {' and '.join(sorted(error.allowed_methods))}"
