@@ -47,7 +47,9 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         run.promote_until = float(promote["until"])
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
-        run.before = Before(**watch["before"]) if watch.get("before") else None
+    for phase in (PhaseName.STEPS, PhaseName.WATCH):
+        if before := intents.get(phase, {}).get("before"):
+            run.before = Before(**before)
     if operation.version is not None and run.tree is not None:
         run.release = Release(
             app=app.name, version=operation.version, commit=operation.commit, origin=""
