@@ -49,7 +49,8 @@ async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:
     """
     app = run.app
     watch = app.settings.watch
-    target = await asyncio.to_thread(app.target, run.target, run.logs, whole=True)
+    whole = app.active is run.target  # exclusive services come with the traffic
+    target = await asyncio.to_thread(app.target, run.target, run.logs, whole=whole)
     judge = run.judge = _judge(run)
     run.judged_until = asyncio.get_running_loop().time() + seconds
     try:
