@@ -17,6 +17,7 @@ from tests.dashboard.browser import chromium, obstacles, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
+HOSTILE = "<img src=x onerror=alert(1)>"
 expect.set_options(timeout=60_000)
 POINTS = [
     {"at": 1_800_000_000 + second, "slots": {"green": {"rate": 120 + second, "failed": second % 7}}}
@@ -86,6 +87,9 @@ async def test_two_people_watch_a_deploy_a_switch_back_and_a_restart(
     await expect(alice.locator("#chart svg .line.rate")).to_have_count(2)
     await expect(alice.locator("#chart svg text.mark")).to_have_text("to blue")
     assert await obstacles(alice) == []
+    await alice.evaluate("(line) => addLine({source: 'build-x', line})", HOSTILE)
+    await expect(alice.locator("#output")).to_contain_text(HOSTILE)
+    await expect(alice.locator("#output *")).to_have_count(0)  # it is text
 
     # Back again, by the keyboard alone.
     button = alice.get_by_role("link", name="Switch back…")

@@ -39,6 +39,13 @@ def pushed(tag: str, rest: Any = None) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
+def released(kind: str, version: str) -> bytes:
+    """The body of a release. A version that has failed, or is older than one that waits, is not
+    taken up: each test has one of its own, newer than those before.
+    """
+    return payload(kind).replace(b"v1.4.0", version.encode())
+
+
 async def ended(served: Hooked, number: int) -> Any:
     async def final() -> Any:
         found = [one for one in await served.operations() if one["id"] == number]
@@ -61,7 +68,7 @@ async def test_what_githubs_own_signer_has_signed_is_deployed(served: Hooked) ->
 
 
 async def test_what_the_standards_own_signer_has_signed_is_taken(served: Hooked) -> None:
-    body = payload("standard-release")
+    body = released("standard-release", "v1.4.1")
     at = datetime.now(tz=UTC)
     signature = StandardWebhook(STANDARD_SECRET).sign("msg_1", at, body.decode())
     headers = {
@@ -69,22 +76,24 @@ async def test_what_the_standards_own_signer_has_signed_is_taken(served: Hooked)
         "webhook-signature": f"v1a,other {signature}",
     }  # fmt: skip
     status, answer = await served.post(body, headers)
-    assert (status, answer["version"]) == (202, "v1.4.0")
+    assert (status, answer["version"]) == (202, "v1.4.1")
 
 
 @pytest.mark.parametrize("secret", [SECRET, GITLAB_SIGNING])
 async def test_gitlab_may_show_its_token_or_sign(served: Hooked, secret: str) -> None:
-    body = json.dumps({**json.loads(payload("gitlab-release")), "id": len(secret)}).encode()
+    version = f"v1.5.{len(secret)}"
+    body = released("gitlab-release", version)
     headers = signed("gitlab", "release", body, name=f"gl-{len(secret)}", secret=secret)
     assert ("webhook-signature" in headers) is (secret is GITLAB_SIGNING)
     status, answer = await served.post(body, headers)
-    assert (status, answer["version"]) == (202, "v1.4.0")
+    assert (status, answer["version"]) == (202, version)
 
 
 async def test_gitea_and_the_older_secret_are_taken_too(served: Hooked) -> None:
-    status, answer = await served.deliver("gitea", "release", payload("gitea-release"), "gt-1")
-    assert (status, answer["version"]) == (202, "v1.4.0")
-    body = pushed("v404", "old")
+    body = released("gitea-release", "v1.6.0")
+    status, answer = await served.deliver("gitea", "release", body, "gt-1")
+    assert (status, answer["version"]) == (202, "v1.6.0")
+    body = pushed("v402", "old")
     headers = signed("github", "push", body, name="by-the-old", secret=OLD_SECRET)
     assert (await served.post(body, headers))[0] == 202
 
@@ -137,7 +146,7 @@ async def test_a_wrong_signature_and_an_app_that_is_not_are_answered_alike(serve
 
 
 async def test_one_flipped_bit_anywhere_is_refused(served: Hooked) -> None:
-    body = payload("standard-release")
+    body = released("standard-release", "v404.1")
     right = signed("standard", "", body, name="flipped")
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     cases: list[tuple[bytes, dict[str, str]]] = [(flipped(body, 60), right)]
@@ -146,7 +155,8 @@ async def test_one_flipped_bit_anywhere_is_refused(served: Hooked) -> None:
     early = signed("standard", "", body, name="flipped", now=time.time() + 320)
     for content, headers in [*cases, (body, old), (body, early)]:
         await refusal(served, content, headers, "monitor")
-    assert (await served.post(body, right))[0] == 202
+    status, answer = await served.post(body, right)
+    assert status == 202, answer
 
 
 def flipped(data: bytes, place: int) -> bytes:
@@ -254,13 +264,16 @@ async def test_a_header_that_comes_twice_is_refused(served: Hooked) -> None:
 
 
 _LINE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+_VALUE = _LINE | st.text(
+    st.characters(min_codepoint=160, exclude_categories=["Cs"]), min_size=1, max_size=40
+)
 _HEADERS = st.dictionaries(
     st.sampled_from(
         ["x-github-event", "x-gitea-event", "x-gitlab-event", "webhook-signature", "webhook-id",
          "webhook-timestamp", "x-hub-signature-256", "x-gitlab-token", "content-type",
-         "x-gitea-signature", "idempotency-key"]
+         "x-gitea-signature", "x-forgejo-signature", "idempotency-key"]
     ),
-    _LINE,
+    _VALUE,
 )  # fmt: skip
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
