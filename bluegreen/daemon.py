@@ -148,7 +148,6 @@ class Daemon:
                 await self._keep_accepted()
             for app in desk.apps.values():
                 await desk.previewing.take_over(app)
-                await desk.watching.take_over(app.name)
             if not self._stopping.is_set():  # else nothing more is begun
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
@@ -247,6 +246,7 @@ class Daemon:
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
             await desk.previewing.forget(name)
+            await desk.failovers.forget(name)
             del desk.apps[name]
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]

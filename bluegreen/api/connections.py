@@ -93,7 +93,7 @@ class Connection(web.RequestHandler):
         transport = self.transport
         answer = None
         # Who does not take its answers gets no more of them by a way that does not wait for that.
-        if transport is not None and not transport.get_write_buffer_size():
+        if transport is not None and not (self._close or transport.get_write_buffer_size()):
             answer = way(transport, data)
         if answer is None:
             self._short_way = None

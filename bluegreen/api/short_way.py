@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -42,15 +42,11 @@ _NOT_PLAIN = frozenset(
 
 @dataclass(frozen=True)
 class Plain:
-    """A delivery that came whole. ``headers`` are as they came."""
+    """A delivery that came whole, with its headers by their names in lower case."""
 
     app: str
-    headers: list[tuple[str, str]]
+    headers: Mapping[str, str]
     body: bytes
-
-    @property
-    def forwarded(self) -> list[str]:
-        return [value for name, value in self.headers if name == "x-forwarded-for"]
 
 
 def plain(data: bytes) -> Plain | None:
@@ -58,19 +54,19 @@ def plain(data: bytes) -> Plain | None:
     head = _HEAD.match(data)
     if head is None:
         return None
-    length = None
-    headers = []
+    headers: dict[str, str] = {}
     for line in head[2].decode("ascii").splitlines():
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
+        if name in headers:
+            return None
         if name in _NOT_PLAIN and (name, value.lower()) != ("connection", "keep-alive"):
             return None
-        if name == "content-length":
-            if length is not None or not value.isdecimal() or len(value) > 5:
-                return None
-            length = int(value)
-        headers.append((name, value))
-    if length is None or length > BESIDE_THE_LOOP or len(data) - head.end() != length:
+        headers[name] = value
+    length = headers.get("content-length", "")
+    if not (headers.get("host") and length.isdecimal() and len(length) <= 5):
+        return None
+    if int(length) > BESIDE_THE_LOOP or len(data) - head.end() != int(length):
         return None
     return Plain(head[1].decode("ascii"), headers, data[head.end() :])
 
@@ -90,14 +86,16 @@ class ShortWay:
         return None if delivery is None else self._answer(transport, delivery)
 
     async def _answer(self, transport: asyncio.BaseTransport, delivery: Plain) -> bytes:
-        sender = self._access.sender(transport, delivery.forwarded)
+        sender = self._access.sender(
+            transport, [value] if (value := delivery.headers.get("x-forwarded-for")) else []
+        )
         hooks, app = self._api.hooks, delivery.app
         # Nothing of what can be signed by nobody is kept, as on the long way.
         body = delivery.body if hooks.has_rules(app) else b""
         try:
             with self._api.hook_room.share(sender.guest) as share:
                 share.take(len(body))
-                taken = await hooks.take(app, delivery.headers, body, sender.via)
+                taken = await hooks.take(app, delivery.headers.items(), body, sender.via)
             status, document = told(taken)
         except BluegreenError as error:
             return _written(refusal(error))

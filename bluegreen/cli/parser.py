@@ -18,7 +18,7 @@ configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was swi
 130 interrupted
 """
 # Which a later version will know.
-_LATER_COMMANDS = frozenset({"doctor", "promote"})
+_LATER_COMMANDS = frozenset({"promote"})
 _LATER_OPTIONS = frozenset({"--manual"})
 
 
@@ -145,6 +145,12 @@ class _Commands:
             "--unit", metavar="NAME", dest="units", action="append", default=[],
             help="a systemd unit that runs it, besides those of the directory; may be repeated",
         )  # fmt: skip
+        self._add(
+            "doctor",
+            ("doctor", "doctor"),
+            "examine the host for what is in the way",
+            app=False,
+        )
         self._add("reload", ("reload", "reload"), "take up changed app files", app=False)
         apply = self._add(
             "apply", ("apply", "apply"),

@@ -73,7 +73,10 @@ class Slots:
             width = max(SHOWN[0], min(SHOWN[1], room // 2))
             for _ in range(2):
                 table.add_column(no_wrap=True, width=width + 6)
-            table.add_row("", Text("requests/s", style="dim"), Text("errors/s", style="dim"))
+            heads = (
+                Text(head, style="dim", justify="right") for head in ("requests/s", "errors/s")
+            )
+            table.add_row("", *heads)
         for name in SLOTS:
             first, *rest = slot_lines(
                 name, self._app["slots"][name], active=name == self._app["active"]

@@ -42,6 +42,9 @@ class Progress:
         elif (text := event_text(event)) is not None:
             self._lines.append(text.strip())
 
+    def end(self) -> None:
+        self._traffic.end()
+
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [Text(self._title, style="bold"), self._phases.table()]
         if self.app is not None:
@@ -90,6 +93,7 @@ def show_progress(
     with unechoed(), Live(progress, console=Console(), refresh_per_second=8), looking:
         for name, event in events:
             if name == "end":
+                progress.end()
                 looking.once()  # what stays is how it ended
                 return event
             progress.take(event)

@@ -44,6 +44,10 @@ class Traffic:
             self._failed[slot].append(counts["failed"] / span)
         self._judged = data["judged"]
 
+    def end(self) -> None:
+        """The operation has ended: nothing is judged any more."""
+        self._judged = None
+
     def cells(self, slot: str, width: int) -> tuple[Text, Text]:
         """Requests and failed requests a second: ``width`` seconds of them, then the latest."""
         return (

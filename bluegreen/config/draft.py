@@ -62,6 +62,7 @@ class Draft:
     webhooks: tuple[tuple[int, Webhook], ...]
     metrics: tuple[tuple[Place, Metric], ...]
     watch_limits: frozenset[str]  # the keys of [watch] that need nginx to tell of requests
+    fails_over: bool
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -102,6 +103,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         webhooks=tuple(_webhooks(data.get("webhook"))),
         metrics=tuple(_metrics(watch)),
         watch_limits=WATCH_LIMITS & watch.keys(),
+        fails_over=watch.get("failover") is True,
     )
 
 

@@ -107,6 +107,7 @@ class Watch(Section):
     window: Annotated[float, BeforeValidator(_window)] = 10.0
     on_few: Literal["pass", "fail"] = "pass"
     metrics: tuple[Metric, ...] = ()
+    failover: Switch = False  # between releases, to a standby that is ready
 
     @property
     def has_limits(self) -> bool:

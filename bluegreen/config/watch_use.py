@@ -19,6 +19,12 @@ def watch_findings(draft: Draft) -> Iterator[Finding]:
                 wrong=f'there is no service "{metric.service}"',
                 right=nearest(metric.service, draft.services.keys()),
             )
+    if draft.fails_over and not draft.overlap:
+        yield Finding(
+            place=("watch", "failover"),
+            wrong="with overlap = false in [app] no other version runs that could take over",
+            right="Remove it",
+        )
     nginx = draft.nginx
     if nginx is None or nginx.mode != "upstream" or nginx.switch is not SwitchMode.RELOAD:
         return

@@ -21,6 +21,7 @@ from bluegreen.model import (
     UnitStatus,
 )
 from bluegreen.operations.by_hand import Action, ByHand, asked
+from bluegreen.operations.failover import Failovers
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.previewing import Issued, Previewing
@@ -60,6 +61,7 @@ class Desk:
         self.queue = Queue(parts, self.warmth, self.watching)
         self.waiting = Waiting(parts, self.queue, self.unsettled)
         self._switches = Switches(parts, self.queue, self.warmth, self.unsettled)
+        self.failovers = Failovers(self.queue, self._switches)
         self._later: set[asyncio.Task[None]] = set()
         parts.supervisor.on_change = self._on_change
 
@@ -334,6 +336,7 @@ class Desk:
 
     async def close(self) -> None:
         """Interrupt what runs, and wait until it is undone."""
+        await self.failovers.close()
         await self.waiting.close()
         await self.queue.close()
         await self.watching.close()

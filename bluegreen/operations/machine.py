@@ -46,7 +46,7 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     error = await _walk(run, phases)
     await run.notes_written()
     if error is not None and await _is_host_ending(run):
-        # Services that end with the host, a systemd that starts nothing: no fault of the release.
+        # Services end with their host: that is no fault of the release.
         log.info("operation %d: the host goes down: %s", run.operation.id, error, extra=run.named)
         run.interruption, error = Interruption.SHUTDOWN, None
     settling = run.recorded.get(PhaseName.SETTLE)
@@ -93,8 +93,14 @@ def _is_left_out(run: Run, phase: Phase, later: Sequence[Phase]) -> bool:
 
 
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:
-    """End an operation that did not succeed: undo what it did and record why."""
+    """End an operation that did not succeed: undo what it did and record why.
+
+    Where the host goes down it is left as it is, as systemd starts nothing any more, neither what
+    is to serve nor a job on data: the daemon of the next boot finishes or undoes it.
+    """
     run.ending = True
+    if run.interruption is Interruption.SHUTDOWN and await _is_host_ending(run):
+        return run.operation
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
     if switched and run.interruption is Interruption.SHUTDOWN:
         await _let_through(run)
@@ -107,6 +113,8 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     by_a_person = run.interruption in (Interruption.CANCEL, Interruption.SWITCH_BACK)
     run.given_up = run.given_up or by_a_person or error is not None
     went_back = await undo(run, phases)
+    if went_back is None:
+        return run.operation
     reason = _with_what_is_left(run, _reason(run, error))
     return await _finish(run, _outcome(run, error, run.switched and went_back), reason)
 
@@ -177,8 +185,11 @@ def _held_too_long(run: Run, phase: Phase) -> PhaseTimeoutError:
     )
 
 
-async def undo(run: Run, phases: Sequence[Phase]) -> bool:
-    """Undo the begun phases, newest first; False if one of them knew no way back."""
+async def undo(run: Run, phases: Sequence[Phase]) -> bool | None:
+    """Undo the begun phases, newest first; False if one of them knew no way back.
+
+    None if one has failed as the host goes down: the rest is left with it.
+    """
     for phase in reversed(phases):
         state = run.recorded.get(phase.name)
         if state in (None, PhaseState.UNDONE):
@@ -194,6 +205,8 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
                 went_back = await phase.undo(run)
             ended = PhaseState.UNDONE if went_back else PhaseState.FAILED
         except Exception as error:
+            if await _is_host_ending(run):
+                return None
             await _say_not_undone(run, phase.name, error)
             went_back, ended = phase.name is not PhaseName.SWITCH, PhaseState.FAILED
         await _record_if_possible(run, phase.name, ended)
@@ -273,9 +286,8 @@ def as_reason(error: BluegreenError) -> OperationError:
 
 def _reason(run: Run, error: BluegreenError | None) -> OperationError:
     serving = run.app.active
-    proved = run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
-    of_data = run.operation.kind.is_of_data
-    if error is not None and run.switched and serving is run.target and not (proved or of_data):
+    proved = run.operation.kind.is_of_data or run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
+    if error is not None and run.switched and serving is run.target and not proved:
         label = run.app.slots[serving].label
         return replace(
             as_reason(error),

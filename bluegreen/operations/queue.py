@@ -26,7 +26,7 @@ from bluegreen.operations.of_data import data_phases
 from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of, phases_with_data
-from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.run import Interruption, Run, subject
 from bluegreen.operations.runtime import AppRuntime, Parts, refuse_if_removed
 from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.watched import told
@@ -110,7 +110,7 @@ class Queue:
                 return known
             await self._refuse_what_may_not_begin(app, kind, asked)
             origin = app.active
-            slot = target if target is not None else app.subject(kind, origin)
+            slot = target if target is not None else subject(app, kind, origin)
             superseded = await self._superseded(app, kind)
             operation = await self._parts.store.create_operation(
                 app=app.name, kind=kind, lane=Lane.RELEASE,
@@ -195,6 +195,10 @@ class Queue:
         self._runs[run.app.name] = run
 
     async def _perform(self, run: Run, undo: bool) -> Operation:
+        async with told(run, self._watching):  # whose end keeps nobody waiting
+            return await self._go_through(run, undo)
+
+    async def _go_through(self, run: Run, undo: bool) -> Operation:
         kind, version = run.operation.kind, run.operation.version
         # Also of one that the app file does not ask for any more: it has begun, and is undone.
         of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()
@@ -203,8 +207,7 @@ class Queue:
             phases_with_data() if of_backup else phases_of(kind, of_data, held=reverses_first(run))
         )
         try:
-            async with told(run, self._watching):
-                operation = await (conclude(run, phases, None) if undo else perform(run, phases))
+            operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         except Exception as error:
             self.on_defect(run.app, run.operation, error)
             raise

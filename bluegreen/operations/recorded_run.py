@@ -9,7 +9,7 @@ from typing import Any
 from bluegreen.model import Operation, PhaseName, PhaseRecord, PhaseState, Release
 from bluegreen.operations.migrating import from_data
 from bluegreen.operations.phases.hold import drained_from
-from bluegreen.operations.run import Migrating, Run
+from bluegreen.operations.run import Migrating, Run, subject
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.unwritten import let_in
@@ -22,7 +22,7 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
     run = Run(
         app=app,
         operation=operation,
-        target=operation.slot or app.subject(operation.kind, operation.from_slot),
+        target=operation.slot or subject(app, operation.kind, operation.from_slot),
         origin=operation.from_slot,
         recorded=states,
         given_up=any(record.data.get("given_up") for record in records),

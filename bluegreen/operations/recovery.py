@@ -103,6 +103,8 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     """
     desk.queue.on_defect = functools.partial(_recover_from, desk)
     apps = [desk.apps[name] for name in names]
+    for name in names:  # what goes on is told of anew
+        await desk.watching.take_over(name)
     left = await desk.parts.store.unfinished()
     unfinished = [one for one in left if one.state is not OperationState.QUEUED]
     stopped = {one.app for one in unfinished if one.app in names and await _is_drained(desk, one)}

@@ -14,7 +14,16 @@ from bluegreen.data.schema import Schema
 from bluegreen.errors import BusyError
 from bluegreen.invariants.comparison import Measured
 from bluegreen.migrations.nouns import MigrationPlace
-from bluegreen.model import Operation, PhaseName, PhaseState, ProbeResult, Release, Slot, SlotRecord
+from bluegreen.model import (
+    Operation,
+    OperationKind,
+    PhaseName,
+    PhaseState,
+    ProbeResult,
+    Release,
+    Slot,
+    SlotRecord,
+)
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.watching.judging import Before, Judge
 from bluegreen.watching.recording import Recording
@@ -213,6 +222,14 @@ class Run:
             remedy="free some space: its outcome is recorded by itself then, and the app is free; "
             f"see it: bluegreen status {app}",
         )
+
+
+def subject(app: AppRuntime, kind: OperationKind, origin: Slot | None) -> Slot:
+    """The slot that an operation is about where none is named; ``origin`` served at its start.
+
+    Migrations by hand are about what serves, all others about where the next release goes.
+    """
+    return origin if kind is OperationKind.MIGRATE and origin is not None else app.idle
 
 
 class Phase(Protocol):

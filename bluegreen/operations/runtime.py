@@ -24,7 +24,6 @@ from bluegreen.errors import NotFoundError, StoreError
 from bluegreen.health.target import Target
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import (
-    OperationKind,
     ServiceUnit,
     Slot,
     SlotRecord,
@@ -133,13 +132,6 @@ class AppRuntime:
         """The slot that the next release goes into."""
         active = self.active
         return Slot.BLUE if active is None else active.other
-
-    def subject(self, kind: OperationKind, origin: Slot | None) -> Slot:
-        """The slot that an operation is about where none is named; ``origin`` served at its start.
-
-        Migrations by hand are about what serves, all others about where the next release goes.
-        """
-        return origin if kind is OperationKind.MIGRATE and origin is not None else self.idle
 
     def keys(self, slot: Slot) -> list[UnitKey]:
         """Every unit known of a slot, also of services that the app file no longer names."""

@@ -49,8 +49,9 @@ class Upkeep:
             return
         for name, app in list(self._desk.apps.items()):
             app.following.look()
-            if not self._has_work(name):
+            if not (busy := self._has_work(name)):
                 self._serving.look(app)
+            await self._desk.failovers.look(app, busy=busy)
         if await self._traffic.revive():
             log.warning("nginx did not serve what it should, and does again")
             for name in list(self._desk.apps):

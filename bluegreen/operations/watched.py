@@ -36,7 +36,8 @@ async def told(run: Run, watching: Watching) -> AsyncIterator[None]:
     finally:
         telling.cancel()
         await asyncio.wait([telling])
-        await watching.end(run.app.name)
+        if run.recording is not None:
+            await watching.end(run.recording)
 
 
 async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:

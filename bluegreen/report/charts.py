@@ -20,7 +20,7 @@ _ROW = 15  # between what is said of two moments
 _SAID = 120  # what is said of one takes at most
 _PLOT = WIDTH - LEFT - RIGHT
 _MOST_TICKS = 4  # of a panel's own axis
-_SHORTEST = 10.0  # seconds that the axis covers
+_SHORTEST = 5.0  # seconds that the axis covers
 
 _Of = Callable[[Seconds, str], float | None]
 

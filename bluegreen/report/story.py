@@ -103,15 +103,20 @@ class _Teller:
 
     def sentence(self) -> str:
         kind, state, slot = (self.operation[name] for name in ("kind", "state", "slot"))
+        if kind == "switch" and state == "succeeded":
+            start = self.operation["from_slot"] or "nothing"
+            return f"Visitors were moved from {start} to {self.version} in {slot}."
         if kind not in _RELEASES:
             return f"The {kind} {_PAST[state]}."
         if state == "succeeded":
-            return f"{self.version} serves from {slot}; it took the place of {self.before}."
+            first = self.operation["from_slot"] is None
+            how = "as the first release" if first else f"in the place of {self.before}"
+            return f"{self.version} was put into service in {slot}, {how}."
         if self.moved is not None and self.went_back is not None:
             for_ = seconds(self.went_back - self.moved)
             return (
-                f"{self.version} had the visitors for {for_} and was switched back: {self.before} "
-                "serves them again."
+                f"{self.version} had the visitors for {for_}; then they were switched back to "
+                f"{self.before}."
             )
         if self.moved is not None:
             return f"{self.version} got the visitors, and then the {kind} {_PAST[state]}."
@@ -136,7 +141,8 @@ class _Teller:
         if began > operation["created_at"]:
             facts.append(("Waited before", seconds(began - operation["created_at"])))
         if operation["slot"]:
-            facts.append(("Slots", f"{operation['from_slot'] or 'none'} → {operation['slot']}"))
+            start, end = operation["from_slot"] or "none", operation["slot"]
+            facts.append(("Slot", end) if start == end else ("Slots", f"{start} → {end}"))
         if operation["commit"]:
             facts.append(("Commit", operation["commit"][:16]))
         if operation["acknowledged"]:
@@ -162,21 +168,26 @@ class _Teller:
         elif self.moved is None:
             said.append("There was nothing to go back from: visitors were never moved.")
             said += self._data_undone()
-        app = self.documents.app
-        if app is None:
-            return said
-        held = app["slots"][operation["slot"]] if operation["slot"] else None
-        if held is not None and app["active"] == operation["slot"]:
-            if held["operation"] == operation["id"]:
-                says = app["switch_back"]["says"]
-                said.append(f"As this report was made, a switch back was: {says}.")
-            else:
-                said.append("Since then another release has taken its place.")
-        return said
+        return [*said, *self._now()]
+
+    def _now(self) -> list[str]:
+        """Of a release that was put into service: whether it serves, and what going back means."""
+        app, slot = self.documents.app, self.operation["slot"]
+        if app is None or self.moved is None or self.went_back is not None:
+            return []
+        held = app["slots"][slot]
+        if app["active"] != slot:
+            serves = app["slots"].get(app["active"], {}).get("version") or "nothing"
+            return [f"As this report was made, {serves} served in its place."]
+        if held["operation"] != self.operation["id"]:
+            return ["As this report was made, another release had taken its place."]
+        return [f"As this report was made, a switch back was: {app['switch_back']['says']}."]
 
     def _data_undone(self) -> list[str]:
         phases = {phase["phase"]: phase for phase in self.operation["phases"]}
         migrated = phases.get("migrate")
+        if applied := phases.get("gate", {"data": {}})["data"].get("applied"):
+            return [f"The data were migrated as it started: {', '.join(map(str, applied))}."]
         if migrated is None or "skipped" in migrated["data"]:
             return ["The data were not touched by migrations."]
         if migrated["state"] == "undone":

@@ -15,7 +15,7 @@ from typing import Any
 
 from bluegreen.config.watch_section import Watch
 from bluegreen.model import Slot
-from bluegreen.watching.evidence import SURE, SURE_AT_THE_END, chance
+from bluegreen.watching.evidence import SURE, SURE_AT_THE_END, chance, chance_of_two
 from bluegreen.watching.recording import Recording
 from bluegreen.watching.tally import Tally
 
@@ -34,15 +34,22 @@ class Before:
 
     requests: int
     error_rate: float  # 0 to 1
-    p99: float | None  # seconds
+    timed: int  # requests of which the time is known
+    p99: float | None  # seconds; None: too few to say
 
     @classmethod
     def of(cls, tally: Tally) -> Before:
         return cls(
             requests=tally.requests,
             error_rate=tally.error_rate,
+            timed=tally.timed,
             p99=tally.quantile(1 - _SLOW) if tally.timed >= _ENOUGH_TO_COMPARE else None,
         )
+
+    @property
+    def slow(self) -> int:
+        """How many took longer than the 99th percentile."""
+        return max(1, round(_SLOW * self.timed))
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,36 +65,38 @@ class Worse:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is allowed: ``error_rate`` 0 to 1, ``p99`` in seconds. None: anything.
+    """What is allowed: ``error_rate`` 0 to 1, times in seconds. None: anything.
 
-    An error rate that the version before had, too, is not this one's.
+    ``times_before`` is what the 99th percentile of before allows. An error rate that the version
+    before had, too, is not this one's.
     """
 
     error_rate: float | None
+    error_rate_said: str
     p99: float | None
-    error_rate_said: str = ""
-    p99_said: str = ""
+    times_before: float | None
+    before: Before | None
+    ratio: float | None
 
     @classmethod
     def of(cls, watch: Watch, before: Before | None) -> Limits:
-        rate, rate_said = watch.max_error_rate, ""
-        known = before is not None and before.requests >= watch.min_requests
+        rate, said, times = watch.max_error_rate, "", None
         if rate is not None:
-            rate_said = f"limit {percent(rate)}"
+            said = f"limit {percent(rate)}"
+            known = before is not None and before.requests >= watch.min_requests
             if before is not None and known and before.error_rate > rate:
-                rate, rate_said = before.error_rate, f"before it were {percent(before.error_rate)}"
-        p99, p99_said = watch.max_p99, ""
-        if p99 is not None:
-            p99_said = f"limit {milliseconds(p99)}"
+                rate, said = before.error_rate, f"before it were {percent(before.error_rate)}"
         if watch.max_p99_ratio is not None and before is not None and before.p99 is not None:
-            ratio = watch.max_p99_ratio * before.p99 + _CLOCK
-            if p99 is None or ratio < p99:
-                p99 = ratio
-                p99_said = (
-                    f"limit {milliseconds(ratio)}: {watch.max_p99_ratio:g} times the "
-                    f"{milliseconds(before.p99)} of before"
-                )
-        return cls(error_rate=rate, p99=p99, error_rate_said=rate_said, p99_said=p99_said)
+            times = watch.max_p99_ratio * before.p99 + _CLOCK
+        return cls(
+            error_rate=rate, error_rate_said=said, p99=watch.max_p99, times_before=times,
+            before=before, ratio=watch.max_p99_ratio,
+        )  # fmt: skip
+
+    @property
+    def strictest_p99(self) -> float | None:
+        """Of both limits of time."""
+        return min((one for one in (self.p99, self.times_before) if one is not None), default=None)
 
     def worse_by_errors(self, tally: Tally, sure: float) -> Worse | None:
         """The verdict on these requests, where the chance of a wrong one is less than ``sure``."""
@@ -99,13 +108,20 @@ class Limits:
         return Worse(why=f"{why} ({self.error_rate_said})", services=(most,))
 
     def worse_by_times(self, tally: Tally, sure: float) -> Worse | None:
-        """The same, on how long they took."""
-        p99 = self.p99
-        if p99 is None or chance(tally.slower_than(p99), tally.timed, _SLOW) >= sure:
+        """The same, on how long they took: whether more are slow than one of a hundred."""
+        limit, said = self.p99, ""
+        if limit is not None and chance(tally.slower_than(limit), tally.timed, _SLOW) < sure:
+            said = f"limit {milliseconds(limit)}"
+        elif (limit := self.times_before) is not None and self.before is not None:
+            before = self.before
+            slow = tally.slower_than(limit)
+            if chance_of_two(slow, tally.timed, before.slow, before.timed) < sure:
+                said = f"limit {milliseconds(limit)}: {self.ratio:g} times the "
+                said += f"{milliseconds(before.p99 or 0.0)} of before"
+        if not said:
             return None
         took = milliseconds(tally.quantile(1 - _SLOW) or 0.0)
-        why = f"the 99th percentile of {tally.timed} requests was {took}"
-        return Worse(why=f"{why} ({self.p99_said})")
+        return Worse(why=f"the 99th percentile of {tally.timed} requests was {took} ({said})")
 
 
 class Judge:
@@ -164,7 +180,7 @@ class Judge:
         asked, came = self._watch.min_requests, self._recording.of(self.slot).requests
         if came < asked:
             return f"{_requests(came)} came, too few to judge it by (min_requests is {asked})"
-        if self.limits.error_rate is None and self.limits.p99 is None:
+        if self.limits.error_rate is None and self.limits.strictest_p99 is None:
             return "too few requests came before it to compare it with"
         return None
 
@@ -183,7 +199,7 @@ class Judge:
     @property
     def _compared(self) -> dict[str, Any]:
         return {
-            "limits": {"error_rate": self.limits.error_rate, "p99": self.limits.p99},
+            "limits": {"error_rate": self.limits.error_rate, "p99": self.limits.strictest_p99},
             "before": None if self.before is None else self.before.to_data(),
         }
 

@@ -31,6 +31,7 @@ class Watching:
         self._recordings: dict[str, Recording] = {}
         self._totals: dict[tuple[str, Slot], Tally] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()  # what is told, and who listens
         self._nonsense = 0
 
     @property
@@ -58,37 +59,39 @@ class Watching:
         if not (settings.watch.requests and can_tell(settings) and self._receiver.is_open):
             return None
         name = settings.name
-        senders = await asyncio.to_thread(lambda: self._traffic.senders)
         now = asyncio.get_running_loop().time()
         recording = Recording(app=name, window=settings.watch.window, began=now)
-        self._recordings[name] = recording
-        self._receiver.listen(senders)
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look(), name="look at requests")
-            self._looking.add_done_callback(tell_if_failed)
-        try:
-            await self._traffic.tell_of_requests(name, True)
-        except TrafficError as error:
-            log.error("%s is watched without its requests: %s", name, error.message)
-            await self.end(name)
-            return None
+        async with self._changing:
+            self._receiver.listen(await asyncio.to_thread(lambda: self._traffic.senders))
+            self._recordings[name] = recording
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look(), name="look at requests")
+                self._looking.add_done_callback(tell_if_failed)
+            try:
+                await self._traffic.tell_of_requests(name, True)
+            except TrafficError as error:
+                log.error("%s is watched without its requests: %s", name, error.message)
+                del self._recordings[name]
+                return None
         return recording
 
-    async def end(self, app: str) -> None:
-        """Have nginx be silent of the app again."""
-        if self._recordings.pop(app, None) is None:
-            return
-        await self._silence(app)
-        if not self._recordings:
-            self._receiver.listen(frozenset())
-            if self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
+    async def end(self, recording: Recording) -> None:
+        """Have nginx be silent of the app again, unless the next operation is told of it by now."""
+        async with self._changing:
+            if self._recordings.get(recording.app) is not recording:
+                return
+            await self._silence(recording.app)
+            del self._recordings[recording.app]
+            if not self._recordings:
+                self._receiver.listen(frozenset())
+                if self._looking is not None:
+                    self._looking.cancel()
+                    self._looking = None
 
     async def close(self) -> None:
         """After the last operation has ended."""
-        for app in list(self._recordings):
-            await self.end(app)
+        for recording in list(self._recordings.values()):
+            await self.end(recording)
         await asyncio.to_thread(self._receiver.close)
 
     async def _silence(self, app: str) -> None:

@@ -14,6 +14,7 @@ from bluegreen.watching.line import Seen
 _K = TypeVar("_K")
 
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_MOST_SERVICES = 100  # that are told apart
 _EXACT = 64  # milliseconds
 _HALF = 32  # buckets an octave above that
 _LONGEST = 2**22 - 1  # milliseconds, more than an hour
@@ -58,7 +59,7 @@ class Tally:
             self.gone += 1
         else:
             self.classes[seen.status // 100 - 1] += 1
-            if seen.status >= 500:
+            if seen.status >= 500 and len(self.by_service) < _MOST_SERVICES:
                 self.by_service[seen.service] = self.by_service.get(seen.service, 0) + 1
         if seen.milliseconds is not None:
             bucket = bucket_of(seen.milliseconds)

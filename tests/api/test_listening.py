@@ -47,7 +47,7 @@ async def configured(door: Door, text: str) -> AsyncIterator[None]:
         assert (await door.reload())[0] == 200
 
 
-async def test_a_switch_back_works_while_the_door_is_stormed(door: Door) -> None:
+async def test_a_deploy_and_a_switch_back_work_while_the_door_is_stormed(door: Door) -> None:
     """Idle connections, heads and bodies that never end, and heads of 10 MB."""
     token = await door.token("switch")
     body = (
@@ -66,6 +66,8 @@ async def test_a_switch_back_works_while_the_door_is_stormed(door: Door) -> None
                 await writer.drain()
 
     pouring = [asyncio.create_task(pour(writer)) for _, writer in flood]
+    deployed = await door.stack.cli("deploy", "monitor", "v2")
+    assert deployed.status == 0, deployed.err
     for _ in range(3):
         active = door.stack.marker()
         answer = await door.stack.cli("switch", "back", "monitor")

@@ -32,8 +32,10 @@ BENCHES = {
     "overhead": "a deploy without the app's own time",
     "hold": "10,000 requests held at once, and let through after a switch",
     "hold_deploys": "twenty migrations under a hold, while visitors post",
+    "watch": "a bad release left by itself; requests a second in a watch, and the daemon's time",
     "backup": "a backup of 1 GB that is written to, beside sqlite3 .backup",
     "webhooks": "signed deliveries a second, beside Debian's webhook with an HMAC rule",
+    "flood": "deploys and switches back beside 500 deliveries a second for 20 s, and without them",
     "archive": "a slot from 500 MB and 50,000 files, by tar and by git, beside their own commands",
     "systemd_host": "a systemd host: its boot, a switch back, the start of a slot",
 }

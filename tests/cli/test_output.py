@@ -154,7 +154,6 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["doctor"], "bluegreen doctor"),
         (["--root", "/srv", "promote", "a"], "bluegreen promote"),
         (["deploy", "a", "v1", "--manual"], "--manual"),
     ],

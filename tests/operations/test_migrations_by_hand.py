@@ -126,6 +126,11 @@ async def test_where_what_serves_does_not_live_with_it_all_is_put_back(shop: Sta
     held = section().replace('mode = "online"', 'mode = "hold"')
     await rewrite(shop, held + INTACT + SCENARIO)
     await shop.deploy("v4-rename")
+    needs = "command = 'frobnicate'\nrestore_command = 'cat'\n"
+    await rewrite(shop, held.replace(BACKUP, BACKUP + needs) + "rehearse = false\n")
+    answer = await shop.cli("migrations", "rollback")
+    assert "command of [backup] needs frobnicate" in answer.err
+    assert [one["phase"] for one in (await last(shop))["phases"]] == ["check"]
     await rewrite(shop, held + INTACT + SCENARIO, deadline="4s")
     before, names = schema(shop), await applied(shop)
     async with writing(shop, visitors=2) as writers:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.host.program import PROGRAM
-from tests.production.asking import begin_deploy, is_in, latest_operation, run_file, status_of
-from tests.production.caught import RENAMES, UNLINKS, Catcher
+from tests.production.asking import begin_deploy, is_in, latest_operation, run_file
+from tests.production.caught import UNLINKS, Catcher
 from tests.production.production import APP, DAEMON, Production
 from tests.waiting import eventually
 
@@ -67,8 +67,7 @@ class Place:
     mode: str  # of its migrations
     phase: str
     job: str = ""  # the name of its unit, without the app's
-    before: str = ""  # calls that it is held before, or after
-    after: str = ""
+    before: str = ""  # calls that it is held before
     on: str = ""  # the path that they are on, in the app's directory
     keeps: bool = True  # what is written to its data meanwhile
     ends: str = "interrupted"
@@ -84,11 +83,9 @@ class Place:
 
 PLACES = (
     Place(mode="online", phase="rehearse", job="*-rehearse-run.*"),
-    Place(mode="online", phase="measure", job="*-unchanged-*"),
     Place(mode="online", phase="backup", job="gather-*"),
     # What was migrated is not recorded yet.
     Place(mode="online", phase="migrate", job="*-migrate-check.*"),
-    Place(mode="online", phase="gate", job=_GATE),
     # The file is there, and not flushed yet. (Of a rename, strace sees the first path alone.)
     Place(mode="hold", phase="hold", before="fsync", on="traffic/special"),
     Place(mode="hold", phase="drain"),
@@ -96,13 +93,10 @@ PLACES = (
     Place(mode="hold", phase="backup", job="gather-*"),
     Place(mode="hold", phase="migrate", job="*-migrate-check.*", keeps=False),
     Place(mode="hold", phase="gate", job=_GATE, keeps=False),
-    Place(mode="hold", phase="switch", after=RENAMES, on="traffic/{active}", ends="succeeded"),
     Place(
         mode="hold", phase="release", before=UNLINKS, on="traffic/special/hold", ends="succeeded"
     ),
 )
-_IN_CALLS = tuple(place for place in PLACES if place.on)
-_FROM_GATE = tuple(place for place in _IN_CALLS if place.moves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +114,7 @@ class HeldApps:
     def __init__(self, host: Production) -> None:
         self.host = host
         self.apps: Mapping[Place, Production] = {
-            place: replace(host, app=place.app) for place in PLACES
+            place: replace(host, app_name=place.app) for place in PLACES
         }
         self._held = Path()
         self._catcher = Catcher(host)
@@ -169,15 +163,15 @@ class HeldApps:
                 self._hold(place, _GATE)
             if not place.on or place.moves:
                 await begin_deploy(self.apps[place], version)
-        await self._all_wait()
-        await self._come_to_their_calls(versions)
+        await self._all_wait({place for place in versions if not place.on or place.moves})
+        if calls := {place: version for place, version in versions.items() if place.on}:
+            await self._come_to_their_calls(calls)
 
     def _hold(self, place: Place, job: str) -> None:
         (self._held / place.app).write_text(f"{place.app}-{job}\n")
 
-    async def _all_wait(self) -> None:
-        """Whose jobs or stops have come to wait, though not at once: a probe's job has its time."""
-        left = {place for place in PLACES if not place.on or place.moves}
+    async def _all_wait(self, left: set[Place]) -> None:
+        """Their jobs or stops, though not at once: a probe's job has its time."""
 
         async def none_left() -> bool:
             listed = await self.host.host.run(
@@ -204,20 +198,15 @@ class HeldApps:
         )
 
     async def _come_to_their_calls(self, versions: Mapping[Place, str]) -> None:
-        paths = {}
-        for place in _IN_CALLS:
-            active = (await status_of(self.apps[place]))["active"]
-            paths[place] = f"{APPS}/{place.app}/{place.on.format(active=active)}"
+        paths = {place: f"{APPS}/{place.app}/{place.on}" for place in versions}
         await self._catcher.attach(
-            list(paths.values()),
-            before=sorted({place.before for place in _IN_CALLS} - {""}),
-            after=sorted({place.after for place in _IN_CALLS} - {""}),
+            list(paths.values()), before=sorted({place.before for place in versions})
         )
-        for place in _IN_CALLS:
+        for place, version in versions.items():
             if place.moves:
                 (self._held / place.app).unlink()
             else:
-                await begin_deploy(self.apps[place], versions[place])
+                await begin_deploy(self.apps[place], version)
         for place, path in paths.items():
             await eventually(functools.partial(self._is_caught, place, path), f"{place} is held")
 
@@ -294,7 +283,7 @@ def _data(lines: Sequence[str]) -> Data:
 def _hold_units(production: Production, unit: str, text: str) -> None:
     drop_in = production.path(f"/etc/systemd/system/bluegreen-{unit}.service.d/hold.conf")
     drop_in.parent.mkdir()
-    drop_in.write_text(text.format(app=production.app))
+    drop_in.write_text(text.format(app=production.app_name))
 
 
 async def _succeeded(production: Production) -> bool:

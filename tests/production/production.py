@@ -34,7 +34,7 @@ class Production:
     """The host, and what an operator, a visitor and a test do on it, with one of its apps."""
 
     host: Host
-    app: str = APP
+    app_name: str = APP
 
     def path(self, inside: str) -> Path:
         """Where a file of the host is for the test."""
@@ -72,12 +72,12 @@ class Production:
 
     def write_app(self, *, ports: Sequence[int] = PORTS, **options: Any) -> None:
         text = monitor_app_file(
-            name=self.app, source=REPOSITORY, ports=ports, listen=LISTEN,
+            name=self.app_name, source=REPOSITORY, ports=ports, listen=LISTEN,
             python=f"{PROGRAM}/bin/python", **options,
         )  # fmt: skip
-        if self.app != APP:  # one of several, which nginx tells apart
-            text = text.replace("[nginx]\n", f'[nginx]\nserver_name = ["{self.app}"]\n', 1)
-        file = self.path(f"/etc/bluegreen/apps/{self.app}.toml")
+        if self.app_name != APP:  # one of several, which nginx tells apart
+            text = text.replace("[nginx]\n", f'[nginx]\nserver_name = ["{self.app_name}"]\n', 1)
+        file = self.path(f"/etc/bluegreen/apps/{self.app_name}.toml")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace("[app]\n", f'[app]\nuser = "{APP}"\n', 1))
 
@@ -92,10 +92,10 @@ class Production:
         return json.loads(said.output.splitlines()[-1])
 
     async def status(self) -> Any:
-        return await self.document("status", self.app)
+        return await self.document("status", self.app_name)
 
     async def deploy(self, version: str, *, check: bool = True) -> Said:
-        return await self.bluegreen("deploy", self.app, version, check=check)
+        return await self.bluegreen("deploy", self.app_name, version, check=check)
 
     async def unit(self, name: str, prop: str) -> str:
         said = await self.host.run("systemctl", "show", "--value", f"--property={prop}", name)
@@ -110,7 +110,7 @@ class Production:
     async def ask(self, path: str = "/api/health") -> str:
         """What a visitor of ``path`` gets. AssertionError when it is an error."""
         process = await asyncio.create_subprocess_exec(
-            *self._from_its_network, sys.executable, "-c", _ASK, URL + path, self.app,
+            *self._from_its_network, sys.executable, "-c", _ASK, URL + path, self.app_name,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, errors = await asyncio.wait_for(process.communicate(), 30)

@@ -29,7 +29,7 @@ def test_a_release_that_was_switched_back_is_told_with_times_counts_and_reasons(
     assert story.title == "shop: v1 → v2"
     assert (story.outcome, story.tone) == ("switched back", "bad")
     assert story.sentence == (
-        "v2 had the visitors for 3.5 s and was switched back: v1 in blue serves them again."
+        "v2 had the visitors for 3.5 s; then they were switched back to v1 in blue."
     )
     assert dict(story.facts)["Waited before"] == "3.0 s"
     assert dict(story.facts)["Acknowledged"] == "a new table"
@@ -66,7 +66,11 @@ def test_each_phase_lies_where_it_was_and_so_does_its_undoing() -> None:
             {"state": "failed", "from_slot": None},
             "v2 was not put into service: no visitor met it.",
         ),
-        ({"state": "succeeded"}, "v2 serves from green; it took the place of v1 in blue."),
+        ({"state": "succeeded"}, "v2 was put into service in green, in the place of v1 in blue."),
+        (
+            {"kind": "switch", "state": "succeeded"},
+            "Visitors were moved from blue to v2 in green.",
+        ),
         ({"kind": "backup", "state": "failed"}, "The backup failed."),
         ({"state": "interrupted"}, "v2 was not put into service: v1 in blue served throughout."),
     ],

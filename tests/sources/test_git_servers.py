@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -174,6 +175,33 @@ async def test_a_server_that_gives_another_commit_than_it_names_is_believed_in_n
         await source.resolve("v4")
     site.backend.wants = {}
     assert (await source.resolve("v4")).commit == repository.git("rev-parse", "v4")
+
+
+async def test_names_that_are_none_are_passed_over(tmp_path: Path) -> None:
+    names = [
+        b"tags/v1\x1b[31m", b"tags/v1\xff", b"tags/v1\tx", b"heads/", b"tags/v1\x0bz", b"tags/v1",
+        "tags/v1\u2028z".encode(), b"heads/a b", b"notes/v1", b"",
+    ]  # fmt: skip
+
+    async def advertise(asked: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        await asked.read(4096)
+        for name in names:
+            line = b"1" * 40 + b" refs/" + name + b"\0ofs-delta\n"
+            answer.write(b"%04x" % (len(line) + 4) + line)
+        answer.write(b"0000")
+        await answer.drain()
+        await asked.read()
+        answer.close()
+
+    async with await asyncio.start_server(advertise, "127.0.0.1", 0) as server:
+        address = f"git://127.0.0.1:{server.sockets[0].getsockname()[1]}/shop"
+        source = source_of(tmp_path, address, clone="shallow")
+        assert (await source.compare("v1", None)).release.commit == "1" * 40
+        for asked in (source.resolve("v2"), source.compare("v2", None)):
+            with pytest.raises(SourceError) as unknown:
+                await asked
+            assert all(line.isprintable() for line in unknown.value.lines())
+            assert "v1" in "\n".join(unknown.value.detail)
 
 
 async def test_what_was_verified_is_what_runs_wherever_the_server_moves_its_tags(

@@ -2,7 +2,8 @@
 
 ``behaviour.json``: ``errors`` (a share of answers that are 500), ``after`` (seconds from the first
 visitor until they begin) and ``delay`` (seconds that an answer takes). Probes, of ``/health``, are
-always answered well. Every answer names slot and version.
+answered well, but while there is the file ``ill``, by its path. Every answer names slot and
+version.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Service:
         self._errors = asked.get("errors", 0.0)
         self._after = asked.get("after", 0.0)
         self._delay = asked.get("delay", 0.0)
+        self._ill = Path(asked.get("ill", "/nowhere"))
         self._body = json.dumps({"slot": slot, "version": version}).encode()
         self._first: float | None = None
         self._owed = 0.0
@@ -30,8 +32,8 @@ class Service:
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                status = 200
-                if b" /health " not in head.split(b"\r\n")[0]:
+                status = 503 if self._ill.exists() else 200
+                if status == 200 and b" /health " not in head.split(b"\r\n")[0]:
                     status = self._status()
                     await asyncio.sleep(self._delay)
                 writer.write(

@@ -29,7 +29,7 @@ service = "api"
 [nginx]
 listen = ["127.0.0.1:{listen}"]
 [gate]
-deadline = "30s"
+deadline = "{deadline}"
 healthy_for = "{healthy_for}"
 [[gate.probes]]
 service = "api"
@@ -39,7 +39,9 @@ interval = "0.2s"
 """
 
 
-def write_shop(built: Stack, watch: str, *, healthy_for: str = "0.5s") -> None:
+def write_shop(
+    built: Stack, watch: str, *, healthy_for: str = "0.5s", deadline: str = "30s"
+) -> None:
     """The app file, with a ``[watch]`` as given; ports stay what they were."""
     if SHOP not in built.ports:
         built.listen[SHOP], *built.ports[SHOP] = kernel_ports(3)
@@ -50,7 +52,7 @@ def write_shop(built: Stack, watch: str, *, healthy_for: str = "0.5s") -> None:
         _APP.format(
             releases=built.root / "releases", python=PYTHON, script=Path(behaving.__file__),
             blue=blue, green=green, listen=built.listen[SHOP], watch=watch,
-            healthy_for=healthy_for,
+            healthy_for=healthy_for, deadline=deadline,
         )
     )  # fmt: skip
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
+from math import comb
 from typing import Any
 
 import pytest
 
 from bluegreen.config.watch_section import Watch
 from bluegreen.model import Slot
-from bluegreen.watching.evidence import chance
+from bluegreen.watching.evidence import chance, chance_of_two
 from bluegreen.watching.judging import Before, Judge, Limits
 from bluegreen.watching.line import Seen
 from bluegreen.watching.recording import Recording
 
 RATE = 200  # requests a second
-BEFORE = Before(requests=4000, error_rate=0.0, p99=0.1)
+BEFORE = Before(requests=4000, error_rate=0.0, timed=4000, p99=0.1)
 
 
 def watch(**settings: Any) -> Watch:
@@ -55,6 +56,27 @@ def test_chance_is_that_of_the_binomial_distribution() -> None:
     assert chance(0, 20, 0.01) == chance(20, 2000, 0.01) == chance(0, 0, 0.0) == 1.0
     assert chance(1, 10, 0.0) == 0.0
     assert chance(100_000, 100_000, 0.01) == pytest.approx(0.0)
+
+
+def test_two_samples_are_told_apart_by_fishers_exact_test() -> None:
+    def exact(bad: int, of: int, bad_before: int, before: int) -> float:
+        every, all_bad = of + before, bad + bad_before
+        most = range(bad, min(of, all_bad) + 1)
+        ways = sum(comb(of, one) * comb(before, all_bad - one) for one in most)
+        return ways / comb(every, all_bad)
+
+    for sample in ((5, 50, 1, 100), (40, 1000, 10, 1000), (1, 1, 0, 10), (20, 20, 0, 30)):
+        assert chance_of_two(*sample) == pytest.approx(exact(*sample))
+    assert chance_of_two(1, 100, 2, 150) == chance_of_two(0, 0, 1, 100) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_chance_among_few_that_came_before_condemns_nobody(seed: int) -> None:
+    before = Visits(seed, watch())
+    before.come(0.75)
+    known = Before.of(before.recording.of(Slot.GREEN))
+    assert 100 <= known.timed <= 200
+    assert Visits(seed + 100, watch(max_p99_ratio=1.1), known).come(20) is None
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -107,7 +129,7 @@ def test_slow_first_answers_are_forgiven() -> None:
 
 
 def test_errors_that_were_there_before_are_not_its_own() -> None:
-    before = Before(requests=4000, error_rate=0.03, p99=0.1)
+    before = Before(requests=4000, error_rate=0.03, timed=4000, p99=0.1)
     assert Visits(1, watch(max_error_rate="1%"), before).come(20, fail=0.025) is None
     why = Visits(1, watch(max_error_rate="1%"), before).come(20, fail=0.2)
     assert why is not None
@@ -116,9 +138,10 @@ def test_errors_that_were_there_before_are_not_its_own() -> None:
 
 def test_the_stricter_of_two_limits_of_time_counts() -> None:
     both = watch(max_p99="120ms", max_p99_ratio=1.5)
-    assert Limits.of(both, BEFORE).p99 == 0.12
-    assert Limits.of(both, None).p99 == 0.12
-    assert Limits.of(watch(max_p99="1s", max_p99_ratio=1.5), BEFORE).p99 == pytest.approx(0.151)
+    assert Limits.of(both, BEFORE).strictest_p99 == 0.12
+    assert Limits.of(both, None).strictest_p99 == 0.12
+    other = Limits.of(watch(max_p99="1s", max_p99_ratio=1.5), BEFORE)
+    assert other.strictest_p99 == pytest.approx(0.151)
 
 
 def test_few_requests_are_told() -> None:

@@ -47,8 +47,8 @@ async def shop() -> AsyncIterator[Stack]:
         yield built
 
 
-async def watch_by(shop: Stack, seconds: str, more: str = "") -> None:
-    write_shop(shop, WATCH.format(seconds, more))
+async def watch_by(shop: Stack, seconds: str, more: str = "", *, healthy_for: str = "0.5s") -> None:
+    write_shop(shop, WATCH.format(seconds, more), healthy_for=healthy_for)
     status, document = await shop.ask("POST", "/v1/reload", {})
     assert status == 200, document
 
@@ -82,7 +82,7 @@ async def test_one_that_fails_for_some_is_switched_back(shop: Stack) -> None:
 
 async def test_one_that_leaks_errors_later_is_switched_back_then(shop: Stack) -> None:
     await watch_by(shop, "30s")
-    write_release(shop, "leaks", errors=0.05, after=2, delay=0.02)
+    write_release(shop, "leaks", errors=0.05, after=1, delay=0.02)
     async with visitors(shop).coming() as load:
         ended = await released(shop, "leaks")
     say(load, "leaks", ended)
@@ -91,22 +91,22 @@ async def test_one_that_leaks_errors_later_is_switched_back_then(shop: Stack) ->
 
 
 async def test_one_that_is_a_fifth_slower_is_switched_back(shop: Stack) -> None:
-    write_release(shop, "even", delay=0.1)
-    write_release(shop, "slower", delay=0.12)
+    write_release(shop, "even", delay=0.2)
+    write_release(shop, "slower", delay=0.24)
     await watch_by(shop, "0s")
     assert (await released(shop, "even"))["state"] == "succeeded"
-    await watch_by(shop, "30s", "max_p99_ratio = 1.1")
+    await watch_by(shop, "30s", "max_p99_ratio = 1.05", healthy_for="1.5s")
     async with visitors(shop).coming() as load:
         ended = await released(shop, "slower")
     say(load, "slower", ended)
     assert ended["state"] == "rolled_back"
-    assert "1.1 times the" in ended["error"]["message"]
+    assert "1.05 times the" in ended["error"]["message"]
     assert not load.failed()
 
 
 async def test_one_that_is_well_stays_whatever_becomes_of_the_socket(shop: Stack) -> None:
     """Flooded with nonsense, full since nobody reads, gone with its daemon, and there again."""
-    await watch_by(shop, "4s", 'max_p99 = "5s"')
+    await watch_by(shop, "3s", 'max_p99 = "5s"')
     write_release(shop, "well", delay=0.02)
     stopped = asyncio.Event()
     async with visitors(shop).coming() as load:
@@ -115,7 +115,7 @@ async def test_one_that_is_well_stays_whatever_becomes_of_the_socket(shop: Stack
         await asyncio.to_thread(flood, shop)
         shop.signal(signal.SIGSTOP)
         with contextlib.suppress(TimeoutError):  # the kernel has room for little of that time
-            await asyncio.wait_for(stopped.wait(), 0.5)
+            await asyncio.wait_for(stopped.wait(), 0.3)
         await shop.kill()
         came = len(load.met)
         await eventually(lambda: len(load.met) > came + 20, "visitors come on")
@@ -127,7 +127,7 @@ async def test_one_that_is_well_stays_whatever_becomes_of_the_socket(shop: Stack
     watch = next(phase for phase in ended["phases"] if phase["phase"] == "watch")["data"]
     assert watch["judged"]
     assert watch["requests"] > 100
-    assert watch["before"]["requests"] > 100  # as the daemon before it has seen
+    assert watch["before"]["requests"] > 50  # as the daemon before it has seen
     events = told(shop, operation)
     assert {slot for event in events for slot in event["slots"]} == {"blue", "green"}
     judged = next(event["judged"] for event in events if event["judged"])

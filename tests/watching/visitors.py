@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.traffic.client import read_reply
 
-CONNECTIONS = 16
+CONNECTIONS = 32
 
 
 @dataclass(frozen=True)

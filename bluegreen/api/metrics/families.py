@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Protocol
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -12,10 +13,18 @@ from prometheus_client.core import (
 )
 from prometheus_client.metrics_core import Metric
 
-from bluegreen.durations import Durations
-
 PREFIX = "bluegreen"
 Families = list[Metric]
+
+
+class Distribution(Protocol):
+    """Of seconds, as `Durations` are."""
+
+    @property
+    def sum(self) -> float: ...
+
+    def cumulative(self) -> list[tuple[float, int]]:
+        """For each bound in seconds, the last of which is infinite, how many took no longer."""
 
 
 def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
@@ -29,13 +38,13 @@ def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
 
 
 def histogram(
-    name: str, text: str, *labels: str, of: Iterable[tuple[tuple[str, ...], Durations]]
+    name: str, text: str, *labels: str, of: Iterable[tuple[tuple[str, ...], Distribution]]
 ) -> HistogramMetricFamily:
     """``of`` has the values of the labels with each distribution."""
     family = HistogramMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
-    for values, durations in of:
-        buckets = [(_le(bound), count) for bound, count in durations.cumulative()]
-        family.add_metric(values, buckets, durations.sum)
+    for values, each in of:
+        buckets = [(_le(bound), count) for bound, count in each.cumulative()]
+        family.add_metric(values, buckets, each.sum)
     return family
 
 

@@ -16,6 +16,7 @@ from bluegreen.api.metrics.apps import app_families, delivery_families
 from bluegreen.api.metrics.families import Families
 from bluegreen.api.metrics.history import outcome_families, phase_families
 from bluegreen.api.metrics.host import daemon_families, notification_families, store_families
+from bluegreen.api.metrics.watch import watch_families
 from bluegreen.api.status import shown
 from bluegreen.errors import StoreError, TrafficError
 from bluegreen.webhooks.intake import NOBODY
@@ -35,8 +36,10 @@ async def page(api: Api, accept: str, only: Collection[str] | None) -> tuple[byt
     apps = shown(api.desk, only)
     families = await app_families(api.desk, apps, store=store)
     families += delivery_families(apps, api.hooks.decided, api.hooks.refused)
+    names, watching = {app.name for app in apps}, api.desk.watching
+    families += watch_families(watching.totals, names, watching.strange if only is None else None)
     if is_counted:
-        families += outcome_families(api.desk.parts.store.tally, [app.name for app in apps])
+        families += outcome_families(api.desk.parts.store.tally, names)
     if only is None:
         families += await _host(api, store=store)
     if only is None and is_counted:

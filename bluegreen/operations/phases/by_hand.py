@@ -79,13 +79,13 @@ async def _say_who_serves(run: Run, name: str) -> None:
     active, found = app.active, applied.get(name)
     if active is None or found is None or (app.slots[active].operation or 0) < found.operation:
         return
-    lives = "goes on without: if it cannot"
+    lives = "goes on without: if it cannot, go"
     if needs_hold(run):
-        lives = "has to pass its gate without: if it cannot, all is put back, and you"
+        lives = "has to pass its gate without, or all is put back; to go"
     await run.note(
         "warning",
-        message=f"{app.slots[active].label} serves, came with {name} or after it, and {lives}, go "
-        f"back with it: bluegreen rollback {app.name} --to VERSION",
+        message=f"{app.slots[active].label} serves, came with {name} or after it, and {lives} back "
+        f"with it: bluegreen rollback {app.name} --to VERSION",
     )
 
 

@@ -162,16 +162,12 @@ class Drain:
         await end_promise(app.layout)
         try:
             if not app.is_proved(origin):
-                await serve_again(
-                    run, run.drained.get(origin, app.slots[origin]),
-                    then=f"it is started again and again; see why it does not get well: bluegreen "
-                    f"logs {app.name}, and bluegreen status {app.name}",
-                )  # fmt: skip
+                await serve_again(run, run.drained.get(origin, app.slots[origin]))
         finally:
             # By what runs on other data than those of before, or could not put them back.
             if app.parts.traffic.read(app.name).closed:
                 async with app.commit:
-                    await app.set_closed(False)
+                    await app.set_closed(False, in_any_case=True)
         await self._warm_again(run, run.drained.get(origin.other))
         return True
 
@@ -194,11 +190,11 @@ class Drain:
         )
 
 
-async def serve_again(run: Run, served: SlotRecord, *, then: str) -> None:
+async def serve_again(run: Run, served: SlotRecord, *, then: str | None = None) -> None:
     """Start what was stopped, and gate it. Raises BluegreenError, with the run told what is left.
 
-    As long as requests wait, they wait for one that does not come up at once, too. ``then`` is what
-    to do about one that does not.
+    As long as requests wait, they wait for one that does not come up at once, too. ``then``: what
+    to do about one that does not, where it is not started again and again.
     """
     try:
         while True:
@@ -212,7 +208,10 @@ async def serve_again(run: Run, served: SlotRecord, *, then: str) -> None:
             await asyncio.sleep(AGAIN)
     except BluegreenError as error:
         run.migrating.left = (f"{served.label} does not serve: {error.message}", *error.detail)
-        run.migrating.remedy = then
+        run.migrating.remedy = then or (
+            f"it is started again and again; see why it does not get well: bluegreen logs "
+            f"{run.app.name}, and bluegreen status {run.app.name}"
+        )
         raise
 
 

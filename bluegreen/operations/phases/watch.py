@@ -32,14 +32,16 @@ class Watch:
         }  # fmt: skip
 
     async def act(self, run: Run) -> dict[str, Any]:
-        settings = run.app.settings
+        watch = run.app.settings.watch
         # The clock may have jumped while the daemon was away: never longer than configured.
         left = (run.watch_deadline or time.time()) - time.time()
+        if watch.has_limits and watch.on_few == "fail":
+            left = watch.for_  # what an earlier daemon has counted is gone
         # After a reboot it is only starting, which is no illness.
         await gate_again(run.app, run.target, run.logs, run.on_probe)
         await run.app.following.moved()
-        told = await keep_watched(run, min(max(left, 0.0), settings.watch.for_))
-        return {"seconds": settings.watch.for_, **told}
+        told = await keep_watched(run, min(max(left, 0.0), watch.for_))
+        return {"seconds": watch.for_, **told}
 
     async def undo(self, run: Run) -> bool:
         return True  # the way back is that of the switch

@@ -134,6 +134,7 @@ async def test_the_figures_are_those_of_what_was_done_and_are_told_to_who_may_lo
     assert page.value("bluegreen_hold_seconds_count", app="monitor") == 1
     assert page.value("bluegreen_hold_started_timestamp_seconds", app="monitor") is None
 
+    page = await watched_requests_are_counted(door)
     # What the history says is the same for the next daemon.
     await built.kill()
     await built.serve()
@@ -145,6 +146,24 @@ async def test_the_figures_are_those_of_what_was_done_and_are_told_to_who_may_lo
     described = re.findall(r"^\| `(bluegreen_[a-z_]+)` \|", read("metrics.md"), re.MULTILINE)
     ours = {name for name in again.names if name.startswith("bluegreen_")}
     assert sorted(name.removesuffix("_total") for name in described) == sorted(ours)
+
+
+async def watched_requests_are_counted(door: Door) -> Page:
+    """Of a release that goes on while somebody visits."""
+    built = door.stack
+    restart = asyncio.create_task(built.cli("restart", "monitor"), name="restart")
+    while not restart.done():
+        assert await _visit(built.url()) == 200
+    assert restart.result().status == 0, restart.result().err
+    page = await collect(door.unix)
+    slot = {"app": "monitor", "slot": built.marker()}
+    requests = page.value("bluegreen_watch_requests_total", **slot, **{"class": "2xx"})
+    assert requests
+    assert page.value("bluegreen_watch_answer_seconds_count", **slot) == requests
+    assert page.value("bluegreen_watch_answer_seconds_bucket", **slot, le="10.0") == requests
+    assert page.value("bluegreen_watch_errors_total", **slot) == 0
+    assert page.value("bluegreen_watch_strange_total") == 0
+    return page
 
 
 async def _waiting(door: Door) -> Page | None:
