@@ -285,9 +285,8 @@ def as_reason(error: BluegreenError) -> OperationError:
 
 def _reason(run: Run, error: BluegreenError | None) -> OperationError:
     serving = run.app.active
-    proved = run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
-    of_data = run.operation.kind.is_of_data
-    if error is not None and run.switched and serving is run.target and not (proved or of_data):
+    proved = run.operation.kind.is_of_data or run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
+    if error is not None and run.switched and serving is run.target and not proved:
         label = run.app.slots[serving].label
         return replace(
             as_reason(error),
