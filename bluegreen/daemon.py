@@ -33,8 +33,9 @@ from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.observation import observe_slots
+from bluegreen.operations.parts import Parts
 from bluegreen.operations.recovery import recover, units_that_may_run
-from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.upkeep import Upkeep, in_words
 from bluegreen.reloaded import taken_up
 from bluegreen.signals import Signals
@@ -240,15 +241,7 @@ class Daemon:
         self, desk: Desk, configuration: Configuration, added: Sequence[AppRuntime]
     ) -> None:
         for name in [name for name in desk.apps if name not in configuration.apps]:
-            desk.apps[name].removed = True
-            await desk.waiting.forget(desk.apps[name])
-            await desk.apps[name].stop_warming()
-            await desk.apps[name].following.close()
-            await desk.warmth.stop_cooling(name)
-            await desk.holds.forget(name)
-            await desk.previewing.forget(name)
-            await desk.failovers.forget(name)
-            del desk.apps[name]
+            await desk.forget(name)
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
         desk.apps.update({app.name: app for app in added})

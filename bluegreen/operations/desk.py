@@ -20,10 +20,12 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.background import Background
 from bluegreen.operations.by_hand import Action, ByHand, asked
 from bluegreen.operations.failover import Failovers
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
+from bluegreen.operations.parts import Parts
 from bluegreen.operations.previewing import Issued, Previewing
 from bluegreen.operations.promoting import promote
 from bluegreen.operations.queue import Queue
@@ -33,7 +35,7 @@ from bluegreen.operations.restoring import (
     require_restorable,
 )
 from bluegreen.operations.run import Interruption, Run
-from bluegreen.operations.runtime import AppRuntime, Parts, find
+from bluegreen.operations.runtime import AppRuntime, find
 from bluegreen.operations.switches import Switches, deployed
 from bluegreen.operations.switching import Switched
 from bluegreen.operations.triggers import Triggered, Wanted
@@ -63,7 +65,7 @@ class Desk:
         self.waiting = Waiting(parts, self.queue, self.unsettled)
         self._switches = Switches(parts, self.queue, self.warmth, self.unsettled)
         self.failovers = Failovers(self.queue, self._switches)
-        self._later: set[asyncio.Task[None]] = set()
+        self._background = Background()
         parts.supervisor.on_change = self._on_change
 
     def app(self, name: str) -> AppRuntime:
@@ -337,6 +339,18 @@ class Desk:
 
     # -- the end ----------------------------------------------------------------------------
 
+    async def forget(self, app: str) -> None:
+        """Of an app whose file is gone: nothing more is done about it."""
+        runtime = self.apps[app]
+        runtime.removed = True
+        await self.waiting.forget(runtime)
+        await runtime.close()
+        await self.warmth.stop_cooling(app)
+        await self.holds.forget(app)
+        await self.previewing.forget(app)
+        await self.failovers.forget(app)
+        del self.apps[app]
+
     def interrupt(self) -> None:
         """The daemon ends: what has not been switched is undone, a watch goes on in the next."""
         self.waiting.stop()
@@ -352,12 +366,8 @@ class Desk:
         await self.holds.close()
         await self.previewing.close()
         for app in self.apps.values():
-            await app.stop_warming()
-            await app.following.close()
-        later = [*self._later]
-        for task in later:
-            task.cancel()
-        await asyncio.gather(*later, return_exceptions=True)
+            await app.close()
+        await self._background.close()
         await self._switches.close(self.apps.values())
 
     # -- what happens by itself -------------------------------------------------------------
@@ -380,14 +390,7 @@ class Desk:
 
     def later(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Do ``work`` beside everything else; it is ended with the desk."""
-        task = asyncio.create_task(work, name=name)
-        self._later.add(task)
-        task.add_done_callback(self._has_ended)
-
-    def _has_ended(self, task: asyncio.Task[None]) -> None:
-        self._later.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s ended with an error", task.get_name(), exc_info=error)
+        self._background.begin(work, name=name)
 
     async def _version_before(self, app: AppRuntime) -> str:
         """The version that served before the present one began to."""

@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from bluegreen.errors import BluegreenError, IllegalTransitionError, StoreError
-from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState, Slot
+from bluegreen.model import Operation, OperationError, OperationState, PhaseName, PhaseState
+from bluegreen.operations.outcomes import (
+    ended_by_operator,
+    outcome_of,
+    reason_of,
+    unexpected,
+    with_what_is_left,
+)
 from bluegreen.operations.phases.hold import let_through
 from bluegreen.operations.putting_back import record_as_before
 from bluegreen.operations.run import Interruption, Phase, Run
-from bluegreen.operations.triggers import NothingToDoError
 from bluegreen.operations.unwritten import end_promise
 from bluegreen.store.waiting import ATTEMPTS
 
@@ -26,19 +31,11 @@ log = logging.getLogger(__name__)
 UNDO_SLACK = 60.0  # seconds for an undo, beside what its phase and a gate may take
 FULL_DISK_RETRY = 2.0  # seconds between attempts to record an outcome
 
-_BEFORE_TRAFFIC = "nothing that serves was touched"
-
 
 class PhaseTimeoutError(BluegreenError):
     """A phase took longer than it may."""
 
     kind: ClassVar[str] = "timeout"
-
-
-class UnexpectedError(BluegreenError):
-    """A defect of ours, reported without its stack trace, which is in the daemon's log."""
-
-    kind: ClassVar[str] = "internal"
 
 
 async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
@@ -109,15 +106,15 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     if switched and run.interruption is not None and error is None:
         # Traffic has moved, and an operator has decided: there is nothing to undo.
         # The phase it was in ends in the same transaction: half of that would look like an illness.
-        state, reason = _ended_by_operator(run), _reason(run, error)
+        state, reason = ended_by_operator(run), reason_of(run, error)
         return await _finish(run, state, reason, open_phase=_phase_it_is_in(run))
     by_a_person = run.interruption in (Interruption.CANCEL, Interruption.SWITCH_BACK)
     run.given_up = run.given_up or by_a_person or error is not None
     went_back = await undo(run, phases)
     if went_back is None:
         return run.operation
-    reason = _with_what_is_left(run, _reason(run, error))
-    return await _finish(run, _outcome(run, error, run.switched and went_back), reason)
+    reason = with_what_is_left(run, reason_of(run, error))
+    return await _finish(run, outcome_of(run, error, run.switched and went_back), reason)
 
 
 async def _is_host_ending(run: Run) -> bool:
@@ -132,14 +129,6 @@ async def _is_host_ending(run: Run) -> bool:
 
 def _phase_it_is_in(run: Run) -> Sequence[PhaseName]:
     return [name for name, state in run.recorded.items() if state is PhaseState.INTENT]
-
-
-def _ended_by_operator(run: Run) -> OperationState:
-    """Of an operation that was ended after its switch."""
-    if run.interruption is not Interruption.SWITCH_BACK:
-        return OperationState.CANCELLED
-    moved = run.app.active is not run.target
-    return OperationState.ROLLED_BACK if moved else OperationState.SUPERSEDED
 
 
 async def _step(run: Run, phase: Phase) -> None:
@@ -259,87 +248,6 @@ async def _catch_up(run: Run) -> None:
         except IllegalTransitionError:
             log.exception("operation %d: %s %s", run.operation.id, phase, state, extra=run.named)
         del run.unrecorded[0]
-
-
-def _because(run: Run) -> str:
-    return run.interruption.value if run.interruption else "it failed"
-
-
-def _outcome(run: Run, error: BluegreenError | None, switched_back: bool) -> OperationState:
-    if switched_back:
-        return OperationState.ROLLED_BACK
-    if isinstance(error, NothingToDoError):
-        return OperationState.SUPERSEDED
-    if error is not None:
-        return OperationState.FAILED
-    return {
-        Interruption.CANCEL: OperationState.CANCELLED,
-        Interruption.SWITCH_BACK: OperationState.SUPERSEDED,
-        Interruption.NEWER: OperationState.SUPERSEDED,
-        Interruption.SHUTDOWN: OperationState.INTERRUPTED,
-        None: OperationState.INTERRUPTED,
-    }[run.interruption]
-
-
-def as_reason(error: BluegreenError) -> OperationError:
-    """The error as it is kept in the history."""
-    return OperationError(
-        kind=error.kind, message=error.message, remedy=error.remedy, detail=error.detail
-    )
-
-
-def _reason(run: Run, error: BluegreenError | None) -> OperationError:
-    serving = run.app.active
-    proved = run.operation.kind.is_of_data or run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
-    if error is not None and run.switched and serving is run.target and not proved:
-        label = run.app.slots[serving].label
-        return replace(
-            as_reason(error),
-            detail=(f"there was no way back: {serving} serves {label}", *error.detail),
-            remedy=f"{label} serves and is not well: deploy another version, or see "
-            f"bluegreen status {run.app.name}",
-        )
-    if error is not None:
-        return as_reason(error)
-    if run.interruption is Interruption.SWITCH_BACK:  # which is about to say what serves
-        return OperationError(
-            kind="switch_back",
-            message=run.interruption.value,
-            remedy=f"see where it stands: bluegreen status {run.app.name}",
-        )
-    closed = run.app.parts.traffic.read(run.app.name).closed
-    if closed:
-        serving = None
-    return OperationError(
-        kind=run.interruption.name.lower() if run.interruption else "interrupted",
-        message=f"{_because(run) if run.interruption else 'the daemon ended in the middle'}; "
-        + _whereabouts(run, serving, closed=closed),
-        remedy=f"see where it stands: bluegreen status {run.app.name}",
-    )
-
-
-def _with_what_is_left(run: Run, reason: OperationError) -> OperationError:
-    """With what became of the app's data, where that is not as it was."""
-    left, remedy = run.migrating.left, run.migrating.remedy
-    if not left:
-        return reason
-    return replace(reason, detail=(*reason.detail, *left), remedy=f"{reason.remedy}; {remedy}")
-
-
-def _whereabouts(run: Run, serving: Slot | None, *, closed: bool) -> str:
-    if serving is not None:
-        return f"{serving} serves {run.app.slots[serving].label}"
-    if closed and run.app.active is not None:
-        return "it is out of service"
-    return _BEFORE_TRAFFIC
-
-
-def unexpected(error: Exception) -> UnexpectedError:
-    """What an operator is told of a defect; its trace goes to the daemon's log."""
-    return UnexpectedError(
-        f"unexpected {type(error).__name__}: {error}",
-        remedy="this is a defect of bluegreen; the daemon's log has its trace, please report it",
-    )
 
 
 async def _let_through(run: Run) -> None:

@@ -33,14 +33,12 @@ from bluegreen.model import (
     UnitStatus,
 )
 from bluegreen.operations.following import Following
+from bluegreen.operations.parts import Parts
 from bluegreen.operations.slot_view import SlotView
 from bluegreen.operations.unwritten import end_promise
 from bluegreen.slots.trees import Trees
 from bluegreen.sources.interface import Source
 from bluegreen.sources.open import open_source
-from bluegreen.store.store import Store
-from bluegreen.supervisors.interface import Supervisor
-from bluegreen.traffic.control import TrafficControl
 from bluegreen.traffic.replaced import can_serve_again
 
 if TYPE_CHECKING:
@@ -50,25 +48,6 @@ log = logging.getLogger(__name__)
 
 
 LAST_REQUESTS = 1.0  # seconds between traffic leaving a slot and its services being told to end
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The outside world, each piece handed in once."""
-
-    layout: Layout
-    store: Store
-    supervisor: Supervisor
-    traffic: TrafficControl
-    builds: asyncio.Semaphore
-
-    async def note(self, app: str, operation: int | None, kind: str, **data: object) -> None:
-        """Record an event for people; a store that fails loses the event, never the operation."""
-        try:
-            await self.store.add_event(app=app, operation=operation, kind=kind, data=data)
-        except StoreError as error:
-            named = {"app": app, "operation": operation}
-            log.warning("event of %s not recorded: %s", app, error.message, extra=named)
 
 
 @dataclass
@@ -307,6 +286,11 @@ class AppRuntime:
         """Give up warming the idle slot up, or starting what serves, if that is going on."""
         task, self.warming = self.warming, None
         await end_task(task)
+
+    async def close(self) -> None:
+        """Leave all as it is: the next daemon looks again."""
+        await self.stop_warming()
+        await self.following.close()
 
     async def stop_services(self, slot: Slot, *, at_once: bool = False) -> None:
         """Stop every service of a slot that has no traffic; fine if none runs.

@@ -17,9 +17,10 @@ from bluegreen.model import (
 )
 from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
+from bluegreen.operations.parts import Parts
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.run import Interruption, Run
-from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.warmth import Warmth

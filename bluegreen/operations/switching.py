@@ -19,7 +19,7 @@ from bluegreen.model import (
     Slot,
     SlotRecord,
 )
-from bluegreen.operations.machine import as_reason, unexpected
+from bluegreen.operations.outcomes import as_reason, unexpected
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.store import DuplicateKeyError
 

@@ -27,8 +27,9 @@ from bluegreen.model import (
     UnitStatus,
 )
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.parts import Parts
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.triggers import Triggered
 from bluegreen.store import Store
 from bluegreen.supervisors.interface import Supervisor

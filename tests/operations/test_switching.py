@@ -27,9 +27,10 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.parts import Parts
 from bluegreen.operations.phases.switch import Switch
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switching import Attempt, record_late, switch_now
 from bluegreen.store import Store
 from bluegreen.supervisors.interface import Supervisor

@@ -22,8 +22,9 @@ from bluegreen.model import (
     SlotRecord,
     Traffic,
 )
+from bluegreen.operations.parts import Parts
 from bluegreen.operations.run import Run
-from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.store import Store
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.traffic.control import TrafficControl

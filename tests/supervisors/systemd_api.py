@@ -21,7 +21,8 @@ from bluegreen.notifications.courier import Surroundings
 from bluegreen.notifications.service import Notifications
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
-from bluegreen.operations.runtime import AppRuntime, Parts
+from bluegreen.operations.parts import Parts
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.store import Store
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.webhooks.intake import Intake
