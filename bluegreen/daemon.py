@@ -48,6 +48,7 @@ from bluegreen.webhooks.intake import Intake
 log = logging.getLogger(__name__)
 
 RELOAD_LIMIT = 30.0  # seconds that a reload in progress is given when the daemon ends
+COLLECT_AFTER = 10_000  # objects that are made and not gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +141,7 @@ class Daemon:
                 await parts.note(app.name, None, "warning", message=message)
         await supervisor.open(await units_that_may_run(list(desk.apps.values())))
         stop_apps = self._options.stop_apps
+        desk.watching.open()
         try:
             await self._open_traffic(parts.traffic, list(configuration.apps.values()))
             if not self._in_force.problems:
@@ -240,9 +242,11 @@ class Daemon:
             desk.apps[name].removed = True
             await desk.waiting.forget(desk.apps[name])
             await desk.apps[name].stop_warming()
+            await desk.apps[name].following.close()
             await desk.warmth.stop_cooling(name)
             await desk.holds.forget(name)
             await desk.previewing.forget(name)
+            await desk.failovers.forget(name)
             del desk.apps[name]
         for name, app in desk.apps.items():
             app.settings = configuration.apps[name]
@@ -388,7 +392,9 @@ def _refuse_busy(desk: Desk, apps: Sequence[str]) -> None:
 def spare_the_collector() -> None:
     """Leave what lives as long as the daemon out of garbage collections.
 
-    With hundreds of apps a full one takes some 30 ms, in which a switch would wait.
+    With hundreds of apps a full one takes some 30 ms, in which a switch would wait. What comes and
+    goes with requests is no garbage for it: it looks for some less often than Python would.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)

@@ -159,6 +159,11 @@ class Layout:
         return self.state / "bluegreen.db"
 
     @property
+    def sessions(self) -> Path:
+        """The dashboard's, which a restart of the daemon does not end."""
+        return self.state / "sessions.json"
+
+    @property
     def nginx(self) -> Path:
         return self.state / "nginx"
 
@@ -206,6 +211,11 @@ class Layout:
     def gate_sign(self) -> Path:
         """Is there where nginx may ask the gate; no socket, as of these nginx cannot tell."""
         return self.gate_record
+
+    @property
+    def watch_socket(self) -> Path:
+        """Where nginx tells of requests, a datagram each, while an app is watched."""
+        return self.run / "watch.sock"
 
     @property
     def nginx_run(self) -> Path:

@@ -7,13 +7,13 @@ import socket
 from pathlib import Path
 
 
-def bind_privately(path: Path) -> socket.socket:
+def bind_privately(path: Path, kind: int = socket.SOCK_STREAM) -> socket.socket:
     """A socket bound to ``path``, in the place of what was there. Raises OSError.
 
     Quick: the umask is the whole process's.
     """
     path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_UNIX, kind)
     before = os.umask(0o117)
     try:
         listener.bind(os.fspath(path))

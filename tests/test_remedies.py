@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.cli.client import Client
-from bluegreen.cli.status import status_lines
+from bluegreen.cli.status_lines import status_lines
 from bluegreen.config.environment_files import file_findings
 from bluegreen.config.load import load_app
 from bluegreen.errors import NotFoundError, TrafficError

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import grp
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -16,19 +17,21 @@ from aiohttp.typedefs import Handler, Middleware
 from bluegreen.api.attempts import Attempts
 from bluegreen.api.origin import client_address, guest_of, is_trusted, parsed
 from bluegreen.api.peer import Caller, note_caller, require_app, require_whole_host
+from bluegreen.api.route import PAGES
 from bluegreen.api.routes import route_of
 from bluegreen.api.scopes import Scope, grant
 from bluegreen.api.tokens import Keyring
 from bluegreen.api.unix_peer import Peer, peer_of
 from bluegreen.config.api_section import ApiSection, IpAddress
 from bluegreen.errors import UnauthenticatedError
+from bluegreen.store.tokens import Token
 
 UNIX = "unix socket"
 GROUPS_LIMIT = 5.0  # seconds in which the numbers of groups are found
 # What is not about one app, and leaves out what its caller may not see.
 _LEAVES_OUT = {
     "/v1/apps", "/v1/operations", "/v1/operations/{id}", "/v1/operations/{id}/events",
-    "/v1/openapi.json",
+    "/v1/openapi.json", "/metrics",
 }  # fmt: skip
 
 
@@ -42,6 +45,12 @@ class Origin:
     @property
     def via(self) -> str:
         return f"tcp from {self.address}"
+
+
+@functools.lru_cache(maxsize=1024)  # most come from where others came from
+def _from_outside(address: IpAddress) -> Caller:
+    """Whoever asks for what is open to all."""
+    return Caller(via=f"tcp from {address}", guest=guest_of(address))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,15 @@ async def rules_of(settings: ApiSection) -> tuple[Rules, list[str]]:
     return Rules(settings=settings, roles=roles), missing
 
 
+def let_in(request: web.Request, token: Token, origin: Origin, via: str) -> None:
+    """Note whose token it is that a request shows, and grant what that may do."""
+    apps = None if token.apps is None else frozenset(token.apps)
+    name = f"token {token.id}" + (f" ({token.name})" if token.name else "")
+    guest = guest_of(origin.address)
+    note_caller(request, Caller(name=name, via=via, apps=apps, guest=guest, token=token))
+    grant(request, [Scope(scope) for scope in token.scopes])
+
+
 class Access:
     """Decides on every request; ``rules`` may be replaced at any time."""
 
@@ -104,10 +122,11 @@ class Access:
             note_caller(request, Caller(uid=found.uid, via=UNIX))
             grant(request, self.rules.scopes_of(found))
             return
-        origin = self._origin(request)
+        origin = self.origin(request)
         route = route_of(request)
-        if route is not None and route.scope is None:
-            note_caller(request, Caller(via=origin.via, guest=guest_of(origin.address)))
+        is_page = request.match_info.route in request.app[PAGES]
+        if is_page or (route is not None and route.scope is None):
+            note_caller(request, _from_outside(origin.address))
             grant(request, ())
             return
         await self._by_token(request, origin)
@@ -126,10 +145,17 @@ class Access:
                 remedy="send the header Authorization: Bearer TOKEN, once; `bluegreen token "
                 "create` on the host makes a token",
             )
-        token = self._keyring.remembered(text.strip())
+        let_in(request, await self.token_of(text.strip(), origin), origin, origin.via)
+
+    async def token_of(self, text: str, origin: Origin) -> Token:
+        """The valid token of a text; after failures of its origin, it has to wait to be compared.
+
+        Raises UnauthenticatedError, OverloadedError.
+        """
+        token = self._keyring.remembered(text)
         if token is None:
             async with self._attempts.turn(origin.address, origin.proxy):
-                token = await self._keyring.find(text.strip())
+                token = await self._keyring.find(text)
                 if token is None:
                     self._attempts.fail(origin.address, "no valid token", origin.proxy)
         if token is None:
@@ -139,22 +165,24 @@ class Access:
                 "create` makes another",
             )
         self._keyring.note_use(token, str(origin.address))
-        apps = None if token.apps is None else frozenset(token.apps)
-        name = f"token {token.id}" + (f" ({token.name})" if token.name else "")
-        note_caller(
-            request,
-            Caller(
-                name=name, via=origin.via, apps=apps, guest=guest_of(origin.address), token=token
-            ),
-        )
-        grant(request, [Scope(scope) for scope in token.scopes])
+        return token
 
-    def _origin(self, request: web.Request) -> Origin:
-        name = request.transport and request.transport.get_extra_info("peername")
+    def origin(self, request: web.Request) -> Origin:
+        """From where a request over TCP comes."""
+        return self._origin(request.transport, request.headers.getall("X-Forwarded-For", []))
+
+    def sender(self, transport: asyncio.BaseTransport, forwarded: Sequence[str]) -> Caller:
+        """Who delivers something, of whom no more is asked than from where it comes."""
+        name = transport.get_extra_info("peername")
+        if name is not None and not isinstance(name, tuple):
+            return Caller(via=UNIX)
+        return _from_outside(self._origin(transport, forwarded).address)
+
+    def _origin(self, transport: asyncio.BaseTransport | None, forwarded: Sequence[str]) -> Origin:
+        name = transport and transport.get_extra_info("peername")
         if not name:
             return Origin(address=ipaddress.ip_address(0), proxy=None)
         peer = parsed(name[0])
-        forwarded = request.headers.getall("X-Forwarded-For", [])
         proxies = self.rules.settings.trusted_proxies
         return Origin(
             address=client_address(peer, forwarded, proxies),

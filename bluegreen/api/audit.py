@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bluegreen.api.peer import about_of, app_of, has_only_looked, requester
+from bluegreen.api.route import Route
 from bluegreen.api.routes import route_of
 from bluegreen.api.scopes import Scope
 from bluegreen.errors import StoreError
@@ -28,22 +29,25 @@ def audited(store: Store) -> Middleware:
     """Inside the door, around every route."""
 
     @web.middleware
-    async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
-        if request.method in _LOOKS or response.status >= 400 or has_only_looked(request):
-            return response
         route = route_of(request)
-        if route is None or route.scope in _CHANGES_NOTHING:
-            return response
-        if response.status == _OPERATIONS or route.path == _SWITCH:
-            return response
-        await _record(store, request, f"{route.method} {route.path}")
+        if route is not None and request.method not in _LOOKS:
+            await record_change(store, request, route, response.status)
         return response
 
-    return record
+    return around
 
 
-async def _record(store: Store, request: web.Request, what: str) -> None:
+async def record_change(store: Store, request: web.Request, route: Route, status: int) -> None:
+    """Record what a route has answered with ``status``, if it is to be recorded here."""
+    if status >= 400 or has_only_looked(request) or route.scope in _CHANGES_NOTHING:
+        return
+    if status != _OPERATIONS and route.path != _SWITCH:
+        await record(store, request, f"{route.method} {route.path}")
+
+
+async def record(store: Store, request: web.Request, what: str) -> None:
     """What could not be recorded is done all the same, and in the log."""
     by = await requester(request)
     app = app_of(request) or WHOLE_HOST

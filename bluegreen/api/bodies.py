@@ -141,6 +141,11 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
             f"the body had not arrived after {BODY_TIMEOUT:g} s",
             remedy="send as many bytes as Content-Length says, in one go",
         ) from error
+    return body_of(request, raw, kind)
+
+
+def body_of(request: web.Request, raw: bytes, kind: type[B]) -> B:
+    """The same, where the bytes are here."""
     try:
         return kind.model_validate_json(raw or b"{}")
     except ValidationError as error:

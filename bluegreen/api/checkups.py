@@ -19,6 +19,7 @@ from bluegreen.model import Slot, UnitKey
 from bluegreen.operations.runtime import AppRuntime
 
 KEPT = 10.0  # seconds that an answer is good for, while the same processes run
+FORGOTTEN = 60.0  # seconds, for whoever asks for nothing
 PROBE_LIMIT = 3.0  # seconds for all probes of a slot
 
 
@@ -35,6 +36,12 @@ class Checkups:
     def __init__(self) -> None:
         self._last: dict[tuple[str, Slot], _Checkup] = {}
         self._turns: defaultdict[tuple[str, Slot], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def known(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
+        """The last answer, if one was had within the last minute; nothing is asked."""
+        last = self._last.get((app.name, slot))
+        old = last is None or time.monotonic() - last.ended > FORGOTTEN
+        return None if last is None or old else last.health
 
     async def health(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
         """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked."""

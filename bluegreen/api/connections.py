@@ -10,11 +10,13 @@ import os
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+
+from bluegreen.api.problems import unheard
 
 log = logging.getLogger(__name__)
 
@@ -35,28 +37,51 @@ _FULL = (
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+# What answers, given what a connection has sent; None: nothing does by this way.
+ShortWay = Callable[[asyncio.BaseTransport, bytes], Coroutine[Any, Any, bytes] | None]
+
+
 class Connection(web.RequestHandler):
-    """aiohttp's, with a limit for the head of a request, and somebody who hears of its end."""
+    """aiohttp's, with a limit for the head of a request, and somebody who hears of its end.
 
-    __slots__ = ("_gone", "_head_timer")
+    What takes the short way is not given to aiohttp at all; from the first that is, all is.
+    """
 
-    def __init__(self, server: web.Server, gone: Callable[[], None], **options: Any) -> None:
+    __slots__ = ("_answering", "_early", "_gone", "_head_timer", "_short_way")
+
+    def __init__(
+        self,
+        server: web.Server,
+        gone: Callable[[], None],
+        short_way: ShortWay | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(
             server, loop=asyncio.get_running_loop(), keepalive_timeout=KEEP_ALIVE, **options
         )
         self._gone = gone
         self._head_timer: asyncio.TimerHandle | None = None
+        self._short_way = short_way
+        self._answering: asyncio.Task[None] | None = None  # by the short way
+        self._early = b""  # what came meanwhile
 
     @property
     def is_idle(self) -> bool:
         """Whether it has asked for nothing that is not answered yet."""
-        return self._waiter is not None and not self._messages
+        return self._waiter is not None and not self._messages and self._answering is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._answering is not None:
+            self._early += data
+            if self.transport is not None:
+                self.transport.pause_reading()
+            return
+        if self._short_way is not None and self._goes_short(self._short_way, data):
+            return
         before = self._request_count
         super().data_received(data)
         if self._request_count != before:
@@ -64,10 +89,60 @@ class Connection(web.RequestHandler):
         elif self.is_idle and self._head_timer is None:
             self._expect_head()
 
+    def _goes_short(self, way: ShortWay, data: bytes) -> bool:
+        transport = self.transport
+        answer = None
+        # Who does not take its answers gets no more of them by a way that does not wait for that.
+        if transport is not None and not (self._close or transport.get_write_buffer_size()):
+            answer = way(transport, data)
+        if answer is None:
+            self._short_way = None
+            return False
+        self._head_is_here()
+        self._rest_from_now()
+        self._answering = asyncio.create_task(self._answer(answer), name="delivery")
+        return True
+
+    async def _answer(self, answer: Coroutine[Any, Any, bytes]) -> None:
+        content = await answer
+        self._answering = None
+        if self.transport is None or self._force_close:
+            return
+        self.transport.write(content)
+        self._rest_from_now()
+        if self._early:
+            early, self._early = self._early, b""
+            self.transport.resume_reading()
+            self.data_received(early)
+
+    def _rest_from_now(self) -> None:
+        """aiohttp looks at this when it would end a connection that rests."""
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        if self._answering is not None:
+            await asyncio.wait([self._answering], timeout=timeout)
+        await super().shutdown(timeout)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_is_here()
         super().connection_lost(exc)
         self._gone()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what comes to no route: a head that cannot be read, an unknown Expect."""
+        super().handle_error(request, status, exc, message)  # which has it in the log
+        if isinstance(exc, UnicodeError):  # of bytes in Expect, which aiohttp would repeat
+            status, message = 417, "Expect is not 100-continue"
+        response = unheard(status, message or "")
+        response.force_close()
+        return response
 
     def drop(self) -> None:
         """End it now."""

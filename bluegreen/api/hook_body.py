@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 
 from aiohttp import web
@@ -12,8 +11,8 @@ from bluegreen.errors import BluegreenError, OverloadedError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import ClassVar
+    from collections.abc import Callable
+    from typing import ClassVar, Self
 
 HOOK_LIMIT = 2**20  # bytes
 HOOK_TIMEOUT = 10.0  # seconds for all of it to arrive
@@ -45,17 +44,23 @@ class NoRoomError(OverloadedError):
 
 
 class Share:
-    """What one delivery takes of the room."""
+    """What one delivery takes of the room; given back at the end of its block."""
 
     def __init__(self, room: HookRoom, guest: str | None) -> None:
         self._room = room
         self._guest = guest
-        self.size = 0
+        self._size = 0
 
     def take(self, size: int) -> None:
         """So many bytes more. Raises NoRoomError, with nothing taken."""
         self._room.take(self._guest, size)
-        self.size += size
+        self._size += size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.give_back(self._guest, self._size)
 
 
 class HookRoom:
@@ -65,14 +70,9 @@ class HookRoom:
         self._used = 0
         self._of: Counter[str] = Counter()
 
-    @contextlib.contextmanager
-    def share(self, guest: str | None) -> Iterator[Share]:
-        """Room for a body of ``guest`` (None: it is not counted by itself), until it is let go."""
-        share = Share(self, guest)
-        try:
-            yield share
-        finally:
-            self._give_back(guest, share.size)
+    def share(self, guest: str | None) -> Share:
+        """Room for a body of ``guest``; None: it is not counted by itself."""
+        return Share(self, guest)
 
     def take(self, guest: str | None, size: int) -> None:
         """Raises NoRoomError."""
@@ -84,7 +84,8 @@ class HookRoom:
             self._of[guest] += size
         self._used += size
 
-    def _give_back(self, guest: str | None, size: int) -> None:
+    def give_back(self, guest: str | None, size: int) -> None:
+        """What was taken."""
         self._used -= size
         if guest is not None:
             self._of[guest] -= size

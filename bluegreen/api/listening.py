@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from bluegreen.api.access import Access, Rules, rules_of
-from bluegreen.api.connections import BACKLOG, Connection, Guest, Listener, Proxy, Room
+from bluegreen.api.connections import BACKLOG, Connection, Guest, Listener, Proxy, Room, ShortWay
 from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.origin import guest_of, is_trusted, parsed
 from bluegreen.api.unix_peer import uid_of
@@ -66,8 +66,11 @@ class Prepared:
 class Listening:
     """Both listeners, and the settings that they follow."""
 
-    def __init__(self, server: web.Server, access: Access, control: ControlSocket) -> None:
+    def __init__(
+        self, server: web.Server, access: Access, control: ControlSocket, short_way: ShortWay
+    ) -> None:
         self._server = server
+        self._short_way = short_way
         self._access = access
         self._control = control
         self._inside = Listener(control.listener, self._maker(_INSIDE_LINE), _user, INSIDE)
@@ -183,7 +186,10 @@ class Listening:
         return Proxy(str(address)) if is_trusted(address, proxies) else guest_of(address)
 
     def _maker(self, line: int, **options: Any) -> Callable[[Callable[[], None]], Connection]:
-        return partial(Connection, self._server, max_line_size=line, **options, **_OPTIONS)
+        return partial(
+            Connection, self._server, short_way=self._short_way, max_line_size=line, **options,
+            **_OPTIONS,
+        )  # fmt: skip
 
     # -- the control socket -----------------------------------------------------------------
 

@@ -30,9 +30,18 @@ def _logs(layout: AppLayout, number: int) -> list[Path]:
 
 
 async def operation_logs(
-    desk: Desk, app: str, number: int, phase: str | None, *, follow: Callable[[], bool]
+    desk: Desk,
+    app: str,
+    number: int,
+    phase: str | None,
+    *,
+    follow: Callable[[], bool],
+    latest: int | None = None,
 ) -> AsyncGenerator[bytes, None]:
-    """The output of an operation's steps, and at last why it did not succeed."""
+    """The output of an operation's steps, and at last why it did not succeed.
+
+    With ``latest`` it begins with so many lines of each.
+    """
     operation = await desk.parts.store.operation(number)
     if operation.app != app:
         raise NotFoundError(
@@ -45,8 +54,8 @@ async def operation_logs(
 
     def find() -> Sequence[Tail[str]]:
         for path in _logs(layout, number):
-            if phase is None or path.stem == phase or path.stem.startswith(f"{phase}-"):
-                tails.setdefault(path, Tail(path.stem, path))
+            if path not in tails and _is_of(path, phase):
+                tails[path] = _tail(path, latest)
         return list(tails.values())
 
     def goes_on() -> bool:
@@ -63,6 +72,17 @@ async def operation_logs(
                 yield _document("outcome", text)
 
     return lines()
+
+
+def _is_of(path: Path, phase: str | None) -> bool:
+    return phase is None or path.stem == phase or path.stem.startswith(f"{phase}-")
+
+
+def _tail(path: Path, latest: int | None) -> Tail[str]:
+    tail = Tail(path.stem, path)
+    if latest is not None:
+        tail.seek_back(latest)
+    return tail
 
 
 def _require_phase(operation: Operation, phase: str | None) -> None:

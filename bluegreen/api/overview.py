@@ -36,8 +36,13 @@ class Overview:
 
     async def text(self, desk: Desk, only: Collection[str] | None, rest: Findings) -> str:
         """Every app, or ``only`` some, without their health; and ``rest``, behind them."""
+        texts = (await self.texts(desk, only)).values()
+        return f'{{"apps": [{", ".join(texts)}], {json.dumps(rest).removeprefix("{")}'
+
+    async def texts(self, desk: Desk, only: Collection[str] | None) -> dict[str, str]:
+        """The documents by the names of the apps."""
         known = await ask(desk)
-        texts = []
+        texts = {}
         for app in shown(desk, only):
             kept = self._of(app)
             traffic = _traffic(desk, app, kept)
@@ -46,10 +51,10 @@ class Overview:
                 # Of an app at rest nothing is waited for: it is of the moment that was looked at.
                 kept.text = json.dumps(await app_view(desk, app, traffic, known))
                 kept.made_of = made_of
-            texts.append(kept.text)
+            texts[app.name] = kept.text
         for gone in self._kept.keys() - desk.apps.keys():
             del self._kept[gone]
-        return f'{{"apps": [{", ".join(texts)}], {json.dumps(rest).removeprefix("{")}'
+        return texts
 
     def _of(self, app: AppRuntime) -> _Kept:
         name, settings = app.name, app.settings

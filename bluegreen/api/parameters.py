@@ -7,6 +7,13 @@ from aiohttp import web
 from bluegreen.api.limits import KEY_LENGTH
 from bluegreen.errors import UsageError
 
+_KEY = web.RequestKey("idempotency-key", str)
+
+
+def note_key(request: web.Request, key: str) -> None:
+    """Name a request that cannot say it in a header: a form's."""
+    request[_KEY] = key
+
 
 def operation_id(request: web.Request) -> int:
     """The operation that the path names. Raises UsageError."""
@@ -40,7 +47,7 @@ def last_event_id(request: web.Request) -> int:
 
 def idempotency_key(request: web.Request) -> str | None:
     """What names the request among its repetitions, if anything. Raises UsageError."""
-    key = request.headers.get("Idempotency-Key")
+    key = request.get(_KEY) or request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
         raise UsageError(
             "Idempotency-Key is not right", remedy=f"1 to {KEY_LENGTH} characters of ASCII"

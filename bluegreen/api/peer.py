@@ -42,7 +42,7 @@ _LOOK = web.RequestKey("look", bool)
 
 
 def note_caller(request: web.Request, caller: Caller) -> None:
-    """Say who asks; done once, before anything is answered."""
+    """Say who asks, before anything is answered."""
     request[_CALLER] = caller
 
 

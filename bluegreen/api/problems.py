@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -15,6 +14,7 @@ from bluegreen.errors import BluegreenError
 log = logging.getLogger(__name__)
 
 ADDRESS_LIMIT = 4096  # bytes of path and query
+LONGEST_WHY = 200  # characters of what is wrong with a head
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,16 +35,6 @@ def problem(error: BluegreenError) -> web.Response:
     return response
 
 
-# Which a later version will answer.
-_LATER = re.compile(r"/|/metrics")
-
-
-def _what_is_wrong(request: web.Request, error: web.HTTPException) -> str:
-    if error.status == HTTPStatus.NOT_FOUND and _LATER.fullmatch(request.path):
-        return "not supported yet"
-    return error.reason
-
-
 def _what_there_is(error: web.HTTPException) -> str:
     if isinstance(error, web.HTTPMethodNotAllowed):
         return f"this path takes {' and '.join(sorted(error.allowed_methods))}"
@@ -63,6 +53,16 @@ def _response(status: int, kind: str, detail: str, **extra: object) -> web.Respo
     return web.Response(
         status=status, text=json.dumps(body), content_type="application/problem+json"
     )
+
+
+def unheard(status: int, why: str) -> web.Response:
+    """Of what never came to a route, as it is not HTTP as it should be."""
+    response = _response(
+        status, "http", " ".join(why.split())[:LONGEST_WHY] or HTTPStatus(status).phrase,
+        remedy="ask by HTTP/1.1 as docs/api.md of bluegreen has it", exit_status=2,
+    )  # fmt: skip
+    response.headers["Server"] = "bluegreen"  # no route's response is prepared
+    return response
 
 
 @web.middleware
@@ -88,15 +88,18 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         log.debug("%s %s: whoever asked has hung up", request.method, request.path)
         return web.Response()
     except web.HTTPException as error:
-        wrong = _what_is_wrong(request, error)
         return _response(
-            error.status, "http", f"{request.method} {request.path}: {wrong}",
+            error.status, "http", f"{request.method} {request.path}: {error.reason}",
             remedy=_what_there_is(error), exit_status=2,
         )  # fmt: skip
     except Exception as error:
-        log.exception("%s %s failed", request.method, request.path)
-        return _response(
-            500, "internal", f"unexpected {type(error).__name__}: {error}",
-            remedy="this is a defect of bluegreen; the daemon's log has its trace",
-            exit_status=1,
-        )  # fmt: skip
+        return unexpected(error, f"{request.method} {request.path}")
+
+
+def unexpected(error: Exception, asked: str) -> web.Response:
+    """The answer to what a defect has kept from being done; its trace is in the log."""
+    log.error("%s failed", asked, exc_info=error)
+    return _response(
+        500, "internal", f"unexpected {type(error).__name__}: {error}",
+        remedy="this is a defect of bluegreen; the daemon's log has its trace", exit_status=1,
+    )  # fmt: skip

@@ -14,10 +14,12 @@ from bluegreen.api.queries import NoQuery, Query
 from bluegreen.api.scopes import Scope
 
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
+Act = Callable[[Api, web.Request, Any], Awaitable[web.StreamResponse]]
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
+TEXT = "text/plain"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Route:
     method: str
     path: str
     handler: Handler
+    act: Act | None = None  # of what has a body: the same, once that was read
     scope: Scope | None
     summary: str
     query: type[Query] = NoQuery
@@ -47,3 +50,4 @@ class Route:
 
 
 IN_TABLE = web.AppKey("routes", dict[web.AbstractRoute, Route])
+PAGES = web.AppKey("pages", set[web.AbstractRoute])  # for people: these judge who asks themselves

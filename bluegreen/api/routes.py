@@ -37,6 +37,7 @@ from bluegreen.api.handlers import (
     apps,
     daemon,
     data,
+    metrics,
     notifications,
     operations,
     output,
@@ -48,7 +49,16 @@ from bluegreen.api.handlers import (
 from bluegreen.api.parameters import idempotency_key
 from bluegreen.api.queries import NoQuery, Query, read_query
 from bluegreen.api.repetitions import digest
-from bluegreen.api.route import EVENT_STREAM, IN_TABLE, JSON, JSON_LINES, Handler, Route
+from bluegreen.api.route import (
+    EVENT_STREAM,
+    IN_TABLE,
+    JSON,
+    JSON_LINES,
+    PAGES,
+    TEXT,
+    Handler,
+    Route,
+)
 from bluegreen.api.scopes import Scope, require
 from bluegreen.api.tags import tagged
 
@@ -114,10 +124,7 @@ def _post(
 ) -> Route:
     begins_operation = answers in _KNOWN_BY_OPERATION
 
-    @functools.wraps(handler)
-    async def with_body(api: Api, request: web.Request) -> web.StreamResponse:
-        read_query(request, NoQuery)
-        asked = await read_body(request, body)
+    async def once(api: Api, request: web.Request, asked: _B) -> web.StreamResponse:
         act = functools.partial(handler, api, request, asked)
         # Who may only look must not take up a key that somebody else is about to use.
         if (key := idempotency_key(request)) is None or scope is Scope.READ:
@@ -128,9 +135,14 @@ def _post(
             return await api.repetitions.unless_answered(store, app, key, act)
         return await api.repetitions.once(store, app, key, request, digest(request, asked), act)
 
+    @functools.wraps(handler)
+    async def with_body(api: Api, request: web.Request) -> web.StreamResponse:
+        read_query(request, NoQuery)
+        return await once(api, request, await read_body(request, body))
+
     return Route(
-        method="POST", path=path, handler=with_body, scope=scope, summary=summary, body=body,
-        answers=answers, statuses=statuses,
+        method="POST", path=path, handler=with_body, act=once, scope=scope, summary=summary,
+        body=body, answers=answers, statuses=statuses,
     )  # fmt: skip
 
 
@@ -166,6 +178,10 @@ ROUTES = (
     _get(
         "/healthz", daemon.health, None, "Whether the daemon lives and can read its store",
         answers=Alive,
+    ),
+    _get(
+        "/metrics", metrics.metrics, Scope.READ, "Figures for Prometheus, as text or OpenMetrics",
+        answers=str, media=TEXT,
     ),
     _get("/v1/openapi.json", daemon.openapi, Scope.READ, "This document", answers=dict[str, Any]),
     _get(
@@ -339,6 +355,7 @@ def _checked(route: Route, api: Api) -> Callable[[web.Request], Awaitable[web.St
 
 def add_routes(application: web.Application, api: Api) -> None:
     """Let ``application`` answer every route of the table."""
+    application[PAGES] = set()
     application[IN_TABLE] = {
         application.router.add_route(route.method, route.path, _checked(route, api)): route
         for route in ROUTES

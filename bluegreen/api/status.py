@@ -106,7 +106,7 @@ async def _slot(
 ) -> SlotContent:
     record = app.slots[slot]
     services: dict[str, ServiceState] = {}
-    for name in app.settings.services:
+    for name, settings in app.settings.services.items():
         status = app.parts.supervisor.status(UnitKey(app=app.name, slot=slot, service=name))
         services[name] = {
             "state": status.state,
@@ -114,6 +114,7 @@ async def _slot(
             "restarts": status.restarts,
             "last_exit": status.last_exit,
             "address": _address(app, slot, name),
+            "exclusive": settings.exclusive,
         }
     running = any(s["state"] is UnitState.RUNNING for s in services.values())
     return {

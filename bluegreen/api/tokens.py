@@ -66,6 +66,15 @@ class Keyring:
         """Those that have ended too."""
         return await self._kept.all()
 
+    async def valid(self, number: int) -> Token | None:
+        """The token of a number, unless it was revoked or has expired."""
+        found = await self._kept.find(number)
+        return found[0] if found is not None and self.is_valid(found[0]) else None
+
+    def is_valid(self, token: Token) -> bool:
+        """Whether it is one still, of those that were valid once."""
+        return token.id not in self._revoked and token.is_valid(time.time())
+
     async def revoke(self, number: int, by: Requester) -> Token:
         """End a token; what is asked with it from now on is refused. Raises NotFoundError."""
         token = await self._kept.revoke(number, by)

@@ -7,19 +7,22 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.cli.apply import ask_daemon
 from bluegreen.cli.strangers import strangers
+from bluegreen.config.environment import DEFAULT_PATH
 from bluegreen.config.load import Problem, check_files, is_daemon_file, load_app
+from bluegreen.config.settings import AppSettings
 from bluegreen.errors import BluegreenError
 from bluegreen.host.accounts import find
 from bluegreen.host.foresight import foresee
 from bluegreen.host.places import DAEMON_USER, HostLayout
 from bluegreen.host.refusals import judge_with_files, unseen
 from bluegreen.layout import Layout
+from bluegreen.requirements.backup_programs import missing_programs
 
 IN_THE_WAY = "what is in the way of apply on this host"
 
@@ -78,27 +81,41 @@ def _on_host(named: Sequence[Path], layout: HostLayout) -> Checked:
     problems = check_files(named, layout, judge=rules)
     if problems or rules is None or not files:
         return Checked(files=files, problems=problems)
-    apps = [load_app(file) for file in files if not is_daemon_file(file, layout)]
-    hidden = list(dict.fromkeys(file for settings in apps for file in unseen(settings)))
+    apps = {file: load_app(file) for file in files if not is_daemon_file(file, layout)}
+    hidden = list(dict.fromkeys(file for settings in apps.values() for file in unseen(settings)))
+    warnings = [*_missing(apps)]
     if named:
-        return Checked(files=files, problems=(), unseen=hidden)
+        return Checked(files=files, problems=(), unseen=hidden, warnings=warnings)
     refusal = asyncio.run(foresee(layout))
     try:
         ask_daemon(layout.root)
     except BluegreenError as error:
         refusal = refusal or error
     hidden += [] if os.geteuid() == 0 else [IN_THE_WAY]
-    return Checked(files=files, problems=(), unseen=hidden, refusal=refusal)
+    return Checked(files=files, problems=(), unseen=hidden, refusal=refusal, warnings=warnings)
 
 
 def _warnings(files: Sequence[Path], layout: Layout) -> list[str]:
-    """What may be over before the files are used: a port that somebody else holds now."""
+    """What may be over before the files are used: a port that somebody holds, a missing program."""
+    apps = {file: load_app(file) for file in files if not is_daemon_file(file, layout)}
     return [
-        f"{file}: {line}"
-        for file in files
-        if not is_daemon_file(file, layout)
-        for line in strangers(load_app(file), layout)
+        *(
+            f"{file}: {line}; it has to end before this is used"
+            for file, settings in apps.items()
+            for line in strangers(settings, layout)
+        ),
+        *_missing(apps),
     ]
+
+
+def _missing(apps: Mapping[Path, AppSettings]) -> Iterator[str]:
+    """By whoever checks; a deploy is refused by what the app's user finds."""
+    for file, settings in apps.items():
+        if settings.backup is None or not settings.backup.postgres:
+            continue
+        text = settings.env.get("PATH", os.environ.get("PATH", DEFAULT_PATH))
+        if isinstance(text, str) and (names := missing_programs(text)):
+            yield f"{file}: postgres of [backup] needs {', '.join(names)}, not on the PATH {text}"
 
 
 def _show(layout: Layout, found: Checked, *, as_json: bool) -> None:
@@ -111,7 +128,7 @@ def _show(layout: Layout, found: Checked, *, as_json: bool) -> None:
     for problem in found.problems:
         print(problem)
     for warning in found.warnings:
-        print(f"warning: {warning}; it has to end before this is used")
+        print(f"warning: {warning}")
     if found.refusal is not None:
         print("\n".join(found.refusal.lines()))
     if found.unseen:

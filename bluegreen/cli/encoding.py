@@ -9,7 +9,17 @@ TYPE_CHECKING = False  # typing's own, without the time that importing typing ta
 if TYPE_CHECKING:
     from typing import TextIO
 
-SAID_INSTEAD = {"…": "...", "→": "->", "↺": "<", "✓": "+", "✗": "x", "·": "-", "█": "#", "•": "*"}
+SAID_INSTEAD = {
+    "…": "...",
+    "→": "->",
+    "↺": "<",
+    "✓": "+",
+    "✗": "x",
+    "·": "-",
+    "█": "#",
+    "•": "*",
+    **dict(zip("▁▂▃▄▅▆▇", "_.:-=+*", strict=True)),
+}
 SPINNER = range(0x2800, 0x2900)  # of which the signs are that turn while something goes on
 
 

@@ -17,8 +17,6 @@ exit status: 0 done; 1 it failed and the version that was active still serves; 2
 configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was switched back;
 130 interrupted
 """
-# Which a later version will know.
-_LATER_COMMANDS = frozenset({"doctor"})
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -46,13 +44,6 @@ def _wrong_use(command: str, message: str) -> UsageError:
     return UsageError(message, remedy=f"see what it takes: {command} --help")
 
 
-def _not_yet(what: str) -> UsageError:
-    return UsageError(
-        f"{what}: not supported yet",
-        remedy="do without it: this version of bluegreen would not act on it",
-    )
-
-
 def parser() -> argparse.ArgumentParser:
     """All that can be typed."""
     return _Commands().parser
@@ -70,11 +61,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise _wrong_use(self.prog, message)
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.metavar == "COMMAND" and value in _LATER_COMMANDS:
-            raise _not_yet(f"bluegreen {value}")
-        super()._check_value(action, value)
 
 
 class _Commands:
@@ -142,6 +128,12 @@ class _Commands:
             "--unit", metavar="NAME", dest="units", action="append", default=[],
             help="a systemd unit that runs it, besides those of the directory; may be repeated",
         )  # fmt: skip
+        self._add(
+            "doctor",
+            ("doctor", "doctor"),
+            "examine the host for what is in the way",
+            app=False,
+        )
         self._add("reload", ("reload", "reload"), "take up changed app files", app=False)
         apply = self._add(
             "apply", ("apply", "apply"),
@@ -312,3 +304,12 @@ class _Commands:
         logs.add_argument("--service", metavar="S", help="only this service, in both slots")
         logs.add_argument("--lines", metavar="N", type=kinds.lines, default=100)
         logs.add_argument("--follow", action="store_true", help="go on as more arrives")
+        report = self._add(
+            "report", ("report", "report"), "a release on one page, to send to people"
+        )
+        report.add_argument("operation", metavar="OPERATION", nargs="?", type=kinds.at_least_one)
+        report.add_argument(
+            "--output",
+            metavar="FILE",
+            help="where to write it; - prints it; default: APP-OPERATION.html",
+        )

@@ -96,7 +96,10 @@ def _follow(client: Client, operation: dict[str, Any], options: argparse.Namespa
     elif sys.stdout.isatty():
         from bluegreen.cli.progress import show_progress
 
-        ended = show_progress(operation, events_of(client, operation["id"]))
+        looked_at = app_path(operation["app"])
+        ended = show_progress(
+            operation, events_of(client, operation["id"]), lambda: client.get(looked_at)
+        )
     else:
         from bluegreen.cli.plain import PlainLines
 

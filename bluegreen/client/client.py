@@ -85,6 +85,10 @@ class Client:
     async def health(self) -> Alive:
         return await self._get("/healthz")
 
+    async def metrics(self) -> str:
+        """The text that Prometheus reads."""
+        return await self._daemon.text("/metrics")
+
     async def openapi(self) -> dict[str, Any]:
         return await self._get("/v1/openapi.json")
 

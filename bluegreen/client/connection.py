@@ -8,7 +8,7 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class Connection:
         """The document that a GET is answered with; parameters that are None are left out."""
         return await self._exchange("GET", path, self._look_limit, params=_texts(query))
 
+    async def text(self, path: str) -> str:
+        """That of a GET which is answered with no document."""
+        answer: str = await self._exchange("GET", path, self._look_limit, taken=_text)
+        return answer
+
     async def change(
         self, path: str, body: Mapping[str, object], key: str | None, *, method: str = "POST"
     ) -> Any:
@@ -67,7 +72,11 @@ class Connection:
             json=body or None, headers={"Idempotency-Key": key or uuid.uuid4().hex},
         )  # fmt: skip
 
-    async def _exchange(self, method: str, path: str, limit: float, **options: Any) -> Any:
+    async def _exchange(
+        self, method: str, path: str, limit: float,
+        taken: Callable[[aiohttp.ClientResponse], Awaitable[Any]] | None = None, **options: Any,
+    ) -> Any:  # fmt: skip
+        """``taken`` makes what is returned of an answer; None: it is a document."""
         timeout = aiohttp.ClientTimeout(total=limit, connect=CONNECT_LIMIT)
         lost_at: float | None = None
         while True:
@@ -75,7 +84,7 @@ class Connection:
                 async with self._open_session.request(
                     method, path, timeout=timeout, **options
                 ) as response:
-                    return await _document(response)
+                    return await (taken or _document)(response)
             except TimeoutError as error:
                 raise self._silent(limit) from error
             except aiohttp.ClientConnectorError as error:
@@ -159,3 +168,10 @@ async def _document(response: aiohttp.ClientResponse) -> Any:
             "remedy": "look at what is asked, and at what serves there",
         }
     raise RefusalError(document)
+
+
+async def _text(response: aiohttp.ClientResponse) -> str:
+    """The text that was answered. Raises RefusalError."""
+    if response.status >= 400:
+        await _document(response)
+    return await response.text()

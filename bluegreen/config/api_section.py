@@ -62,6 +62,7 @@ class ApiSection(Section):
 
     tls: Tls | None = None
     plain: Switch = False  # True: tokens cross a network in the clear, and that is meant
+    status_page: Switch = False  # whoever reaches ``listen`` may see which apps are up
     trusted_proxies: tuple[Annotated[Network, BeforeValidator(_network)], ...] = ()
     group: GroupName | None = None  # that may use the socket; None: as it is made
     # What members of a group may do on the socket; none: whoever may use it may do everything.

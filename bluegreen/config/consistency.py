@@ -15,6 +15,7 @@ from bluegreen.config.problems import Finding
 from bluegreen.config.promote_use import promote_findings
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.source_use import source_findings
+from bluegreen.config.watch_use import watch_findings
 from bluegreen.config.webhook_use import webhook_findings
 from bluegreen.model import SwitchMode
 
@@ -27,6 +28,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         _routes(draft),
         _replaced(draft),
         _probes(draft),
+        _exclusive(draft),
         _gate(draft),
         _backup(draft),
         migration_findings(draft),
@@ -35,6 +37,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         source_findings(draft),
         placeholder_findings(draft),
         webhook_findings(draft),
+        watch_findings(draft),
     )
 
 
@@ -165,6 +168,31 @@ def _probes(draft: Draft) -> Iterator[Finding]:
                 wrong=f'"{probe.service}" has no ports or sockets that this probe could ask',
                 right=f"Give services.{probe.service} ports, or probe it with a command",
             )
+
+
+def _exclusive(draft: Draft) -> Iterator[Finding]:
+    """What is asked of a service that runs in one slot alone, and so not at a gate."""
+    exclusive = {
+        name
+        for name, service in draft.services.items()
+        if service.settings is not None and service.settings.exclusive
+    }
+    right = "Ask another service; or remove exclusive, and it runs in both slots"
+    for index, name in draft.route_services:
+        if name in exclusive:
+            wrong = f'"{name}" is exclusive: while it moves with the traffic, nobody would answer'
+            yield Finding(place=("routes", index, "service"), wrong=wrong, right=right)
+    asked: tuple[tuple[Place, Probe | SmokeStep], ...] = (*draft.probes, *draft.smoke)
+    for place, probe in asked:
+        if place[0] == "gate" and probe.service in exclusive:
+            wrong = f'"{probe.service}" is exclusive, and starts once the gate is passed'
+            yield Finding(place=(*place, "service"), wrong=wrong, right=f"{right}; or in [watch]")
+    if exclusive and exclusive == set(draft.services):
+        yield Finding(
+            place=("services",),
+            wrong="all of them are exclusive, and so there is nothing that a gate could ask",
+            right="With [app] overlap = false no two versions run at once: remove exclusive",
+        )
 
 
 def _no_such_service(place: Place, name: str, services: Mapping[str, object]) -> Finding:

@@ -16,6 +16,7 @@ from bluegreen.config.promote_section import Promote
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
 from bluegreen.config.settings import App, Backup, BuildStep, Gate, Nginx, Service
+from bluegreen.config.watch_section import WATCH_LIMITS, Metric
 from bluegreen.config.webhook_section import Webhook
 
 S = TypeVar("S", bound=Section)
@@ -61,6 +62,9 @@ class Draft:
     hold: HoldSection | None
     promote: Promote | None
     webhooks: tuple[tuple[int, Webhook], ...]
+    metrics: tuple[tuple[Place, Metric], ...]
+    watch_limits: frozenset[str]  # the keys of [watch] that need nginx to tell of requests
+    fails_over: bool
 
 
 def draft(data: Mapping[str, Any]) -> Draft:
@@ -100,6 +104,9 @@ def draft(data: Mapping[str, Any]) -> Draft:
         hold=_exactly(HoldSection, _table(data.get("hold")), "limit"),
         promote=_salvage(Promote, data.get("promote")),
         webhooks=tuple(_webhooks(data.get("webhook"))),
+        metrics=tuple(_metrics(watch)),
+        watch_limits=WATCH_LIMITS & watch.keys(),
+        fails_over=watch.get("failover") is True,
     )
 
 
@@ -157,6 +164,12 @@ def _webhooks(tables: Any) -> Iterator[tuple[int, Webhook]]:
     for index, table in enumerate(_list(tables)):
         if salvaged := _salvage(Webhook, table, secret={"file": "/"}):
             yield index, salvaged
+
+
+def _metrics(watch: Mapping[str, Any]) -> Iterator[tuple[Place, Metric]]:
+    for index, table in enumerate(_list(watch.get("metrics"))):
+        if salvaged := _salvage(Metric, table):
+            yield ("watch", "metrics", index), salvaged
 
 
 def _exactly(model: type[S], table: Mapping[str, Any], *keys: str) -> S | None:

@@ -46,7 +46,23 @@ def placeholder_findings(draft: Draft) -> Iterator[Finding]:
     for where, text in _of_migrations(draft):
         yield from _check(where, text, everywhere | {"name"}, draft)
     yield from _of_smoke(draft)
+    yield from _of_metrics(draft)
     yield from _source(draft)
+
+
+def _of_metrics(draft: Draft) -> Iterator[Finding]:
+    """A command has the placeholders of its service; what is asked by HTTP those of none."""
+    for place, metric in draft.metrics:
+        if metric.http is not None:
+            texts = {("url",): metric.http.url} | {
+                ("params", name): text for name, text in metric.http.params.items()
+            }
+            for inner, text in texts.items():
+                yield from _check((*place, "http", *inner), text, _everywhere(draft), draft)
+        service = metric.service
+        if metric.command is not None and service is not None and service in draft.services:
+            known = _of_service(draft, service)
+            yield from _check((*place, "command", "run"), metric.command.run, known, draft)
 
 
 def _of_smoke(draft: Draft) -> Iterator[Finding]:

@@ -56,6 +56,7 @@ from bluegreen.config.values import (
     VariableName,
     parse_duration,
 )
+from bluegreen.config.watch_section import Watch
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.model import Address, Slot, SwitchMode
 
@@ -137,7 +138,7 @@ class ServiceLimits(Section):
 class Service(Section):
     """``[services.NAME]``. Without ports and sockets it is a worker without traffic."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"exclusive", "instances"})
+    later: ClassVar[frozenset[str]] = frozenset({"instances"})
 
     command: Command
     ports: SlotPorts | None = None
@@ -149,6 +150,7 @@ class Service(Section):
     keepalive: Annotated[int, Field(ge=0, le=1024, strict=True)] = 16
     stop_timeout: Duration = 10.0
     ready: Literal["notify"] | None = None  # None: it is up when it is started
+    exclusive: Switch = False  # runs in the slot alone that has the traffic
     limits: ServiceLimits = ServiceLimits()  # kept by the systemd supervisor, as sandbox is
     sandbox: Literal["strict", "off"] = "strict"
 
@@ -209,19 +211,6 @@ class Gate(Section):
     def rehearsal_time(self) -> float:
         """Seconds that a release may run on a copy of the data: to be healthy, and its scenario."""
         return self.deadline + sum(step.timeout for step in self.smoke) + REHEARSAL_SLACK
-
-
-class Watch(Section):
-    """``[watch]``: how long, and by which probes, a release is watched after the switch."""
-
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"max_error_rate", "max_p99", "max_p99_ratio", "min_requests"}
-    )
-
-    for_: Duration = Field(default=60.0, alias="for")
-    interval: PositiveDuration = 2.0
-    failures: Annotated[int, Field(ge=1, strict=True)] = 3  # in a row, of one probe
-    probes: tuple[Probe, ...] | None = None  # None: those of the gate
 
 
 def _forever(value: Any) -> Any:
@@ -313,6 +302,11 @@ class AppSettings(Section):
     @property
     def name(self) -> str:
         return self.app.name
+
+    @property
+    def exclusive(self) -> frozenset[str]:
+        """The services that run in one slot alone, and so are no part of its gate."""
+        return frozenset(name for name, service in self.services.items() if service.exclusive)
 
     def ready_within(self, service: str) -> float | None:
         """Seconds that a service is given to say that it is ready; None for one that never does."""

@@ -28,6 +28,7 @@ from bluegreen.errors import UsageError
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)")
 _LONG_DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 _SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(B|KiB|MiB|GiB|kB|MB|GB)")
 _SIZE_UNITS = {
     "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9,
@@ -60,6 +61,16 @@ def parse_percent(value: Any) -> int:
     if match is None:
         raise ValueError('percent of one CPU: "50%", or "200%" for two of them')
     return int(match[1])
+
+
+def parse_share(value: Any) -> float:
+    """A share of 0 to 1 from ``"0.5%"``; raises ValueError that says what would be right."""
+    match = (
+        re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", value) if isinstance(value, str) else None
+    )
+    if match is None or float(match[1]) > 100:
+        raise ValueError('a share in percent, such as "1%" or "0.5%"')
+    return float(match[1]) / 100
 
 
 def _name(value: str) -> str:
@@ -289,6 +300,7 @@ Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 PositiveDuration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Percent = Annotated[int, BeforeValidator(parse_percent), Field(gt=0)]
+Share = Annotated[float, BeforeValidator(parse_share)]
 Name = Annotated[str, AfterValidator(_name)]
 UserName = Annotated[str, AfterValidator(_user)]
 Switch = Annotated[bool, Field(strict=True)]

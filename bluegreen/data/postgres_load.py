@@ -20,7 +20,7 @@ from bluegreen.data.postgres_rows import NOT_FOUND
 
 EMPTYING = Path(__file__).with_name("postgres_load.sql")
 
-_PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1")
+PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1")
 # It has its COMMIT at its end: that of a damaged dump never gets there. Without the option, that of
 # one with large objects would commit in its middle.
 _SCRIPT = ("pg_restore", "--single-transaction", "--file=-")
@@ -37,7 +37,7 @@ def loader(*words: str) -> tuple[str, ...]:
 def main(url: str, dump: str) -> int:
     """Exit status 0 when the database is as the dump has it."""
     try:
-        foreign = _asked([*_PSQL, "--tuples-only", "--no-align", f"--dbname={url}", "-c", _FOREIGN])
+        foreign = _asked([*PSQL, "--tuples-only", "--no-align", f"--dbname={url}", "-c", _FOREIGN])
         with _without(dump, foreign.split()) as chosen:
             return _load(url, [*_SCRIPT, *chosen, dump])
     except FileNotFoundError as error:
@@ -70,7 +70,7 @@ def _without(dump: str, extensions: Collection[str]) -> Iterator[tuple[str, ...]
 
 
 def _load(url: str, restore: Sequence[str]) -> int:
-    words = [*_PSQL, "--output=/dev/null", f"--dbname={url}", "--file=-"]
+    words = [*PSQL, "--output=/dev/null", f"--dbname={url}", "--file=-"]
     reading, writing = os.pipe()
     with open(reading, "rb") as script:
         psql = subprocess.Popen(words, stdin=script)

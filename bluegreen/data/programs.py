@@ -71,15 +71,10 @@ class Programs:
         return found
 
     def _command(self, command: str, restore_command: str | None, directory: Path) -> Part:
-        values = slot_values(
-            self.settings, self.layout, self.slot,
-            version=self.version, tree=self.tree, service=None,
-        )  # fmt: skip
-        quoted = {name: shlex.quote(value) for name, value in values.items()}
         file = str(directory / OUTPUT)
 
         def words(how: str, script: str) -> tuple[str, ...]:
-            return ("/bin/sh", "-c", how, "sh", expand(script, quoted), file)
+            return ("/bin/sh", "-c", how, "sh", self.expanded(script), file)
 
         return Part(
             name="command",
@@ -88,6 +83,14 @@ class Programs:
             load=() if restore_command is None else words(_FROM_FILE, restore_command),
             is_atomic=False,
         )
+
+    def expanded(self, script: str) -> str:
+        """A command of ``[backup]``, as a shell gets it."""
+        values = slot_values(
+            self.settings, self.layout, self.slot,
+            version=self.version, tree=self.tree, service=None,
+        )  # fmt: skip
+        return expand(script, {name: shlex.quote(value) for name, value in values.items()})
 
     async def dump(
         self, parts: Sequence[Part], *, logs: Path, operation: int, on_line: OnLine

@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from bluegreen.axes import ticks
 from bluegreen.demo.report import Report
-from bluegreen.demo.timeline import Mark, Timeline, duration, outcome, placed, ticks, timeline
+from bluegreen.demo.timeline import Mark, Timeline, duration, outcome, placed, timeline
 
 WIDTH, PLOT_HEIGHT = 960, 260
 LEFT, RIGHT, TOP = 70, 20, 112

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.placeholders import expand
@@ -18,10 +19,30 @@ from bluegreen.model import Job
 _number = itertools.count(1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """How a command ended: ``ok`` is exit status 0; ``text`` says it with the last line."""
+
+    ok: bool
+    text: str
+    last_line: str
+
+
 async def ask_command(
     probe: CommandProbe, target: Target, service: str, label: str, timeout: float
 ) -> Answer:
     """Run the command; it passes with exit status 0, within ``timeout`` seconds.
+
+    Raises as `run_in_tree` does.
+    """
+    ran = await run_in_tree(probe.run, target, service, label, timeout)
+    return Answer(passed=True, text=shorten(ran.text)) if ran.ok else refused(ran.text)
+
+
+async def run_in_tree(
+    command: str, target: Target, service: str, label: str, timeout: float
+) -> Ran:
+    """Run a command of the release's in its tree, with the service's variables.
 
     No shell is involved. Its output is appended to ``PHASE-SERVICE-LABEL.log``. Raises UsageError
     for an unknown placeholder, SupervisorError when it cannot be started.
@@ -29,7 +50,7 @@ async def ask_command(
     name = f"{service}-{label}"  # both checked names, so fit for a file name
     log_file = target.logs / f"{target.phase}-{name}.log"
     environment = target.environment[service]
-    words = [expand(part, target.values[service]) for part in shlex.split(probe.run)]
+    words = [expand(part, target.values[service]) for part in shlex.split(command)]
     job = Job(
         app=target.app,
         name=f"{target.app}-{target.slot}-{target.phase}-{name}-{next(_number)}",
@@ -43,7 +64,7 @@ async def ask_command(
     result = await target.jobs.run(job)
     [last] = redact([await asyncio.to_thread(_last_line, log_file, before)], job.env)
     text = f"{result.ending}: {last}" if last else result.ending
-    return Answer(passed=True, text=shorten(text)) if result.ok else refused(text)
+    return Ran(ok=result.ok, text=text, last_line=last)
 
 
 def _size(path: Path) -> int:

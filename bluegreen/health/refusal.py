@@ -27,6 +27,7 @@ async def refusal(
     for service in named:
         detail += [f"{service} | {line}" for line in await _log_tail(target, service)]
     logs = " and ".join(f"`bluegreen logs {target.app} --service {name}`" for name in named)
+    logs = logs or f"`bluegreen status {target.app}`"
     remedy = f"{outcome}Read {logs}, mend the release and deploy it again."
     return GateError(
         f"{target.app} {target.version} in {target.slot}: {message}", remedy=remedy, detail=detail

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from bluegreen.config.questions import Probe
-from bluegreen.config.settings import Watch
+from bluegreen.config.watch_section import Watch
 from bluegreen.health.gate import STATUS_POLL
+from bluegreen.health.metric import Measuring
 from bluegreen.health.probing import Probing, with_implied
 from bluegreen.health.refusal import refusal
 from bluegreen.health.restarts import Restarts
 from bluegreen.health.target import Target
 from bluegreen.model import ProbeResult
+from bluegreen.watching.judging import Judge
 
 
 async def keep_watch(
@@ -22,13 +24,16 @@ async def keep_watch(
     *,
     seconds: float,
     on_result: Callable[[ProbeResult], None],
+    judge: Judge | None = None,
+    measuring: Measuring | None = None,
 ) -> None:
     """Return after ``seconds``, once the last answer of each probe was a good one.
 
     Each probe is asked every ``watch.interval`` seconds (its own ``interval`` is the gate's).
     Where the watch has no probes of its own, services without a probe must accept connections, as
-    in the gate. Raises GateError as soon as a service ends or restarts, or one probe has failed
-    ``watch.failures`` times in a row.
+    in the gate. Raises GateError as soon as a service ends or restarts, one probe has failed
+    ``watch.failures`` times in a row, ``judge`` finds the release worse than is allowed, or
+    ``measuring`` a number beyond its limits.
     """
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -41,6 +46,10 @@ async def keep_watch(
             if (fall := restarts.fall()) is not None:
                 raise await refusal(target, fall.what, services=[fall.service], outcome="")
             now = clock()
+            if judge is not None and (worse := judge.worse(now)) is not None:
+                raise await refusal(target, worse.why, services=worse.services, outcome="")
+            if measuring is not None and (beyond := measuring.beyond()) is not None:
+                raise await refusal(target, beyond, services=[], outcome="")
             for track in probing.tracks:
                 if track.failures_in_a_row >= watch.failures:
                     raise await refusal(

@@ -21,7 +21,7 @@ def unreadable(settings: AppSettings) -> Iterator[Finding]:
 
     Raises ConfigError where there is such a file and no daemon's user.
     """
-    for place, file in _files(settings):
+    for place, file in files_of(settings):
         daemon = daemon_account()
         if (closed := _closed_to(daemon, Path(file))) is not None:
             yield Finding(
@@ -34,7 +34,8 @@ def unreadable(settings: AppSettings) -> Iterator[Finding]:
             )
 
 
-def _files(settings: AppSettings) -> Iterator[tuple[Place, str]]:
+def files_of(settings: AppSettings) -> Iterator[tuple[Place, str]]:
+    """Those that the daemon reads, each with where it is named."""
     for index, webhook in enumerate(settings.webhook):
         for secret in webhook.secret:
             yield ("webhook", index, "secret"), secret.file

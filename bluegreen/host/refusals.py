@@ -58,7 +58,7 @@ def judge_with_files(files: Sequence[tuple[Document, AppSettings]]) -> None:
 
 def unseen(settings: AppSettings) -> list[str]:
     """The files that variables come from and that whoever asks may not look at. Blocking."""
-    return [file for _, file in _files(settings) if not _may_look(Path(file))]
+    return [file for _, file in files_of(settings) if not _may_look(Path(file))]
 
 
 def _may_look(file: Path) -> bool:
@@ -194,7 +194,7 @@ def _switch(settings: AppSettings) -> Iterator[Finding]:
 
 
 def _paths(settings: AppSettings) -> Iterator[Finding]:
-    for place, path in _files(settings):
+    for place, path in files_of(settings):
         if not is_path(path):
             yield Finding(
                 place=place,
@@ -205,7 +205,7 @@ def _paths(settings: AppSettings) -> Iterator[Finding]:
 
 def _others_files(settings: AppSettings) -> Iterator[Finding]:
     """systemd reads these as root: whoever can put a link there would have it read any file."""
-    for place, file in _files(settings):
+    for place, file in files_of(settings):
         changeable = None
         with contextlib.suppress(PermissionError):
             changeable = changeable_by_others(Path(file))
@@ -217,7 +217,8 @@ def _others_files(settings: AppSettings) -> Iterator[Finding]:
             )
 
 
-def _files(settings: AppSettings) -> Iterator[tuple[Place, str]]:
+def files_of(settings: AppSettings) -> Iterator[tuple[Place, str]]:
+    """Those that variables come from, each with where it is named."""
     tables: list[tuple[Place, Environment, str | None]] = [
         (("env",), settings.env, settings.env_file)
     ]

@@ -34,6 +34,18 @@ async def has_old_units(units: Sequence[str]) -> bool:
     return "NeedDaemonReload=yes" in said
 
 
+async def version() -> int:
+    """Of the systemd that is installed, such as 252."""
+    said = await _run("systemctl", "--version")
+    number = said.split()[1:2]
+    return int(number[0]) if number and number[0].isdecimal() else 0
+
+
+async def unit_property(unit: str, name: str) -> str:
+    """What systemd says of a unit, such as its ``UnitFileState``; empty: nothing."""
+    return (await _run("systemctl", "show", "--value", f"--property={name}", "--", unit)).strip()
+
+
 async def running_units(pattern: str) -> list[str]:
     """Which units of ``pattern`` run, or are about to."""
     said = await _run(

@@ -15,7 +15,7 @@ from bluegreen.host.quoting import UnitText, argument, assignment, path
 from bluegreen.host.rendering import render
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import Slot, UnitKey
-from bluegreen.requirements import commands
+from bluegreen.requirements import asked
 from bluegreen.slots import custody
 from bluegreen.supervisors.unit_names import TARGET, job_template, service_unit
 
@@ -69,6 +69,7 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
         service=key.service,
         slot=key.slot.value,
         wanted=path(app.wanted / key.slot.value),
+        marker=path(app.traffic / key.slot.value) if service.exclusive else None,
         directory=path(app.slot(key.slot)),
         environment=[assignment(name, value) for name, value in variables.items()],
         credentials=_credentials(layers),
@@ -107,7 +108,7 @@ def _job(settings: AppSettings, layout: Layout, account: Account) -> str:
 
 def _times(settings: AppSettings) -> Iterator[float]:
     """Seconds that the daemon gives the jobs of an app, of whichever kind."""
-    yield from (custody.LIMIT, commands.LIMIT)
+    yield from (custody.LIMIT, asked.LIMIT)
     yield from (step.timeout for step in settings.build)
     yield from (probe.timeout for probe in (*settings.gate.probes, *settings.watch_probes))
     yield from (step.timeout for step in settings.gate.smoke)

@@ -11,25 +11,11 @@ import contextlib
 import json
 import logging
 import os
-import re
 import signal
 import sys
 from typing import Any
-from urllib.parse import unquote
 
-SHORTEST_SECRET = 4  # characters
-MASK = "***"
-
-
-def _hide(text: str, url: str) -> str:
-    """``text`` without anything of the URL: what looks like its host may be a token."""
-    pieces = {url, *re.split(r"[/?&=@:#,]+", url)}
-    pieces |= {unquote(piece) for piece in pieces}
-    pieces.discard(url.partition(":")[0])
-    for piece in sorted(pieces, key=len, reverse=True):
-        if len(piece) >= SHORTEST_SECRET:
-            text = re.sub(re.escape(piece), MASK, text, flags=re.IGNORECASE)
-    return text
+from bluegreen.notifications.hiding import hide, parts_of
 
 
 class _Heard(logging.Handler):
@@ -58,9 +44,8 @@ def _send(task: dict[str, Any]) -> dict[str, Any]:
         title=task["title"], body=task["body"],
         notify_type=kinds.get(task["kind"], apprise.NotifyType.INFO),
     )  # fmt: skip
-    return {
-        "known": True, "sent": bool(sent), "said": _hide("; ".join(heard.lines[-3:]), task["url"]),
-    }  # fmt: skip
+    said = hide("; ".join(heard.lines[-3:]), parts_of(task["url"]))
+    return {"known": True, "sent": bool(sent), "said": said}
 
 
 def main() -> int:

@@ -105,12 +105,18 @@ class ForgeSender:
             headers = await self._headers()
         except UnusableSecretError as error:
             return failed(str(error))
-        reply = await self._outbound.ask("GET", self._repository, headers)
+        reply = await self._ask("GET", self._repository, headers)
         return ACCEPTED if reply.answer.outcome is Outcome.ACCEPTED else reply.answer
 
     async def _post(self, headers: Mapping[str, str], path: str, body: dict[str, Any]) -> Reply:
         url = f"{self._repository}/{path}"
-        return await self._outbound.ask("POST", url, headers, json.dumps(body).encode())
+        return await self._ask("POST", url, headers, json.dumps(body).encode())
+
+    async def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Reply:
+        token = headers.get("PRIVATE-TOKEN") or headers["Authorization"].rpartition(" ")[2]
+        return await self._outbound.ask(method, url, headers, body, secrets={token})
 
     async def _mark_commit(
         self, headers: Mapping[str, str], message: Message, operation: Operation
@@ -151,7 +157,7 @@ class ForgeSender:
             {"sha": operation.commit, "environment": self._settings.environment, "per_page": 30}
         )
         url = f"{self._repository}/deployments?{query}"
-        reply = await self._outbound.ask("GET", url, headers)
+        reply = await self._ask("GET", url, headers)
         if reply.answer.outcome is not Outcome.ACCEPTED:
             return reply
         known = reply.document if isinstance(reply.document, list) else []

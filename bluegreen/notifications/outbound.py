@@ -9,7 +9,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from bluegreen import __version__
 from bluegreen.config.notify_section import refuse_address
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.notifications.answer import Answer, answer_to, failed
+from bluegreen.notifications.hiding import hide
 from bluegreen.sources.addresses import PublicSockets, is_public, literal
 from bluegreen.sources.web import proxy_for
 
@@ -46,15 +47,24 @@ class Outbound:
         self._context: ssl.SSLContext | None = None
 
     async def ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        secrets: Collection[str],
     ) -> Reply:
-        """What came of it; nothing is raised, whatever the other side does."""
+        """What came of it; nothing is raised, whatever the other side does.
+
+        ``secrets`` are kept out of what it says.
+        """
         if (refused := self._refusal(url)) is not None:
             return Reply(failed(refused))
         sockets = PublicSockets()
         try:
             async with asyncio.timeout(ASK_LIMIT):
-                return await self._ask(sockets, method, url, headers, body)
+                return await self._ask(sockets, method, url, headers, body, secrets)
         except aiohttp.ClientConnectorCertificateError as error:
             said = f"its certificate is not valid: {error.certificate_error}"
         except TimeoutError:
@@ -72,6 +82,7 @@ class Outbound:
         url: str,
         headers: Mapping[str, str],
         body: bytes | None,
+        secrets: Collection[str],
     ) -> Reply:
         if self._context is None:
             self._context = await asyncio.to_thread(ssl.create_default_context)
@@ -92,7 +103,7 @@ class Outbound:
             ) as response,
         ):  # fmt: skip
             content = await _read(response)
-            text = content.decode(errors="replace")
+            text = hide(content.decode(errors="replace"), secrets)
             answer = answer_to(response.status, response.headers, text, time.time())
             return Reply(answer, response.status, _json(content))
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bluegreen.config.notify_section import Notify
 from bluegreen.config.secret_file import SecretFile
 from bluegreen.notifications.answer import Answer, failed
+from bluegreen.notifications.hiding import parts_of
 from bluegreen.notifications.message import Message
 from bluegreen.notifications.outbound import Outbound
 from bluegreen.notifications.secret_files import UnusableSecretError, read_secret
@@ -30,7 +31,8 @@ class WebhookSender:
         except UnusableSecretError as error:
             return failed(str(error))
         body = message.body()
-        reply = await self._outbound.ask("POST", address, _headers(keys, name, body), body)
+        headers, secrets = _headers(keys, name, body), parts_of(address)
+        reply = await self._outbound.ask("POST", address, headers, body, secrets=secrets)
         return reply.answer
 
 

@@ -10,6 +10,7 @@ from bluegreen.config.migrations_section import Migrations
 from bluegreen.errors import MigrationError, NotFoundError, RefusedError
 from bluegreen.migrations.names import check_name
 from bluegreen.migrations.nouns import AppliedMigration, MigrationPlace
+from bluegreen.model import Operation, OperationKind
 from bluegreen.operations.runtime import AppRuntime
 
 
@@ -37,6 +38,12 @@ class ByHand:
     def parse(cls, text: str | None) -> ByHand:
         action, _, name = (text or "").partition(" ")
         return cls(action=Action(action), name=name or None)
+
+
+def is_rollback(operation: Operation) -> bool:
+    """Whether it undoes a migration by hand."""
+    by_hand = operation.kind is OperationKind.MIGRATE
+    return by_hand and ByHand.parse(operation.version).action is Action.ROLLBACK
 
 
 async def asked(app: AppRuntime, action: Action, name: str | None) -> ByHand:

@@ -9,8 +9,10 @@ from bluegreen.errors import BluegreenError, RefusedError
 from bluegreen.model import OperationKind, Slot
 from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.migrating import to_its_end
+from bluegreen.operations.phases.hold import serve_again
 from bluegreen.operations.proof import start_again
 from bluegreen.operations.run import Run
+from bluegreen.operations.runtime import AppRuntime
 
 
 async def change_places(run: Run, back: Slot) -> None:
@@ -39,7 +41,7 @@ async def change_places(run: Run, back: Slot) -> None:
         if app.active is not back:
             if isinstance(error, BluegreenError):
                 await run.note("warning", message=f"{back} does not take over: {error.message}")
-            await to_its_end(_replace(run, back, target), name=f"{app.name} back to {target}")
+            await to_its_end(_serve_again(run, back), name=f"{app.name} back to {target}")
         raise
 
 
@@ -72,10 +74,20 @@ async def _there(run: Run, back: Slot) -> None:
             await run.note("warning", message=message)
 
 
+async def _serve_again(run: Run, back: Slot) -> None:
+    """The target, once ``back`` has ended; requests wait for it as long as they may."""
+    await _stop(run.app, back)
+    await serve_again(run, run.app.slots[run.target])
+
+
 async def _replace(run: Run, running: Slot, other: Slot) -> None:
     """Stop ``running``, then have ``other`` run and pass its gate."""
     app = run.app
-    if app.is_running(running):
-        await all_read(app, running)
-    await app.put_to_rest(running, at_once=True)
+    await _stop(app, running)
     await start_again(app, app.slots[other], run.logs, run.on_probe)
+
+
+async def _stop(app: AppRuntime, slot: Slot) -> None:
+    if app.is_running(slot):
+        await all_read(app, slot)
+    await app.put_to_rest(slot, at_once=True)

@@ -21,6 +21,7 @@ from bluegreen.model import (
     UnitStatus,
 )
 from bluegreen.operations.by_hand import Action, ByHand, asked
+from bluegreen.operations.failover import Failovers
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.previewing import Issued, Previewing
@@ -42,6 +43,7 @@ from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.way_back import known_migrations, refuse_start_by_schema
 from bluegreen.store.failures import DuplicateKeyError
 from bluegreen.store.operations import busy_error
+from bluegreen.watching.service import Watching
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +58,11 @@ class Desk:
         self.holds = Holds()
         self.previewing = Previewing()
         self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
-        self.queue = Queue(parts, self.warmth)
+        self.watching = Watching(parts.layout, parts.traffic)
+        self.queue = Queue(parts, self.warmth, self.watching)
         self.waiting = Waiting(parts, self.queue, self.unsettled)
         self._switches = Switches(parts, self.queue, self.warmth, self.unsettled)
+        self.failovers = Failovers(self.queue, self._switches)
         self._later: set[asyncio.Task[None]] = set()
         parts.supervisor.on_change = self._on_change
 
@@ -340,13 +344,16 @@ class Desk:
 
     async def close(self) -> None:
         """Interrupt what runs, and wait until it is undone."""
+        await self.failovers.close()
         await self.waiting.close()
         await self.queue.close()
+        await self.watching.close()
         await self.warmth.close()
         await self.holds.close()
         await self.previewing.close()
         for app in self.apps.values():
             await app.stop_warming()
+            await app.following.close()
         later = [*self._later]
         for task in later:
             task.cancel()

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bluegreen.config.environment_files import unusable_files
 from bluegreen.config.settings import Service
-from bluegreen.errors import DataError, PreflightError, RefusedError, TrafficError
+from bluegreen.errors import (
+    BluegreenError,
+    DataError,
+    PreflightError,
+    RefusedError,
+    TrafficError,
+)
 from bluegreen.health.ownership import examine
-from bluegreen.model import OperationKind, Slot
-from bluegreen.operations.of_data import bytes_for_data
+from bluegreen.invariants.comparison import problem
+from bluegreen.invariants.measuring import Survey
+from bluegreen.model import OperationKind, PhaseName, Slot
+from bluegreen.operations.of_data import bytes_for_data, data_phases
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.requirements.backup_programs import unmet_backup
 from bluegreen.requirements.candidate import Candidate
 from bluegreen.requirements.commands import unmet_commands
 from bluegreen.requirements.resources import unmet_memory, unmet_room
@@ -30,8 +40,10 @@ class Findings:
     needed: int
 
 
-async def look(app: AppRuntime, candidate: Candidate, kind: OperationKind) -> Findings:
-    """Look at all that a release needs of its host, at once."""
+async def look(
+    app: AppRuntime, candidate: Candidate, kind: OperationKind, *, restores: bool = False
+) -> Findings:
+    """Look at all that a release needs of its host, at once; ``restores``: a backup's data, too."""
     free = (await asyncio.to_thread(shutil.disk_usage, app.parts.layout.state)).free
     for_data, found = await _room_for_data(app, kind, candidate.version)
     needed = await app.trees.bytes_needed() + for_data
@@ -40,6 +52,8 @@ async def look(app: AppRuntime, candidate: Candidate, kind: OperationKind) -> Fi
         _files(app),
         _nginx(app),
         unmet_commands(candidate),
+        _backup(app, candidate, kind, restores=restores),
+        *([] if restores else [_invariants(app, candidate)]),
         asyncio.to_thread(unmet_variables, candidate),
         asyncio.to_thread(unmet_memory, app.name, app.settings.requires.memory),
         return_exceptions=True,  # all have come to their end before any of them counts
@@ -54,6 +68,22 @@ async def look(app: AppRuntime, candidate: Candidate, kind: OperationKind) -> Fi
         found += one
     found += _hold(app, kind)
     return Findings(found=found, free=free, needed=needed)
+
+
+def all_of(found: Sequence[PreflightError], app: str, kept: str) -> PreflightError:
+    """One error for all of ``found``, each with its remedy; ``kept``: what from being done."""
+    if len(found) == 1:
+        return found[0]
+    lines = []
+    for number, error in enumerate(found, start=1):
+        lines.append(f"{number}. {error.message.removeprefix(f'{app}: ')}")
+        lines += [f"   {line}" for line in error.detail]
+        lines.append(f"   remedy: {error.remedy}")
+    return PreflightError(
+        f"{app}: {len(found)} things keep {kept}",
+        detail=lines,
+        remedy="see to each of them, as it says, and try again; nothing was touched",
+    )
 
 
 async def _room_for_data(
@@ -125,6 +155,47 @@ async def _nginx(app: AppRuntime) -> list[PreflightError]:
             )
         ]
     return []
+
+
+async def _backup(
+    app: AppRuntime, candidate: Candidate, kind: OperationKind, *, restores: bool
+) -> list[PreflightError]:
+    """Whether a backup could be made, where one will be."""
+    backs_up = PhaseName.BACKUP in data_phases(kind, candidate.version, app.settings)
+    first = app.active is None and app.settings.migrations is None
+    if not restores and (first or not backs_up):
+        return []
+    log = candidate.logs / "preflight-backup.log"
+    return await unmet_backup(app.backups, f"{candidate.operation}-programs", log)
+
+
+async def _invariants(app: AppRuntime, candidate: Candidate) -> list[PreflightError]:
+    """Whether databases can be asked what is to stay unchanged; commands need the release."""
+    asked = [one for one in app.settings.gate.unchanged if one.command is None]
+    held = None if app.active is None else app.slots[app.active]
+    if not asked or held is None or held.tree is None:
+        return []
+    survey = Survey(
+        settings=app.settings, layout=app.layout, jobs=app.parts.supervisor, slot=held.slot,
+        version=held.version or "", tree=held.tree, operation=candidate.operation,
+    )  # fmt: skip
+    try:
+        answers = await survey.ask(asked, candidate.logs / "preflight-unchanged.log")
+    except BluegreenError as error:
+        return [PreflightError(error.message, detail=error.detail, remedy=error.remedy)]
+    pairs = zip(asked, answers, strict=True)
+    found = [f"{one.label}: {why}" for one, answer in pairs if (why := problem(one, answer))]
+    if not found:
+        return []
+    said = f"bluegreen logs {app.name} {candidate.operation} --phase preflight"
+    return [
+        PreflightError(
+            f"{app.name}: what is to stay unchanged cannot be asked",
+            detail=found,
+            remedy=("" if candidate.operation == 0 else f"see what was said: {said}; ")
+            + "correct [[gate.unchanged]] of the app file, or see to the database",
+        )
+    ]
 
 
 def _hold(app: AppRuntime, kind: OperationKind) -> list[PreflightError]:

@@ -46,7 +46,7 @@ async def perform(run: Run, phases: Sequence[Phase]) -> Operation:
     error = await _walk(run, phases)
     await run.notes_written()
     if error is not None and await _is_host_ending(run):
-        # Services that end with the host, a systemd that starts nothing: no fault of the release.
+        # Services end with their host: that is no fault of the release.
         log.info("operation %d: the host goes down: %s", run.operation.id, error, extra=run.named)
         run.interruption, error = Interruption.SHUTDOWN, None
     settling = run.recorded.get(PhaseName.SETTLE)
@@ -93,8 +93,14 @@ def _is_left_out(run: Run, phase: Phase, later: Sequence[Phase]) -> bool:
 
 
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:
-    """End an operation that did not succeed: undo what it did and record why."""
+    """End an operation that did not succeed: undo what it did and record why.
+
+    Where the host goes down it is left as it is, as systemd starts nothing any more, neither what
+    is to serve nor a job on data: the daemon of the next boot finishes or undoes it.
+    """
     run.ending = True
+    if run.interruption is Interruption.SHUTDOWN and await _is_host_ending(run):
+        return run.operation
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
     if run.interruption is Interruption.SHUTDOWN and error is None and run.stands:
         return run.operation  # the next daemon goes on there
@@ -109,6 +115,8 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     by_a_person = run.interruption in (Interruption.CANCEL, Interruption.SWITCH_BACK)
     run.given_up = run.given_up or by_a_person or error is not None
     went_back = await undo(run, phases)
+    if went_back is None:
+        return run.operation
     reason = _with_what_is_left(run, _reason(run, error))
     return await _finish(run, _outcome(run, error, run.switched and went_back), reason)
 
@@ -179,8 +187,11 @@ def _held_too_long(run: Run, phase: Phase) -> PhaseTimeoutError:
     )
 
 
-async def undo(run: Run, phases: Sequence[Phase]) -> bool:
-    """Undo the begun phases, newest first; False if one of them knew no way back."""
+async def undo(run: Run, phases: Sequence[Phase]) -> bool | None:
+    """Undo the begun phases, newest first; False if one of them knew no way back.
+
+    None if one has failed as the host goes down: the rest is left with it.
+    """
     for phase in reversed(phases):
         state = run.recorded.get(phase.name)
         if state in (None, PhaseState.UNDONE):
@@ -196,6 +207,8 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool:
                 went_back = await phase.undo(run)
             ended = PhaseState.UNDONE if went_back else PhaseState.FAILED
         except Exception as error:
+            if await _is_host_ending(run):
+                return None
             await _say_not_undone(run, phase.name, error)
             # What still has traffic is not stopped.
             went_back = phase.name not in (PhaseName.SWITCH, PhaseName.STEPS)
@@ -278,7 +291,7 @@ def as_reason(error: BluegreenError) -> OperationError:
 
 def _reason(run: Run, error: BluegreenError | None) -> OperationError:
     serving = run.app.active
-    proved = run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
+    proved = run.operation.kind.is_of_data or run.recorded.get(PhaseName.WATCH) is PhaseState.DONE
     if error is not None and run.switched and serving is run.target and not proved:
         label = run.app.slots[serving].label
         return replace(

@@ -12,6 +12,12 @@ from bluegreen.operations.phases.build import Build
 from bluegreen.operations.phases.by_hand import Check, MigrateByHand
 from bluegreen.operations.phases.fetch import Fetch
 from bluegreen.operations.phases.gate import Gate
+from bluegreen.operations.phases.held_by_hand import (
+    GateAgain,
+    MeasureHeld,
+    OpenAgain,
+    StartClosed,
+)
 from bluegreen.operations.phases.hold import Drain, HoldRequests, ReleaseRequests
 from bluegreen.operations.phases.measure import Measure
 from bluegreen.operations.phases.migrate import Migrate
@@ -75,7 +81,11 @@ def _phases_of(kind: OperationKind, held: bool) -> Sequence[Phase]:
     if kind is OperationKind.RESTORE:
         return (Verify(), BackupBefore(), Stage(), Restore(), SettleRestore())
     if kind is OperationKind.MIGRATE:
-        return (Check(), BackupBeforeChange(), MigrateByHand(), Retain())
+        return (
+            *(Check(), HoldRequests(), Drain(), MeasureHeld(), BackupBeforeChange()),
+            *(MigrateByHand(), StartClosed(), GateAgain(), OpenAgain(), ReleaseRequests()),
+            Retain(),
+        )
     if kind is OperationKind.ROLLBACK:
         before = (BackupBeforeReverse(), ReverseUnderHold()) if held else ()
         after = () if held else (BackupBeforeReverse(), Reverse())

@@ -6,6 +6,7 @@ from bluegreen.data.replacement import Step
 from bluegreen.errors import BluegreenError, RefusedError
 from bluegreen.migrations.nouns import MigrationChange
 from bluegreen.model import PhaseName
+from bluegreen.operations.by_hand import is_rollback
 from bluegreen.operations.migrating import way_back
 from bluegreen.operations.run import Run
 from bluegreen.operations.unwritten import unwritten_since
@@ -19,7 +20,7 @@ def is_by_backup(run: Run) -> bool:
     Where the release is alone, has begun with what changes them, and traffic has not moved.
     """
     known, changing = run.migrating, not run.recorded.keys().isdisjoint(_CHANGING)
-    moved = run.switched or (run.app.active is run.target and run.target is not run.origin)
+    moved = run.switched or run.app.active is not run.origin
     return run.is_alone and known.backup is not None and changing and not moved
 
 
@@ -72,7 +73,7 @@ async def _record_as_before(run: Run) -> None:
     store, operation = run.app.parts.store, run.operation.id
     now, before = MigrationChange.APPLIED, MigrationChange.ROLLED_BACK
     latest = await store.migrations.latest(run.app.name)
-    if PhaseName.REVERSE in run.recorded:
+    if PhaseName.REVERSE in run.recorded or is_rollback(run.operation):
         now, before = before, now
         latest = latest[::-1]  # the newest went first, and is the newest again
     for one in latest:

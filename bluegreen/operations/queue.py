@@ -27,11 +27,13 @@ from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.phases.promote import has_waited_elsewhere
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of, phases_with_data
-from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.run import Interruption, Run, subject
 from bluegreen.operations.runtime import AppRuntime, Parts, refuse_if_removed
 from bluegreen.operations.warmth import Warmth
+from bluegreen.operations.watched import told
 from bluegreen.processes import tell_if_failed
 from bluegreen.store.operations import busy_error
+from bluegreen.watching.service import Watching
 
 _NAMED_BY_VERSION = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.RESTORE)
 SHUTDOWN_LIMIT = 60.0  # seconds for running operations to undo what they did
@@ -40,9 +42,10 @@ SHUTDOWN_LIMIT = 60.0  # seconds for running operations to undo what they did
 class Queue:
     """Admits operations and performs them; who finds one running is told to come again."""
 
-    def __init__(self, parts: Parts, warmth: Warmth) -> None:
+    def __init__(self, parts: Parts, warmth: Warmth, watching: Watching) -> None:
         self._parts = parts
         self._warmth = warmth
+        self._watching = watching
         self._runs: dict[str, Run] = {}
         # Has an operation that a defect has ended finished or undone; see recovery.
         self.on_defect: Callable[[AppRuntime, Operation, Exception], None] = lambda *_: None
@@ -109,7 +112,7 @@ class Queue:
                 return known
             await self._refuse_what_may_not_begin(app, kind, asked)
             origin = app.active
-            slot = target if target is not None else app.idle
+            slot = target if target is not None else subject(app, kind, origin)
             superseded = await self._superseded(app, kind)
             operation = await self._parts.store.create_operation(
                 app=app.name, kind=kind, lane=Lane.RELEASE,
@@ -195,6 +198,10 @@ class Queue:
         self._runs[run.app.name] = run
 
     async def _perform(self, run: Run, undo: bool) -> Operation:
+        async with told(run, self._watching):  # whose end keeps nobody waiting
+            return await self._go_through(run, undo)
+
+    async def _go_through(self, run: Run, undo: bool) -> Operation:
         kind, version = run.operation.kind, run.operation.version
         # Also of one that the app file does not ask for any more: it has begun, and is undone.
         of_data = data_phases(kind, version, run.app.settings) | run.recorded.keys()

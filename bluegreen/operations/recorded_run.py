@@ -9,23 +9,27 @@ from typing import Any
 from bluegreen.model import Operation, PhaseName, PhaseRecord, PhaseState, Release
 from bluegreen.operations.migrating import from_data
 from bluegreen.operations.phases.hold import drained_from
-from bluegreen.operations.run import Migrating, Run
+from bluegreen.operations.run import Migrating, Run, subject
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.slot_records import record_from_data
+from bluegreen.operations.unwritten import let_in
+from bluegreen.watching.judging import Before
 
 
 def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[PhaseRecord]) -> Run:
     """The run as the records tell it."""
+    states = {record.phase: record.state for record in records}
     run = Run(
         app=app,
         operation=operation,
-        target=operation.slot or app.idle,
+        target=operation.slot or subject(app, operation.kind, operation.from_slot),
         origin=operation.from_slot,
-        recorded={record.phase: record.state for record in records},
+        recorded=states,
         given_up=any(record.data.get("given_up") for record in records),
         pinned_commit=operation.commit if operation.of_switch else None,
         switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records)
-        or any(r.phase is PhaseName.STEPS for r in records),
+        or let_in(app.layout, operation.id, states)
+        or PhaseName.STEPS in states,
     )
     intents = {r.phase: r.data for r in records if r.state is PhaseState.INTENT}
     done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}
@@ -43,6 +47,7 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         run.promote_until = float(promote["until"])
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
+        run.before = Before(**watch["before"]) if watch.get("before") else None
     if operation.version is not None and run.tree is not None:
         run.release = Release(
             app=app.name, version=operation.version, commit=operation.commit, origin=""

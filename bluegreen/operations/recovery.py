@@ -39,7 +39,7 @@ from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.switching import Attempt, record_next, slots_after
 from bluegreen.operations.unsettled import Unsettled
-from bluegreen.operations.unwritten import unwritten_since
+from bluegreen.operations.unwritten import let_in, unwritten_since
 from bluegreen.traffic.markers import Markers
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
         for record in app.slots.values()
         if record.state in (SlotState.HOT, SlotState.STARTING) or (app.name, record.slot) in serving
         for service in record.services or tuple(app.settings.services)
+        # An exclusive one where traffic is not any more is ended.
+        if service not in app.settings.exclusive or (app.name, record.slot) in serving
     ]
 
 
@@ -103,6 +105,8 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     """
     desk.queue.on_defect = functools.partial(_recover_from, desk)
     apps = [desk.apps[name] for name in names]
+    for name in names:  # what goes on is told of anew
+        await desk.watching.take_over(name)
     left = await desk.parts.store.unfinished()
     unfinished = [one for one in left if one.state is not OperationState.QUEUED]
     stopped = {one.app for one in unfinished if one.app in names and await _is_drained(desk, one)}
@@ -167,6 +171,8 @@ async def _is_drained(desk: Desk, operation: Operation) -> bool:
     states = {record.phase: record.state for record in records}
     if states.get(PhaseName.SWITCH) is PhaseState.UNDOING:
         return held is not None and held.operation == operation.id  # the slots change places
+    if let_in(app.layout, operation.id, states):
+        return False
     drain = states.get(PhaseName.DRAIN, PhaseState.UNDONE)
     return drain is not PhaseState.UNDONE and app.active is operation.from_slot
 
@@ -333,6 +339,8 @@ async def _goes_on(run: Run) -> bool:
     if run.operation.kind is OperationKind.RESTORE:
         return PhaseName.RESTORE in run.recorded
     if run.operation.kind is OperationKind.MIGRATE:
+        if PhaseName.HOLD in run.recorded:
+            return run.switched  # until then nobody but it has written, and all of it is undone
         return run.recorded.get(PhaseName.MIGRATE) is PhaseState.DONE
     return await run.app.backups.has(run.operation.id)
 

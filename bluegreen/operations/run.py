@@ -14,8 +14,19 @@ from bluegreen.data.schema import Schema
 from bluegreen.errors import BusyError
 from bluegreen.invariants.comparison import Measured
 from bluegreen.migrations.nouns import MigrationPlace
-from bluegreen.model import Operation, PhaseName, PhaseState, ProbeResult, Release, Slot, SlotRecord
+from bluegreen.model import (
+    Operation,
+    OperationKind,
+    PhaseName,
+    PhaseState,
+    ProbeResult,
+    Release,
+    Slot,
+    SlotRecord,
+)
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.watching.judging import Before, Judge
+from bluegreen.watching.recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +89,10 @@ class Run:
     promote_until: float | None = None  # Unix seconds, once it waits for a person
     promotion: Promotion | None = None  # while a person may let it go on
     go_on: asyncio.Event = field(default_factory=asyncio.Event)  # a person has, and it is recorded
+    before: Before | None = None  # what the slot did that served until the watch
+    recording: Recording | None = None  # of requests, where nginx tells of them
+    judge: Judge | None = None  # while it is watched
+    judged_until: float = 0.0  # by the event loop's clock
     gate_seconds: float | None = None  # how long health must hold; None: as configured
     pinned_commit: str | None = None  # deploy this commit, whatever the version names today
     drained: Mapping[Slot, SlotRecord] = field(default_factory=dict)  # what the slots held before
@@ -232,6 +247,14 @@ class Run:
             remedy="free some space: its outcome is recorded by itself then, and the app is free; "
             f"see it: bluegreen status {app}",
         )
+
+
+def subject(app: AppRuntime, kind: OperationKind, origin: Slot | None) -> Slot:
+    """The slot that an operation is about where none is named; ``origin`` served at its start.
+
+    Migrations by hand are about what serves, all others about where the next release goes.
+    """
+    return origin if kind is OperationKind.MIGRATE and origin is not None else app.idle
 
 
 class Phase(Protocol):

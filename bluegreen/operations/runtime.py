@@ -32,6 +32,7 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.following import Following
 from bluegreen.operations.slot_view import SlotView
 from bluegreen.operations.unwritten import end_promise
 from bluegreen.slots.trees import Trees
@@ -97,6 +98,11 @@ class AppRuntime:
     def layout(self) -> AppLayout:  # asked for at every look: paths take their time
         return self.parts.layout.app(self.name)
 
+    @functools.cached_property
+    def following(self) -> Following:
+        """What moves the exclusive services after the traffic."""
+        return Following(self)
+
     @property
     def trees(self) -> Trees:
         return Trees(self.settings, self.layout, self.parts.supervisor)
@@ -146,6 +152,10 @@ class AppRuntime:
         held = self.slots[slot].services
         return tuple(name for name in self.settings.services if not held or name in held)
 
+    def gated_services(self, slot: Slot) -> tuple[str, ...]:
+        """Of `services`, what runs in the slot whether or not it has the traffic."""
+        return tuple(name for name in self.services(slot) if name not in self.settings.exclusive)
+
     def lacks(self, slot: Slot) -> tuple[str, ...]:
         """What the app file routes requests to, and the slot's release was started without."""
         held, routed = self.slots[slot].services, {one.service for one in self.settings.routes}
@@ -181,6 +191,7 @@ class AppRuntime:
         return [
             self.parts.supervisor.status(UnitKey(app=self.name, slot=slot, service=name))
             for name in names
+            if name not in self.settings.exclusive
         ]
 
     async def save_slot(self, record: SlotRecord) -> None:
@@ -234,12 +245,15 @@ class AppRuntime:
         )
 
     def units(self, slot: Slot) -> list[ServiceUnit]:
-        """The units of the release that the slot holds. Reads secret files: blocking."""
+        """The units that pass the slot's gate. Reads secret files: blocking."""
         record = self.slots[slot]
-        return [self.unit(slot, service, record) for service in self.services(slot)]
+        return [self.unit(slot, service, record) for service in self.gated_services(slot)]
 
     async def start_services(self, slot: Slot) -> None:
-        """Start every service of a slot that does not run yet. Raises SupervisorError."""
+        """Start every service of a slot that does not run yet. Raises SupervisorError.
+
+        But for exclusive ones, which come with the traffic.
+        """
         units = await asyncio.to_thread(self.units, slot)
         # What runs is left alone, also where the app file would start it otherwise by now.
         idle = [
@@ -256,6 +270,7 @@ class AppRuntime:
             self.has_passed_gate(to.other)
         warnings = await self.parts.traffic.switch(self.settings, to)
         self._traffic_left[to.other] = time.monotonic()
+        self.following.look(at_once=True)
         return warnings
 
     async def end_share(self) -> tuple[str, ...]:
@@ -274,6 +289,7 @@ class AppRuntime:
         await self.parts.traffic.set_closed(self.settings, closed, in_any_case=in_any_case)
         if closed:
             self._traffic_left = dict.fromkeys(Slot, time.monotonic())
+        self.following.look(at_once=True)
 
     async def hand_back(self) -> bool:
         """Traffic to what served before the first release; the caller holds ``commit``.
@@ -284,6 +300,7 @@ class AppRuntime:
             return False
         await self.parts.traffic.hand_back(self.settings)
         self._traffic_left = dict.fromkeys(Slot, time.monotonic())
+        self.following.look(at_once=True)
         return True
 
     async def stop_warming(self) -> None:
@@ -301,15 +318,19 @@ class AppRuntime:
         if not at_once:
             left = self._traffic_left.get(slot, self._since)
             await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
-        await together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
+        async with self.following.lock:
+            await together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
 
     async def put_to_rest(self, slot: Slot, *, at_once: bool = False) -> None:
         """Stop every service of a slot, and call it cold; see `stop_services`."""
         await self.stop_services(slot, at_once=at_once)
         await self.keep_slot(cold(self.slots[slot]))
 
-    def target(self, slot: Slot, logs: Path) -> Target:
-        """The slot as its gate sees it. Reads secret files: blocking."""
+    def target(self, slot: Slot, logs: Path, *, whole: bool = False) -> Target:
+        """The slot as its gate sees it; ``whole``: as a watch does, with its exclusive services.
+
+        Reads secret files: blocking.
+        """
         record = self.slots[slot]
         names = tuple(self.settings.services)
         version, tree = record.version or "", record.tree or self.layout.trees
@@ -317,7 +338,7 @@ class AppRuntime:
             app=self.name,
             slot=slot,
             version=version,
-            services=self.services(slot),
+            services=self.services(slot) if whole else self.gated_services(slot),
             view=self.view(slot),
             values={
                 name: slot_values(

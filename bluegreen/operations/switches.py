@@ -117,6 +117,29 @@ class Switches:
         )  # fmt: skip
         return await self._switched(operation)
 
+    async def fail_over(self, app: AppRuntime, by: Requester) -> Switched:
+        """To the other slot, at once or not at all. Raises RefusedError, TrafficError.
+
+        It interrupts nothing, starts nothing and touches no data.
+        """
+        with self._queue.aside(app):
+            async with app.commit:
+                target = self._switch_target(app, None)
+                reason: str | None = None
+                if self._queue.running(app.name) is not None:
+                    reason = "an operation goes on"
+                elif app.parts.traffic.read(app.name).held is not None:
+                    reason = "its requests are held"
+                elif not app.is_ready(target):
+                    reason = f"{target} is not ready"
+                elif await _past_schema(app, target) is not None:
+                    reason = f"{target} cannot live with the data as they are now"
+                if reason is not None:
+                    raise RefusedError(
+                        f"{app.name}: {reason}", remedy=f"see it: bluegreen status {app.name}"
+                    )
+                return await self._switch_now(app, target, by, None)
+
     async def _switch_now(
         self, app: AppRuntime, to: Slot, by: Requester, key: str | None
     ) -> Switched:

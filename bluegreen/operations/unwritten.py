@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from bluegreen.errors import DataError
 from bluegreen.files import sync_directory, write_atomically
 from bluegreen.layout import AppLayout
+from bluegreen.model import PhaseName, PhaseState
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,15 @@ def unwritten_since(layout: AppLayout) -> int | None:
         return int(layout.unwritten.read_text())
     except (OSError, ValueError):
         return None
+
+
+def let_in(layout: AppLayout, operation: int, states: Mapping[PhaseName, PhaseState]) -> bool:
+    """Whether visitors may write since ``operation`` has changed, under a hold, what serves.
+
+    The one that serves stays the same then, so that no marker says it. ``states`` are its phases.
+    """
+    opened = states.get(PhaseName.OPEN, PhaseState.UNDONE) is not PhaseState.UNDONE
+    return opened and PhaseName.HOLD in states and unwritten_since(layout) != operation
 
 
 async def end_promise(layout: AppLayout) -> None:

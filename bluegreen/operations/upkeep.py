@@ -48,8 +48,10 @@ class Upkeep:
         if not self._traffic.is_open:
             return
         for name, app in list(self._desk.apps.items()):
-            if not self._has_work(name):
+            app.following.look()
+            if not (busy := self._has_work(name)):
                 self._serving.look(app)
+            await self._desk.failovers.look(app, busy=busy)
         if await self._traffic.revive():
             log.warning("nginx did not serve what it should, and does again")
             for name in list(self._desk.apps):

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-import secrets
-import sys
 from collections.abc import Sequence
 
 from packaging.version import Version
 
-from bluegreen.config.environment import tool_environment
+from bluegreen.config.environment import ProcessEnvironment, tool_environment
 from bluegreen.config.version_numbers import fits, version_number
 from bluegreen.errors import BluegreenError, PreflightError
-from bluegreen.log_tail import printable, tail
-from bluegreen.model import Job
-from bluegreen.requirements.asking import Answer, parse
+from bluegreen.log_tail import printable
+from bluegreen.requirements.asked import Asker
+from bluegreen.requirements.asking import Answer
 from bluegreen.requirements.candidate import Candidate
-from bluegreen.slots.building import last_lines
-
-LIMIT = 50.0  # seconds for all of them
 
 _LIBRARY = ("python3", "-c", "import sqlite3; print(sqlite3.sqlite_version)")
 _SHELL = ("sqlite3", "--version")
@@ -72,31 +66,13 @@ async def unmet_commands(candidate: Candidate) -> list[PreflightError]:
 async def _ask(
     candidate: Candidate, commands: Sequence[Sequence[str]], environment: dict[str, str]
 ) -> list[Answer]:
-    """An answer a command. Raises SupervisorError, and PreflightError where that cannot be."""
     await asyncio.to_thread(candidate.layout.trees.mkdir, parents=True, exist_ok=True)
-    job = Job(
-        app=candidate.app,
-        # Several plans may ask at a time.
-        name=f"{candidate.app}-{candidate.operation}-commands-{secrets.token_hex(4)}",
-        argv=(
-            sys.executable, "-I", "-m", "bluegreen.requirements.asking", json.dumps(commands),
-        ),
-        cwd=candidate.layout.trees,
-        env=environment,
-        timeout=LIMIT,
-        log_file=candidate.logs / "preflight-commands.log",
+    asker = Asker(
+        app=candidate.app, purpose=f"{candidate.operation}-commands", jobs=candidate.jobs,
+        environment=ProcessEnvironment(variables=environment),
+        cwd=candidate.layout.trees, log=candidate.logs / "preflight-commands.log",
     )  # fmt: skip
-    result = await candidate.jobs.run(job)
-    lines = await asyncio.to_thread(tail, job.log_file)
-    answers = [answer for line in lines if (answer := parse(line)) is not None]
-    if not result.ok or len(answers) != len(commands):
-        raise PreflightError(
-            f"{candidate.app}: the commands of [requires] could not be asked for their versions: "
-            f"{result.ending}",
-            detail=await asyncio.to_thread(last_lines, job.log_file, {}),
-            remedy=f"try it by hand: {' '.join(commands[0][:2])}",
-        )
-    return answers
+    return await asker.ask(commands)
 
 
 def _command(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bluegreen.sources.git_command import Git, GitResult
 
+_REF = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(refs/(?:heads|tags)/\S+)")
 _PEELED = "^{}"  # ends the second line of an annotated tag, of the commit that it is of
 
 
@@ -45,5 +47,6 @@ async def advertised(git: Git, url: str, *, timeout: float) -> Advertised | GitR
     )
     if not said.ok:
         return said
-    lines = [line.partition("\t") for line in said.text.splitlines()]
-    return Advertised(objects={name: commit for commit, _, name in lines})
+    found = (_REF.fullmatch(line) for line in said.text.split("\n"))
+    # What git would not fetch under its name is not there, whatever the server says.
+    return Advertised(objects={ref[2]: ref[1] for ref in found if ref and ref[2].isprintable()})

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -98,13 +98,19 @@ class ArchiveCache:
         return None
 
     def doubt(self, digest: str) -> None:
-        """Let it be read through the next time. Raises OSError."""
+        """Let it be read through, and fetched anew, the next time. Raises OSError."""
+        self._unread(digest)
+        for path, record in self._records().items():
+            if record.digest == digest:
+                self._write(path, replace(record, etag=None))
+
+    def _unread(self, digest: str) -> None:
         self._whole(digest).unlink(missing_ok=True)
 
     def _remove(self, digest: str) -> None:
         self.path(digest).unlink(missing_ok=True)
         self._signature(digest).unlink(missing_ok=True)
-        self.doubt(digest)
+        self._unread(digest)
 
     def keep(self, part: Path, digest: str) -> None:
         """Let a verified download be the archive ``digest``, durably."""
@@ -116,7 +122,17 @@ class ArchiveCache:
     def remember(self, record: Record) -> None:
         if record.signature is not None:
             write_atomically(self._signature(record.digest), record.signature, mode=0o600)
-        write_atomically(self._record(record.url), json.dumps(asdict(record)) + "\n", mode=0o600)
+        self._write(self._record(record.url), record)
+
+    def _write(self, path: Path, record: Record) -> None:
+        write_atomically(path, json.dumps(asdict(record)) + "\n", mode=0o600)
+
+    def _records(self) -> dict[Path, Record]:
+        return {
+            path: record
+            for path in self.directory.glob("*.json")
+            if (record := _read(path)) is not None
+        }
 
     def recall(self, url: str) -> Record | None:
         """What is remembered of ``url``."""
@@ -131,11 +147,7 @@ class ArchiveCache:
 
     def prune(self, used: Collection[str]) -> None:
         """Remove all archives but those that are ``used``, and the `SPARE` newest others."""
-        records = {
-            path: record
-            for path in self.directory.glob("*.json")
-            if (record := _read(path)) is not None
-        }
+        records = self._records()
         newest = sorted(records.values(), key=lambda record: record.at, reverse=True)
         others = dict.fromkeys(r.digest for r in newest if r.digest not in used)
         kept = {*used, *list(others)[:SPARE]}

@@ -103,7 +103,9 @@ class TarballSource:
                         bounds=Bounds(unpacked=self._settings.max_unpacked),
                     )  # fmt: skip
                 except (NotTheArchiveError, RefusedArchiveError):
-                    self._cache.doubt(digest)  # bytes may change with nobody touching the file
+                    # Bytes may change with nobody touching the file, and of what was cut off
+                    # without a word its server would say that it is unchanged.
+                    self._cache.doubt(digest)
                     raise
 
         try:

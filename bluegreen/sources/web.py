@@ -24,6 +24,7 @@ from yarl import URL
 from bluegreen import __version__
 from bluegreen.log_tail import printable
 from bluegreen.sources.addresses import PublicSockets, is_public, literal
+from bluegreen.sources.remote import redact
 from bluegreen.sources.tokens import WebToken
 
 MOST_REDIRECTS = 5
@@ -214,6 +215,12 @@ def failures(url: str) -> Iterator[None]:
             f"{shown(url)}: its certificate is not valid: {error.certificate_error}",
             remedy="see to the certificate, or to the clock and the authorities of this host",
         ) from error
+    except aiohttp.ClientHttpProxyError as error:
+        raise WebError(
+            f"{shown(url)}: the proxy answers {error.status}",
+            passing=error.status >= 500,
+            remedy="see to HTTPS_PROXY in the daemon's environment, and to what that lets through",
+        ) from error
     except ValueError as error:  # of a URL that only the request itself finds unusable
         raise WebError(
             f"{shown(url)}: {_printable(error)}",
@@ -227,8 +234,8 @@ def failures(url: str) -> Iterator[None]:
 
 
 def _printable(error: Exception) -> str:
-    """What it says, without what follows the question mark of a URL."""
-    return re.sub(r"\?\S*", "", printable(str(error))) or type(error).__name__
+    """What it says, without credentials of URLs and what follows their question marks."""
+    return re.sub(r"\?\S*", "", redact(printable(str(error)))) or type(error).__name__
 
 
 async def read_some(response: aiohttp.ClientResponse, url: str) -> bytes:

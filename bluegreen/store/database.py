@@ -16,11 +16,13 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
+from bluegreen.durations import Durations
 from bluegreen.errors import StoreError
 from bluegreen.files import rename_durably, sync_directory
 from bluegreen.store.failures import corrupt, from_os, from_sqlite
@@ -58,6 +60,7 @@ _PRAGMAS = (
 )
 
 _ZEROS = bytes(2**20)
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)  # seconds
 
 
 class _Transactions(sqlite3.Connection):
@@ -82,6 +85,14 @@ class _Transactions(sqlite3.Connection):
             if self.in_transaction:  # SQLite rolls back by itself after some errors
                 self.execute("ROLLBACK")
             raise
+
+
+@dataclass(frozen=True)
+class Timings:
+    """How long questions took, and changes, from being asked for until they were on disk."""
+
+    reads: Durations = field(default_factory=lambda: Durations(_BOUNDS))
+    commits: Durations = field(default_factory=lambda: Durations(_BOUNDS))
 
 
 class Database:
@@ -109,6 +120,7 @@ class Database:
         self._staged = staged
         self._writing: set[asyncio.Task[Any]] = set()
         self._open = True
+        self.timings = Timings()
 
     @classmethod
     async def open(cls, path: Path) -> Database:
@@ -148,6 +160,7 @@ class Database:
     async def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """The rows of one query. Raises StoreError."""
         self._require_open()
+        began = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
                 return list(await self._reader.execute_fetchall(sql, parameters))
@@ -155,6 +168,8 @@ class Database:
             raise from_sqlite(error, self._path) from error
         except TimeoutError as error:
             raise self._silent() from error
+        finally:
+            self.timings.reads.observe(time.monotonic() - began)
 
     def begin(
         self, work: Work[Result], committed: Callable[[Result], None] | None = None
@@ -217,12 +232,15 @@ class Database:
         self, work: Work[Result], committed: Callable[[Result], None] | None
     ) -> Result:
         results: list[Result] = []
+        began = time.monotonic()
         # Staged and queued without an await between: the order of both is the same.
         self._staged.append(lambda connection: results.append(work(connection)))
         try:
             await self._writer.commit()
         except sqlite3.Error as error:
             raise from_sqlite(error, self._path) from error
+        finally:
+            self.timings.commits.observe(time.monotonic() - began)
         [result] = results
         if committed is not None:
             committed(result)

@@ -40,6 +40,7 @@ from bluegreen.store.database import Database, Work
 from bluegreen.store.deliveries import Deliveries
 from bluegreen.store.failures import corrupt
 from bluegreen.store.outbox import Outbox
+from bluegreen.store.tally import Tally
 from bluegreen.store.tokens import Tokens
 from bluegreen.store.waiting import Waiting
 
@@ -69,6 +70,8 @@ class Store:
         self.answers = Answers(database)
         self.tokens = Tokens(database)
         self.outbox = Outbox(database)
+        self.tally = Tally(database)
+        self.timings = database.timings
         self.migrations = AppliedMigrations(database, self._change)
         self.waiting = Waiting(database, self._change, first_operation)
 

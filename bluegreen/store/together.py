@@ -45,6 +45,7 @@ class _Batch:
 
     def __init__(self, waiting: deque[Change], make: Make) -> None:
         self.has_begun = False
+        self.is_refused = False  # by one of its changes, and not by the disk
         self.is_given_up = False  # nobody waits for it any more: what comes now is another's
         self.changes: list[Change] = []
         self._waiting = waiting
@@ -55,7 +56,11 @@ class _Batch:
         self.has_begun = True  # before: what is added after a look at this is another's
         while self._waiting and len(self.changes) < MOST and not self.is_given_up:
             self.changes.append(self._waiting.popleft())
-        return self._make(connection, self.changes)
+        try:
+            return self._make(connection, self.changes)
+        except Exception:
+            self.is_refused = True
+            raise
 
     def succeed(self, results: Sequence[Any]) -> None:
         for change, result in zip(self.changes, results, strict=True):
@@ -65,9 +70,15 @@ class _Batch:
         for change in self.changes:
             change.fail(error)
 
+    def fail_all(self, error: Exception) -> None:
+        """Those too that it was to take."""
+        self.fail(error)
+        while not self.has_begun and self._waiting:
+            self._waiting.popleft().fail(error)
+
 
 class Together:
-    """Makes changes of one kind: with ``make`` many, or each by itself where one is refused."""
+    """Makes changes of one kind: with ``make`` many, in fewer where one of them is refused."""
 
     def __init__(self, database: Database, make: Make) -> None:
         self._database = database
@@ -88,53 +99,65 @@ class Together:
         if not self._waiting or (self._newest is not None and not self._newest.has_begun):
             return
         batch = _Batch(self._waiting, self._make)
-        try:
-            writing = self._database.begin(batch.work, committed=batch.succeed)
-        except StoreError as error:
-            self._fail(batch, error)
+        if (writing := self._write(batch)) is None:
             return
         self._newest = batch
         self._batches[batch] = asyncio.create_task(
             self._settle(batch, writing), name="changes of the store"
         )
 
-    async def _settle(self, batch: _Batch, writing: asyncio.Task[list[Any]]) -> None:
-        """Each has its result or its error in the end, and none an error of another's."""
+    def _write(self, batch: _Batch) -> asyncio.Task[list[Any]] | None:
+        """None: the store is closed, and all are told."""
         try:
-            await self._database.outcome(writing)
-        except StoreFullError as error:
-            self._fail(batch, error)
-        except Exception as error:
-            if not writing.done():
-                self._give_up(batch, writing, error)
-            elif len(batch.changes) <= 1:
-                self._fail(batch, error)
-            else:
-                for change in batch.changes:
-                    await self._alone(change)
+            return self._database.begin(batch.work, committed=batch.succeed)
+        except StoreError as error:
+            batch.fail_all(error)
+            return None
+
+    async def _settle(self, batch: _Batch, writing: asyncio.Task[list[Any]]) -> None:
+        try:
+            await self._outcome(batch, writing)
         finally:
             del self._batches[batch]
             if self._newest is batch:
                 self._newest = None
             self._begin()  # what came as it was full
 
+    async def _outcome(self, batch: _Batch, writing: asyncio.Task[list[Any]]) -> Exception | None:
+        """Each has its result or its error in the end, and none an error of another's.
+
+        Returned is what the disk would answer to others as well.
+        """
+        try:
+            await self._database.outcome(writing)
+        except Exception as error:
+            if not writing.done():
+                self._give_up(batch, writing, error)
+            elif batch.is_refused and not isinstance(error, StoreFullError):
+                if len(batch.changes) > 1:
+                    return await self._in_halves(batch.changes)
+                batch.fail(error)
+                return None
+            else:
+                batch.fail_all(error)
+            return error
+        return None
+
     def _give_up(self, batch: _Batch, writing: asyncio.Task[list[Any]], error: Exception) -> None:
-        """The disk does not answer, nor would it to each by itself: all are told that at once."""
+        """The disk does not answer: all are told that at once."""
         batch.is_given_up = True
-        self._fail(batch, error)
+        batch.fail_all(error)
         # What it was just about to take all the same, should it fail.
         writing.add_done_callback(lambda _: batch.fail(error))
 
-    def _fail(self, batch: _Batch, error: Exception) -> None:
-        batch.fail(error)
-        if not batch.has_begun:  # it was to take all that waits
-            while self._waiting:
-                self._waiting.popleft().fail(error)
-
-    async def _alone(self, change: Change) -> None:
-        if change.done.done():
-            return
-        try:
-            change.succeed(await self._database.write(lambda c: self._make(c, [change])[0]))
-        except Exception as error:
-            change.fail(error)
+    async def _in_halves(self, changes: Sequence[Change]) -> Exception | None:
+        """Until what is refused stands alone: among many there are few."""
+        middle = len(changes) // 2
+        failure = None
+        for half in (changes[:middle], changes[middle:]):
+            batch = _Batch(deque(half), self._make)
+            if failure is not None:
+                batch.fail_all(failure)
+            elif (writing := self._write(batch)) is not None:
+                failure = await self._outcome(batch, writing)
+        return failure

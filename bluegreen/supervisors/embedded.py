@@ -75,7 +75,7 @@ class EmbeddedSupervisor:
             self._services[unit.key] = self._service(unit)
         await self._services[unit.key].start(unit)
 
-    async def stop(self, key: UnitKey) -> bool:
+    async def stop(self, key: UnitKey, *, alone: bool = False) -> bool:
         """See `Supervisor.stop`."""
         service = self._services.get(key)
         return await service.stop() if service is not None else True

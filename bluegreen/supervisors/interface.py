@@ -50,9 +50,10 @@ class Supervisor(JobRunner, Protocol):
         """
         ...
 
-    async def stop(self, key: UnitKey) -> bool:
+    async def stop(self, key: UnitKey, *, alone: bool = False) -> bool:
         """SIGTERM, the unit's ``stop_timeout``, SIGKILL, to all processes of the unit.
 
+        ``alone``: the other services of its slot are to run on, over a reboot too.
         Returns whether it went without SIGKILL; True for what does not run. Raises SupervisorError
         when a process outlives SIGKILL.
         """

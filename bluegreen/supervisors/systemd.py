@@ -97,11 +97,11 @@ class SystemdSupervisor:
                 await uninterrupted(self._halt(watched), name=f"stop {unit.key}")
                 raise
 
-    async def stop(self, key: UnitKey) -> bool:
+    async def stop(self, key: UnitKey, *, alone: bool = False) -> bool:
         """See `Supervisor.stop`. It goes on when the caller is cancelled; a second caller joins."""
         task = self._stops.get(key)
         if task is None or task.done():
-            task = asyncio.create_task(self._stop(key), name=f"stop {key}")
+            task = asyncio.create_task(self._stop(key, alone), name=f"stop {key}")
             self._stops[key] = task
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
@@ -276,17 +276,18 @@ class SystemdSupervisor:
             except OSError as error:
                 raise unmarked(error) from error
 
-    async def _stop(self, key: UnitKey) -> bool:
+    async def _stop(self, key: UnitKey, alone: bool) -> bool:
         watched = self._watch(key)
         async with self._turn(key):
-            return await self._halt(watched)
+            return await self._halt(watched, alone=alone)
 
-    async def _halt(self, watched: WatchedUnit) -> bool:
+    async def _halt(self, watched: WatchedUnit, *, alone: bool = False) -> bool:
         key = watched.key
         watched.wanted = False
         try:
-            async with self._marks:
-                await asyncio.to_thread(wanted.remove, self._layout, key.app, key.slot)
+            if not alone:
+                async with self._marks:
+                    await asyncio.to_thread(wanted.remove, self._layout, key.app, key.slot)
         except OSError as error:
             raise unmarked(error) from error
         ran = not watched.is_at_rest

@@ -11,6 +11,7 @@ from bluegreen.errors import ConfigError
 from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
 from bluegreen.layout import LONGEST_SOCKET_PATH, AppLayout, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
+from bluegreen.traffic.markers import WATCH
 from bluegreen.traffic.quoting import Directive, quoted
 from bluegreen.traffic.shares import SHARE
 
@@ -93,6 +94,7 @@ class AppView:
     special: Path  # the directory of the markers of what is not served as ever
     closed_marker: Path
     hold_marker: Path
+    watch_marker: Path
     gate_sign: Path  # is there where the gate may be asked
     may_be_held: bool
     slot_markers: tuple[Path, ...]
@@ -219,6 +221,7 @@ def view(
         special=markers / SPECIAL,
         closed_marker=markers / SPECIAL / CLOSED,
         hold_marker=markers / SPECIAL / HOLD,
+        watch_marker=markers / SPECIAL / WATCH,
         gate_sign=layout.gate_sign,
         may_be_held=may_be_held,
         slot_markers=tuple(markers / slot.value for slot in Slot),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bluegreen.config.settings import AppSettings
+from bluegreen.durations import Durations
 from bluegreen.errors import TrafficError
 from bluegreen.layout import Layout
 from bluegreen.model import Hold, Share, Slot, SwitchMode, Traffic
@@ -21,8 +24,10 @@ from bluegreen.traffic.moving import MARKER_TIMEOUT, Moving
 from bluegreen.traffic.own_nginx import OwnNginx
 from bluegreen.traffic.plan import Planner
 from bluegreen.traffic.publishing import HostPublisher, Move, OwnPublisher, Publisher
+from bluegreen.traffic.telling import senders
 
 AGAIN = 0.1  # seconds between looks at an nginx that does not answer
+_HOLD_BOUNDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # seconds
 
 
 class TrafficControl:
@@ -44,6 +49,8 @@ class TrafficControl:
         # What nginx is to serve, and whether it was ever brought to.
         self._wanted: Mapping[str, AppSettings] = {}
         self._published = False
+        # By app, of each hold that was lifted since the start.
+        self.held_for = defaultdict[str, Durations](lambda: Durations(_HOLD_BOUNDS))
 
     async def open(self, apps: Sequence[AppSettings]) -> None:
         """Publish ``apps``; with an nginx of our own, start it or find it running."""
@@ -212,7 +219,13 @@ class TrafficControl:
 
         Raises RefusedError where they are not held, and TrafficError: they are held on.
         """
-        return await uninterrupted(self._holding.lift(settings), name=f"lift {settings.name}")
+        hold = await uninterrupted(self._holding.lift(settings), name=f"lift {settings.name}")
+        self.held_for[settings.name].observe(time.time() - hold.since)
+        return hold
+
+    async def waiting(self, app: str) -> int:
+        """How many of its requests are held now. Raises TrafficError."""
+        return (await self._gate.ask(app)).waiting
 
     async def until_let_through(self, settings: AppSettings) -> None:
         """Return when none waits any more, after `lift_hold`; it takes 65 s at the most.
@@ -220,6 +233,19 @@ class TrafficControl:
         Raises TrafficError where nginx or the gate does not say so.
         """
         await self._holding.until_let_through(settings)
+
+    async def tell_of_requests(self, app: str, told: bool) -> None:
+        """Have nginx tell of each of the app's requests, or be silent. Raises TrafficError."""
+        markers = self._planner.markers(app)
+        try:
+            await asyncio.to_thread(markers.tell_of_requests, told)
+        except OSError as error:
+            raise disk_error(f"whether nginx tells of {app} was not changed", error) from error
+
+    @property
+    def senders(self) -> frozenset[int]:
+        """The users as whom nginx tells of requests. Blocking, and quick."""
+        return senders(self._layout, own_nginx=self._own_nginx)
 
     async def hand_back(self, settings: AppSettings) -> None:
         """Let what the app replaces serve again, as before its first release; confirmed by nginx.

@@ -5,7 +5,8 @@
 ``rename(2)``, and so is the first one, of ``closed``: at no instant are two slots named, and at
 none is neither said. ``special/hold`` is there while new requests wait, whichever slot is named; it
 says until when. ``special/previews`` is there while nginx is to look for a key of a preview, and
-``special/share`` while some clients go to the other slot.
+``special/share`` while some clients go to the other slot, ``special/watch`` while it is to tell of
+each request.
 ``special`` itself goes with the last of what is in it.
 """
 
@@ -28,10 +29,11 @@ from bluegreen.traffic import shares
 from bluegreen.traffic.shares import SHARE
 
 PREVIEWS = "previews"
+WATCH = "watch"
 SETTLED = 1_000_000_000  # nanoseconds: the file system's clock may stand still for some of them
 NEVER = -1  # of a directory that is not there
 Stamp = tuple[int, int]  # when the two directories were changed
-_MARKERS = frozenset({CLOSED, HOLD, PREVIEWS, SHARE})
+_MARKERS = frozenset({CLOSED, HOLD, PREVIEWS, SHARE, WATCH})
 # By the directory of the markers. Previews come and go in threads of their own, beside what moves
 # traffic: what one has just put into ``special`` must not go with what another takes out of it.
 _LOCKS: dict[Path, threading.RLock] = {}
@@ -160,13 +162,20 @@ class Markers:
         Not flushed: after a power cut nothing runs that could be seen, until a daemon starts, and
         that does this anew.
         """
+        self._be_there(PREVIEWS, any_left)
+
+    def tell_of_requests(self, told: bool) -> None:
+        """Have nginx tell of each request, or be silent. Not flushed, as `look_for_keys`."""
+        self._be_there(WATCH, told)
+
+    def _be_there(self, marker: str, there: bool) -> None:
         with self.alone():
-            if any_left:
+            if there:
                 self._enter_special()
-                (self.special / PREVIEWS).touch()
+                (self.special / marker).touch()
                 return
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.special / PREVIEWS)
+                os.unlink(self.special / marker)
             self.leave_special()
 
     @contextlib.contextmanager

@@ -87,14 +87,15 @@ class Templates:
     """
 
     def __init__(self, layout: Layout, build: NginxBuild) -> None:
-        if set(str(layout.root)) & set("*?[]"):
+        if set(str(layout.root)) & set("*?[],"):
             raise ConfigError(
-                f"the path {layout.root} holds a character that nginx reads as a pattern",
-                remedy="choose a --root without any of * ? [ ]",
+                f"the path {layout.root} holds a character that nginx reads as more than a name",
+                remedy="choose a --root without any of * ? [ ] ,",
             )
         self._layout = layout
         self._build = build
         socket_path(layout.nginx_socket)
+        socket_path(layout.watch_socket)
 
     def slot_file(self, app: str) -> Path:
         return self._layout.nginx / "slots" / f"{app}.conf"
@@ -123,6 +124,7 @@ class Templates:
             "snippet": {
                 sites / f"{name}.http.conf": "snippet.http.conf.j2",
                 self._layout.nginx / "snippets" / f"{name}.server.conf": "snippet.server.conf.j2",
+                self._layout.nginx / "snippets" / f"{name}.watch.conf": "snippet.watch.conf.j2",
             },
         }[mode]
         app = view(
@@ -208,6 +210,7 @@ class Templates:
         try:
             return _template(template).render(
                 nginx_socket=self._layout.nginx_socket,
+                watch_socket=self._layout.watch_socket,
                 keepalive_min_timeout=self._build.keepalive_min_timeout,
                 **values,
             )

@@ -105,6 +105,7 @@ class Intake:
         self._forgetting: asyncio.Task[None] | None = None
         self.secrets = SecretKeeper()
         self.refused: Counter[str] = Counter()  # by app, since the daemon was started
+        self.decided: Counter[tuple[str, str]] = Counter()  # by app and decision, since then
 
     async def take(
         self, app: str, pairs: Iterable[tuple[str, str]], body: bytes, via: str
@@ -121,8 +122,9 @@ class Intake:
         if verdict.decision is Decision.ACCEPTED and self._line[app] >= LONGEST_LINE:
             raise TooManyError(app)
         new = _new(app, verdict, headers, body, via, received)
-        with self._precedence.taking_up():
+        with self._precedence:
             delivery, is_new = await self._deliveries.record(new)
+        self._count(delivery, is_new=is_new)
         # A repeated one too, of which nobody had heard in time that it was on disk.
         is_left = is_new or not self._is_in_line(delivery)
         if is_left and delivery.decision == Decision.ACCEPTED:
@@ -247,6 +249,7 @@ class Intake:
             lambda: self._deliveries.settle(delivery.id, decision, operation=number, why=why),
             f"what became of delivery {delivery.id} of {delivery.app}",
         )
+        self.decided[delivery.app, decision] += 1
         return settled, operation
 
     # -- by hand ----------------------------------------------------------------------------
@@ -307,6 +310,13 @@ class Intake:
     def _settle_beside(self, delivery: Delivery, outcome: _Outcome) -> None:
         self._line[delivery.app] += 1
         self._begin(delivery, self._settled(delivery, outcome))
+
+    def _count(self, delivery: Delivery, *, is_new: bool) -> None:
+        """What is accepted is counted once it is settled."""
+        if not is_new:
+            self.decided[delivery.app, "repeated"] += 1
+        elif delivery.decision != Decision.ACCEPTED:
+            self.decided[delivery.app, delivery.decision] += 1
 
     # -- what is refused --------------------------------------------------------------------
 

@@ -38,6 +38,13 @@ class _Reading:
     begun: float  # by the monotonic clock
 
 
+@dataclass(frozen=True)
+class _Known:
+    webhooks: Sequence[Webhook]  # held, so that nothing else is where it is
+    rules: Sequence[Rule]
+    until: float  # by the monotonic clock
+
+
 class SecretKeeper:
     """Reads each file once in a while, in a thread; never says what is in it.
 
@@ -46,16 +53,26 @@ class SecretKeeper:
 
     def __init__(self) -> None:
         self._read: dict[str, _Read] = {}
+        self._known: dict[int, _Known] = {}  # by where its webhooks are
         self._reading: dict[str, _Reading] = {}
         self._said: dict[str, tuple[str, float]] = {}  # of a file, and when
 
-    async def rules(self, webhooks: Sequence[Webhook]) -> list[Rule]:
+    async def rules(self, webhooks: Sequence[Webhook]) -> Sequence[Rule]:
         """Each with the secrets that could sign; a file that cannot be used has none."""
+        now = time.monotonic()
+        known = self._known.get(id(webhooks))
+        if known is not None and now < known.until:
+            return known.rules
         await self._refresh(webhooks)
-        return [
+        rules = [
             Rule(webhook=webhook, secrets=[text for text, _ in self._of(webhook) if text])
             for webhook in webhooks
         ]
+        read = [self._read[secret.file].at for webhook in webhooks for secret in webhook.secret]
+        until = min(read, default=now) + READ_AGAIN_AFTER
+        self._known = {place: one for place, one in self._known.items() if now < one.until}
+        self._known[id(webhooks)] = _Known(webhooks, rules, until)
+        return rules
 
     async def wrong(self, webhook: Webhook) -> list[str]:
         """Why deliveries that are signed by one of its secrets would be refused."""
@@ -113,6 +130,7 @@ class SecretKeeper:
 
     def _take(self, file: str, read: _Read) -> None:
         self._read[file] = read
+        self._known.clear()
         if read.wrong is None:
             self._said.pop(file, None)
             return

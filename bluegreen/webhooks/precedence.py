@@ -7,30 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 
 GIVE_WAY = 0.25  # seconds that one handing on waits at the most
 
 
 class Precedence:
-    """Deliveries that are being taken up, and those who let them pass."""
+    """Deliveries that are being taken up, each in a block of it, and those who let them pass."""
 
     def __init__(self) -> None:
         self._under_way = 0
         self._free = asyncio.Event()
         self._free.set()
 
-    @contextlib.contextmanager
-    def taking_up(self) -> Iterator[None]:
-        """Around what brings one to disk."""
+    def __enter__(self) -> None:
         self._under_way += 1
         self._free.clear()
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._free.set()
+
+    def __exit__(self, *_: object) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._free.set()
 
     async def give_way(self) -> None:
         """Return once none is being taken up, or after `GIVE_WAY`."""

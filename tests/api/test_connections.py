@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from bluegreen.api import connections
-from bluegreen.api.connections import Connection, Guest, Listener, Proxy, Room
+from bluegreen.api.connections import Connection, Guest, Listener, Proxy, Room, ShortWay
 from tests.waiting import eventually
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -23,14 +23,16 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 class Served:
     """A listener whose requests are answered once ``go`` is set."""
 
-    def __init__(self, room: Room, guest: Guest, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, room: Room, guest: Guest, tls: ssl.SSLContext | None, short_way: ShortWay | None
+    ) -> None:
         self.go = asyncio.Event()
         self.go.set()
         self.began = 0
         self._server = web.Server(self._answer)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
-        make = partial(Connection, self._server)
+        make = partial(Connection, self._server, short_way=short_way)
         self.listener = Listener(self._socket, make, lambda _: guest, room, lambda: tls)
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
@@ -54,9 +56,9 @@ class Served:
 @contextlib.asynccontextmanager
 async def served(
     *, in_all: int = 10, of_one: int = 10, of_proxy: int = 10, guest: Guest = "somebody",
-    tls: ssl.SSLContext | None = None,
+    tls: ssl.SSLContext | None = None, short_way: ShortWay | None = None,
 ) -> AsyncIterator[Served]:  # fmt: skip
-    built = Served(Room(in_all=in_all, of_one=of_one, of_proxy=of_proxy), guest, tls)
+    built = Served(Room(in_all=in_all, of_one=of_one, of_proxy=of_proxy), guest, tls, short_way)
     built.listener.open()
     try:
         yield built
@@ -213,4 +215,73 @@ async def test_without_descriptors_it_rests_and_goes_on(monkeypatch: pytest.Monk
         server.listener._socket = Short()  # type: ignore[assignment]
         reader, writer = await server.connect(REQUEST)
         assert await head_of(reader) == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+
+
+class Shortly:
+    """Answers whatever begins with S by the short way, once ``go`` is set."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.seen: list[bytes] = []
+
+    def takes(
+        self, transport: asyncio.BaseTransport, data: bytes
+    ) -> Coroutine[Any, Any, bytes] | None:
+        self.seen.append(data)
+        return self._answer(data) if data.startswith(b"S") else None
+
+    async def _answer(self, data: bytes) -> bytes:
+        await self.go.wait()
+        return data + b"\n"
+
+
+async def test_what_comes_early_is_answered_in_its_turn_and_all_after_one_by_the_long_way() -> None:
+    way = Shortly()
+    async with served(short_way=way.takes) as server:
+        reader, writer = await server.connect(b"S1")
+        await eventually(lambda: way.seen, "it is being answered")
+        writer.write(b"S2")
+        await writer.drain()
+        [(connection, _)] = server.listener._connections.values()
+        await eventually(lambda: connection._early, "the second has come")
+        assert not connection.is_idle
+        way.go.set()
+        assert [await head_of(reader) for _ in range(2)] == [b"S1\n", b"S2\n"]
+        await eventually(lambda: connection.is_idle, "both are answered")
+        writer.write(REQUEST)
+        assert await head_of(reader) == b"HTTP/1.1 200 OK\r\n"
+        writer.write(b"S3")
+        assert b" 400 Bad Request" in await ended(reader)
+        assert way.seen == [b"S1", b"S2", REQUEST]
+        writer.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_is_begun_on_the_short_way_has_an_answer_at_the_end_and_no_time_of_a_head() -> (
+    None
+):
+    way = Shortly()
+    async with served(short_way=way.takes) as server:
+        reader, writer = await server.connect(b"S1")
+        late = asyncio.get_running_loop().time() + 2 * connections.HEAD_TIMEOUT
+        await eventually(lambda: asyncio.get_running_loop().time() > late, "it takes long")
+        server._server.pre_shutdown()
+        ending = asyncio.create_task(server._server.shutdown(20))
+        way.go.set()
+        assert await ended(reader) == b"S1\n"
+        await ending
+        writer.close()
+
+
+async def test_who_hangs_up_on_the_short_way_is_not_missed() -> None:
+    way = Shortly()
+    async with served(of_one=1, short_way=way.takes) as server:
+        _, writer = await server.connect(b"S1")
+        await eventually(lambda: way.seen, "it is being answered")
+        writer.close()
+        await eventually(lambda: not server.listener._connections, "it is not counted any more")
+        way.go.set()
+        reader, writer = await server.connect(b"S2")
+        assert await head_of(reader) == b"S2\n"
         writer.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import os
 import resource
 import signal
 import socket
@@ -18,11 +17,9 @@ import pytest
 import pytest_asyncio
 
 from bluegreen.api.listening import _bind
-from bluegreen.config.api_section import ApiSection
 from bluegreen.errors import RefusedError
-from bluegreen.traffic.build import installed_build
-from bluegreen.traffic.rendering import Templates
 from tests.api.door import Door, open_door, raw
+from tests.api.front import certificate, nginx_in_front
 from tests.ports import kernel_ports
 from tests.waiting import eventually
 
@@ -50,19 +47,7 @@ async def configured(door: Door, text: str) -> AsyncIterator[None]:
         assert (await door.reload())[0] == 200
 
 
-async def certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """A certificate that signs itself, and its key."""
-    made, key = directory / f"{name}.pem", directory / f"{name}.key"
-    process = await asyncio.create_subprocess_exec(
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-        "-keyout", str(key), "-out", str(made), stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await process.wait() == 0
-    return made, key
-
-
-async def test_a_switch_back_works_while_the_door_is_stormed(door: Door) -> None:
+async def test_a_deploy_and_a_switch_back_work_while_the_door_is_stormed(door: Door) -> None:
     """Idle connections, heads and bodies that never end, and heads of 10 MB."""
     token = await door.token("switch")
     body = (
@@ -81,6 +66,8 @@ async def test_a_switch_back_works_while_the_door_is_stormed(door: Door) -> None
                 await writer.drain()
 
     pouring = [asyncio.create_task(pour(writer)) for _, writer in flood]
+    deployed = await door.stack.cli("deploy", "monitor", "v2")
+    assert deployed.status == 0, deployed.err
     for _ in range(3):
         active = door.stack.marker()
         answer = await door.stack.cli("switch", "back", "monitor")
@@ -260,41 +247,8 @@ async def test_the_other_hosts_are_reached_in_the_clear_by_the_operators_word_on
 
 @pytest.fixture
 async def in_front(door: Door, tmp_path: Path) -> AsyncIterator[str]:
-    """The URL of a real nginx with what is provided for it, in front of the daemon."""
-    made, key = await certificate(tmp_path, "front")
-    templates = Templates(door.stack.layout, await installed_build())
-    files = templates.api(ApiSection(listen=f"127.0.0.1:{door.port}"))
-    for path, text in files.items():
-        path.write_text(text)
-    http, server = sorted(files)
-    [port] = kernel_ports(1)
-    account = "user root;" if os.geteuid() == 0 else ""
-    directories = "".join(
-        f"{name}_temp_path {tmp_path}/{name};\n"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (tmp_path / "nginx.conf").write_text(
-        f"{account} pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n"
-        f"http {{ access_log off; {directories} include {http};\n"
-        f"server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {made};\n"
-        f"ssl_certificate_key {key};\n location / {{ return 404; }}\n include {server}; }} }}\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        (await installed_build()).binary, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"),
-        "-g", "daemon off;", "-e", str(tmp_path / "error.log"),
-    )  # fmt: skip
-
-    def listens() -> bool:
-        assert process.returncode is None, (tmp_path / "error.log").read_text()
-        with socket.socket() as connection:
-            return connection.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        await eventually(listens, "nginx listens")
-        yield f"https://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
+    async with nginx_in_front(door, tmp_path) as url:
+        yield url
 
 
 async def test_behind_nginx_the_address_is_that_of_whoever_asks(door: Door, in_front: str) -> None:
@@ -309,7 +263,7 @@ async def test_behind_nginx_the_address_is_that_of_whoever_asks(door: Door, in_f
         assert door.events("audit")[-1]["via"] == "tcp from 127.0.0.1"  # nginx's word
         async with client.get("/healthz") as response:
             assert response.status == 200
-        for path in ("/", "/metrics", "/v1x", "/healthz/x"):
+        for path in ("/none", "/metrics", "/v1x", "/healthz/x", "/eventsx"):
             async with client.get(path) as response:
                 assert response.status == 404
                 assert response.headers["Server"].startswith("nginx")

@@ -69,7 +69,6 @@ WRONG: list[tuple[str, str, str | None, int, str]] = [
     ("POST", "/v1/apps/monitor/deployments", '{"version": "--all"}', 400, "--all"),
     ("POST", "/v1/apps/monitor/deployments", '{"version": "v1", "manual": 1}', 400, "manual"),
     ("POST", "/v1/apps/monitor/promote", "{}", 409, "no release of monitor waits"),
-    ("GET", "/metrics", None, 404, "/metrics: not supported yet"),
     ("POST", "/v1/apps/monitor/switch", '{"to": "red"}', 400, "to"),
     ("GET", "/v1/apps/monitor/operations?limit=many", None, 400, "limit"),
     ("GET", "/v1/apps/monitor/operations?limit=0", None, 400, "limit"),
@@ -313,12 +312,26 @@ async def test_the_socket_is_for_its_owner_and_group_only(standing: Stack) -> No
 
 @_TOGETHER
 async def test_garbage_on_the_socket_does_no_harm(standing: Stack) -> None:
-    for garbage in (b"\x16\x03\x01" * 50, b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):
+    ask = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    for garbage, status in (
+        (b"\x16\x03\x01" * 50, 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (ask + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (ask + b"Expect: \xfc\r\n\r\n", 417),
+    ):
         reader, writer = await asyncio.open_unix_connection(str(standing.layout.control_socket))
         writer.write(garbage)
-        writer.write_eof()
-        await asyncio.wait_for(reader.read(), 30)
+        head, _, body = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
         writer.close()
+        assert head.split()[1] == str(status).encode(), (garbage[:100], head)
+        assert b"Server: bluegreen\r\n" in head + b"\r\n"
+        assert b"application/problem+json" in head
+        assert json.loads(body)["status"] == status
+    reader, writer = await asyncio.open_unix_connection(str(standing.layout.control_socket))
+    writer.write(b"A" * 100_000)
+    writer.write_eof()
+    await asyncio.wait_for(reader.read(), 30)
+    writer.close()
     assert (await standing.cli("status")).status == 0
 
 

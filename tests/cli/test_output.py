@@ -19,7 +19,7 @@ from bluegreen.cli.history import history_line
 from bluegreen.cli.parser import parse
 from bluegreen.cli.plain import PlainLines
 from bluegreen.cli.progress import Progress
-from bluegreen.cli.status import slot_lines
+from bluegreen.cli.status_lines import slot_lines
 from bluegreen.cli.words import ago, seconds
 
 
@@ -122,7 +122,7 @@ def test_a_slot_that_is_starting_is_not_said_to_be_so_for_a_day() -> None:
 def test_a_service_that_did_not_run_on_says_why(
     state: str, restarts: int, last_exit: str | None, shown: str
 ) -> None:
-    service = {"state": state, "restarts": restarts, "last_exit": last_exit}
+    service = {"state": state, "restarts": restarts, "last_exit": last_exit, "exclusive": False}
     slot = {
         "version": "v1", "commit": None, "state": "hot", "hot_until": None, "health": None,
         "services": {"api": service},
@@ -149,22 +149,6 @@ def test_the_root_may_stand_anywhere(arguments: list[str]) -> None:
 def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
     assert (parse(["deploy", "v1"]).app, parse(["deploy", "v1"]).version) == (None, "v1")
     assert (parse(["deploy", "a", "v1"]).app, parse(["deploy", "a", "v1"]).version) == ("a", "v1")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "what"),
-    [
-        (["doctor"], "bluegreen doctor"),
-        (["--root", "/srv", "doctor"], "bluegreen doctor"),
-    ],
-)
-def test_what_a_later_version_will_know_is_not_supported_yet(
-    arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == 2
-    wrong, right = capsys.readouterr().err.splitlines()
-    assert wrong == f"bluegreen: {what}: not supported yet"
-    assert right.startswith("Next: do without it")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
 import termios
+from typing import Any
 
+from rich.console import Console
+
+from bluegreen.cli.client import Client
+from bluegreen.cli.live_status import LiveStatus
 from tests.cli.terminal import on_terminal
 from tests.stack import stack
+from tests.waiting import eventually
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -41,6 +48,24 @@ async def test_a_deploy_is_drawn_and_a_status_is_kept_current() -> None:
         assert b"Traceback" not in terminal.shown
         assert b"interrupted" not in terminal.shown, "nothing was begun that could go on"
         assert "monitor: traffic on green" in terminal.shown.decode()
+
+        running = {
+            "id": 2, "kind": "deploy", "version": "v2", "undoing": False, "phase": "settle",
+            "since": 0.0, "requested_by": "somebody", "waiting_for": None,
+        }  # fmt: skip
+        app = {**await built.status(), "operation": running}
+        found = {"apps": [app], "problems": [], "warnings": []}
+        status = LiveStatus(Client(built.root))
+        await eventually(lambda: _tells_of_phases(status, found), "what runs is followed")
+
+
+def _tells_of_phases(status: LiveStatus, found: dict[str, Any]) -> bool:
+    """Whether the picture has the phases of what runs, which is followed by another thread."""
+    console = Console(file=io.StringIO(), width=100, color_system=None)
+    with console.capture() as shown:
+        console.print(status.draw(found))
+    text = shown.get()
+    return "running: operation 2, deploy v2" in text and "✓ settle" in text
 
 
 async def test_what_is_typed_while_a_deploy_is_drawn_does_not_shift_it() -> None:

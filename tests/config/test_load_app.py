@@ -66,9 +66,16 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ('user   = "www-data"', "overlap = false", "app.overlap", "cannot be held", '"marker"'),
     ("[keep]", '[hold]\nlimit = "2h"\n[keep]', "hold.limit", "more than 60 minutes", '"60s"'),
     ("[keep]", '[hold]\nlimit = "19s"\n[keep]', "hold.limit", "less than 20 s", '"60s"'),
-    ("failures = 2", "max_error_rate = 0.1", "watch.max_error_rate", "not supported yet", "R"),
+    ("failures = 2", "max_error_rate = 0.1", "watch.max_error_rate", "0.1 cannot", '"0.5%"'),
+    ("failures = 2", 'window = "2m"', "watch.window", '"2m" cannot be', '"10s"'),
+    ("failures = 2", 'requests = false\nmax_p99 = "1s"', "watch", "false keeps", "Remove"),
+    (
+        "failures = 2", "metrics = [{ name = 'a', max = 1 }]", "watch.metrics[0]",
+        "exactly one of http and command", "Give it one",
+    ),
     ("websocket = true", 'assets = "x"', "routes[1].assets", "not supported yet", "Remove"),
-    ("keepalive = 0", "exclusive = true", "services.api.exclusive", "not supported yet", "R"),
+    ("keepalive = 0", "instances = 2", "services.api.instances", "not supported yet", "R"),
+    ("keepalive = 0", "exclusive = true", "routes[0].service", "is exclusive", "remove exclusive"),
     ("[app]", "env_file = '/x'\n[app]", "env_file", "no key", "under [env]"),
     ("[app]", 'app = "x"\n[other]', "app", '"x" cannot be used', "Write a table"),
     # Values
@@ -246,8 +253,7 @@ def test_sections_of_later_versions_are_refused(tmp_path: Path, section: str) ->
 @pytest.mark.parametrize(
     ("table", "keys"),
     [
-        ("services.api", ["exclusive", "instances"]),
-        ("watch", ["max_error_rate", "max_p99", "max_p99_ratio", "min_requests"]),
+        ("services.api", ["instances"]),
     ],
 )
 def test_keys_of_later_versions_are_refused(tmp_path: Path, table: str, keys: list[str]) -> None:

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from rich.console import Console
 
+from bluegreen.axes import ticks
 from bluegreen.demo.chart import MARKS_LISTED, requests_chart
 from bluegreen.demo.report import (
     Client,
@@ -19,7 +20,7 @@ from bluegreen.demo.report import (
     Series,
 )
 from bluegreen.demo.summary import ROWS, chart_lines, print_summary
-from bluegreen.demo.timeline import Mark, duration, failures_after, ticks, timeline
+from bluegreen.demo.timeline import Mark, duration, failures_after, timeline
 from bluegreen.model import Slot
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -41,6 +41,8 @@ _HEADINGS = {
     "gate.smoke.command": "command",
     "gate.unchanged": "[[gate.unchanged]]",
     "watch": "[watch]",
+    "watch.metrics": "[[watch.metrics]]",
+    "watch.metrics.http": "http of a metric",
     "keep": "[keep]",
     "hold": "[hold]",
     "queue": "[queue]",
@@ -56,6 +58,7 @@ _HEADINGS = {
 }
 # Small tables that are described in the row of the key that holds them.
 _IN_A_ROW = {
+    "watch.metrics.command",
     "api.tls",
     "services.ports",
     "services.sockets",

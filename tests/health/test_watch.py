@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from bluegreen.config.questions import Probe
-from bluegreen.config.settings import Watch
+from bluegreen.config.watch_section import Watch
 from bluegreen.errors import GateError
 from bluegreen.health.watch import keep_watch
 from bluegreen.model import Address

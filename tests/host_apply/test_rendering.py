@@ -57,6 +57,17 @@ def test_a_unit_says_who_runs_what_where(tmp_path: Path) -> None:
         assert line in lines
 
 
+def test_an_exclusive_service_asks_for_the_marker_too(tmp_path: Path) -> None:
+    text = SHOP.replace("[services.mailer]\n", "[services.mailer]\nexclusive = true\n")
+    conditions = [
+        line
+        for line in _units(tmp_path, text)["bluegreen-shop-mailer@blue.service"].splitlines()
+        if line.startswith("ConditionPathExists=/")
+    ]
+    base = "ConditionPathExists=/var/lib/bluegreen/apps/shop"
+    assert conditions == [f"{base}/wanted/blue", f"{base}/traffic/blue"]
+
+
 def test_without_files_of_secrets_texts_are_the_units_and_the_later_wins(tmp_path: Path) -> None:
     text = SHOP.replace('JWT_SECRET = { file = "/etc/bluegreen/secrets/jwt" }', 'PORT = "{slot}"')
     text = text.replace(

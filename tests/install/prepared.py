@@ -124,7 +124,7 @@ class Installed(Production):
         await self.command("reload")
         await self.command("deploy", APP, "v1")
 
-    async def app(self) -> Any:
+    async def seen(self) -> Any:
         """What the daemon says of the app."""
         (found,) = (await self.status())["apps"]
         return found

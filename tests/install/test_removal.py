@@ -29,7 +29,7 @@ async def test_the_apps_serve_on_without_it_and_over_a_reboot(installed: Install
     await installed.host.run("mv", "/srv/kept", "/opt/bluegreen/versions")
     back = await installed.run_installer()
     assert "bluegreen.service is ready" in back.output
-    app = await installed.app()
+    app = await installed.seen()
     assert app["slots"][app["active"]]["version"] == "v1"
 
 

@@ -106,7 +106,7 @@ async def test_the_store_too_goes_back_when_the_newer_version_has_changed_it(
 
     assert said.status == 5, said.output
     assert await upgradable.answering() == __version__
-    assert (await upgradable.app())["slots"]["blue"]["version"] == "v1"
+    assert (await upgradable.seen())["slots"]["blue"]["version"] == "v1"
     assert "v1" in (await upgradable.command("history")).output
     kept = [path.name for path in upgradable.path("/var/lib/bluegreen").iterdir()]
     assert f"{Path(STORE).name}.before-upgrade" not in kept
@@ -230,5 +230,5 @@ async def _is_served(installed: Installed, version: str) -> bool:
 
 
 async def _phase(installed: Installed, wanted: str) -> bool:
-    operation = (await installed.app())["operation"]
+    operation = (await installed.seen())["operation"]
     return operation is not None and operation["phase"] == wanted

@@ -11,7 +11,7 @@ from aiohttp import web
 from bluegreen.config.notify_section import Notify
 from bluegreen.notifications.answer import Outcome
 from bluegreen.notifications.apprise_sender import AppriseSender
-from bluegreen.notifications.apprise_worker import _hide
+from bluegreen.notifications.hiding import hide, parts_of
 from bluegreen.notifications.message import test_message as trial
 from tests.notifications.listening import Host, Listener
 from tests.waiting import eventually
@@ -92,4 +92,4 @@ async def test_what_apprise_does_not_know_is_said(tmp_path: Path) -> None:
 def test_nothing_of_a_url_is_repeated() -> None:
     url = "slack://TokenA/TokenB%2Fx/TokenC@chat.example.org/#general?key=abcdefg"
     said = "slack refused tokena and TokenB/x of abcdefg"
-    assert _hide(said, url) == "slack refused *** and *** of ***"
+    assert hide(said, parts_of(url)) == "slack refused *** and *** of ***"

@@ -113,13 +113,14 @@ async def test_limits_are_kept_and_no_deployment_is_made_twice(
     github.limited = [
         web.Response(status=403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": soon}),
         web.Response(status=429, headers={"Retry-After": "1"}),
-        web.Response(status=502),
+        web.Response(status=502, text=f"nothing is known of {TOKEN}"),
     ]
     await host.tell(app=status(host, listener))
     await host.happen(OperationState.SUCCEEDED, commit=COMMIT)
     await eventually(lambda: len(github.commits) == 2, "it is marked in the end")
     assert len(github.deployments) == 1
     await eventually(lambda: _delivered(host), "both are recorded as told")
+    assert (await host.overview())["last_error"] == "it answers 502: nothing is known of ***"
 
 
 async def _delivered(host: Host) -> bool:

@@ -164,7 +164,8 @@ def _processes(stack: Stack, app: str, status: Any) -> list[str]:
     for slot, held in status["slots"].items():
         for name, service in held["services"].items():
             runs = service["state"] in _PROCESS
-            if runs != (held["state"] == "hot"):
+            serves = slot == status["active"] and not status["closed"]
+            if runs != (held["state"] == "hot" and (serves or not service["exclusive"])):
                 found.append(f"{slot} is {held['state']} and its {name} {service['state']}")
             if runs:
                 wanted.add(f"unit-{app}.{slot}.{name}")

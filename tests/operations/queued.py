@@ -48,6 +48,9 @@ class _Traffic:
     def read(self, app: str) -> Traffic:
         return self.now
 
+    async def tell_of_requests(self, app: str, told: bool) -> None:
+        """There is no nginx."""
+
 
 class _Supervisor:
     """Whatever is asked of, runs."""

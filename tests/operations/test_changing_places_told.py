@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from bluegreen.errors import RefusedError
+from bluegreen.layout import Layout
 from bluegreen.model import (
     Lane,
     Operation,
@@ -34,6 +36,7 @@ class ToldApp:
 
     def __init__(self, mode: str | None = None) -> None:
         self.name, self.active = "shop", Slot.GREEN
+        self.layout = Layout(Path("/nowhere")).app("shop")
         self.commit = asyncio.Lock()
         migrations = None if mode is None else SimpleNamespace(mode=mode)
         self.settings = SimpleNamespace(

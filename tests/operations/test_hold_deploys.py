@@ -141,11 +141,16 @@ async def test_what_a_failed_migration_has_made_goes_with_it(shop: Stack) -> Non
     assert (shared(shop) / "data/kept").read_text() == "before"
 
 
-async def test_no_migration_is_run_where_the_backup_would_hold_nothing(shop: Stack) -> None:
+async def test_nobody_waits_for_what_would_fail_under_the_hold(shop: Stack) -> None:
     await rewrite(shop, held(rehearse=False).replace("data/servers.db", "data/server.db"))
     async with writing(shop) as writers:
-        answer = await failed(shop, "v4-audit", writers, in_phase="backup")
-    assert "nothing of what [backup] names is there" in answer.err
+        answer = await failed(shop, "v4-audit", writers, in_phase="hold")
+        assert "nothing of what [backup] names is there" in answer.err
+        unanswered = "[[gate.unchanged]]\ncommand = 'test ! -e MIGRATIONS'\n"
+        await rewrite(shop, held(rehearse=False) + unanswered)
+        answer = await failed(shop, "v4-audit", writers, in_phase="hold")
+        assert "command: exit status 1" in answer.err
+        assert "requests wait from now on" not in answer.out
     await rewrite(shop, held(rehearse=False))
 
 

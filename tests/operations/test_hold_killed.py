@@ -138,9 +138,13 @@ async def test_killed_once_traffic_has_moved_the_new_version_serves(
     shop: Stack, point: Point
 ) -> None:
     if await applied(shop):
+        assert (
+            await shop.cli("hold", "monitor")
+        ).status == 0  # as each would by itself, with gates
         for _ in range(2):
             answer = await shop.cli("migrations", "rollback", "monitor")
             assert answer.status == 0, answer.err
+        assert (await shop.cli("release", "monitor")).status == 0
         await shop.deploy("v2")
         if shop.marker() != "blue":
             await shop.deploy("v2")

@@ -133,32 +133,43 @@ async def test_a_daemon_that_ends_waits_for_no_version_that_does_not_start_again
     monkeypatch.setattr(hold, "start_again", fail)
     monkeypatch.setattr(hold, "_time_left", lambda _: 600.0)
     with pytest.raises(DataError):
-        await hold.Drain()._start_again(run, run.app.slots[Slot.BLUE])
+        await hold.serve_again(run, run.app.slots[Slot.BLUE], then="look")
     assert tried == 1
     assert "does not serve: no" in run.migrating.left[0]
+    assert run.migrating.remedy == "look"
 
 
 def tree_of_what_serves(shop: Stack) -> Path:
-    return shop.layout.app("monitor").slot(Slot.BLUE).resolve()
+    return shop.layout.app("monitor").slot(Slot(shop.marker())).resolve()
+
+
+async def fails_with_what_served_late(shop: Stack, *words: str) -> str:
+    """Of a command that fails in its gate: what served before comes up at the second attempt only.
+
+    What was printed until then.
+    """
+    command = await shop.start_cli(*words)
+    await eventually(lambda: in_gate(shop), "the gate is asked")
+    tree = tree_of_what_serves(shop)
+    aside = tree.with_name("aside")
+    tree.rename(aside)
+    assert command.stdout is not None
+    said = ""
+    while "does not come up yet, and requests wait on" not in said:
+        line = await command.stdout.readline()
+        assert line, f"it was not tried again: {said}"
+        said += line.decode()
+    aside.rename(tree)
+    await command.communicate()
+    assert command.returncode == 1, said
+    return said
 
 
 async def test_requests_wait_on_for_a_version_that_does_not_start_again_at_once(
     shop: Stack,
 ) -> None:
     async with writing(shop, visitors=2) as writers:
-        command = await shop.start_cli("deploy", "v4-unhealthy")
-        await eventually(lambda: in_gate(shop), "the gate is asked")
-        tree = tree_of_what_serves(shop)
-        aside = tree.with_name("aside")
-        tree.rename(aside)
-        assert command.stdout is not None
-        while b"does not come up yet, and requests wait on" not in (
-            line := await command.stdout.readline()
-        ):
-            assert line, "it was not tried again"
-        aside.rename(tree)
-        await command.communicate()
-        assert command.returncode == 1
+        await fails_with_what_served_late(shop, "deploy", "v4-unhealthy")
         await agreement(shop)
         await writers.write_more()
     writers.expect_all_there(shop)

@@ -108,17 +108,31 @@ async def test_a_daemon_that_stops_leaves_the_clearing_up_to_the_next(run: Run) 
     assert (await states(run))[-1] == ("settle", "intent")
 
 
-@pytest.mark.parametrize(
-    ("phase", "state"),
-    [
-        (PhaseName.GATE, OperationState.INTERRUPTED),
-        (PhaseName.WATCH, OperationState.RUNNING),  # which goes on after the boot
-    ],
-)
-async def test_what_ends_with_the_host_is_not_held_against_the_release(
-    run: Run, phase: PhaseName, state: OperationState
+@pytest.mark.parametrize("before", [PhaseName.START, PhaseName.SWITCH])
+async def test_what_ends_with_the_host_is_left_to_the_daemon_of_the_next_boot(
+    run: Run, before: PhaseName
 ) -> None:
     cast("ToldSupervisor", run.app.parts.supervisor).host_ends = True
-    before = PhaseName.START if phase is PhaseName.GATE else PhaseName.SWITCH
-    phases = [Told(before, []), Told(phase, [], act_as=raise_broken, leaves_nothing=True)]
-    assert (await perform(run, phases)).state is state
+    diary: list[str] = []
+    phases = [Told(before, diary), Told(PhaseName.WATCH, diary, act_as=raise_broken)]
+    assert (await perform(run, phases)).state is OperationState.RUNNING
+    assert diary == [before, "watch"]
+    assert (await states(run))[-1] == ("watch", "intent")
+
+
+async def test_what_cannot_be_undone_as_the_host_goes_down_is_undone_after_the_boot(
+    run: Run,
+) -> None:
+    async def fail_with_the_host() -> None:
+        cast("ToldSupervisor", run.app.parts.supervisor).host_ends = True
+        await raise_broken()
+
+    diary: list[str] = []
+    phases = [
+        Told(PhaseName.BACKUP, diary),
+        Told(PhaseName.MIGRATE, diary, undo_as=fail_with_the_host),
+        Told(PhaseName.GATE, diary, act_as=raise_broken, leaves_nothing=True),
+    ]
+    assert (await perform(run, phases)).state is OperationState.RUNNING
+    assert diary == ["backup", "migrate", "gate", "undo migrate"]
+    assert (await states(run))[-1] == ("migrate", "undoing")

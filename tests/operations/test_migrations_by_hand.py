@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.operations.agreement import agreement
 from tests.operations.asking import ask
 from tests.operations.data import WAITING, listed, shared
-from tests.operations.killing import APP
+from tests.operations.killing import APP, INTACT
 from tests.operations.migrations import (
     ALL,
     BACKUP,
     CHECK,
+    SCENARIO,
     applied,
     last,
     phase,
@@ -22,8 +25,11 @@ from tests.operations.migrations import (
     section,
     serve,
 )
+from tests.operations.writers import writing
 from tests.stack import Answer, Stack, stack
 from tests.waiting import eventually
+
+HELD = ["hold", "drain", "start", "gate", "open", "release"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,6 +41,10 @@ async def shop() -> AsyncIterator[Stack]:
         await serve(built)
         await built.deploy("v4-notes")
         yield built
+
+
+def has_begun(operation: Any) -> list[str]:
+    return [one["phase"] for one in operation["phases"]]
 
 
 async def migrations(stack: Stack, *words: str) -> Answer:
@@ -88,7 +98,7 @@ async def test_what_is_pending_is_named_and_run(shop: Stack) -> None:
     answer = await migrations(shop, "run")
     assert (await shop.cli("release", "monitor")).status == 0
     assert "applied: 0002_notes" in answer.out
-    assert "requests are not held" not in answer.out
+    assert not set(HELD) & set(has_begun(await last(shop)))  # a hold by hand is left to the hand
     assert "notes" in schema(shop)["servers"]
     assert await applied(shop) == ["0001_audit_logs", "0002_notes"]
 
@@ -97,13 +107,45 @@ async def test_one_is_marked_as_applied_only_if_it_is_pending(shop: Stack) -> No
     answer = await shop.cli("migrations", "mark-applied", "0002_notes")
     assert answer.status == 1
     assert "check does not call 0002_notes pending" in answer.err
-    assert "requests are not held" in (await migrations(shop, "rollback")).out
+    async with writing(shop, visitors=2) as writers:
+        await migrations(shop, "rollback")
+        await writers.write_more()
+    writers.expect_all_there(shop)
+    assert [one for one in has_begun(await last(shop)) if one in HELD] == HELD
+    status = await agreement(shop)
+    assert status["slots"][status["active"]]["version"] == "v4-notes"
     await migrations(shop, "mark-applied", "0002_notes")
     await rewrite(shop, section())
     assert await applied(shop) == ["0001_audit_logs", "0002_notes"]
     assert "notes" not in schema(shop)["servers"]
     document = (await ask(shop, "GET", f"{APP}/migrations"))[1]
     assert document["applied"][-1]["change"] == "marked"
+
+
+async def test_where_what_serves_does_not_live_with_it_all_is_put_back(shop: Stack) -> None:
+    held = section().replace('mode = "online"', 'mode = "hold"')
+    await rewrite(shop, held + INTACT + SCENARIO)
+    await shop.deploy("v4-rename")
+    needs = "command = 'frobnicate'\nrestore_command = 'cat'\n"
+    await rewrite(shop, held.replace(BACKUP, BACKUP + needs) + "rehearse = false\n")
+    answer = await shop.cli("migrations", "rollback")
+    assert "command of [backup] needs frobnicate" in answer.err
+    assert [one["phase"] for one in (await last(shop))["phases"]] == ["check"]
+    await rewrite(shop, held + INTACT + SCENARIO, deadline="4s")
+    before, names = schema(shop), await applied(shop)
+    async with writing(shop, visitors=2) as writers:
+        answer = await shop.cli("migrations", "rollback")
+        assert answer.status == 1, answer.out + answer.err
+        await writers.write_more()
+    writers.expect_all_there(shop)
+    assert "monitor: after migrations rollback 0006_rename: v4-rename in " in answer.err
+    assert "go back with the release: bluegreen rollback monitor --to VERSION" in answer.err
+    assert "the data of before are put back, from backup" in answer.out
+    assert (schema(shop), await applied(shop)) == (before, names)
+    status = await agreement(shop)
+    assert status["slots"][status["active"]]["version"] == "v4-rename"
+    assert phase(await last(shop), "measure")["state"] == "done"
+    await rewrite(shop, section())
 
 
 async def test_names_that_are_none_never_reach_a_shell(shop: Stack) -> None:

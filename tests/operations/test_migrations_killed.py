@@ -34,6 +34,7 @@ from tests.operations.migrations import (
     section,
     serve,
 )
+from tests.operations.writers import writing
 from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -79,6 +80,10 @@ BY_HAND = [
     *points("before migrate done", moved=True, ends="interrupted"),
     *points("around settle intent", "before settle done", moved=True, ends="succeeded"),
 ]
+BY_HAND_HELD = [
+    *points("before gate done", moved=False, ends="interrupted"),
+    *points("after unlink */traffic/special/closed", moved=True, ends="succeeded"),
+]
 
 
 async def test_the_tables_name_every_phase_that_is_about_data() -> None:
@@ -114,7 +119,7 @@ async def killed(stack: Stack, point: Point, path: str, body: dict[str, Any]) ->
     assert (operation["id"], operation["state"]) == (newest + 1, point.ends), operation
     assert not rehearsals(stack)
     assert not rehearsed_processes(stack)
-    assert servers(stack) == ["old one", "first"]
+    assert [name for name in servers(stack) if not name.startswith("row ")] == ["old one", "first"]
     for backup in await listed(stack):
         assert backup["good"], backup
     return operation
@@ -150,8 +155,32 @@ async def test_after_all_kills_a_deploy_succeeds_and_leaves_no_tree_behind(shop:
     assert {path for path in layout.trees.iterdir() if path.is_dir()} == linked
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def holding(shop: Stack) -> AsyncIterator[Stack]:
+    """What is done by hand is done under a hold."""
+    await rewrite(shop, section().replace('mode = "online"', 'mode = "hold"') + SCENARIO)
+    yield shop
+    await rewrite(shop, section() + SCENARIO)
+
+
 @pytest.mark.parametrize("point", BY_HAND, ids=str)
 async def test_killed_in_a_rollback_by_hand(shop: Stack, point: Point) -> None:
+    await killed_in_a_rollback(shop, point)
+
+
+@pytest.mark.parametrize("point", BY_HAND_HELD, ids=str)
+async def test_killed_under_its_hold_it_is_put_back_until_visitors_are_let_in(
+    holding: Stack, point: Point
+) -> None:
+    async with writing(holding, visitors=2) as writers:
+        await writers.write_more()
+        await killed_in_a_rollback(holding, point)
+        await writers.write_more()
+    writers.expect_all_there(holding)
+    assert not (await holding.status())["closed"]
+
+
+async def killed_in_a_rollback(shop: Stack, point: Point) -> None:
     known = await applied(shop)
     if known == []:
         await shop.deploy("v4-notes")

@@ -11,6 +11,7 @@ from tests.data.postgres import PASSWORD, Postgres, postgres
 from tests.operations.asking import ask
 from tests.operations.data import OPTIONS, back_up, backups, listed
 from tests.operations.killing import APP
+from tests.operations.migrations import last
 from tests.stack import Stack
 
 
@@ -34,12 +35,13 @@ async def shop(empty: Stack, server: Postgres) -> Stack:
     return empty
 
 
-def write_app(stack: Stack, url: str) -> None:
+def write_app(stack: Stack, url: str, extra: str = "", env: str = "") -> None:
     secret = stack.root / "password"
     secret.write_text(PASSWORD)
-    file: Path = stack.write_app(extra=f'[backup]\npostgres = ["{url}"]\n', **OPTIONS)
+    file: Path = stack.write_app(extra=f'[backup]\npostgres = ["{url}"]\n{extra}', **OPTIONS)
     text = file.read_text()
-    file.write_text(text.replace("[env]\n", f'[env]\nPGPASSWORD = {{ file = "{secret}" }}\n'))
+    variables = f'[env]\nPGPASSWORD = {{ file = "{secret}" }}\n{env}'
+    file.write_text(text.replace("[env]\n", variables))
 
 
 async def test_a_database_is_dumped_while_it_serves_and_brought_back(
@@ -162,6 +164,53 @@ async def test_a_server_that_does_not_answer_fails_the_backup(
     assert "postgres-1 (pg_dump) failed: exit status 1" in answer.err
     assert "/nowhere" in answer.err
     assert not list(backups(shop).iterdir())
+
+
+async def test_what_would_fail_the_backup_is_found_before_anything_is_touched(
+    shop: Stack, server: Postgres
+) -> None:
+    """Of what a person installs, which runs only once requests wait."""
+    programs = shop.root / "bin"
+    programs.mkdir()
+    for name in ("psql", "nice"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    (programs / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n")
+    (programs / "pg_dump").chmod(0o755)
+    extra = (
+        "command = 'frobnicate --all'\nrestore_command = 'if true'\n"
+        f'[[gate.unchanged]]\npostgres = "{server.url}"\nquery = "SELECT 1 FROM nowhere"\n'
+        '[[gate.unchanged]]\nsqlite = "data/nowhere.db"\nquery = "SELECT 1"\n'
+    )
+    write_app(shop, server.url, extra, f'PATH = "{programs}:/nowhere"\n')
+    assert (await shop.cli("reload")).status == 0
+    checked, planned, deployed = [
+        await shop.cli(*words) for words in (("check",), ("plan", "v2"), ("deploy", "v2"))
+    ]
+    needs = "postgres of [backup] needs pg_restore, not on the PATH"
+    assert (checked.status, planned.status, deployed.status) == (0, 1, 1)
+    assert f"{needs} {programs}:/nowhere" in checked.out
+    for said in (
+        needs,
+        f"the server of {server.url} is of PostgreSQL ",
+        "and pg_dump is of 9, which refuses one that is newer",
+        "command of [backup] needs frobnicate, and there is no such command",
+        "restore_command of [backup] is no command of a shell",
+        "what is to stay unchanged cannot be asked",
+        f"SELECT 1 FROM nowhere of {server.url}: exit status 1",
+        "SELECT 1 of data/nowhere.db: ",
+    ):
+        assert said in planned.out, planned.out
+        assert said in deployed.err, deployed.err
+    assert "5 things keep v2 from being released" in deployed.err
+    write_app(shop, "postgresql://shop@/shop?host=/nowhere")
+    assert (await shop.cli("reload")).status == 0
+    answer = await shop.cli("deploy", "v2")
+    assert "the server of postgresql://shop@/shop?host=/nowhere does not answer" in answer.err
+    assert [one["phase"] for one in (await last(shop))["phases"]] == ["preflight"]
+    write_app(shop, server.url)
+    assert (await shop.cli("reload")).status == 0
+    await shop.deploy("v2")
+    assert (await listed(shop))[0]["postgres"] == {server.url: {"public.orders": 1000}}
 
 
 async def test_a_backup_of_other_databases_than_the_file_names_is_not_restored(

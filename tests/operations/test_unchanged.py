@@ -116,17 +116,21 @@ async def test_what_cannot_be_asked_stops_a_release_before_it_starts(shop: Stack
     add_servers(shop, "first")
     missing = '[[gate.unchanged]]\nsqlite = "data/none.db"\nquery = "SELECT 1"\n'
     failing = '[[gate.unchanged]]\nname = "failing"\ncommand = "echo no >&2; exit 3"\n'
-    await take_up(shop, wrong.replace("users", "nobody"), missing, failing)
+    await take_up(shop, wrong.replace("users", "nobody"), missing)
     answer = await shop.cli("deploy", "monitor", "v2")
     assert answer.status == 1
-    assert " start …" not in answer.out
+    assert " fetch …" not in answer.out  # databases are there before the release is
     assert "FROM nobody of data/servers.db: no such table: nobody" in answer.err
     assert "servers: with allow = \"more\" it has to answer one number, and answers 'first'" in (
         answer.err
     )
     assert "data/none.db: No such file or directory" in answer.err
+    await take_up(shop, failing)
+    answer = await shop.cli("deploy", "monitor", "v2")
+    assert answer.status == 1
+    assert " start …" not in answer.out
     assert "failing: exit status 3" in answer.err
-    log = await shop.cli("logs", "monitor", "2", "--phase", "measure")
+    log = await shop.cli("logs", "monitor", "3", "--phase", "measure")
     assert "no" in [line.rpartition("| ")[2] for line in log.out.splitlines()]
     assert await served_version(shop) == "v1"
 
@@ -196,7 +200,7 @@ async def test_a_postgres_server_is_asked_without_leave_to_write(
     assert answer.status == 1
     assert "exit status 1" in answer.err
     assert server.sql("SELECT count(*) FROM orders") == ["2"]
-    log = await shop.cli("logs", "monitor", "3", "--phase", "measure")
+    log = await shop.cli("logs", "monitor", "3", "--phase", "preflight")
     assert "cannot execute DELETE in a read-only transaction" in log.out
     psql = f"psql --quiet --dbname={server.url} --command='DELETE FROM orders'"
     deletes = f'[[gate.smoke]]\nservice = "api"\ncommand = {{ run = "{psql}" }}\n'

@@ -16,10 +16,10 @@ from bluegreen.remedies import HostRemedies
 from bluegreen.slots.stamp import read_stamp
 from bluegreen.traffic.confirmation import Confirmation
 from tests.production.asking import latest_operation, run_file, status_of
-from tests.production.production import APP, Production
+from tests.production.production import Production
 from tests.waiting import eventually
 
-_STATE = f"/var/lib/bluegreen/apps/{APP}"
+_APPS = "/var/lib/bluegreen/apps"
 _ENDED = ("done", "undone", "failed")
 _GATED = (
     "SELECT operation FROM phases INNER JOIN operations ON operations.id = phases.operation"
@@ -61,7 +61,8 @@ async def disagreements(production: Production) -> list[str]:
     if starting := [s for s, held in status["slots"].items() if held["state"] == "starting"]:
         return [f"{starting} are being started"]
     active = status["active"]
-    markers = sorted(path.name for path in production.path(f"{_STATE}/traffic").iterdir())
+    directory = production.path(f"{_APPS}/{production.app_name}/traffic")
+    markers = sorted(path.name for path in directory.iterdir())
     found = [] if markers == [active] else [f"markers {markers}, and {active} is said to be active"]
     found += await _nginx(production, active)
     found += await _phases(production)
@@ -75,10 +76,10 @@ async def _nginx(production: Production, active: str) -> list[str]:
     try:
         said = await Confirmation(
             run_file(production, "bluegreen-nginx/nginx.sock"), HostRemedies("/")
-        ).ask(APP)
+        ).ask(production.app_name)
     except TrafficError as error:
         return [f"{error.message}: {error.detail}"]
-    served = (said.app, said.slot, said.closed) == (APP, active, False)
+    served = (said.app, said.slot, said.closed) == (production.app_name, active, False)
     return [] if served else [f"nginx says {said}, the daemon {active}"]
 
 
@@ -100,8 +101,10 @@ def _slots(production: Production, status: Any) -> Iterator[str]:
     database = production.path("/var/lib/bluegreen/bluegreen.db")
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as store:
         store.row_factory = sqlite3.Row
-        records = store.execute("SELECT * FROM slots WHERE app = ?", (APP,)).fetchall()
-        gated = {operation for (operation,) in store.execute(_GATED, (APP,))}
+        records = store.execute(
+            "SELECT * FROM slots WHERE app = ?", (production.app_name,)
+        ).fetchall()
+        gated = {operation for (operation,) in store.execute(_GATED, (production.app_name,))}
     if {record["slot"] for record in records} != set(status["slots"]):
         yield f"slots {[record['slot'] for record in records]} are in the store"
     for record in records:
@@ -112,7 +115,7 @@ def _slots(production: Production, status: Any) -> Iterator[str]:
             yield f"{slot} is {state}"
         if state == "hot" and (record["gated_by"] not in gated or not said["ready"]):
             yield f"{slot} is hot, gated by {record['gated_by']}, ready: {said['ready']}"
-        link = production.path(f"{_STATE}/slots/{slot}")
+        link = production.path(f"{_APPS}/{production.app_name}/slots/{slot}")
         tree = os.readlink(link) if link.is_symlink() else None
         if tree != record["tree"]:
             yield f"{slot} links to {tree}, and {record['tree']} is recorded"
@@ -125,7 +128,7 @@ def _wanted(production: Production, status: Any) -> list[str]:
     """A slot that is hot, and no other, is wanted at a boot: in the version that it holds."""
     marks = {
         mark.name: mark.read_text().strip()
-        for mark in production.path(f"{_STATE}/wanted").iterdir()
+        for mark in production.path(f"{_APPS}/{production.app_name}/wanted").iterdir()
     }
     hot = {
         slot: held["version"] for slot, held in status["slots"].items() if held["state"] == "hot"
@@ -137,11 +140,12 @@ async def _units(production: Production, status: Any) -> list[str]:
     """The units of hot slots run, the others are at rest, and no job is left."""
     listed = await production.host.run(
         "systemctl", "list-units", "--plain", "--no-legend", "--no-pager",
-        "--state=active,activating,deactivating,failed,reloading", f"bluegreen-{APP}-*",
+        "--state=active,activating,deactivating,failed,reloading",
+        f"bluegreen-{production.app_name}-*",
     )  # fmt: skip
     states = {line.split()[0]: line.split()[2] for line in listed.output.splitlines()}
     wanted = {
-        f"bluegreen-{APP}-{service}@{slot}.service": "active"
+        f"bluegreen-{production.app_name}-{service}@{slot}.service": "active"
         for slot, held in status["slots"].items()
         if held["state"] == "hot"
         for service in held["services"]

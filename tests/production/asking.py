@@ -32,19 +32,20 @@ async def ask(
 
 
 async def status_of(production: Production) -> Any:
-    return (await ask(production, "GET", APP_PATH))[1]
+    return (await ask(production, "GET", f"/v1/apps/{production.app_name}"))[1]
 
 
 async def latest_operation(production: Production) -> Any:
     """The newest one, with its phases."""
-    document = (await ask(production, "GET", f"{APP_PATH}/operations?limit=1"))[1]
+    path = f"/v1/apps/{production.app_name}/operations?limit=1"
+    document = (await ask(production, "GET", path))[1]
     return (await ask(production, "GET", f"/v1/operations/{document['operations'][0]['id']}"))[1]
 
 
 async def begin_deploy(production: Production, version: str) -> int:
     """Ask for it; returns the number of the operation, which has begun."""
-    body = {"version": version}
-    status, document = await ask(production, "POST", f"{APP_PATH}/deployments", body)
+    path, body = f"/v1/apps/{production.app_name}/deployments", {"version": version}
+    status, document = await ask(production, "POST", path, body)
     assert status == 202, document
     number: int = document["id"]
     return number

@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import os
-import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+import functools
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.production.asking import begin_deploy, is_in, run_file
-from tests.production.production import APP, Production
-from tests.waiting import PATIENCE, eventually
+from tests.production.caught import RENAMES, Catcher
+from tests.production.production import APP, DAEMON, Production
+from tests.waiting import eventually
 
 STATE = "/var/lib/bluegreen"
 _JOBS = f"bluegreen-{APP}-job@.service"
-_FOR_EVER = 600_000_000  # microseconds: longer than any test
-_RENAMES = "?rename,renameat,?renameat2"
 _MARKER = f"{STATE}/apps/{APP}/traffic/blue"  # the name that it is moved from
 WAIT = "/bin/sh -c 'while [ -e /run/held/{} ]; do sleep 0.02; done'"
 WATCH = "2s"
@@ -76,14 +74,11 @@ POINTS = (
     Point(phase="start", file="start", killed=UNDONE, told=UNDONE),
     Point(phase="gate", file="gate", killed=UNDONE, told=UNDONE),
     # A SIGTERM lets it be finished: half a switch does not exist.
-    Point(phase="switch", calls=_RENAMES, path=_MARKER, killed=UNDONE, told=DONE),
-    Point(phase="switch", calls=_RENAMES, path=_MARKER, after=True, killed=DONE, told=DONE),
+    Point(phase="switch", calls=RENAMES, path=_MARKER, killed=UNDONE, told=DONE),
+    Point(phase="switch", calls=RENAMES, path=_MARKER, after=True, killed=DONE, told=DONE),
     Point(phase="watch", killed=DONE, told=DONE),
     Point(phase="settle", file="job", killed=DONE, told=DONE),
 )
-
-
-DAEMON = "bluegreen.service"
 
 
 async def set_up(production: Production) -> None:
@@ -115,8 +110,7 @@ class Hold:
     def __init__(self, production: Production, point: Point) -> None:
         self._production = production
         self._point = point
-        self._pid = ""  # of the daemon, on its host
-        self._strace: asyncio.subprocess.Process | None = None
+        self._catcher = Catcher(production)
 
     @contextlib.asynccontextmanager
     async def at_its_point(self) -> AsyncIterator[Hold]:
@@ -129,14 +123,16 @@ class Hold:
                 held.enter_context(self._file(point.file))
             try:
                 if point.calls is not None:
-                    await self._attach(point.calls)
+                    when = {"after" if point.after else "before": [point.calls]}
+                    await self._catcher.attach([point.path], **when)
                 await begin_deploy(production, "v2")
                 if point.file == "job":  # the release before needs jobs too
                     await eventually(lambda: is_in(production, "watch"), "it is watched")
                     held.enter_context(self._file(point.file))
                 await eventually(lambda: is_in(production, point.phase), f"it is in {point}")
-                if self._strace is not None:
-                    await eventually(self._is_caught, f"it is held {point}")
+                if point.calls is not None:
+                    held_there = functools.partial(self._catcher.has, point.path)
+                    await eventually(held_there, f"it is held {point}")
                 yield self
             finally:
                 await self.let_go_of_daemon()
@@ -153,11 +149,7 @@ class Hold:
 
     async def let_go_of_daemon(self) -> None:
         """It may make the call that it is held in; what else holds stays."""
-        if self._strace is not None:
-            with contextlib.suppress(ProcessLookupError):
-                # Not by a signal that it heeds: it would let the time run out first.
-                os.killpg(self._strace.pid, signal.SIGKILL)
-            await self._strace.wait()
+        await self._catcher.let_go()
 
     @contextlib.contextmanager
     def _file(self, name: str) -> Iterator[None]:
@@ -176,33 +168,3 @@ class Hold:
         with lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-    async def _attach(self, calls: str) -> None:
-        self._pid = await self._production.unit(DAEMON, "MainPID")
-        when = "delay_exit" if self._point.after else "delay_enter"
-        options: Sequence[str] = (
-            "-f", "--detach-on=execve", "-p", self._pid, "-P", self._point.path, "-o", "/dev/null",
-            "-e", f"trace={calls}", "-e", f"inject={calls}:{when}={_FOR_EVER}",
-        )  # fmt: skip
-        self._strace = await asyncio.create_subprocess_exec(
-            *self._production.host.command("strace", *options),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        assert self._strace.stderr is not None
-        async with asyncio.timeout(PATIENCE):
-            while b"attached" not in (line := await self._strace.stderr.readline()):
-                assert line, "strace did not attach"
-
-    def _is_caught(self) -> bool:
-        """Whether a thread of the daemon is held in a call that names the path."""
-        processes = run_file(self._production, "../proc") / self._pid
-        path = os.fsencode(self._point.path) + b"\0"
-        with (processes / "mem").open("rb", buffering=0) as memory:
-            for task in (processes / "task").iterdir():
-                words = (task / "syscall").read_text().split()  # its number and six arguments
-                for address in (int(word, 16) for word in words[1:5]):
-                    with contextlib.suppress(OSError, OverflowError):  # no address
-                        if os.pread(memory.fileno(), len(path), address) == path:
-                            return True
-        return False

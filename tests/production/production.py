@@ -19,17 +19,22 @@ from tests.host.program import PROGRAM
 
 LISTEN = 8080
 PORTS = tuple(range(9001, 9009))
-APP = "monitor"
+APP, DAEMON = "monitor", "bluegreen.service"
 REPOSITORY = "/srv/git/monitor.git"
 URL = f"http://127.0.0.1:{LISTEN}"
-_ASK = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=10).read().decode())"
+_ASK = """\
+import sys, urllib.request as r
+url, host = sys.argv[1:]
+print(r.urlopen(r.Request(url, headers={"Host": host}), timeout=10).read().decode())
+"""
 
 
 @dataclass(frozen=True)
 class Production:
-    """The host, and what an operator, a visitor and a test do on it."""
+    """The host, and what an operator, a visitor and a test do on it, with one of its apps."""
 
     host: Host
+    app_name: str = APP
 
     def path(self, inside: str) -> Path:
         """Where a file of the host is for the test."""
@@ -49,25 +54,30 @@ class Production:
 
     async def set_up(self, **options: Any) -> None:
         """An installed bluegreen, and the sample app without a release."""
-        run = self.host.run
-        await self.install()
-        await run("useradd", "--system", "--user-group", APP)
-        await asyncio.to_thread(self._make_repository)
-        await run("chown", "-R", "bluegreen:", REPOSITORY)
+        await self.prepare()
         self.write_app(**options)
         await self.bluegreen("apply")
+
+    async def prepare(self) -> None:
+        """An installed bluegreen, and what app files name: a user, and a repository."""
+        await self.install()
+        await self.host.run("useradd", "--system", "--user-group", APP)
+        await asyncio.to_thread(self._make_repository)
+        await self.host.run("chown", "-R", "bluegreen:", REPOSITORY)
 
     def _make_repository(self) -> None:
         repository = self.path(REPOSITORY)
         repository.parent.mkdir(parents=True)
         make_repository(repository)
 
-    def write_app(self, **options: Any) -> None:
+    def write_app(self, *, ports: Sequence[int] = PORTS, **options: Any) -> None:
         text = monitor_app_file(
-            name=APP, source=REPOSITORY, ports=PORTS, listen=LISTEN,
+            name=self.app_name, source=REPOSITORY, ports=ports, listen=LISTEN,
             python=f"{PROGRAM}/bin/python", **options,
         )  # fmt: skip
-        file = self.path(f"/etc/bluegreen/apps/{APP}.toml")
+        if self.app_name != APP:  # one of several, which nginx tells apart
+            text = text.replace("[nginx]\n", f'[nginx]\nserver_name = ["{self.app_name}"]\n', 1)
+        file = self.path(f"/etc/bluegreen/apps/{self.app_name}.toml")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace("[app]\n", f'[app]\nuser = "{APP}"\n', 1))
 
@@ -82,10 +92,10 @@ class Production:
         return json.loads(said.output.splitlines()[-1])
 
     async def status(self) -> Any:
-        return await self.document("status", APP)
+        return await self.document("status", self.app_name)
 
     async def deploy(self, version: str, *, check: bool = True) -> Said:
-        return await self.bluegreen("deploy", APP, version, check=check)
+        return await self.bluegreen("deploy", self.app_name, version, check=check)
 
     async def unit(self, name: str, prop: str) -> str:
         said = await self.host.run("systemctl", "show", "--value", f"--property={prop}", name)
@@ -100,7 +110,7 @@ class Production:
     async def ask(self, path: str = "/api/health") -> str:
         """What a visitor of ``path`` gets. AssertionError when it is an error."""
         process = await asyncio.create_subprocess_exec(
-            *self._from_its_network, sys.executable, "-c", _ASK, URL + path,
+            *self._from_its_network, sys.executable, "-c", _ASK, URL + path, self.app_name,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, errors = await asyncio.wait_for(process.communicate(), 30)

@@ -13,8 +13,8 @@ from bluegreen.demo.report import FailureKind
 from tests.host.lab import Said
 from tests.production.agreement import agreement
 from tests.production.asking import is_in, latest_operation
-from tests.production.holding import DAEMON, Hold, at, set_up
-from tests.production.production import APP, Production
+from tests.production.holding import Hold, at, set_up
+from tests.production.production import APP, DAEMON, Production
 from tests.waiting import eventually
 
 WATCHDOG = "[Service]\nWatchdogSec=2s\n"

@@ -19,8 +19,7 @@ from tests.production.asking import (
     run_file,
     status_of,
 )
-from tests.production.holding import DAEMON
-from tests.production.production import APP, Production
+from tests.production.production import APP, DAEMON, Production
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,8 +7,8 @@ import asyncio
 from tests.host.lab import Said
 from tests.host.program import PROGRAM
 from tests.production.asking import is_in, run_file
-from tests.production.holding import DAEMON, OPTIONS
-from tests.production.production import APP, Production
+from tests.production.holding import OPTIONS
+from tests.production.production import APP, DAEMON, Production
 from tests.waiting import PATIENCE, eventually
 
 CRASH_LOOP = "[Service]\nExecStart=\nExecStart=/bin/false\n"

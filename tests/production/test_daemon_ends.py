@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from tests.production.agreement import agreement
 from tests.production.asking import APP_PATH, ask, latest_operation
-from tests.production.holding import DAEMON, POINTS, Hold, Point, set_up
+from tests.production.ends import End, kill, restart, stop
+from tests.production.holding import POINTS, Hold, Point, set_up
 from tests.production.production import Production
-from tests.waiting import eventually
-
-End = Callable[[Production, Hold], Awaitable[None]]
-
-
-async def restart(production: Production, hold: Hold) -> None:
-    restarting = production.host.run("systemctl", "restart", DAEMON)
-    await hold.until_told(asyncio.create_task(restarting, name="restart the daemon"))
-
-
-async def stop(production: Production, hold: Hold) -> None:
-    stopping = production.host.run("systemctl", "stop", DAEMON)
-    await hold.until_told(asyncio.create_task(stopping, name="stop the daemon"))
-    assert await production.served() in ("v1", "v2")
-
-
-async def kill(production: Production, hold: Hold) -> None:
-    """systemd starts the next one by itself."""
-    pid = await production.unit(DAEMON, "MainPID")
-    await production.host.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", DAEMON)
-
-    async def is_gone() -> bool:
-        return await production.unit(DAEMON, "MainPID") != pid
-
-    await hold.let_go_of_daemon()  # who is traced does not go before its tracer has seen it
-    await eventually(is_gone, "the daemon is killed")
 
 
 @pytest.mark.parametrize("end", [restart, stop, kill], ids=lambda end: end.__name__)
@@ -58,8 +31,6 @@ async def _trial(production: Production, point: Point, end: End) -> None:
     before = await agreement(production)
     async with Hold(production, point).at_its_point() as hold:
         await end(production, hold)
-    if end is stop:
-        await production.host.run("systemctl", "start", DAEMON)
     status = await agreement(production)
     operation = await latest_operation(production)
     outcome = point.killed if end is kill else point.told

@@ -12,10 +12,7 @@ from tests.host import lab
 from tests.host.program import PROGRAM
 from tests.operations.migrations import BACKUP, SCENARIO
 from tests.production.agreement import agreement
-from tests.production.asking import begin_deploy, is_in, latest_operation, run_file
-from tests.production.holding import DAEMON, WAIT
 from tests.production.production import APP, Production
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,13 +26,6 @@ rollback = "{_COMMAND} rollback {{name}}"
 """
 AT_START = "[migrations]\n"
 HELD = WITH_COMMANDS.replace("[migrations]\n", '[migrations]\nmode = "hold"\n')
-# Once it has migrated it waits, as its gate does, for a file that a reboot removes.
-HELD_TO_CRASH = f"""{HELD}rehearse = false
-
-[[gate.probes]]
-service = "api"
-command = {{ run = "/usr/bin/test ! -e /run/held/gate" }}
-""".replace(f'"{_COMMAND} run"', f'"{_COMMAND} run && {WAIT.format("migrate")}"')
 OPTIONS: dict[str, Any] = {"services": ("web", "api"), "watch": "0s", "healthy_for": "0.1s"}
 
 
@@ -123,31 +113,4 @@ async def test_under_a_hold_visitors_wait_whatever_comes_of_it(host: Production)
         report = await load.stop()
     assert report.failed == 0
     assert await schema(host) == before
-    assert await jobs(host) == ""
-
-
-@pytest.mark.parametrize("phase", ["migrate", "gate"])
-async def test_a_host_that_crashes_under_a_hold_comes_up_with_the_data_of_before(
-    host: Production, phase: str
-) -> None:
-    host.write_app(extra=BACKUP + HELD_TO_CRASH, deadline="60s", **OPTIONS)
-    await host.bluegreen("apply")
-    await host.host.run("systemctl", "enable", DAEMON)
-    before = await schema(host)
-    held = run_file(host, f"held/{phase}")
-    held.parent.mkdir(exist_ok=True)
-    held.touch()
-    await begin_deploy(host, "v4-rename")
-    await eventually(lambda: is_in(host, phase), f"it is in {phase}")
-
-    async def is_migrated() -> bool:
-        return "host TEXT" in await schema(host)
-
-    await eventually(is_migrated, "the column has its new name")
-    await host.host.crash()
-    await host.host.boot()
-    assert await host.served() == "v4-audit"  # what is asked now waits, and is answered
-    assert await schema(host) == before
-    await agreement(host)
-    assert (await latest_operation(host))["state"] == "interrupted"
     assert await jobs(host) == ""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 import pytest
 
 from tests.production.agreement import agreement
 from tests.production.asking import APP_PATH, ask, latest_operation
-from tests.production.holding import DAEMON, OPTIONS, POINTS, Hold, Point, at, set_up
-from tests.production.production import APP, Production
+from tests.production.ends import End, Held, crash, reboot
+from tests.production.holding import OPTIONS, POINTS, Hold, Point, at, set_up
+from tests.production.production import APP, DAEMON, Production
 from tests.waiting import eventually
 
 SERVICES: tuple[str, ...] = OPTIONS["services"]
-End = Callable[[Production, Hold], Awaitable[None]]
 
 
 async def test_the_marked_slot_serves_after_a_boot_without_the_daemon(bare: Production) -> None:
@@ -33,17 +30,6 @@ async def test_the_marked_slot_serves_after_a_boot_without_the_daemon(bare: Prod
     assert (await agreement(bare))["active"] == "green"
     await bare.deploy("v1")
     assert await bare.served() == "v1"
-
-
-async def reboot(production: Production, hold: Hold) -> None:
-    going_down = production.host.shut_down()
-    await hold.until_told(asyncio.create_task(going_down, name="shut the host down"))
-    await production.host.boot()
-
-
-async def crash(production: Production, _: Hold) -> None:
-    await production.host.crash()
-    await production.host.boot()
 
 
 @pytest.mark.parametrize("end", [reboot, crash], ids=lambda end: end.__name__)
@@ -69,7 +55,7 @@ async def test_a_release_whose_services_are_stopped_before_the_daemon_is_not_ill
     drop_in.write_text(f"[Unit]\nBefore={' '.join(units)}\n")
     await bare.host.run("systemctl", "enable", DAEMON)
 
-    async def reboot_in_that_order(production: Production, _: Hold) -> None:
+    async def reboot_in_that_order(production: Production, _: Held) -> None:
         await production.host.shut_down()
         drop_in.unlink()  # else it would come first in the boot, and wait for them
         await production.host.boot()

@@ -54,6 +54,44 @@ def make_certificate(directory: Path) -> Path:
     return file
 
 
+class ConnectProxy:
+    """A proxy for https: what it was asked, and what it answers instead of connecting."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+        self.refuses: int | None = None
+        self.address = ""
+
+    @contextlib.asynccontextmanager
+    async def serve(self) -> AsyncIterator[ConnectProxy]:
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        self.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    async def _answer(self, asked: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        self.heads.append((await asked.readuntil(b"\r\n\r\n")).decode())
+        if self.refuses is not None:
+            answer.write(f"HTTP/1.1 {self.refuses} No\r\nContent-Length: 0\r\n\r\n".encode())
+            answer.close()
+            return
+        host, _, port = self.heads[-1].split()[1].rpartition(":")
+        there, back = await asyncio.open_connection(host, int(port))
+        answer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(self._pass(asked, back), self._pass(there, answer))
+
+    @staticmethod
+    async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
 class ArchiveServer:
     """Serves ``files`` by path, with ranges and ETags; ``handlers`` come first."""
 

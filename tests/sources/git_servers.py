@@ -7,7 +7,7 @@ import contextlib
 import getpass
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,9 +46,12 @@ class Backend:
     wants: dict[str, str] = field(default_factory=dict)  # what a client asks for: what it is given
     cut_after: int | None = None  # bytes of an answer to a POST
     hangs: bool = False  # instead of being cut
+    drips: bool = False  # a byte at a time from there on
     moved_to: str = ""  # where what is under /moved/ is redirected to
+    asked: Callable[[], None] = lambda: None  # called while a client waits
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.to_thread(self.asked)
         if request.path.startswith("/moved/"):
             target = f"{self.moved_to}{request.path_qs.removeprefix('/moved')}"
             return web.Response(status=302, headers={"Location": target})
@@ -73,7 +76,7 @@ class Backend:
         response = web.StreamResponse(status=status, headers=headers)
         most = self.cut_after
         if request.method == "POST" and most is not None and len(content) > most:
-            return await self._cut(request, response, content[:most])
+            return await self._cut(request, response, content)
         await response.prepare(request)
         await response.write(content)
         return response
@@ -82,9 +85,12 @@ class Backend:
         self, request: web.Request, response: web.StreamResponse, content: bytes
     ) -> web.StreamResponse:
         await response.prepare(request)
-        await response.write(content)
+        await response.write(content[: self.cut_after])
         if self.hangs:
             await asyncio.Event().wait()
+        for byte in content[self.cut_after :] if self.drips else b"":
+            await response.write(bytes([byte]))
+            await asyncio.sleep(0.02)
         assert request.transport is not None
         request.transport.close()
         return response

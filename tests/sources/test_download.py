@@ -12,8 +12,9 @@ from aiohttp import ThreadedResolver
 from aiohttp import web as server_web
 
 from bluegreen.sources.download import ATTEMPTS, Download, Downloaded, NoRoomError
+from bluegreen.sources.tokens import WebToken, origin
 from bluegreen.sources.web import Kind, Limits, Reach, Web, WebError
-from tests.sources.archive_server import ArchiveServer
+from tests.sources.archive_server import ArchiveServer, ConnectProxy
 
 CONTENT = os.urandom(300_000)
 LIMITS = Limits(connect=5.0, stall=0.3, pause=0.01)
@@ -259,6 +260,30 @@ async def test_the_proxy_of_the_environment_is_asked(
             with pytest.raises(WebError):
                 await web.text("http://never.example/a", most_bytes=9)
     assert len(proxy.requests) == 1
+
+
+async def test_a_proxy_is_asked_for_https_and_its_password_is_not_repeated(
+    server: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["/a"] = CONTENT
+    server.url = server.url.replace("127.0.0.1", "localhost")
+    token = WebToken(value="t0ken", origins=frozenset({origin(server.url)}))
+    async with ConnectProxy().serve() as proxy:
+        monkeypatch.setenv("https_proxy", f"http://me:s3cret@{proxy.address}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with Web(Reach(), LIMITS, token) as web:
+            found = await Download(web, f"{server.url}/a", tmp_path / "f", most_bytes=2**20).run()
+        assert found is not None
+        [head] = proxy.heads
+        assert head.startswith(f"CONNECT {server.url.removeprefix('https://')} ")
+        assert "Proxy-Authorization: Basic " in head  # and what is for the server goes by TLS
+        assert "t0ken" not in head
+        proxy.refuses = 407
+        async with Web(Reach(), LIMITS, token) as web:
+            with pytest.raises(WebError, match="the proxy answers 407") as refused:
+                await web.text(f"{server.url}/a", most_bytes=9)
+        assert "HTTPS_PROXY" in refused.value.remedy
+        assert "s3cret" not in str(refused.value)
 
 
 async def test_a_text_that_is_too_long_is_refused(server: ArchiveServer, web: Web) -> None:

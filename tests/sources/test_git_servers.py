@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,6 +33,17 @@ async def site(repository: Repository, tmp_path: Path, trusted: Path) -> AsyncIt
 
 def shop(tmp_path: Path, site: Site, **more: object) -> GitSource:
     return source_of(tmp_path, f"{site.url}/origin/.git", **more)  # type: ignore[arg-type]
+
+
+def gits() -> list[bytes]:
+    """The command line and the environment of each git that runs."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if b"git" in command:
+                found.append(command + (process / "environ").read_bytes())
+    return found
 
 
 def files_that_hold(secret: str, directory: Path) -> list[Path]:
@@ -86,10 +99,14 @@ async def test_a_token_is_sent_to_the_host_that_it_is_for_and_stands_nowhere(
     helper = f"!f() {{ cat >>{told}; echo username=x; echo password=y; }}; f"
     (tmp_path / "gitconfig").write_text(f'[credential]\n\thelper = "{helper}"\n')
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    running: list[bytes] = []
     async with https_site(tmp_path, trusted, guarded=True) as site:
+        site.backend.asked = lambda: running.extend(gits())
         source = shop(tmp_path, site, token=token)
         await source.lay_out(await source.resolve("v2"), tmp_path / "tree")
         assert files_in(tmp_path / "tree") == TREE
+        assert [one for one in running if str(tmp_path / "token").encode() in one]
+        assert not [one for one in running if TOKEN.encode() in one]
         assert (await source.compare("main", None)).release.commit is not None
         assert not told.exists()
         moved = source_of(tmp_path / "moved", f"{site.url}/moved/origin/.git", token=token)
@@ -116,17 +133,18 @@ async def test_an_answer_that_is_cut_off_or_ceases_is_an_error_and_leaves_nothin
 ) -> None:
     (repository.directory / "data").write_bytes(os.urandom(300_000))
     repository.commit({}, tag="v3")
-    for hangs, words in ((False, "exit status"), (True, "timed out")):
-        site.backend.cut_after, site.backend.hangs = 100_000, hangs
+    site.backend.cut_after = 100_000
+    for fault, words in (("", "exit status"), ("hangs", "timed out"), ("drips", "timed out")):
+        site.backend.hangs, site.backend.drips = fault == "hangs", fault == "drips"
         with pytest.raises(SourceError, match=words):
-            await shop(tmp_path, site, timeout=3.0).resolve("v3")
+            await shop(tmp_path, site, timeout=2.0).resolve("v3")
         assert [path.name for path in cache(tmp_path).iterdir()] == ["git.lock"]
-    site.backend.cut_after = None
+    site.backend.cut_after, site.backend.drips = None, False
     source = shop(tmp_path, site)
     first = await source.resolve("v3")
     (repository.directory / "data").write_bytes(os.urandom(300_000))
     repository.commit({}, tag="v4")
-    site.backend.cut_after, site.backend.hangs = 100_000, False
+    site.backend.cut_after = 100_000
     with pytest.raises(SourceError, match="v4 could not be fetched"):
         await source.resolve("v4")
     site.backend.cut_after = None
@@ -157,6 +175,33 @@ async def test_a_server_that_gives_another_commit_than_it_names_is_believed_in_n
         await source.resolve("v4")
     site.backend.wants = {}
     assert (await source.resolve("v4")).commit == repository.git("rev-parse", "v4")
+
+
+async def test_names_that_are_none_are_passed_over(tmp_path: Path) -> None:
+    names = [
+        b"tags/v1\x1b[31m", b"tags/v1\xff", b"tags/v1\tx", b"heads/", b"tags/v1\x0bz", b"tags/v1",
+        "tags/v1\u2028z".encode(), b"heads/a b", b"notes/v1", b"",
+    ]  # fmt: skip
+
+    async def advertise(asked: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        await asked.read(4096)
+        for name in names:
+            line = b"1" * 40 + b" refs/" + name + b"\0ofs-delta\n"
+            answer.write(b"%04x" % (len(line) + 4) + line)
+        answer.write(b"0000")
+        await answer.drain()
+        await asked.read()
+        answer.close()
+
+    async with await asyncio.start_server(advertise, "127.0.0.1", 0) as server:
+        address = f"git://127.0.0.1:{server.sockets[0].getsockname()[1]}/shop"
+        source = source_of(tmp_path, address, clone="shallow")
+        assert (await source.compare("v1", None)).release.commit == "1" * 40
+        for asked in (source.resolve("v2"), source.compare("v2", None)):
+            with pytest.raises(SourceError) as unknown:
+                await asked
+            assert all(line.isprintable() for line in unknown.value.lines())
+            assert "v1" in "\n".join(unknown.value.detail)
 
 
 async def test_what_was_verified_is_what_runs_wherever_the_server_moves_its_tags(

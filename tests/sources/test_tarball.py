@@ -297,6 +297,31 @@ async def test_an_archive_that_was_cut_off_before_it_was_published_is_refused(
     assert refused.value.remedy
 
 
+async def test_what_is_no_whole_archive_is_fetched_anew_though_its_server_has_not_changed_it(
+    server: ArchiveServer, tmp_path: Path
+) -> None:
+    """Of an answer that ends with its connection, nobody says where it was cut off."""
+    ends = [len(V1) // 2, len(V1)]
+
+    async def until_closed(request: Any) -> Any:
+        if request.headers.get("If-None-Match") == '"same"':
+            return await server.status(304)(request)
+        head = b'HTTP/1.0 200 OK\r\nETag: "same"\r\n\r\n'
+        request.transport.write(head + V1[: ends.pop(0)])
+        request.transport.close()
+        return await server.status(200)(request)
+
+    server.handlers["/v1.tar.gz"] = until_closed
+    source = source_of(server, tmp_path)
+    with pytest.raises(SourceError, match="it is cut off"):
+        await source.lay_out(await source.resolve("v1"), tmp_path / "tree")
+    release = await source.resolve("v1")
+    await source.lay_out(release, tmp_path / "again")
+    assert files_in(tmp_path / "again") == {"app.py": "one"}
+    assert (await source.resolve("v1")).commit == release.commit
+    assert ends == []  # what is sound is not sent again
+
+
 async def test_private_addresses_and_other_hosts_need_leave(
     server: ArchiveServer, tmp_path: Path
 ) -> None:

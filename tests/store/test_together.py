@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -74,6 +75,37 @@ async def test_what_is_refused_is_so_by_itself(database: Database) -> None:
         return_exceptions=True,
     )  # fmt: skip
     assert [found[0], str(found[1]), found[2]] == [1, "no", 3]
+
+
+async def test_one_that_is_refused_costs_the_others_few_transactions(database: Database) -> None:
+    made, sizes = counting(database)
+
+    def refuse(_: sqlite3.Connection) -> None:
+        raise StoreError("no", remedy="none")
+
+    works: list[Callable[[sqlite3.Connection], object]] = [answering(n) for n in range(64)]
+    works[9] = refuse
+    found = await asyncio.gather(*map(made.change, works), return_exceptions=True)
+    assert [n for n, one in enumerate(found) if one != n] == [9]
+    assert str(found[9]) == "no"
+    assert len(sizes) == 13  # two of each size below
+
+
+async def test_what_the_disk_refuses_is_asked_once_and_all_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "LOCK_WAIT", 0.05)
+    opened = await Database.open(tmp_path / "store.db")
+    made, sizes = counting(opened)
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        found = await asyncio.gather(
+            *(made.change(answering(n)) for n in range(8)), return_exceptions=True
+        )
+    assert ["held by another process" in str(one) for one in found] == [True] * 8
+    assert await made.change(answering(9)) == 9
+    assert sizes == [1]
+    await opened.close()
 
 
 async def test_of_a_store_that_is_closed_each_is_told(database: Database) -> None:

@@ -45,6 +45,9 @@ async def a_service_is_started_marked_and_stopped(shop: Workshop) -> None:
     assert mark.read_text() == "v1\n"
     await supervisor.start(unit)
     assert supervisor.status(unit.key).pid == status.pid
+    assert await supervisor.stop(unit.key, alone=True)
+    assert mark.read_text() == "v1\n"  # for the other services of its slot
+    await supervisor.start(unit)
     assert await supervisor.stop(unit.key)
     assert supervisor.status(unit.key).state is UnitState.STOPPED
     assert supervisor.status(unit.key).last_exit == "killed by SIGTERM"

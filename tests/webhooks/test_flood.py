@@ -1,4 +1,4 @@
-"""A flood of deliveries beside a deploy: what is deployed and switched does not mind."""
+"""A flood of deliveries beside deploys: what is deployed, switched and visited does not mind."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 import secrets
 from collections import Counter
 
+from tests.visits import visit
 from tests.webhooks.deliveries import signed
 from tests.webhooks.hooked import Hooked, hooked
 
-RATE = 500  # deliveries a second
+RATE = 500  # deliveries a second …
+LASTS = 20.0  # … for so many seconds; `tests/bench/flood.py` measures what comes of it
 TICK = 0.05  # seconds
 MOST_AT_ONCE = 100  # that are not answered yet
 
@@ -39,19 +41,40 @@ async def flood(served: Hooked, statuses: Counter[int]) -> None:
             await asyncio.sleep(TICK)
 
 
-async def test_a_deploy_and_a_switch_back_do_not_mind_a_flood_of_deliveries() -> None:
+async def visits(served: Hooked, statuses: Counter[int]) -> None:
+    """One after the other, until cancelled."""
+    while True:
+        status, _ = await visit(served.stack)
+        statuses[status] += 1
+
+
+async def test_deploys_and_switches_back_do_not_mind_a_flood_of_deliveries() -> None:
     statuses: Counter[int] = Counter()
+    visited: Counter[int] = Counter()
+    rounds = 0
     async with hooked() as served:
         await served.stack.deploy("v1")
-        flooding = asyncio.create_task(flood(served, statuses))
+        beside = [
+            asyncio.create_task(flood(served, statuses)),
+            asyncio.create_task(visits(served, visited)),
+        ]
+        until = asyncio.get_running_loop().time() + LASTS
         try:
-            await served.stack.deploy("v2")
-            back = await served.stack.cli("switch", "back")
+            while not rounds or asyncio.get_running_loop().time() < until:
+                await served.stack.deploy("v2")
+                back = await served.stack.cli("switch", "back")
+                assert back.status == 0, back.out + back.err
+                rounds += 1
         finally:
-            flooding.cancel()
-            await asyncio.gather(flooding, return_exceptions=True)
-        assert back.status == 0, back.out + back.err
-        assert [one["kind"] for one in await served.operations()] == ["switch", "deploy", "deploy"]
+            for task in beside:
+                task.cancel()
+            ended = await asyncio.gather(*beside, return_exceptions=True)
+        assert {type(one) for one in ended} == {asyncio.CancelledError}, ended
+        kinds = [one["kind"] for one in await served.operations()]
+        assert kinds == ["switch", "deploy"] * rounds + ["deploy"]
         refused = (await served.get("/webhooks"))["refused"]
+        body = json.dumps({"ref": "refs/tags/v404", "after": "a" * 40}).encode()
+        assert (await served.deliver("github", "push", body, "after the flood"))[0] == 202
     assert statuses.keys() == {200, 401}
     assert refused >= statuses[401] > 100
+    assert visited.keys() == {200}

@@ -13,9 +13,9 @@ from bluegreen.webhooks.precedence import Precedence
 async def test_handing_on_waits_until_none_is_being_taken_up() -> None:
     between = Precedence()
     await between.give_way()
-    with between.taking_up():
+    with between:
         waits = asyncio.create_task(between.give_way())
-        with between.taking_up():
+        with between:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert not waits.done()
@@ -25,5 +25,5 @@ async def test_handing_on_waits_until_none_is_being_taken_up() -> None:
 async def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precedence, "GIVE_WAY", 0.01)
     between = Precedence()
-    with between.taking_up():
+    with between:
         await between.give_way()

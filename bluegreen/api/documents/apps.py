@@ -29,6 +29,7 @@ class ServiceState(TypedDict):
     restarts: int
     last_exit: str | None
     address: str | None
+    exclusive: bool  # runs while its slot has the traffic
 
 
 class SlotHealth(TypedDict):

@@ -47,10 +47,10 @@ async def _page(
 
 
 async def operation(api: Api, request: web.Request) -> web.Response:
-    return web.json_response(await _view(api, await _theirs(api, request)))
+    return web.json_response(await _view(api, await theirs(api, request)))
 
 
-async def _theirs(api: Api, request: web.Request) -> int:
+async def theirs(api: Api, request: web.Request) -> int:
     """The operation that the path names. Raises NotFoundError, also where it is not to be seen."""
     found = await api.desk.parts.store.operation(operation_id(request))
     if not caller_of(request).sees(found.app):
@@ -82,7 +82,7 @@ async def cancel(api: Api, request: web.Request, body: CancelBody) -> web.Respon
 
 async def events(api: Api, request: web.Request) -> web.StreamResponse:
     """Server-sent events of an operation, resumable by Last-Event-ID, until it has ended."""
-    number = await _theirs(api, request)
+    number = await theirs(api, request)
     after = last_event_id(request)
     if after:
         seen = await api.desk.parts.store.events(operation=number, after=after - 1, limit=1)

@@ -20,7 +20,13 @@ from bluegreen.api.problems import problem
 from bluegreen.api.queries import PageQuery
 from bluegreen.api.views import operation_view
 from bluegreen.config.webhook_section import Webhook
-from bluegreen.errors import RefusedError, StoreError, StoreFullError, UsageError
+from bluegreen.errors import (
+    BluegreenError,
+    RefusedError,
+    StoreError,
+    StoreFullError,
+    UsageError,
+)
 from bluegreen.store.deliveries import Delivery
 from bluegreen.webhooks.intake import Intake, Taken, TooManyError
 from bluegreen.webhooks.nouns import Decision
@@ -34,20 +40,10 @@ async def receive(api: Api, request: web.Request) -> web.Response:
     """Open to all: what is signed right is taken up, whatever else is not told apart."""
     try:
         with api.hook_room.share(caller_of(request).guest) as share:
-            taken = await _taken(api, request, share)
-    except (StoreError, TooManyError, NoRoomError) as error:
-        response = problem(error)
-        response.set_status(507 if isinstance(error, StoreFullError) else 503)
-        response.headers["Retry-After"] = str(RETRY_AFTER)
-        return response
-    if taken.delivery.decision == Decision.UNREADABLE:
-        return problem(
-            UsageError(
-                taken.delivery.why or "it is not what its event has",
-                remedy="see how the sender is set up: docs/webhooks.md of bluegreen",
-            )
-        )
-    return web.json_response(_answer(taken), status=_status(taken.delivery))
+            status, document = told(await _taken(api, request, share))
+    except BluegreenError as error:
+        return refusal(error)
+    return web.json_response(document, status=status)
 
 
 async def _taken(api: Api, request: web.Request, share: Share) -> Taken:
@@ -58,6 +54,25 @@ async def _taken(api: Api, request: web.Request, share: Share) -> Taken:
     else:
         await discard_hook(request)
     return await api.hooks.take(app, request.headers.items(), body, caller_of(request).via)
+
+
+def refusal(error: BluegreenError) -> web.Response:
+    """What the sender is told instead: when to come again, where that is of use."""
+    response = problem(error)
+    if isinstance(error, StoreError | TooManyError | NoRoomError):
+        response.set_status(507 if isinstance(error, StoreFullError) else 503)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def told(taken: Taken) -> tuple[int, DeliveryTaken]:
+    """Status and document of the answer. Raises UsageError for what cannot be read."""
+    if taken.delivery.decision == Decision.UNREADABLE:
+        raise UsageError(
+            taken.delivery.why or "it is not what its event has",
+            remedy="see how the sender is set up: docs/webhooks.md of bluegreen",
+        )
+    return _status(taken.delivery), _answer(taken)
 
 
 def _status(delivery: Delivery) -> int:

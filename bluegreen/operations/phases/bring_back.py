@@ -15,7 +15,7 @@ from typing import Any
 from bluegreen.errors import RefusedError
 from bluegreen.model import PhaseName, PhaseState
 from bluegreen.operations.last_requests import all_read
-from bluegreen.operations.phases.hold import let_through
+from bluegreen.operations.phases.hold import let_through, serve_again
 from bluegreen.operations.phases.restore import (
     BackupBefore,
     Restore,
@@ -27,7 +27,7 @@ from bluegreen.operations.phases.restore import (
 from bluegreen.operations.phases.service import Close, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.switch import Switch, switched_to
-from bluegreen.operations.proof import gate_again, start_again
+from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Interruption, Phase, Run
 
 
@@ -86,11 +86,18 @@ class CloseFirst(Close):
 class StopBoth(StopSlots):
     """Stop both slots; undone, the one that served runs again, gated."""
 
+    def limit(self, run: Run) -> float:
+        return super().limit(run) + run.app.settings.hold.limit
+
     async def undo(self, run: Run) -> bool:
         app, origin = run.app, run.origin
         if run.was_closed or origin is None:
             return True
-        await start_again(app, app.slots[origin], run.logs, run.on_probe)
+        await serve_again(
+            run, app.slots[origin],
+            then=f"see why: bluegreen logs {app.name}, and bluegreen status {app.name}; where it "
+            f"is out of service by then: bluegreen start {app.name}",
+        )  # fmt: skip
         return True
 
 

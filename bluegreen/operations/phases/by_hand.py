@@ -9,6 +9,7 @@ from bluegreen.errors import BluegreenError, MigrationError
 from bluegreen.migrations.nouns import MigrationChange
 from bluegreen.model import PhaseName
 from bluegreen.operations.by_hand import Action, ByHand, place_for
+from bluegreen.operations.findings import all_of
 from bluegreen.operations.migrating import (
     commands_of,
     place_of,
@@ -16,8 +17,11 @@ from bluegreen.operations.migrating import (
     schema_changes,
     way_back,
 )
+from bluegreen.operations.phases.hold import needs_hold
 from bluegreen.operations.phases.migrate import SLACK, Migrate, NotUndoneError, roll_back
+from bluegreen.operations.putting_back import is_by_backup
 from bluegreen.operations.run import Run
+from bluegreen.requirements.backup_programs import unmet_backup
 
 
 class Check:
@@ -47,34 +51,25 @@ class Check:
             _require_sense(run, request, pending or ())
         if request.action is Action.ROLLBACK and request.name is not None:
             await _say_who_serves(run, request.name)
-        if request.action is Action.ROLLBACK or (request.action is Action.RUN and pending != ()):
-            await _say_nothing_is_held(run)
         if request.action is not Action.CHECK:
             known.schema = await run.app.backups.schema()
         if request.action in (Action.ROLLBACK, Action.MARK_APPLIED):
             known.pending = None  # what else is pending is not touched
+        if needs_hold(run):
+            await self._require_backup(run)
         return {
             "pending": None if pending is None else list(pending),
             "tree": str(known.place.tree), "version": known.place.version,
         }  # fmt: skip
 
+    async def _require_backup(self, run: Run) -> None:
+        """Found out now, as nobody waits yet. Raises PreflightError."""
+        app, log = run.app, run.logs / f"{self.name}-backup.log"
+        if found := await unmet_backup(app.backups, f"{run.operation.id}-programs", log):
+            raise all_of(found, app.name, f"migrations {run.operation.version} from being done")
+
     async def undo(self, run: Run) -> bool:
         return True
-
-
-async def _say_nothing_is_held(run: Run) -> None:
-    """In mode hold no version need live with both schemas, and by hand nobody is held for it."""
-    app, section = run.app, run.app.settings.migrations
-    traffic = app.parts.traffic.read(app.name)
-    serves = traffic.active is not None and not traffic.closed and traffic.held is None
-    if section is None or section.mode != "hold" or not serves:
-        return
-    await run.note(
-        "warning",
-        message="requests are not held for what is done by hand, and the app serves meanwhile; to "
-        f"hold them, before it: bluegreen hold {app.name}; to have no version run: bluegreen stop "
-        f"{app.name}",
-    )
 
 
 async def _say_who_serves(run: Run, name: str) -> None:
@@ -84,10 +79,13 @@ async def _say_who_serves(run: Run, name: str) -> None:
     active, found = app.active, applied.get(name)
     if active is None or found is None or (app.slots[active].operation or 0) < found.operation:
         return
+    lives = "goes on without: if it cannot, go"
+    if needs_hold(run):
+        lives = "has to pass its gate without, or all is put back; to go"
     await run.note(
         "warning",
-        message=f"{app.slots[active].label} serves, came with {name} or after it, and goes on "
-        f"without: if it cannot, go back with it: bluegreen rollback {app.name} --to VERSION",
+        message=f"{app.slots[active].label} serves, came with {name} or after it, and {lives} back "
+        f"with it: bluegreen rollback {app.name} --to VERSION",
     )
 
 
@@ -108,7 +106,10 @@ def _require_sense(run: Run, request: ByHand, pending: tuple[str, ...]) -> None:
 
 
 class MigrateByHand(Migrate):
-    """Do what was asked for. What it has done is accounted for and not undone by itself."""
+    """Do what was asked for.
+
+    What it has done where nobody is held is accounted for, and not undone by itself.
+    """
 
     async def _migrate(self, run: Run) -> dict[str, Any]:
         request = ByHand.parse(run.operation.version)
@@ -137,8 +138,8 @@ class MigrateByHand(Migrate):
         await run.app.parts.store.migrations.record(run.operation.id, [name], change, place_of(run))
 
     async def undo(self, run: Run) -> bool:
-        """Say, and record, how far it came."""
-        if run.migrating.pending == ():
+        """Say, and record, how far it came; under a hold the backup of before is put back."""
+        if run.migrating.pending == () or is_by_backup(run):
             return True
         request = ByHand.parse(run.operation.version)
         lines: list[str] = []

@@ -31,7 +31,7 @@ class Gate:
         through = time_through_nginx(gate) if _is_new(run) else 0.0
         return gate.deadline + smoke + through + measuring_time(gate.unchanged) + SLACK
 
-    def intent(self, run: Run) -> dict[str, Any]:
+    def intent(self, run: Run) -> dict[str, Any] | None:
         return {"deadline_seconds": run.app.settings.gate.deadline}
 
     async def act(self, run: Run) -> dict[str, Any]:
@@ -42,7 +42,9 @@ class Gate:
         healthy_for = 0.0 if PhaseName.HOLD in run.recorded else run.gate_seconds
         await pass_gate(target, gate, healthy_for=healthy_for, on_result=run.on_probe)
         through = {}
-        if run.operation.kind.is_release:  # what has served before is not kept waiting by it
+        kind = run.operation.kind
+        # What has served before, on such a schema, is not kept waiting by it.
+        if kind.is_release or kind is OperationKind.MIGRATE:
             await pass_smoke(target, gate.smoke, on_result=run.on_probe)
         if _is_new(run):
             through = {"nginx": await pass_through_nginx(run, target)}

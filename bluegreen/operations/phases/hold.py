@@ -14,10 +14,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from bluegreen.config.invariants import measuring_time
 from bluegreen.errors import BluegreenError, RefusedError
 from bluegreen.model import OperationKind, PhaseName, Slot, SlotRecord, SlotState
-from bluegreen.operations.holding import until_let_through
+from bluegreen.operations.by_hand import Action, ByHand
+from bluegreen.operations.holding import refuse_if_held, until_let_through
 from bluegreen.operations.last_requests import all_read
+from bluegreen.operations.of_data import data_phases
+from bluegreen.operations.phases.backup import has_data
+from bluegreen.operations.phases.measure import require_answers
 from bluegreen.operations.phases.migrate import NotUndoneError
 from bluegreen.operations.proof import start_again
 from bluegreen.operations.putting_back import leave_as_they_are
@@ -39,24 +44,37 @@ def needs_hold(run: Run) -> bool:
     traffic = app.parts.traffic.read(app.name)
     if traffic.active is None or traffic.closed:
         return False  # nothing runs
-    if not app.settings.app.overlap:
+    section, kind = app.settings.migrations, run.operation.kind
+    if kind is OperationKind.MIGRATE:
+        if traffic.held is not None:
+            return False  # by hand, and who does that sees to it
+    elif not app.settings.app.overlap:
         return True
-    section, known, kind = app.settings.migrations, run.migrating, run.operation.kind
-    if section is None or section.mode != "hold":
-        return False
+    return section is not None and section.mode == "hold" and _changes_schema(run)
+
+
+def _changes_schema(run: Run) -> bool:
+    """Whether it has migrations to run or to undo, as far as that is known by now."""
+    known, kind = run.migrating, run.operation.kind
     if kind is OperationKind.ROLLBACK:
         return known.came_after != ()
+    if kind is OperationKind.MIGRATE:
+        action = ByHand.parse(run.operation.version).action
+        return action is Action.ROLLBACK or (action is Action.RUN and known.pending != ())
     return kind is OperationKind.DEPLOY and known.pending != ()
 
 
 class HoldRequests:
-    """From now on no request reaches a slot: they wait, and none fails."""
+    """From now on no request reaches a slot: they wait, and none fails.
+
+    What would end it again, and can be found out before, is.
+    """
 
     name = PhaseName.HOLD
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        return LIMIT
+        return LIMIT + measuring_time(run.app.settings.gate.unchanged)
 
     def intent(self, run: Run) -> dict[str, Any] | None:
         if not needs_hold(run):
@@ -66,9 +84,13 @@ class HoldRequests:
     async def act(self, run: Run) -> dict[str, Any]:
         app, section = run.app, run.app.settings.hold
         self._require_time(run)
+        await self._require_data(run)
+        if run.operation.kind is not OperationKind.SWITCH:
+            await require_answers(run, self.name)
         async with app.commit:
             if run.interruption is not None:
                 raise asyncio.CancelledError
+            refuse_if_held(app)  # since it was looked at
             if app.active is not run.origin:
                 raise RefusedError(
                     f"{app.name}: traffic has moved since this operation began",
@@ -92,6 +114,12 @@ class HoldRequests:
                 remedy=f'allow more, such as limit = "{4 * took:.0f}s" in [hold] of its app file; '
                 'or, if the old version can live with the new schema, mode = "online"',
             )
+
+    async def _require_data(self, run: Run) -> None:
+        """Raises RefusedError where its backup, which is its way back, would hold nothing."""
+        kind, version, settings = run.operation.kind, run.operation.version, run.app.settings
+        if PhaseName.BACKUP in data_phases(kind, version, settings) and _changes_schema(run):
+            await has_data(run)
 
     async def undo(self, run: Run) -> bool:
         await let_through(run)
@@ -132,34 +160,16 @@ class Drain:
         if run.migrating.unrestored:
             await self._close(run)
         await end_promise(app.layout)
-        if not app.is_proved(origin):
-            await self._start_again(run, run.drained.get(origin, app.slots[origin]))
-        if app.parts.traffic.read(app.name).closed:  # by an undo that could not put the data back
-            async with app.commit:
-                await app.set_closed(False)
+        try:
+            if not app.is_proved(origin):
+                await serve_again(run, run.drained.get(origin, app.slots[origin]))
+        finally:
+            # By what runs on other data than those of before, or could not put them back.
+            if app.parts.traffic.read(app.name).closed:
+                async with app.commit:
+                    await app.set_closed(False, in_any_case=True)
         await self._warm_again(run, run.drained.get(origin.other))
         return True
-
-    async def _start_again(self, run: Run, served: SlotRecord) -> None:
-        """As long as requests wait, they wait for one that does not come up at once, too."""
-        try:
-            while True:
-                try:
-                    return await start_again(run.app, served, run.logs, run.on_probe)
-                except BluegreenError as error:
-                    if _time_left(run) <= AGAIN or run.daemon_ends:
-                        raise
-                    said = f"{served.label} does not come up yet, and requests wait on"
-                    await run.note("warning", message=f"{said}: {error.message}")
-                await asyncio.sleep(AGAIN)
-        except BluegreenError as error:
-            name = run.app.name
-            run.migrating.left = (f"{served.label} does not serve: {error.message}", *error.detail)
-            run.migrating.remedy = (
-                f"it is started again and again; see why it does not get well: bluegreen logs "
-                f"{name}, and bluegreen status {name}"
-            )
-            raise
 
     async def _warm_again(self, run: Run, beside: SlotRecord | None) -> None:
         """What was hot beside it is warmed up, by the caller."""
@@ -178,6 +188,31 @@ class Drain:
             detail=run.migrating.left[1:],
             remedy=run.migrating.remedy or f"bluegreen status {app.name}",
         )
+
+
+async def serve_again(run: Run, served: SlotRecord, *, then: str | None = None) -> None:
+    """Start what was stopped, and gate it. Raises BluegreenError, with the run told what is left.
+
+    As long as requests wait, they wait for one that does not come up at once, too. ``then``: what
+    to do about one that does not, where it is not started again and again.
+    """
+    try:
+        while True:
+            try:
+                return await start_again(run.app, served, run.logs, run.on_probe)
+            except BluegreenError as error:
+                if _time_left(run) <= AGAIN or run.daemon_ends:
+                    raise
+                said = f"{served.label} does not come up yet, and requests wait on"
+                await run.note("warning", message=f"{said}: {error.message}")
+            await asyncio.sleep(AGAIN)
+    except BluegreenError as error:
+        run.migrating.left = (f"{served.label} does not serve: {error.message}", *error.detail)
+        run.migrating.remedy = then or (
+            f"it is started again and again; see why it does not get well: bluegreen logs "
+            f"{run.app.name}, and bluegreen status {run.app.name}"
+        )
+        raise
 
 
 def _time_left(run: Run) -> float:

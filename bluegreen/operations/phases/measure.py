@@ -12,7 +12,8 @@ from bluegreen.errors import GateError
 from bluegreen.invariants.answering import Answer
 from bluegreen.invariants.comparison import Measured, difference, problem
 from bluegreen.invariants.measuring import Survey
-from bluegreen.model import PhaseName
+from bluegreen.migrations.nouns import MigrationPlace
+from bluegreen.model import OperationKind, PhaseName
 from bluegreen.operations.run import Run
 
 
@@ -39,13 +40,7 @@ class Measure:
             else:
                 problems.append(f"{invariant.label}: {why}")
         if problems and run.origin is not None:
-            raise GateError(
-                f"{run.app.name}: what is to stay unchanged could not be asked before the release",
-                detail=problems,
-                remedy="correct [[gate.unchanged]] of the app file, or see what was said: "
-                f"bluegreen logs {run.app.name} {run.operation.id} --phase {self.name}; nothing "
-                "was touched",
-            )
+            raise _unanswered(run, problems, self.name)
         for line in problems:  # a first release may well make its data itself
             await run.note("warning", message=f"not compared: {line}")
         run.measured = measured
@@ -55,6 +50,30 @@ class Measure:
 
     async def undo(self, run: Run) -> bool:
         return True
+
+
+async def require_answers(run: Run, phase: PhaseName) -> None:
+    """Ask the commands once before anybody waits; databases were, in the preflight.
+
+    Only in the release's own tree can it be told what they answer. Raises GateError.
+    """
+    commands = [one for one in run.app.settings.gate.unchanged if one.command is not None]
+    if not commands or run.origin is None:
+        return
+    answers = await _ask(run, commands, phase)
+    pairs = zip(commands, answers, strict=True)
+    found = [(one, why) for one, answer in pairs if (why := problem(one, answer)) is not None]
+    if found:
+        raise _unanswered(run, [f"{one.label}: {why}" for one, why in found], phase)
+
+
+def _unanswered(run: Run, problems: Sequence[str], phase: PhaseName) -> GateError:
+    return GateError(
+        f"{run.app.name}: what is to stay unchanged could not be asked before the release",
+        detail=problems,
+        remedy="correct [[gate.unchanged]] of the app file, or see what was said: "
+        f"bluegreen logs {run.app.name} {run.operation.id} --phase {phase}; nothing was touched",
+    )
 
 
 async def require_unchanged(run: Run) -> list[dict[str, str]]:
@@ -112,20 +131,28 @@ async def _ask(
     once_more: bool = False,
 ) -> list[Answer]:
     """Of the data, or of the ``copy`` of a rehearsal. Each time has a log of its own."""
-    if run.release is None or run.tree is None:
-        raise RuntimeError(f"{phase} before fetch")
-    layout = run.app.layout
+    place, layout = _place(run), run.app.layout
     survey = Survey(
         settings=run.app.settings,
         layout=layout if copy is None else replace(layout, data=copy),
         jobs=run.app.parts.supervisor,
-        slot=run.target,
-        version=run.release.version,
-        tree=run.tree,
+        slot=place.slot,
+        version=place.version,
+        tree=place.tree,
         operation=run.operation.id,
     )
     name = "still-unchanged" if once_more else "unchanged"
     return await survey.ask(invariants, run.logs / f"{phase}-{name}.log")
+
+
+def _place(run: Run) -> MigrationPlace:
+    """Where it is asked: the release's own tree, or that of what serves, of migrations by hand."""
+    held = run.app.slots[run.target]
+    if run.operation.kind is OperationKind.MIGRATE and held.tree is not None:
+        return MigrationPlace(version=held.version or "", slot=held.slot, tree=held.tree)
+    if run.release is None or run.tree is None:
+        raise RuntimeError("invariants before fetch")
+    return MigrationPlace(version=run.release.version, slot=run.target, tree=run.tree)
 
 
 def _recorded(measured: Sequence[Measured], answers: Sequence[Answer] = ()) -> list[dict[str, str]]:
@@ -135,7 +162,7 @@ def _recorded(measured: Sequence[Measured], answers: Sequence[Answer] = ()) -> l
 
 
 def _changed(run: Run, changed: Sequence[str]) -> GateError:
-    app, version = run.app, "" if run.release is None else run.release.version
+    app, version = run.app, _place(run).version
     backups = f" (what it has changed is in bluegreen backup list {app.name})"
     return GateError(
         f"{app.name} {version} in {run.target}: what is to stay unchanged has changed: "

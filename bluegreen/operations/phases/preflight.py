@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
-from bluegreen.errors import PreflightError
+from bluegreen.config.invariants import measuring_time
 from bluegreen.model import OperationKind, PhaseName
-from bluegreen.operations.findings import look
+from bluegreen.operations.findings import all_of, look
 from bluegreen.operations.reversing import came_after, unmet_reversal
 from bluegreen.operations.run import Run
 from bluegreen.requirements.candidate import Candidate
@@ -25,7 +24,7 @@ class Preflight:
     leaves_nothing = True
 
     def limit(self, run: Run) -> float:
-        return LIMIT
+        return LIMIT + measuring_time(run.app.settings.gate.unchanged)
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"slot": run.target}
@@ -33,16 +32,17 @@ class Preflight:
     async def act(self, run: Run) -> dict[str, Any]:
         app, candidate = run.app, _candidate(run)
         upgrade = _upgrade(run)
-        looked = await look(app, candidate, run.operation.kind)
+        restores = run.operation.backup is not None
+        looked = await look(app, candidate, run.operation.kind, restores=restores)
         found = looked.found
         if upgrade is not None:
             found += upgrade.unmet()
-        if run.operation.kind is OperationKind.ROLLBACK and run.operation.backup is None:
+        if run.operation.kind is OperationKind.ROLLBACK and not restores:
             came = await came_after(app, candidate.version, run.pinned_commit)
             run.migrating.came_after = tuple(one.name for one in came)
             found += await unmet_reversal(app, candidate.version, run.pinned_commit, run.origin)
         if found:
-            raise _all_of(found, run)
+            raise all_of(found, app.name, f"{run.operation.version} from being released")
         data = {"free_bytes": looked.free, "needed_bytes": looked.needed}
         return data if upgrade is None else data | await _announce(run, candidate, upgrade)
 
@@ -98,19 +98,3 @@ async def _announce(run: Run, candidate: Candidate, upgrade: Upgrade) -> dict[st
         "acknowledged": upgrade.acknowledgements,
         "forced": [refusal.message for refusal in passed],
     }
-
-
-def _all_of(found: Sequence[PreflightError], run: Run) -> PreflightError:
-    """One error for all of ``found``, each with its remedy."""
-    if len(found) == 1:
-        return found[0]
-    lines = []
-    for number, error in enumerate(found, start=1):
-        lines.append(f"{number}. {error.message.removeprefix(f'{run.app.name}: ')}")
-        lines += [f"   {line}" for line in error.detail]
-        lines.append(f"   remedy: {error.remedy}")
-    return PreflightError(
-        f"{run.app.name}: {len(found)} things keep {run.operation.version} from being released",
-        detail=lines,
-        remedy="see to each of them, as it says, and try again; nothing was touched",
-    )

@@ -71,7 +71,7 @@ class Open:
     def limit(self, run: Run) -> float:
         return LIMIT
 
-    def intent(self, run: Run) -> dict[str, Any]:
+    def intent(self, run: Run) -> dict[str, Any] | None:
         return {"open": run.target}
 
     async def act(self, run: Run) -> dict[str, Any]:

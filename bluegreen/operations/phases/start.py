@@ -27,7 +27,7 @@ class Start:
         starts = (settings.ready_within(name) or 0.0 for name in settings.services)
         return LIMIT + max(s.stop_timeout for s in settings.services.values()) + max(starts)
 
-    def intent(self, run: Run) -> dict[str, Any]:
+    def intent(self, run: Run) -> dict[str, Any] | None:
         run.previous = run.app.slots[run.target]
         tree = None if run.tree is None else str(run.tree)
         return {"tree": tree, "previous": record_to_data(run.previous)}

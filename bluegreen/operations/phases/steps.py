@@ -8,12 +8,12 @@ import time
 from typing import Any
 
 from bluegreen.errors import RefusedError, TrafficError
-from bluegreen.health.watch import keep_watch
 from bluegreen.model import OperationKind, PhaseName, PhaseState, Share
 from bluegreen.operations.promoting import promotable, unless_promoted
 from bluegreen.operations.proof import pass_again
 from bluegreen.operations.run import Promotion, Run
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.watched import keep_watched
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Steps:
             )  # fmt: skip
             await run.note("share", slot=run.target, percent=percent, until=standing.until)
             with promotable(run, standing):
-                await unless_promoted(run, self._watch(run, promote.pause))
+                await unless_promoted(run, keep_watched(run, promote.pause, whole=False))
             if run.recorded[self.name] is PhaseState.DONE:
                 break
         return {}
@@ -82,13 +82,6 @@ class Steps:
             run.switched = True  # from now on it may have been written to
             share = Share(slot=run.target, percent=percent)
             await app.parts.traffic.share(app.settings, share)
-
-    async def _watch(self, run: Run, seconds: float) -> None:
-        """Raises GateError as soon as the release is ill."""
-        app, watch = run.app, run.app.settings.watch
-        target = await asyncio.to_thread(app.target, run.target, run.logs)
-        probes = app.settings.watch_probes
-        await keep_watch(target, watch, probes, seconds=seconds, on_result=run.on_probe)
 
     async def undo(self, run: Run) -> bool:
         """Everybody is back, but for connections that stay until the slot is stopped."""

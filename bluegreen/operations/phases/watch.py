@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
-from bluegreen.health.watch import keep_watch
 from bluegreen.model import PhaseName
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.run import Run
+from bluegreen.operations.watched import keep_watched, what_was_before
 
 SLACK = 60.0  # seconds beyond the watch's own time
 
@@ -27,20 +26,22 @@ class Watch:
 
     def intent(self, run: Run) -> dict[str, Any]:
         run.watch_deadline = time.time() + run.app.settings.watch.for_
-        return {"until": run.watch_deadline}
+        before = what_was_before(run)
+        return {
+            "until": run.watch_deadline, "before": None if before is None else before.to_data(),
+        }  # fmt: skip
 
     async def act(self, run: Run) -> dict[str, Any]:
-        settings = run.app.settings
+        watch = run.app.settings.watch
         # The clock may have jumped while the daemon was away: never longer than configured.
         left = (run.watch_deadline or time.time()) - time.time()
+        if watch.has_limits and watch.on_few == "fail":
+            left = watch.for_  # what an earlier daemon has counted is gone
         # After a reboot it is only starting, which is no illness.
         await gate_again(run.app, run.target, run.logs, run.on_probe)
-        target = await asyncio.to_thread(run.app.target, run.target, run.logs)
-        await keep_watch(
-            target, settings.watch, settings.watch_probes,
-            seconds=min(max(left, 0.0), settings.watch.for_), on_result=run.on_probe,
-        )  # fmt: skip
-        return {"seconds": settings.watch.for_}
+        await run.app.following.moved()
+        told = await keep_watched(run, min(max(left, 0.0), watch.for_))
+        return {"seconds": watch.for_, **told}
 
     async def undo(self, run: Run) -> bool:
         return True  # the way back is that of the switch

@@ -1,0 +1,1 @@
+"""What Prometheus is told: families of figures about the host, its apps and their history."""

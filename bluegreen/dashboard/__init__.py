@@ -1,0 +1,1 @@
+"""The dashboard: pages for people, served where the API listens over TCP."""

@@ -1,0 +1,55 @@
+"""Asks slots how they are while somebody looks: pages show the last answers, and wait for none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from bluegreen.api.checkups import KEPT, Checkups
+from bluegreen.model import Slot, SlotState, UnitKey, UnitState
+from bluegreen.operations.runtime import AppRuntime
+
+AT_ONCE = 4  # slots that are asked at a time
+
+
+class Rounds:
+    """Each app is asked no sooner than an answer is good for."""
+
+    def __init__(self, checkups: Checkups) -> None:
+        self._checkups = checkups
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._asked: dict[str, float] = {}  # when, by time.monotonic()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def begin(self, apps: Iterable[AppRuntime]) -> None:
+        """Somebody looks at these: ask those that were not asked a moment ago."""
+        now = time.monotonic()
+        due = [app for app in apps if now - self._asked.get(app.name, float("-inf")) >= KEPT]
+        if not due:
+            return
+        self._asked.update({app.name: now for app in due})
+        task = asyncio.create_task(self._ask(due), name="ask how slots are")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def close(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _ask(self, apps: list[AppRuntime]) -> None:
+        async def ask(app: AppRuntime, slot: Slot) -> None:
+            async with self._places:
+                await self._checkups.health(app, slot)
+
+        places = [(app, slot) for app in apps for slot in Slot if is_to_be_asked(app, slot)]
+        await asyncio.gather(*(ask(app, slot) for app, slot in places))
+
+
+def is_to_be_asked(app: AppRuntime, slot: Slot) -> bool:
+    """What runs, and what is to run and does not, which is ill."""
+    status = app.parts.supervisor.status
+    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in app.settings.services]
+    hot = app.slots[slot].state is SlotState.HOT
+    return hot or any(status(key).state is UnitState.RUNNING for key in keys)

@@ -1,0 +1,39 @@
+"""Which apps there are, and whether they are up: for everybody, where ``[api]`` says so."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bluegreen.api.context import Api
+from bluegreen.dashboard.context import Dashboard
+from bluegreen.errors import NotFoundError
+from bluegreen.model import UnitKey, UnitState
+from bluegreen.operations.runtime import AppRuntime
+
+
+async def page(dashboard: Dashboard, _: web.Request) -> web.StreamResponse:
+    """Of an app that has never been deployed nothing is said. Raises NotFoundError."""
+    if not dashboard.access.rules.settings.status_page:
+        raise NotFoundError(
+            "there is no status page", remedy="status_page = true in [api] makes one"
+        )
+    apps = sorted(dashboard.api.desk.apps.values(), key=lambda app: app.name)
+    dashboard.rounds.begin(apps)
+    states = {app.name: found for app in apps if (found := is_up(dashboard.api, app)) is not None}
+    return dashboard.pages.page("status.html", public=True, states=states)
+
+
+def is_up(api: Api, app: AppRuntime) -> bool | None:
+    """Whether the slot that has the traffic runs and is well, as it was asked last; None: none has.
+
+    Requests that are held wait, and that is no outage.
+    """
+    traffic = api.desk.parts.traffic.read(app.name)
+    if traffic.active is None:
+        return None
+    health = api.checkups.known(app, traffic.active)
+    keys = (
+        UnitKey(app=app.name, slot=traffic.active, service=one) for one in app.settings.services
+    )
+    runs = all(app.parts.supervisor.status(key).state is UnitState.RUNNING for key in keys)
+    return not traffic.closed and runs and (health is None or health["healthy"])

@@ -1,0 +1,99 @@
+"""An exclusive service runs in the slot that has the traffic, and never in both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.operations.agreement import agreement
+from tests.stack import Stack
+from tests.waiting import eventually
+
+# Says where it runs, unless somebody else does at that time; and a version may be too ill for it.
+SCRIPT = """
+slot=$1 version=$2 shared=$3
+[ ! -e $shared/ill-$version ] || exit 1
+exec 9>$shared/turn
+flock -n 9 || { echo twice >>$shared/ran; exit 1; }
+echo $slot >>$shared/ran
+exec sleep 1000
+"""
+SCHEDULER = """
+[services.scheduler]
+exclusive = true
+command = "/bin/sh {script} {{slot}} {{version}} {{shared_dir}}"
+"""
+
+
+def ran(stack: Stack) -> list[str]:
+    found = shared(stack) / "ran"
+    return found.read_text().split() if found.exists() else []
+
+
+def shared(stack: Stack) -> Path:
+    return stack.layout.app("monitor").shared
+
+
+async def runs_in(stack: Stack, slot: str | None) -> None:
+    """Wait until the scheduler runs in ``slot`` and nowhere else."""
+
+    async def there() -> bool:
+        slots = (await stack.status())["slots"]
+        states = {name: held["services"]["scheduler"]["state"] for name, held in slots.items()}
+        return states == {
+            name: "running" if name == slot else "stopped" for name in ("blue", "green")
+        }
+
+    await eventually(there, f"the scheduler runs in {slot}")
+
+
+@pytest.fixture
+async def scheduled(empty: Stack) -> Stack:
+    script = empty.root / "scheduler.sh"
+    script.write_text(SCRIPT)
+    extra = SCHEDULER.format(script=script)
+    empty.write_app(services=("api",), watch="0.5s", extra=extra)
+    await empty.serve()
+    await empty.deploy("v1")
+    return empty
+
+
+async def test_it_follows_the_traffic_and_never_runs_twice(scheduled: Stack) -> None:
+    first = scheduled.marker()
+    second = "green" if first == "blue" else "blue"
+    await runs_in(scheduled, first)
+    await scheduled.deploy("v2")
+    await runs_in(scheduled, second)
+    # What is instant stays so: the slot beside is ready though its scheduler does not run.
+    assert (await scheduled.status())["switch_back"]["how"] == "instant"
+    assert (await scheduled.cli("switch", "back")).status == 0
+    await runs_in(scheduled, first)
+    assert (await scheduled.cli("stop", "monitor")).status == 0
+    await runs_in(scheduled, None)
+    assert (await scheduled.cli("start", "monitor")).status == 0
+    await runs_in(scheduled, first)
+    # Moved while nobody was there to see it.
+    await scheduled.deploy("v2")
+    await runs_in(scheduled, second)
+    await scheduled.kill()
+    assert (await scheduled.cli("switch", "back", "--emergency")).status == 0
+    await scheduled.serve()
+    await runs_in(scheduled, first)
+    assert ran(scheduled) == [first, second, first, first, second, first]
+    await agreement(scheduled)
+    told = (await scheduled.cli("status")).out
+    assert told.count("scheduler running") == 1
+    assert "scheduler stopped" not in told
+
+
+async def test_a_release_in_which_it_does_not_come_up_is_switched_back(scheduled: Stack) -> None:
+    first = scheduled.marker()
+    await runs_in(scheduled, first)
+    (shared(scheduled) / "ill-v2").touch()
+    answer = await scheduled.cli("deploy", "monitor", "v2")
+    assert answer.status == 5, answer.err
+    assert "scheduler" in answer.err
+    assert scheduled.marker() == first
+    await runs_in(scheduled, first)
+    assert ran(scheduled) == [first, first]

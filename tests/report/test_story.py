@@ -1,0 +1,93 @@
+"""What a report tells, made of documents."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bluegreen.report.charts import charts
+from bluegreen.report.story import SHOWN_LINES, Documents, tell
+from tests.report.documents import BACK, ERROR, SWITCHED, documents
+
+
+def of(**changed: Any) -> Documents:
+    given = documents()
+    return replace(given, operation={**given.operation, **changed})
+
+
+def without_moves(given: Documents) -> Documents:
+    return replace(
+        given, events=[one for one in given.events if one["data"].get("phase") != "switch"]
+    )
+
+
+def test_a_release_that_was_switched_back_is_told_with_times_counts_and_reasons() -> None:
+    story = tell(documents())
+    assert story.title == "shop: v1 → v2"
+    assert (story.outcome, story.tone) == ("switched back", "bad")
+    assert story.sentence == (
+        "v2 had the visitors for 3.5 s; then they were switched back to v1 in blue."
+    )
+    assert dict(story.facts)["Waited before"] == "3.0 s"
+    assert dict(story.facts)["Acknowledged"] == "a new table"
+    assert story.error == ERROR
+    assert [moment.at for moment in story.moments] == [SWITCHED, BACK]
+    totals = {total.slot: (total.requests, total.failed) for total in story.totals}
+    assert totals == {"blue": (600, 0), "green": (800, 48)}
+    assert [probe.passed for probe in story.probes] == [True, False]
+    assert story.notes == ("warning: the disk is nearly full",)
+    (output,) = story.output
+    assert (len(output.lines), output.left_out) == (SHOWN_LINES, 40 - SHOWN_LINES)
+    assert "The data were not touched by migrations." in story.way_back
+
+
+def test_each_phase_lies_where_it_was_and_so_does_its_undoing() -> None:
+    found = {step.name: step for step in tell(documents()).steps}
+    assert [step.name for step in found.values() if step.failed] == ["watch"]
+    (build,) = found["build"].bars
+    assert (round(build.start, 1), round(build.width, 1)) == (1.2, 23.8)
+    done, undone = found["start"].bars
+    assert (done.kind, undone.kind) == ("done", "undo")
+    assert round(undone.start + undone.width, 3) == 100
+    assert found["start"].ended == "done, later undone"
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (
+            {"state": "failed"},
+            "v2 was not put into service: v1 in blue served throughout.",
+        ),
+        (
+            {"state": "failed", "from_slot": None},
+            "v2 was not put into service: no visitor met it.",
+        ),
+        ({"state": "succeeded"}, "v2 was put into service in green, in the place of v1 in blue."),
+        (
+            {"kind": "switch", "state": "succeeded"},
+            "Visitors were moved from blue to v2 in green.",
+        ),
+        ({"kind": "backup", "state": "failed"}, "The backup failed."),
+        ({"state": "interrupted"}, "v2 was not put into service: v1 in blue served throughout."),
+    ],
+)
+def test_every_end_has_its_sentence(changed: dict[str, Any], sentence: str) -> None:
+    assert tell(without_moves(of(**changed))).sentence == sentence
+
+
+def test_the_charts_are_drawn_of_what_was_seen() -> None:
+    story = tell(documents())
+    drawn = charts(story.seen, story.moments)
+    assert drawn is not None
+    tree = ElementTree.fromstring(drawn)
+    lines = [path.get("class") for path in tree.iter("path") if "line" in (path.get("class") or "")]
+    assert lines.count("line blue") == 2, "its requests and their times: none of them failed"
+    assert lines.count("line green") == 3
+    said = "".join(tree.itertext())
+    assert "switched to green" in said
+    assert "switched back" in said
+    assert charts(story.seen[:1], ()) is None
