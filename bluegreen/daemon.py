@@ -36,6 +36,7 @@ from bluegreen.operations.observation import observe_slots
 from bluegreen.operations.recovery import recover, units_that_may_run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.upkeep import Upkeep, in_words
+from bluegreen.reloaded import taken_up
 from bluegreen.signals import Signals
 from bluegreen.store import Store
 from bluegreen.supervisors.embedded import EmbeddedSupervisor
@@ -364,7 +365,7 @@ class Daemon:
 
     async def _reload_on_signal(self, desk: Desk) -> None:
         try:
-            log.info("reloaded: %s", await self._reload(desk))
+            log.info("%s", taken_up(await self._reload(desk)))
             await desk.parts.note(
                 audit.WHOLE_HOST, None, audit.KIND, asked="SIGHUP", by="root or the daemon's user",
                 via="signal",

@@ -84,7 +84,9 @@ class Repetitions:
             if (known := await store.answers.find(app, key)) is not None:
                 if known.request != asked:
                     raise ReusedKeyError(key)
-                document = known.document or self._in_memory.get((app, key))
+                document = known.document
+                if document is None:
+                    document = self._in_memory.get((app, key))
                 if document is not None:
                     note_look(request)
                     return web.json_response(document)
@@ -99,7 +101,9 @@ class Repetitions:
         self, store: Store, app: str, key: str, asked: str, response: web.Response
     ) -> None:
         """It is done, and is answered whether the store can keep that or not."""
-        document = response.get(_KEPT) or json.loads(response.text or "null")
+        document = response.get(_KEPT)
+        if document is None:
+            document = json.loads(response.text or "null")
         if _IN_MEMORY in response:
             self._in_memory[app, key], document = document, None
             if len(self._in_memory) > MOST_IN_MEMORY:

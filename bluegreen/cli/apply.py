@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bluegreen.cli.client import Client, SilentDaemonError
-from bluegreen.cli.reload import taken_up
 from bluegreen.config.secrets import looks_secret
 from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.host.apply import Host, Plan
 from bluegreen.host.places import HostLayout
+from bluegreen.reloaded import taken_up
 
 _VARIABLE = re.compile(r'(^[+ -]Environment="|"text=)([A-Za-z_][A-Za-z0-9_]*)=((?:[^"\\]|\\.)*)"')
 

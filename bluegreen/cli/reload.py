@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 
 from bluegreen.cli.client import Client
+from bluegreen.reloaded import taken_up
 
 
 def reload(options: argparse.Namespace) -> int:
@@ -16,11 +16,3 @@ def reload(options: argparse.Namespace) -> int:
         return 0
     print(taken_up(answer))
     return 0
-
-
-def taken_up(answer: Mapping[str, list[str]]) -> str:
-    """What a reload has changed, in words."""
-    changes = [
-        f"{what.replace('_', ' ')} {', '.join(names)}" for what, names in answer.items() if names
-    ]
-    return "reloaded: " + ("; ".join(changes) if changes else "nothing has changed")

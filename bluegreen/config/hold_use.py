@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bluegreen.config.draft import Draft
 from bluegreen.config.places import Place
 from bluegreen.config.problems import Finding
+from bluegreen.gate.hold_file import LONGEST_HOLD
 from bluegreen.model import SwitchMode
 
 
@@ -61,5 +62,7 @@ def _of_time(draft: Draft) -> Iterator[Finding]:
                 place=("services", name, "stop_timeout"),
                 wrong=f"it may take {stop:g} s to stop, and requests may be held for "
                 f"{draft.hold.forward:.3g} s of [hold] limit on the way to the new version",
-                right=f'Write limit = "{3 * stop:.0f}s" in [hold], or a shorter time here',
+                right=f'Write limit = "{3 * stop:.0f}s" in [hold], or a shorter time here'
+                if 3 * stop <= LONGEST_HOLD
+                else f"Write a shorter time here, less than {draft.hold.forward:.3g}s",
             )

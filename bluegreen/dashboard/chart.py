@@ -33,7 +33,10 @@ async def send_points(api: Api, stream: Stream, number: int) -> None:
 
 
 def point_of(event: Event) -> dict[str, Any] | None:
-    """A second of requests, by slot, or the moment of a switch; None: neither is said."""
+    """A second of requests by slot, or the moment of a switch or of a share of the clients.
+
+    None: it says nothing of these.
+    """
     if event.kind == "watch":
         seconds = max(float(event.data["seconds"]), 0.001)
         return {
@@ -42,6 +45,7 @@ def point_of(event: Event) -> dict[str, Any] | None:
                 slot: {"rate": one["requests"] / seconds, "failed": one["failed"] / seconds}
                 for slot, one in event.data["slots"].items()
             },
+            "judged": event.data["judged"],
         }
     switched = event.data.get("phase") == "switch" and event.data.get("state") == PhaseState.DONE
     if event.kind == "phase" and switched:

@@ -95,8 +95,7 @@ def _is_left_out(run: Run, phase: Phase, later: Sequence[Phase]) -> bool:
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:
     """End an operation that did not succeed: undo what it did and record why.
 
-    Where the host goes down it is left as it is, as systemd starts nothing any more, neither what
-    is to serve nor a job on data: the daemon of the next boot finishes or undoes it.
+    Where the host goes down it is left to the daemon of the next boot: systemd starts nothing then.
     """
     run.ending = True
     if run.interruption is Interruption.SHUTDOWN and await _is_host_ending(run):

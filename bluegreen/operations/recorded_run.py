@@ -28,8 +28,8 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         given_up=any(record.data.get("given_up") for record in records),
         pinned_commit=operation.commit if operation.of_switch else None,
         switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records)
-        or let_in(app.layout, operation.id, states)
-        or PhaseName.STEPS in states,
+        or any(r.phase is PhaseName.STEPS for r in records)
+        or let_in(app.layout, operation.id, states),
     )
     intents = {r.phase: r.data for r in records if r.state is PhaseState.INTENT}
     done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}
@@ -47,7 +47,9 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         run.promote_until = float(promote["until"])
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
-        run.before = Before(**watch["before"]) if watch.get("before") else None
+    for phase in (PhaseName.STEPS, PhaseName.WATCH):
+        if before := intents.get(phase, {}).get("before"):
+            run.before = Before(**before)
     if operation.version is not None and run.tree is not None:
         run.release = Release(
             app=app.name, version=operation.version, commit=operation.commit, origin=""

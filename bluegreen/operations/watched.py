@@ -40,16 +40,16 @@ async def told(run: Run, watching: Watching) -> AsyncIterator[None]:
             await watching.end(run.recording)
 
 
-async def keep_watched(run: Run, seconds: float, *, whole: bool = True) -> dict[str, Any]:
+async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:
     """Watch the operation's target for ``seconds``: by probes, processes, requests and metrics.
 
     What is recorded of it. Raises GateError as soon as it is worse than is allowed, or at the end
     where it could not be judged and the app file says that this is a failure. May be called again
     with a larger share of the traffic: what came before the first call is what it is compared with.
-    Not ``whole``: the active slot is another one, which has the exclusive services.
     """
     app = run.app
     watch = app.settings.watch
+    whole = app.active is run.target  # exclusive services come with the traffic
     target = await asyncio.to_thread(app.target, run.target, run.logs, whole=whole)
     judge = run.judge = _judge(run)
     run.judged_until = asyncio.get_running_loop().time() + seconds

@@ -17,6 +17,11 @@ from bluegreen.sources.mirror import FULL, SHALLOW, Mirror, is_full_commit
 from bluegreen.sources.removal import remove_tree
 
 
+def _has_none(failure: GitResult) -> bool:
+    """Whether the remote has answered that it has no such commit."""
+    return any("not our ref" in line for line in failure.errors)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shallow:
     """Brings ``mirror`` up to date in what is asked for. Use it under the cache lock."""
@@ -53,7 +58,8 @@ class Shallow:
         ref = offered.ref(version)
         by_name = wanted == version or wanted.lower() == offered.commit(version)
         if is_full_commit(version) or (is_full_commit(wanted) and not by_name):
-            return await self.mirror.fetch_commit(wanted.lower(), timeout=left)
+            failure = await self.mirror.fetch_commit(wanted.lower(), timeout=left)
+            return None if failure is not None and _has_none(failure) else failure
         return None if ref is None else await self._fetch_ref(ref, left)
 
     async def _prune(self, offered: Advertised) -> None:

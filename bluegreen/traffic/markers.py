@@ -5,8 +5,8 @@
 ``rename(2)``, and so is the first one, of ``closed``: at no instant are two slots named, and at
 none is neither said. ``special/hold`` is there while new requests wait, whichever slot is named; it
 says until when. ``special/previews`` is there while nginx is to look for a key of a preview, and
-``special/share`` while some clients go to the other slot, ``special/watch`` while it is to tell of
-each request.
+``special/watch`` while it is to tell of each request, and ``special/share`` while some clients go
+to the other slot.
 ``special`` itself goes with the last of what is in it.
 """
 

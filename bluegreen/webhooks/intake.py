@@ -102,6 +102,7 @@ class Intake:
         # By app: done once more than `SOON` are to be handed on.
         self._crowds: dict[str, asyncio.Future[None]] = {}
         self._said: dict[str, float] = {}
+        self._replaying: set[int] = set()  # those that are being begun
         self._forgetting: asyncio.Task[None] | None = None
         self.secrets = SecretKeeper()
         self.refused: Counter[str] = Counter()  # by app, since the daemon was started
@@ -283,8 +284,14 @@ class Intake:
         delivery, is_new = await self._deliveries.record(new)
         _require_same(delivery, first, key)
         operation = None
-        if is_new and decision == Decision.ACCEPTED and version is not None:
-            operation = await self._deploy(delivery, version, by)
+        if (
+            delivery.decision == Decision.ACCEPTED
+            and delivery.id not in self._replaying
+            and (
+                is_new or not self._is_in_line(delivery)  # it came to disk unheard of
+            )
+        ):
+            operation = await self._deploy(delivery, delivery.version or "", by)
         taken = await self._answer(
             await self._deliveries.find(app, str(delivery.id)), is_repeated=not is_new
         )
@@ -296,6 +303,7 @@ class Intake:
             name=f"{by.name}, replaying webhook {delivery.provider} delivery {delivery.replay_of}",
             via=by.via,
         )
+        self._replaying.add(delivery.id)
         try:
             operation = await self._desk.deploy(delivery.app, version, asked, key=_key(delivery))
         except StoreError:  # which of the two it is will be found out once the store answers
@@ -304,6 +312,8 @@ class Intake:
         except BluegreenError as error:
             self._settle_beside(delivery, (Decision.DECLINED, None, error.message))
             raise
+        finally:
+            self._replaying.discard(delivery.id)
         self._settle_beside(delivery, (Decision.TRIGGERED, operation, None))
         return operation
 

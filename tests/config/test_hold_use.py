@@ -68,5 +68,8 @@ def test_a_service_that_may_stop_for_all_of_the_time_is_refused(tmp_path: Path, 
     (found,) = caught.value.problems
     assert found.key == "services.api.stop_timeout"
     assert ("120s" if not limit else "40s") in found.right
+    with pytest.raises(InvalidConfiguration) as caught:
+        load(tmp_path, more.replace(stop, "25m"), "overlap = false")
+    assert "limit" not in caught.value.problems[0].right  # it could be none so long
     load(tmp_path, more)  # where nothing is held
     load(tmp_path, more.replace(stop, "13s"), "overlap = false")

@@ -19,10 +19,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 expect.set_options(timeout=60_000)
-POINTS = [
-    {"at": 1_800_000_000 + second, "slots": {"green": {"rate": 120 + second, "failed": second % 7}}}
-    for second in range(300)
-] + [{"at": 1_800_000_150, "switch": "blue"}]  # fmt: skip
+POINTS: list[dict[str, Any]] = [
+    {"at": 1_800_000_000 + n, "slots": {"green": {"rate": n, "failed": n % 7}}, "judged": None}
+    for n in range(300)
+]
+POINTS.append({"at": 1_800_000_150, "switch": "blue"})
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -145,6 +145,10 @@ async def test_where_what_serves_does_not_live_with_it_all_is_put_back(shop: Sta
     status = await agreement(shop)
     assert status["slots"][status["active"]]["version"] == "v4-rename"
     assert phase(await last(shop), "measure")["state"] == "done"
+    await rewrite(shop, held, env={"MONITOR_MIGRATES_AT_START": "1"})
+    answer = await shop.cli("migrations", "rollback")
+    assert "has applied 0006_rename again as it started" in answer.err
+    assert (schema(shop), await applied(shop)) == (before, names)
     await rewrite(shop, section())
 
 

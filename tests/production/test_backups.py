@@ -297,6 +297,10 @@ async def tables(production: Production) -> set[str]:
 async def test_migrations_of_a_release_run_as_the_apps_user_and_are_undone_by_name(
     host: Production,
 ) -> None:
+    host.write_app(extra=SECTION.replace('"cat {shared_dir}/kv; ', '"frobnicate; '), **OPTIONS)
+    await host.bluegreen("apply")
+    said = await host.deploy("v4-halfway", check=False)
+    assert "command of [backup] needs frobnicate, and there is no such command" in said.output
     host.write_app(extra=f"{MIGRATIONS}rehearse = false\n", **OPTIONS)
     await host.bluegreen("apply")
     said = await host.deploy("v4-halfway", check=False)

@@ -308,6 +308,8 @@ async def test_of_a_shallow_mirror_only_what_is_deployed_is_fetched(
         await source.resolve(skipped[:9])
     assert "all digits, as the mirror is shallow" in short.value.remedy
     assert (await source.resolve(skipped)).commit == skipped
+    with pytest.raises(SourceError, match="no tag, branch or commit aaaa"):
+        await source.resolve("a" * 40)
     # What has been fetched needs no server; nor does a way back, verified like a deploy.
     site.backend.root = tmp_path / "nowhere"
     for release, content in ((first, "two"), (third, "three"), (moved, "five")):

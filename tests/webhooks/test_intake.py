@@ -12,11 +12,12 @@ from typing import Any, cast
 
 import pytest
 
-from bluegreen.errors import BusyError, StoreFullError
+from bluegreen.errors import BusyError, StoreError, StoreFullError
 from bluegreen.model import Requester
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.triggers import Triggered
 from bluegreen.store import Store
+from bluegreen.store.deliveries import NewDelivery
 from bluegreen.webhooks import intake
 from bluegreen.webhooks.intake import Intake, RefusedDeliveryError, Taken, TooManyError
 from tests.waiting import eventually
@@ -162,6 +163,31 @@ async def test_a_replay_that_cannot_be_recorded_is_refused_and_settled_later(
     await eventually(lambda: not hooks._handing_on, "it is settled")
     again = await hooks.replay("shop", "v1", by, "k")
     assert (again.is_repeated, again.delivery.decision) == (True, "declined")
+    await hooks.close()
+
+
+async def test_a_replay_that_came_to_disk_unheard_of_is_begun_when_it_is_asked_for_again(
+    desk: TellingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.open.set()
+    hooks, by = taking(desk), Requester(name="alice", via="unix socket")
+    await take(hooks, "v1")
+    record = hooks._deliveries.record
+
+    async def unheard_of(new: NewDelivery) -> None:
+        await record(new)
+        raise StoreError("silent", remedy="ask again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hooks._deliveries, "record", unheard_of)
+        with pytest.raises(StoreError):
+            await hooks.replay("shop", "v1", by, "k")
+    desk.failures = [BusyError("shop is busy", remedy="wait")]
+    with pytest.raises(BusyError):  # it has come as far as the desk
+        await hooks.replay("shop", "v1", by, "k")
+    await eventually(lambda: not hooks._handing_on, "it is settled")
+    again = await hooks.replay("shop", "v1", by, "k")
+    assert (again.delivery.decision, again.delivery.why) == ("declined", "shop is busy")
     await hooks.close()
 
 

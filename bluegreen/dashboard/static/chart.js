@@ -1,12 +1,11 @@
 // Draws requests and errors a second of both slots over the time of an operation.
 "use strict";
 
-const WIDE = 720;
 const LEFT = 46;
 const RIGHT = 12;
 const PANELS = { rate: { top: 22, height: 130 }, failed: { top: 186, height: 50 } };
 const HIGH = 262;
-const MOST_POINTS = 240;
+const MOST_POINTS = 240; // in the width of a chart
 
 function svg(name, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -27,7 +26,7 @@ function thinned(seconds) {
       const mean = (what) => part.reduce((sum, one) => sum + (one.slots[slot]?.[what] || 0), 0) / part.length;
       slots[slot] = { rate: mean("rate"), failed: mean("failed") };
     }
-    means.push({ at: part[part.length - 1].at, slots });
+    means.push({ ...part[part.length - 1], slots });
   }
   return means;
 }
@@ -38,12 +37,26 @@ function nice(value) {
   return [1, 2, 5, 10].map((step) => step * size).find((step) => step >= value);
 }
 
+// What the watch has in its window, and what it may not be.
+function judged(watch) {
+  const share = (part) => `${(part * 100).toFixed(2).replace(/\.?0+$/, "")} %`;
+  const limits = watch.limits;
+  const rate = limits.error_rate === null ? "" : ` (limit ${share(limits.error_rate)})`;
+  let text = `Watched for ${Math.ceil(watch.left)} s more: ${share(watch.error_rate || 0)} of ${watch.requests} requests failed${rate}`;
+  if (watch.p99 !== null) {
+    const most = limits.p99 === null ? "" : ` (limit ${Math.round(limits.p99 * 1000)} ms)`;
+    text += `, p99 ${Math.round(watch.p99 * 1000)} ms${most}`;
+  }
+  return text;
+}
+
 function draw(figure, points) {
+  const WIDE = Math.max(figure.clientWidth, 260);
   const seconds = thinned(points.filter((point) => point.slots));
   const first = points[0].at;
   const last = Math.max(points[points.length - 1].at, first + 1);
   const x = (at) => LEFT + ((at - first) / (last - first)) * (WIDE - LEFT - RIGHT);
-  const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-labelledby": "chart-says" });
+  const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, width: WIDE, height: HIGH, role: "img", "aria-labelledby": "chart-says" });
   const counts = (slot, what) => seconds.map((one) => one.slots[slot]?.[what] || 0);
   for (const [what, panel] of Object.entries(PANELS)) {
     const most = nice(Math.max(...counts("blue", what), ...counts("green", what)));
@@ -74,6 +87,8 @@ function draw(figure, points) {
   const caption = document.createElement("figcaption");
   caption.id = "chart-says";
   caption.textContent = said.join("; ");
+  const watch = seconds[seconds.length - 1].judged;
+  if (watch) caption.append(document.createElement("br"), judged(watch));
   const legend = document.createElement("p");
   legend.className = "legend";
   for (const slot of ["blue", "green"]) {

@@ -171,8 +171,14 @@ let points = [];
 function addPoints(news) {
   if (news.begin) points = [];
   points.push(...news.points);
+  redraw();
+}
+
+function redraw() {
   if (points.some((point) => point.slots)) requestAnimationFrame(() => draw(chart, points));
 }
+
+if (chart) addEventListener("resize", redraw);
 
 // -- at last --------------------------------------------------------------------------------
 

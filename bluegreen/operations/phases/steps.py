@@ -13,7 +13,7 @@ from bluegreen.operations.promoting import promotable, unless_promoted
 from bluegreen.operations.proof import pass_again
 from bluegreen.operations.run import Promotion, Run
 from bluegreen.operations.runtime import AppRuntime
-from bluegreen.operations.watched import keep_watched
+from bluegreen.operations.watched import keep_watched, what_was_before
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,11 @@ class Steps:
             return None
         run.go_on.clear()
         self._begins_now = True
-        promote = run.app.settings.promote
-        return {"steps": promote.steps, "pause": promote.pause, "sticky": promote.sticky}
+        promote, before = run.app.settings.promote, what_was_before(run)
+        return {
+            "steps": promote.steps, "pause": promote.pause, "sticky": promote.sticky,
+            "before": None if before is None else before.to_data(),
+        }  # fmt: skip
 
     async def act(self, run: Run) -> dict[str, Any]:
         if not self._begins_now or PhaseName.PROMOTE in run.recorded:
@@ -63,7 +66,7 @@ class Steps:
             )  # fmt: skip
             await run.note("share", slot=run.target, percent=percent, until=standing.until)
             with promotable(run, standing):
-                await unless_promoted(run, keep_watched(run, promote.pause, whole=False))
+                await unless_promoted(run, keep_watched(run, promote.pause))
             if run.recorded[self.name] is PhaseState.DONE:
                 break
         return {}
