@@ -88,9 +88,8 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         log.debug("%s %s: whoever asked has hung up", request.method, request.path)
         return web.Response()
     except web.HTTPException as error:
-        wrong = error.reason
         return _response(
-            error.status, "http", f"{request.method} {request.path}: {wrong}",
+            error.status, "http", f"{request.method} {request.path}: {error.reason}",
             remedy=_what_there_is(error), exit_status=2,
         )  # fmt: skip
     except Exception as error:

@@ -238,8 +238,7 @@ class Desk:
 
     async def promote(self, app: str, by: Requester) -> Operation:
         """Let the release go on that waits for a person; returns its operation, which goes on."""
-        run = await promote(self.app(app), self.running(app), by)
-        return run.operation
+        return (await promote(self.app(app), self.running(app), by)).operation
 
     async def cancel(self, app: str) -> Operation:
         """End the operation in progress; returns it once all it did is undone. See `Run.ended`."""

@@ -112,7 +112,9 @@ async def _tell_on(run: Run) -> None:
         await asyncio.sleep(TOLD_EVERY)
         now = clock()
         counts = run.recording.untold()
-        if counts and PhaseName.GATE in run.recorded:
+        # A person may be waited for all day.
+        stands = run.promotion is not None and run.promotion.phase is PhaseName.PROMOTE
+        if counts and PhaseName.GATE in run.recorded and not stands:
             await run.note("watch", **_event(run, counts, now - began, now))
         began = now
 

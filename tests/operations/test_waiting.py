@@ -461,6 +461,7 @@ async def test_a_newer_release_takes_the_place_of_one_that_waits_to_be_promoted(
     queued.configure()
     await queued.builds("v2.1")
     assert await queued.settled() == [("v2", "superseded"), ("v2.1", "succeeded")]
+    await eventually(lambda: queued.desk.running("a") is None, "nothing runs")
     queued.go_on.clear()
     await queued.desk.deploy("a", "v3", PERSON)
     await queued.builds("v3")
