@@ -12,7 +12,7 @@ from bluegreen.config.environment_files import file_findings
 from bluegreen.config.load import load_app
 from bluegreen.errors import NotFoundError, TrafficError
 from bluegreen.layout import Layout
-from bluegreen.operations.runtime import find
+from bluegreen.operations.named import find
 from bluegreen.remedies import Remedies, remedies_of
 from bluegreen.traffic.confirmation import Confirmation
 from tests.config.samples import small_app, write

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from bluegreen.config.versions import check_version
-from bluegreen.errors import BusyError, RefusedError, UsageError
+from bluegreen.errors import BusyError, RefusedError
 from bluegreen.model import (
     AppLock,
     Hold,
@@ -25,6 +25,7 @@ from bluegreen.operations.by_hand import Action, ByHand, asked
 from bluegreen.operations.failover import Failovers
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
+from bluegreen.operations.named import find, only
 from bluegreen.operations.parts import Parts
 from bluegreen.operations.previewing import Issued, Previewing
 from bluegreen.operations.promoting import promote
@@ -35,7 +36,7 @@ from bluegreen.operations.restoring import (
     require_restorable,
 )
 from bluegreen.operations.run import Interruption, Run
-from bluegreen.operations.runtime import AppRuntime, find
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switches import Switches, deployed
 from bluegreen.operations.switching import Switched
 from bluegreen.operations.triggers import Triggered, Wanted
@@ -73,16 +74,7 @@ class Desk:
 
     def only_app(self) -> str:
         """The name of the host's only app. Raises UsageError where there are more, or none."""
-        names = sorted(self.apps)
-        if len(names) == 1:
-            return names[0]
-        layout = self.parts.layout
-        raise UsageError(
-            "which app? " + (f"this host has {', '.join(names)}" if names else "there is none"),
-            remedy="name one, as in: bluegreen status APP"
-            if names
-            else f"describe one in {layout.app_files}/APP.toml, then: {layout.remedies.take_up}",
-        )
+        return only(self.apps, self.parts.layout)
 
     def running(self, app: str) -> Run | None:
         """The operation in progress on an app, if any."""

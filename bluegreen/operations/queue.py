@@ -22,6 +22,7 @@ from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
+from bluegreen.operations.named import refuse_if_removed
 from bluegreen.operations.of_data import data_phases
 from bluegreen.operations.old_logs import remove_old
 from bluegreen.operations.parts import Parts
@@ -29,7 +30,7 @@ from bluegreen.operations.phases.promote import has_waited_elsewhere
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of, phases_with_data
 from bluegreen.operations.run import Interruption, Run, subject
-from bluegreen.operations.runtime import AppRuntime, refuse_if_removed
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.watched import told
 from bluegreen.processes import tell_if_failed

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from bluegreen.data.backups import Backups
 from bluegreen.data.programs import Programs
 from bluegreen.errors import NotFoundError, StoreError
 from bluegreen.health.target import Target
-from bluegreen.layout import AppLayout, Layout
+from bluegreen.layout import AppLayout
 from bluegreen.model import (
     ServiceUnit,
     Slot,
@@ -378,23 +378,3 @@ def cold(record: SlotRecord) -> SlotRecord:
     if record.version is None:
         return SlotRecord(app=record.app, slot=record.slot)
     return replace(record, state=SlotState.COLD, gated_by=None, hot_until=None)
-
-
-def refuse_if_removed(app: AppRuntime) -> None:
-    """Raises NotFoundError where a reload has removed the app while a request waited."""
-    if app.removed:
-        raise NotFoundError(
-            f"there is no app named {app.name} any more",
-            remedy=f"see what there is: {app.parts.layout.app_files}",
-        )
-
-
-def find(apps: Mapping[str, AppRuntime], name: str, layout: Layout) -> AppRuntime:
-    """The app of that name; NotFoundError names those that exist."""
-    if name not in apps:
-        raise NotFoundError(
-            f"there is no app named {name}",
-            remedy=f"known apps: {', '.join(sorted(apps)) or 'none'}; describe a new one in "
-            f"{layout.app_files}, then: {layout.remedies.take_up}",
-        )
-    return apps[name]

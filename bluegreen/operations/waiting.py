@@ -26,10 +26,11 @@ from bluegreen.model import (
 from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
+from bluegreen.operations.named import refuse_if_removed
 from bluegreen.operations.parts import Parts
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.run import Interruption, Run
-from bluegreen.operations.runtime import AppRuntime, end_task, refuse_if_removed
+from bluegreen.operations.runtime import AppRuntime, end_task
 from bluegreen.operations.triggers import Triggered, Wanted, against, done_already
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.processes import tell_if_failed
