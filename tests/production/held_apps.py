@@ -27,12 +27,13 @@ _GATE = "*-gate-*"  # the job of the probe that is a command
 _LADDER = ("v4-rename", "v4-audit", "v4-notes", "v4-slow", "v4-delete")
 _JOBS = """\
 [Service]
+TimeoutStartSec=infinity
 ExecStartPre=/bin/sh -c 'while read -r jobs </run/held/{app} && case "%i" in $$jobs) ;; \
 *) false;; esac; do sleep 0.2; done 2>/dev/null'
 """
 _STOPS = """\
 [Service]
-ExecStop=/bin/sh -c 'while [ -e /run/held/{app} ]; do sleep 0.2; done'
+ExecStop=/bin/sh -c 'while [ -e /run/held/{app}.stop ]; do sleep 0.2; done'
 """
 _COMMAND = f"{PROGRAM}/bin/python -m monitor.migrations"
 _FILE = f"""
@@ -80,6 +81,21 @@ class Place:
     def moves(self) -> bool:
         return self.ends == "succeeded"
 
+    @property
+    def stops(self) -> bool:
+        """Whether its service is held as it is stopped: what is measured is asked before, too."""
+        return self.phase in ("drain", "measure")
+
+    @property
+    def waits_first(self) -> tuple[str, str]:
+        """Which units wait before all else, and in which phase."""
+        if self.stops:
+            return f"bluegreen-{self.app}-api@*", "drain"
+        return self.jobs(_GATE if self.moves else self.job), "gate" if self.moves else self.phase
+
+    def jobs(self, job: str) -> str:
+        return f"bluegreen-{self.app}-job@{self.app}-{job}"
+
 
 PLACES = (
     Place(mode="online", phase="rehearse", job="*-rehearse-run.*"),
@@ -124,7 +140,7 @@ class HeldApps:
         await self.host.prepare()
         for number, (place, app) in enumerate(self.apps.items()):
             _hold_units(app, f"{place.app}-job@", _JOBS)
-            if place.phase == "drain":
+            if place.stops:
                 _hold_units(app, f"{place.app}-api@", _STOPS)
             rehearse = str(place.phase == "rehearse").lower()
             extra = f'{_FILE}mode = "{place.mode}"\nrehearse = {rehearse}\n'
@@ -157,21 +173,29 @@ class HeldApps:
         self._held = run_file(self.host, "held")
         self._held.mkdir()
         for place, version in versions.items():
-            if not place.on:
-                self._hold(place, place.job)
-            elif place.moves:
-                self._hold(place, _GATE)
-            if not place.on or place.moves:
-                await begin_deploy(self.apps[place], version)
-        await self._all_wait({place for place in versions if not place.on or place.moves})
+            if place.on and not place.moves:
+                continue
+            if place.stops:
+                (self._held / f"{place.app}.stop").touch()
+            else:
+                self._hold(place, _GATE if place.moves else place.job)
+            await begin_deploy(self.apps[place], version)
+        await self._all_wait(
+            {place: place.waits_first for place in versions if not place.on or place.moves}
+        )
+        stopping = [place for place in versions if place.stops and place.job]
+        for place in stopping:
+            self._hold(place, place.job)
+            (self._held / f"{place.app}.stop").unlink()
+        await self._all_wait({place: (place.jobs(place.job), place.phase) for place in stopping})
         if calls := {place: version for place, version in versions.items() if place.on}:
             await self._come_to_their_calls(calls)
 
     def _hold(self, place: Place, job: str) -> None:
         (self._held / place.app).write_text(f"{place.app}-{job}\n")
 
-    async def _all_wait(self, left: set[Place]) -> None:
-        """Their jobs or stops, though not at once: a probe's job has its time."""
+    async def _all_wait(self, left: dict[Place, tuple[str, str]]) -> None:
+        """Such units in such phases, though not at once: a probe's job has its time."""
 
         async def none_left() -> bool:
             listed = await self.host.host.run(
@@ -179,7 +203,10 @@ class HeldApps:
                 "--state=activating,deactivating", "bluegreen-*",
             )  # fmt: skip
             units = [line.split()[0] for line in listed.output.splitlines()]
-            left.difference_update([place for place in left if await self._waits(place, units)])
+            for place, (unit, phase) in [*left.items()]:
+                waits = any(fnmatch(name, unit) for name in units)
+                if waits and await is_in(self.apps[place], phase):
+                    del left[place]
             return not left
 
         try:
@@ -187,15 +214,6 @@ class HeldApps:
         except AssertionError as error:
             last = [await latest_operation(self.apps[place]) for place in left]
             raise AssertionError(f"not held: {last}") from error
-
-    async def _waits(self, place: Place, units: Sequence[str]) -> bool:
-        unit = f"{place.app}-api@*"
-        if place.phase != "drain":
-            unit = f"{place.app}-job@{place.app}-{_GATE if place.moves else place.job}"
-        phase = "gate" if place.moves else place.phase
-        return any(fnmatch(name, f"bluegreen-{unit}") for name in units) and await is_in(
-            self.apps[place], phase
-        )
 
     async def _come_to_their_calls(self, versions: Mapping[Place, str]) -> None:
         paths = {place: f"{APPS}/{place.app}/{place.on}" for place in versions}
