@@ -92,6 +92,8 @@ class PhaseName(StrEnum):
     REVERSE = "reverse"  # undo, newest first, the migrations that came after an older release
     START = "start"
     GATE = "gate"
+    PROMOTE = "promote"  # a person is waited for, who lets it go on
+    STEPS = "steps"  # some clients go to the new slot, then more
     SWITCH = "switch"
     RELEASE = "release"  # requests that wait go on
     WATCH = "watch"
@@ -168,6 +170,7 @@ class Operation:
     finished_at: float | None = None
     error: OperationError | None = None
     acknowledged: tuple[str, ...] = ()  # what whoever asked for a deploy knows that it breaks
+    manual: bool = False  # whoever asked for it wants it to wait for a person
     forced: bool = False  # past the versions that the app file lets in, starts from and goes by
     backup: int | None = None  # the one whose data a rollback brings back with the release
     of_switch: bool = False  # a rollback that a switch had to become
@@ -373,9 +376,19 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share:
+    """So many percent of all clients go to ``slot``, which is not the active one."""
+
+    slot: Slot
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Traffic:
     """Where an app's traffic goes, as the markers on disk say."""
 
     active: Slot | None  # None: never deployed
     closed: bool  # nginx answers 503
-    held: Hold | None = field(default=None, compare=False)  # which changes nothing of the rest
+    # Which change nothing of the rest:
+    held: Hold | None = field(default=None, compare=False)
+    share: Share | None = field(default=None, compare=False)

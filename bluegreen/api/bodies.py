@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import (
@@ -49,7 +49,6 @@ class Body(BaseModel):
     """A JSON object; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    later: ClassVar[frozenset[str]] = frozenset()  # fields that a later version will know
 
 
 class Empty(Body):
@@ -63,8 +62,8 @@ def _several(value: object) -> tuple[object, ...]:
 
 
 class DeployBody(Body):
-    later = frozenset({"manual"})
     version: Version
+    manual: bool = False  # it waits for a person, whatever the app file says
     ack: Annotated[
         tuple[Text, ...],
         BeforeValidator(_several, json_schema_input_type=Text | tuple[Text, ...]),
@@ -153,15 +152,14 @@ def body_of(request: web.Request, raw: bytes, kind: type[B]) -> B:
         fields = ", ".join(f'"{name}"' for name in kind.model_fields) or "no fields"
         raise UsageError(
             f"{request.method} {request.path}: the body is not as it should be",
-            detail=faults(error, "body", kind.later),
+            detail=faults(error, "body"),
             remedy=f"send a JSON object with {fields}",
         ) from error
 
 
-def faults(error: ValidationError, whole: str, later: frozenset[str] = frozenset()) -> list[str]:
+def faults(error: ValidationError, whole: str) -> list[str]:
     """A line for each field that is wrong; one without a field is of the ``whole``."""
     return [
-        f"{'.'.join(map(str, item['loc']))[:60] or whole}: "
-        f"{'not supported yet' if item['loc'][:1] and item['loc'][0] in later else item['msg']}"
+        f"{'.'.join(map(str, item['loc']))[:60] or whole}: {item['msg']}"
         for item in error.errors(include_url=False, include_input=False)
     ]

@@ -43,6 +43,11 @@ def plan_view(plan: Plan) -> plans.Plan:
             "names": None if pending.names is None else list(pending.names), "says": pending.says,
         },
         "switch_back": switch_back_view(plan.way_back),
+        "promotion": {
+            "deadline": plan.promote.deadline if plan.promote.mode == "manual" else None,
+            "steps": list(plan.promote.steps),
+            "pause": plan.promote.pause,
+        },
         "hot_seconds": plan.hot,
         "command": plan.upgrade.command,
     }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -34,16 +33,6 @@ def problem(error: BluegreenError) -> web.Response:
     )  # fmt: skip
     response.headers.update(_HEADERS.get(error.http_status, {}))
     return response
-
-
-# Which a later version will answer.
-_LATER = re.compile(r"/metrics|/v1/apps/[^/]+/promote")
-
-
-def _what_is_wrong(request: web.Request, error: web.HTTPException) -> str:
-    if error.status == HTTPStatus.NOT_FOUND and _LATER.fullmatch(request.path):
-        return "not supported yet"
-    return error.reason
 
 
 def _what_there_is(error: web.HTTPException) -> str:
@@ -99,9 +88,8 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         log.debug("%s %s: whoever asked has hung up", request.method, request.path)
         return web.Response()
     except web.HTTPException as error:
-        wrong = _what_is_wrong(request, error)
         return _response(
-            error.status, "http", f"{request.method} {request.path}: {wrong}",
+            error.status, "http", f"{request.method} {request.path}: {error.reason}",
             remedy=_what_there_is(error), exit_status=2,
         )  # fmt: skip
     except Exception as error:

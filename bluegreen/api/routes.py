@@ -249,6 +249,11 @@ ROUTES = (
         "Bring the same release up in the other slot",
     ),
     _post(
+        f"{_APP}/promote", bodies.Empty, operations.promote, _SWITCH,
+        "Let the release go on that waits for a person",
+        answers=OperationInFull, statuses=(202,),
+    ),
+    _post(
         f"{_APP}/cancel", bodies.CancelBody, operations.cancel, _DEPLOY,
         "End what runs, and answer once it is undone; or what waits",
         answers=OperationInFull,

@@ -16,7 +16,7 @@ from bluegreen.api.documents.apps import (
 )
 from bluegreen.api.documents.operations import RunningOperation
 from bluegreen.api.queue import queue_view, unsettled_view
-from bluegreen.api.views import hold_view, lock_view, switch_back_view
+from bluegreen.api.views import hold_view, lock_view, promotion_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
 from bluegreen.migrations.nouns import AppliedMigration
 from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitKey, UnitState
@@ -79,6 +79,12 @@ async def app_view(
         "active": traffic.active,
         "closed": traffic.closed,
         "held": None if traffic.held is None else hold_view(traffic.held),
+        "share": None
+        if traffic.share is None
+        else {
+            "slot": traffic.share.slot,
+            "percent": traffic.share.percent,
+        },
         "slots": slots,
         "operation": _operation(desk, app),
         "queue": await queue_view(desk, app, known.pauses.get(app.name)),
@@ -144,6 +150,9 @@ def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
         "undoing": undoing,
         "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
+        "promotion": None
+        if run.promotion is None
+        else promotion_view(run.promotion, app.settings.promote.steps),
         "requested_by": run.operation.requested_by.name,
     }
 

@@ -10,6 +10,7 @@ from bluegreen.api.documents.data import Backup
 from bluegreen.api.documents.traffic import HoldState, SwitchBack
 from bluegreen.data.catalog import Entry
 from bluegreen.model import AppLock, Event, Hold, Operation, PhaseRecord, PhaseState
+from bluegreen.operations.run import Promotion
 from bluegreen.operations.way_back import WayBack
 
 
@@ -34,6 +35,7 @@ def operation_view(operation: Operation) -> operations.Operation:
             "detail": list(error.detail),
         },
         "acknowledged": list(operation.acknowledged),
+        "manual": operation.manual,
         "forced": operation.forced,
         "backup": operation.backup,
         "of_switch": operation.of_switch,
@@ -41,6 +43,13 @@ def operation_view(operation: Operation) -> operations.Operation:
         "attempt": operation.attempt,
         "repeats": operation.repeats,
         "begun_at": operation.begun_at,
+    }  # fmt: skip
+
+
+def promotion_view(standing: Promotion, steps: Sequence[int]) -> operations.Promotion:
+    return {
+        "phase": standing.phase, "since": standing.since, "until": standing.until,
+        "slot": standing.slot, "share": standing.share, "steps": list(steps),
     }  # fmt: skip
 
 

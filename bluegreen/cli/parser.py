@@ -17,16 +17,11 @@ exit status: 0 done; 1 it failed and the version that was active still serves; 2
 configuration; 3 no daemon; 4 busy or locked; 5 it had been switched and was switched back;
 130 interrupted
 """
-# Which a later version will know.
-_LATER_COMMANDS = frozenset({"promote"})
-_LATER_OPTIONS = frozenset({"--manual"})
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command as typed. Raises UsageError where it makes no sense."""
     options, unknown = parser().parse_known_args(arguments)
-    if later := _LATER_OPTIONS.intersection(unknown):
-        raise _not_yet(" ".join(sorted(later)))
     if unknown:
         raise _wrong_use(options.prog, f"unrecognized arguments: {' '.join(unknown)}")
     options.json = getattr(options, "json", False)
@@ -49,13 +44,6 @@ def _wrong_use(command: str, message: str) -> UsageError:
     return UsageError(message, remedy=f"see what it takes: {command} --help")
 
 
-def _not_yet(what: str) -> UsageError:
-    return UsageError(
-        f"{what}: not supported yet",
-        remedy="do without it: this version of bluegreen would not act on it",
-    )
-
-
 def parser() -> argparse.ArgumentParser:
     """All that can be typed."""
     return _Commands().parser
@@ -73,11 +61,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise _wrong_use(self.prog, message)
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.metavar == "COMMAND" and value in _LATER_COMMANDS:
-            raise _not_yet(f"bluegreen {value}")
-        super()._check_value(action, value)
 
 
 class _Commands:
@@ -180,6 +163,10 @@ class _Commands:
             help="what this upgrade breaks, as it says when it refuses; may be repeated",
         )  # fmt: skip
         deploy.add_argument(
+            "--manual", action="store_true",
+            help="once it has passed its gate it waits for bluegreen promote",
+        )  # fmt: skip
+        deploy.add_argument(
             "--force", action="store_true",
             help="past the versions that the app file lets in, starts from and goes by; recorded",
         )  # fmt: skip
@@ -202,9 +189,12 @@ class _Commands:
             "restart", ("release", "restart"),
             "the same version into the other slot and over, with no request lost",
         )  # fmt: skip
+        promote = self._add(
+            "promote", ("release", "promote"), "let the release go on that waits for a person"
+        )
         stop = self._add("stop", ("release", "stop"), "take an app out of service")
         start = self._add("start", ("release", "start"), "bring a stopped app back, gated")
-        for command in (deploy, rollback, restart, stop, start):
+        for command in (deploy, rollback, restart, promote, stop, start):
             command.add_argument("--detach", action="store_true", help="return once it has begun")
         cancel = self._add(
             "cancel", ("release", "cancel"), "end the running operation; the active slot serves on"

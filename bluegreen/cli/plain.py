@@ -39,9 +39,21 @@ def event_text(event: dict[str, Any]) -> str | None:
         return f"  step {data['step']} {data['state']}"
     if kind in ("warning", "service"):
         return f"  {kind}: {data['message']}"
+    if kind == "promotion":
+        return _promotion(event)
+    if kind == "share":
+        return f"  {data['percent']} % of the clients go to {data['slot']}"
     if kind == "output":
         return f"  {data['message']}"
     return None
+
+
+def _promotion(event: dict[str, Any]) -> str:
+    data = event["data"]
+    if data["state"] == "promoted":
+        return f"  promoted by {data['by']}"
+    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(data["until"]))
+    return f"  it waits until {until} for: bluegreen promote {event['app']}"
 
 
 def _phase(data: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
         *(f"  warning: {line}" for line in plan["warnings"]),
         *_migrations(plan["migrations"]),
         *_time(plan),
+        *_promotion(plan),
         f"  switch back afterwards: {plan['switch_back']['says']}{_while(plan)}",
         *_findings(plan["findings"]),
         *_next(plan),
@@ -108,6 +109,20 @@ def _time(plan: dict[str, Any]) -> Iterator[str]:
     yield f"  time: about {seconds(plan['seconds'])}, by {of}:"
     phases = (f"{one['phase']} {seconds(one['seconds'])}" for one in plan["phases"])
     yield f"    {', '.join(phases)}"
+
+
+def _promotion(plan: dict[str, Any]) -> Iterator[str]:
+    if (deadline := plan["promotion"]["deadline"]) is not None:
+        yield (
+            f"  then it waits, for {seconds(deadline)} at the most, for: "
+            f"bluegreen promote {plan['app']}"
+        )
+    if steps := plan["promotion"]["steps"]:
+        shares = ", ".join(str(step) for step in steps)
+        yield (
+            f"  then in steps: {shares} % of the clients, each watched for "
+            f"{seconds(plan['promotion']['pause'])}"
+        )
 
 
 def _while(plan: dict[str, Any]) -> str:

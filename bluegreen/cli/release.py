@@ -1,4 +1,4 @@
-"""``deploy``, ``rollback``, ``restart``, ``stop``, ``start``, ``cancel``: begun, then followed."""
+"""``deploy``, ``rollback``, ``promote``, ``cancel`` and others: asked for, then followed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def deploy(options: argparse.Namespace) -> int:
     # `deploy VERSION`, where there is one app, reaches us as its version alone.
     body = {"version": options.version} | ({"ack": options.ack} if options.ack else {})
     body |= {"force": True} if options.force else {}
+    body |= {"manual": True} if options.manual else {}
     return begin(options, "deployments", body)
 
 
@@ -31,6 +32,10 @@ def rollback(options: argparse.Namespace) -> int:
 
         return rollback_with_data(options)
     return begin(options, "rollback", {"version": options.version})
+
+
+def promote(options: argparse.Namespace) -> int:
+    return begin(options, "promote", {})
 
 
 def restart(options: argparse.Namespace) -> int:
@@ -72,7 +77,8 @@ def begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:
         if options.json:
             print(json.dumps(operation))
         else:
-            print(f"{app}: operation {operation['id']} has begun")
+            verb = "goes on" if what == "promote" else "has begun"
+            print(f"{app}: operation {operation['id']} {verb}")
             print(f"Next: bluegreen status {app} --watch")
         return 0
     ended = _follow(client, operation, options)

@@ -49,6 +49,8 @@ def app_head(app: dict[str, Any]) -> str:
         serving = f"out of service (503); {app['active']} is its active slot"
     else:
         serving = f"traffic on {app['active']}" + (", held" if app["held"] else "")
+        if share := app.get("share"):  # an older daemon has none
+            serving += f", {share['percent']} % of the clients on {share['slot']}"
     return f"{app['app']}: {serving}"
 
 
@@ -64,6 +66,7 @@ def app_rest(app: dict[str, Any]) -> list[str]:
         )
         if operation["waiting_for"]:
             lines.append(f"    waiting for {operation['waiting_for']}")
+        lines += _promotion_lines(app)
     lines += waiting_lines(app)
     if app["held"] is not None:
         held, now = app["held"], time.time()
@@ -76,6 +79,27 @@ def app_rest(app: dict[str, Any]) -> list[str]:
         lines.append(f"  locked: {lock['reason']} ({lock['by']}, {ago(lock['at'])})")
     lines.append(f"  switch back: {app['switch_back']['says']}")
     return lines
+
+
+def _promotion_lines(app: dict[str, Any]) -> list[str]:
+    """Where a release stands that a person may let go on, and the commands for that."""
+    standing = app["operation"].get("promotion")  # an older daemon has none
+    if standing is None:
+        return []
+    name, left = app["app"], seconds(max(0.0, standing["until"] - time.time()))
+    if standing["phase"] == "steps":
+        steps = ", ".join(str(step) for step in standing["steps"])
+        return [
+            f"    step {standing['share']} % (of {steps}), for {left} more",
+            f"    Next: all clients at once: bluegreen promote {name}; all back: "
+            f"bluegreen switch back {name}",
+        ]
+    see = f"; to see it: bluegreen preview {name}" if standing["slot"] else ""
+    return [
+        f"    it waits for a person since {ago(standing['since'])}, for {left} more at the most, "
+        "then it is taken back",
+        f"    Next: bluegreen promote {name} (scope switch), or: bluegreen cancel {name}{see}",
+    ]
 
 
 def _why(service: dict[str, Any]) -> str:

@@ -217,12 +217,19 @@ class Client:
         version: str,
         *,
         ack: Sequence[str] = (),
+        manual: bool = False,
         force: bool = False,
         key: str | None = None,
     ) -> Operation:
+        """``manual``: it waits for `promote`."""
         return await self._post(
-            _app(app, "deployments"), key, version=version, ack=list(ack), force=force or None
-        )
+            _app(app, "deployments"), key,
+            version=version, ack=list(ack), manual=manual or None, force=force or None,
+        )  # fmt: skip
+
+    async def promote(self, app: str, *, key: str | None = None) -> OperationInFull:
+        """Let the release go on that waits for a person."""
+        return await self._post(_app(app, "promote"), key)
 
     async def rollback(
         self,

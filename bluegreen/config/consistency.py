@@ -12,6 +12,7 @@ from bluegreen.config.migrations_use import migration_findings
 from bluegreen.config.placeholder_use import placeholder_findings
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
+from bluegreen.config.promote_use import promote_findings
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.source_use import source_findings
 from bluegreen.config.watch_use import watch_findings
@@ -32,6 +33,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         _backup(draft),
         migration_findings(draft),
         hold_findings(draft),
+        promote_findings(draft),
         source_findings(draft),
         placeholder_findings(draft),
         webhook_findings(draft),

@@ -12,6 +12,7 @@ from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.places import Place
+from bluegreen.config.promote_section import Promote
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
 from bluegreen.config.settings import App, Backup, BuildStep, Gate, Nginx, Service
@@ -59,6 +60,7 @@ class Draft:
     migrations: Migrations | None
     overlap: bool  # whether two versions may run at once
     hold: HoldSection | None
+    promote: Promote | None
     webhooks: tuple[tuple[int, Webhook], ...]
     metrics: tuple[tuple[Place, Metric], ...]
     watch_limits: frozenset[str]  # the keys of [watch] that need nginx to tell of requests
@@ -100,6 +102,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         migrations=_salvage(Migrations, data.get("migrations")),
         overlap=app.get("overlap") is not False,
         hold=_exactly(HoldSection, _table(data.get("hold")), "limit"),
+        promote=_salvage(Promote, data.get("promote")),
         webhooks=tuple(_webhooks(data.get("webhook"))),
         metrics=tuple(_metrics(watch)),
         watch_limits=WATCH_LIMITS & watch.keys(),

@@ -24,10 +24,10 @@ from bluegreen.config.values import Line, Name, Switch
 from bluegreen.model import OperationKind
 
 Occasion = Literal[
-    "queued", "started", "succeeded", "failed", "rolled_back", "cancelled", "superseded",
+    "queued", "started", "waiting", "succeeded", "failed", "rolled_back", "cancelled", "superseded",
     "interrupted", "warning",
 ]  # fmt: skip
-USUAL: tuple[Occasion, ...] = ("succeeded", "failed", "rolled_back", "interrupted")
+USUAL: tuple[Occasion, ...] = ("waiting", "succeeded", "failed", "rolled_back", "interrupted")
 ROTATING = 2  # secrets at a time
 
 _KEEP_IT = 'Keep it in a file: {key} = {{ file = "/etc/bluegreen/notify/{key}" }}'

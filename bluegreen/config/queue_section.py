@@ -1,15 +1,12 @@
-"""``[queue]`` and ``[promote]``: how automatic releases wait, and when they may begin."""
+"""``[queue]``: how automatic releases wait."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field
 
-from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.section import Section
-from bluegreen.config.windows import Window, Windows, parse_window
 
 
 class QueueSection(Section):
@@ -17,48 +14,3 @@ class QueueSection(Section):
 
     policy: Literal["latest", "serial", "refuse"] = "latest"
     limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = 20  # that wait, with "serial"
-
-
-def _windows(value: Any) -> Any:
-    if isinstance(value, str):
-        return (parse_window(value),)
-    if isinstance(value, list | tuple) and value:
-        return tuple(one if isinstance(one, Window) else parse_window(one) for one in value)
-    raise ValueError('a window, such as "Mon-Thu 09:00-16:00", or a list of them')
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueRefusedError(
-            f"this host knows no time zone {value!r}",
-            'Write one of its names, such as "Europe/Berlin" or "UTC"; without it, it is the '
-            "host's own",
-        ) from error
-    return value
-
-
-class Promote(Section):
-    """``[promote]``: ``window`` is when automatic releases may begin; a person's always may."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"mode", "steps", "pause"})
-
-    window: Annotated[tuple[Window, ...], BeforeValidator(_windows)] | None = None
-    zone: Annotated[str, AfterValidator(_zone)] | None = None  # None: the host's
-
-    @model_validator(mode="after")
-    def _zone_of_something(self) -> Promote:
-        if self.zone is not None and self.window is None:
-            raise ValueRefusedError(
-                "it names a time zone, and no window",
-                'Say when automatic releases may begin, such as window = "Mon-Thu 09:00-16:00"',
-            )
-        return self
-
-    @property
-    def windows(self) -> Windows | None:
-        """None: they may begin at any time."""
-        if self.window is None:
-            return None
-        return Windows(self.window, None if self.zone is None else ZoneInfo(self.zone))

@@ -24,8 +24,9 @@ from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.notify_section import ForgeStatus, Notify, refuse_doubles
+from bluegreen.config.promote_section import Promote
 from bluegreen.config.questions import Probe, SmokeStep
-from bluegreen.config.queue_section import Promote, QueueSection
+from bluegreen.config.queue_section import QueueSection
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.release_rules import Requirements, UpgradeRule
 from bluegreen.config.secret_file import SecretFile as SecretFile

@@ -44,7 +44,7 @@ def render_sites(
         texts.update(rendered.files)
         generations[name] = rendered.generation
         texts[templates.slot_file(name)] = templates.slot(settings, None)
-    path, text, generation = templates.common(generations)
+    path, text, generation = templates.common(generations, apps.values())
     texts[path] = text
     texts[files.nginx_include] = f"{HEADER}include {quoted(layout.nginx / 'sites/*.conf')};\n"
     return Sites(files=texts, generation=generation, included=frozenset(included))

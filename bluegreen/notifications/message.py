@@ -17,6 +17,7 @@ _OCCASIONS = {OperationState.RUNNING: "started"}
 _SAYS = {
     "queued": "waits",
     "started": "has begun",
+    "waiting": "waits to be promoted",
     "succeeded": "succeeded",
     "failed": "FAILED",
     "rolled_back": "was ROLLED BACK",
@@ -35,7 +36,7 @@ class Message:
     app: str
     at: float
     operation: Operation | None  # as it stood then
-    text: str | None = None  # of a warning
+    text: str | None = None  # of a warning, and of what waits for a person
     is_test: bool = False
     is_current: bool = True  # the operation stands like that now
 
@@ -97,6 +98,8 @@ def message_of(event: Event, operation: Operation | None) -> Message | None:
     occasion = occasion_of(event)
     if operation is None or occasion is None:
         return None
+    if event.kind == "promotion":
+        return _waiting(event, operation)
     state = OperationState(event.data["state"])
     then = replace(
         operation, state=state, error=_bounded(operation.error) if state.is_final else None,
@@ -108,6 +111,20 @@ def message_of(event: Event, operation: Operation | None) -> Message | None:
     )  # fmt: skip
 
 
+def _waiting(event: Event, operation: Operation) -> Message:
+    until = datetime.fromtimestamp(event.data["until"], UTC)
+    return Message(
+        event=event.id, occasion="waiting", app=event.app, at=event.at,
+        operation=replace(
+            operation, state=OperationState.RUNNING, error=None, finished_at=None
+        ),
+        text=f"operation {operation.id} on {socket.gethostname()} waits until "
+        f"{until:%Y-%m-%d %H:%M} UTC: bluegreen promote {event.app}; to see it: "
+        f"bluegreen preview {event.app}; to end it: bluegreen cancel {event.app}",
+        is_current=operation.state is OperationState.RUNNING,
+    )  # fmt: skip
+
+
 def occasion_of(event: Event) -> str | None:
     """What an operation or a warning is an occasion for, as ``on`` of ``[[notify]]`` names it.
 
@@ -115,6 +132,8 @@ def occasion_of(event: Event) -> str | None:
     """
     if event.kind == "warning":
         return "warning"
+    if event.kind == "promotion":
+        return "waiting" if event.data["state"] == "waiting" else None
     state = OperationState(event.data["state"])
     if state is OperationState.QUEUED and not event.data.get("data", {}).get("automatic"):
         return None

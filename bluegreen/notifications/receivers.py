@@ -113,4 +113,6 @@ def _wants(settings: Notify, event: Event) -> bool:
         return False
     if event.kind == "warning" or not settings.kinds:
         return True
+    if event.kind == "promotion":
+        return OperationKind.DEPLOY in settings.kinds  # nothing else waits
     return OperationKind(event.data["kind"]) in settings.kinds

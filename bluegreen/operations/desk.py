@@ -25,6 +25,7 @@ from bluegreen.operations.failover import Failovers
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.previewing import Issued, Previewing
+from bluegreen.operations.promoting import promote
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.restoring import (
     release_of_backup,
@@ -102,18 +103,20 @@ class Desk:
         by: Requester,
         *,
         acknowledged: tuple[str, ...] = (),
+        manual: bool = False,
         forced: bool = False,
         key: str | None = None,
     ) -> Operation:
         """Begin the upgrade of the idle slot to ``version``; ``acknowledged`` is what it breaks.
 
-        ``forced``: past the versions that are let in, started from and gone by; see `Upgrade`.
+        ``manual``: it waits for a person, whatever the app file says. ``forced``: past the versions
+        that are let in, started from and gone by; see `Upgrade`.
         """
         check_version(version)
         runtime = self.app(app)
         operation = await self.queue.begin(
             runtime, OperationKind.DEPLOY, by,
-            version=version, acknowledged=acknowledged, forced=forced, key=key,
+            version=version, acknowledged=acknowledged, manual=manual, forced=forced, key=key,
         )  # fmt: skip
         await self.waiting.say_if_outside(runtime, operation)
         return operation
@@ -230,6 +233,11 @@ class Desk:
         if action is not Action.CHECK:
             require_backups(runtime)
         return await self.queue.begin(runtime, kind, by, version=str(request), key=key)
+
+    async def promote(self, app: str, by: Requester) -> Operation:
+        """Let the release go on that waits for a person; returns its operation, which goes on."""
+        run = await promote(self.app(app), self.running(app), by)
+        return run.operation
 
     async def cancel(self, app: str) -> Operation:
         """End the operation in progress; returns it once all it did is undone. See `Run.ended`."""

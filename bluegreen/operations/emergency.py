@@ -161,8 +161,10 @@ def _target(settings: AppSettings, markers: Markers, to: Slot | None) -> Slot:
             f"{name} is out of service, or has never been deployed",
             remedy=f"see to the daemon, then: bluegreen status {name}",
         )
-    target = named[0].other if to is None else to
-    if target is named[0]:
+    in_steps = markers.share is not None
+    back = named[0] if in_steps else named[0].other
+    target = back if to is None else to
+    if target is named[0] and not in_steps:
         raise RefusedError(
             f"{name}: traffic is on {target} already",
             remedy=f"the other slot: bluegreen switch to {target.other} {name} --emergency",
@@ -238,8 +240,10 @@ def _move(layout: Layout, name: str, markers: Markers, target: Slot) -> None:
             remedy=f"{layout.remedies.see_nginx}; nothing was changed",
         )
     _expect_no_promise(layout, name)
+    before = markers.present()
     try:
         markers.switch(target)
+        markers.end_share()
     except OSError as error:
         if markers.present() != [target]:
             raise TrafficError(
@@ -250,7 +254,7 @@ def _move(layout: Layout, name: str, markers: Markers, target: Slot) -> None:
     deadline = time.monotonic() + CONFIRM_TIMEOUT
     while not confirmation.ask_now(name).serves(name, target):
         if time.monotonic() > deadline:
-            markers.switch(target.other)
+            markers.switch(before[0])
             raise TrafficError(
                 f"nginx did not confirm within {CONFIRM_TIMEOUT:g} s that {target} serves {name}",
                 remedy=f"{layout.remedies.see_nginx}; traffic is where it was",

@@ -15,6 +15,7 @@ async def begun_with(
     version: str | None = None,
     slot: Slot | None = None,
     acknowledged: tuple[str, ...] = (),
+    manual: bool = False,
     forced: bool = False,
     backup: int | None = None,
 ) -> Operation | None:
@@ -23,7 +24,7 @@ async def begun_with(
     ``version`` and ``slot`` are those that were asked for; None: not named. A rollback that a
     switch had to become is found by that switch. Raises
     DuplicateKeyError where the key began one of another kind, version, slot, acknowledgement,
-    force or backup.
+    wish for a person, force or backup.
     """
     if key is None:
         return None
@@ -31,9 +32,12 @@ async def begun_with(
     if known is None:
         return None
     began = OperationKind.SWITCH if known.of_switch else known.kind
-    asked = (kind, version or known.version, slot or known.slot, acknowledged, forced, backup)
+    asked = (
+        kind, version or known.version, slot or known.slot, acknowledged, manual, forced, backup,
+    )  # fmt: skip
     if asked != (
-        began, known.version, known.slot, known.acknowledged, known.forced, known.backup,
+        began, known.version, known.slot, known.acknowledged, known.manual, known.forced,
+        known.backup,
     ):  # fmt: skip
         raise DuplicateKeyError(app.name, key, known.id)
     return known

@@ -102,6 +102,8 @@ async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | No
     if run.interruption is Interruption.SHUTDOWN and await _is_host_ending(run):
         return run.operation
     switched = run.recorded.get(PhaseName.SWITCH) is PhaseState.DONE
+    if run.interruption is Interruption.SHUTDOWN and error is None and run.stands:
+        return run.operation  # the next daemon goes on there
     if switched and run.interruption is Interruption.SHUTDOWN:
         await _let_through(run)
         return run.operation  # the next daemon goes on with the watch, or with settling
@@ -208,7 +210,9 @@ async def undo(run: Run, phases: Sequence[Phase]) -> bool | None:
             if await _is_host_ending(run):
                 return None
             await _say_not_undone(run, phase.name, error)
-            went_back, ended = phase.name is not PhaseName.SWITCH, PhaseState.FAILED
+            # What still has traffic is not stopped.
+            went_back = phase.name not in (PhaseName.SWITCH, PhaseName.STEPS)
+            ended = PhaseState.FAILED
         await _record_if_possible(run, phase.name, ended)
         if not went_back:
             return False
@@ -272,6 +276,7 @@ def _outcome(run: Run, error: BluegreenError | None, switched_back: bool) -> Ope
     return {
         Interruption.CANCEL: OperationState.CANCELLED,
         Interruption.SWITCH_BACK: OperationState.SUPERSEDED,
+        Interruption.NEWER: OperationState.SUPERSEDED,
         Interruption.SHUTDOWN: OperationState.INTERRUPTED,
         None: OperationState.INTERRUPTED,
     }[run.interruption]

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluegreen.config.promote_section import Promote
 from bluegreen.errors import BluegreenError, LockedError, SourceError
 from bluegreen.model import (
     OperationKind,
@@ -67,6 +68,7 @@ class Plan:
     deploys: int  # that were measured
     pending: Pending | None  # None: a deploy runs no migrations
     way_back: WayBack
+    promote: Promote  # whether it waits for a person
     hot: float | None  # seconds that the way back stays so; None: for ever
 
 
@@ -111,6 +113,7 @@ async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
         deploys=len({record.operation for record in times}),
         pending=pending,
         way_back=way_back_after(app, traffic, () if pending is None else pending.names),
+        promote=app.settings.promote,
         hot=app.settings.keep.hot,
     )
 
@@ -156,5 +159,5 @@ def _medians(records: Sequence[PhaseRecord]) -> list[PhaseTime]:
     return [
         PhaseTime(phase=phase.name, seconds=statistics.median(took[phase.name]))
         for phase in phases_of(OperationKind.DEPLOY)
-        if phase.name in took
+        if phase.name in took and phase.name is not PhaseName.PROMOTE  # a person's time
     ]

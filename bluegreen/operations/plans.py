@@ -22,6 +22,7 @@ from bluegreen.operations.phases.hold import Drain, HoldRequests, ReleaseRequest
 from bluegreen.operations.phases.measure import Measure
 from bluegreen.operations.phases.migrate import Migrate
 from bluegreen.operations.phases.preflight import Preflight
+from bluegreen.operations.phases.promote import Promote
 from bluegreen.operations.phases.rehearse import Rehearse
 from bluegreen.operations.phases.restore import (
     BackupBefore,
@@ -34,6 +35,7 @@ from bluegreen.operations.phases.reverse import BackupBeforeReverse, Reverse, Re
 from bluegreen.operations.phases.service import Close, Open, StopSlots
 from bluegreen.operations.phases.settle import Settle
 from bluegreen.operations.phases.start import Start
+from bluegreen.operations.phases.steps import Steps
 from bluegreen.operations.phases.switch import Switch
 from bluegreen.operations.phases.watch import Watch
 from bluegreen.operations.run import Phase
@@ -92,7 +94,8 @@ def _phases_of(kind: OperationKind, held: bool) -> Sequence[Phase]:
             *(Start(), Gate(), Switch(), ReleaseRequests(), Watch(), *after, Settle()),
         )
     return (
-        *(Preflight(), Fetch(), Build(), Rehearse()),
+        *(Preflight(), Fetch(), Build(), Rehearse(), Promote(before_hold=True)),
         *(HoldRequests(), Drain(), Measure(), BackupBeforeChange(), Migrate()),
-        *(Start(), Gate(), Switch(), ReleaseRequests(), Watch(), Settle()),
+        *(Start(), Gate(), Promote(before_hold=False), Steps()),
+        *(Switch(), ReleaseRequests(), Watch(), Settle()),
     )

@@ -23,8 +23,7 @@ async def gate_again(
     if app.is_proved(slot):
         return
     held = app.slots[slot]
-    target = await asyncio.to_thread(app.target, slot, logs)
-    await pass_gate(target, app.settings.gate, healthy_for=0.0, on_result=on_result)
+    await pass_again(app, slot, logs, on_result)
     async with app.commit:
         record = app.slots[slot]
         if record.operation == held.operation and record.state is not SlotState.COLD:
@@ -32,6 +31,14 @@ async def gate_again(
             await app.save_slot(
                 replace(record, state=SlotState.HOT, gated_by=record.operation or 0)
             )
+
+
+async def pass_again(
+    app: AppRuntime, slot: Slot, logs: Path, on_result: Callable[[ProbeResult], None]
+) -> None:
+    """Return once each probe has passed; nothing is recorded of it. Raises GateError."""
+    target = await asyncio.to_thread(app.target, slot, logs)
+    await pass_gate(target, app.settings.gate, healthy_for=0.0, on_result=on_result)
 
 
 async def start_again(

@@ -24,6 +24,7 @@ from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.of_data import data_phases
 from bluegreen.operations.old_logs import remove_old
+from bluegreen.operations.phases.promote import has_waited_elsewhere
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.plans import phases_of, phases_with_data
 from bluegreen.operations.run import Interruption, Run, subject
@@ -88,6 +89,7 @@ class Queue:
         target: Slot | None = None,
         pinned_commit: str | None = None,
         acknowledged: tuple[str, ...] = (),
+        manual: bool = False,
         forced: bool = False,
         backup: int | None = None,
         of_switch: bool = False,
@@ -104,7 +106,7 @@ class Queue:
                 key, app, asked,
                 version=version if asked in _NAMED_BY_VERSION else None,
                 slot=target if asked is OperationKind.SWITCH else None,
-                acknowledged=acknowledged, forced=forced, backup=backup,
+                acknowledged=acknowledged, manual=manual, forced=forced, backup=backup,
             )  # fmt: skip
             if known is not None:
                 return known
@@ -117,6 +119,7 @@ class Queue:
                 version=version, slot=None if kind.is_of_data else slot, from_slot=origin,
                 requested_by=by, idempotency_key=key,
                 data=({"acknowledged": acknowledged} if acknowledged else {})
+                | ({"manual": True} if manual else {})
                 | ({"forced": True} if forced else {})
                 | ({} if backup is None else {"backup": backup})
                 | ({"of_switch": True} if of_switch else {}),
@@ -206,6 +209,7 @@ class Queue:
         phases = (
             phases_with_data() if of_backup else phases_of(kind, of_data, held=reverses_first(run))
         )
+        phases = [one for one in phases if not has_waited_elsewhere(one, run)]
         try:
             operation = await (conclude(run, phases, None) if undo else perform(run, phases))
         except Exception as error:

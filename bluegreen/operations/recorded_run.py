@@ -28,7 +28,8 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         given_up=any(record.data.get("given_up") for record in records),
         pinned_commit=operation.commit if operation.of_switch else None,
         switched=any(r.phase is PhaseName.SWITCH and r.state is PhaseState.DONE for r in records)
-        or let_in(app.layout, operation.id, states),
+        or let_in(app.layout, operation.id, states)
+        or PhaseName.STEPS in states,
     )
     intents = {r.phase: r.data for r in records if r.state is PhaseState.INTENT}
     done = {r.phase: r.data for r in records if r.state is PhaseState.DONE}
@@ -42,6 +43,8 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         run.drained = drained_from(drain)
     if close := intents.get(PhaseName.CLOSE):
         run.was_closed = bool(close.get("was_closed"))
+    if promote := intents.get(PhaseName.PROMOTE):
+        run.promote_until = float(promote["until"])
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
         run.before = Before(**watch["before"]) if watch.get("before") else None

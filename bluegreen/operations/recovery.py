@@ -1,7 +1,8 @@
 """After a start: what did the last daemon leave, and is it to be finished or undone?
 
 The store says what was intended, the world says what happened. Traffic is where the marker says;
-an operation whose switch has happened is carried on, any other is undone.
+an operation whose switch has happened, or that stands where a person may let it go on, is carried
+on, any other is undone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bluegreen.model import (
 )
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.phases.bring_back import goes_on_with_data, is_open
+from bluegreen.operations.phases.steps import end_forgotten_share, goes_on
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.recorded_run import run_from_records
@@ -125,6 +127,7 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
             )  # fmt: skip
     for app in apps:
         if desk.running(app.name) is None:
+            await end_forgotten_share(app)
             await desk.warmth.keep(app)
     await desk.waiting.take_over(
         names, [one for one in left if one.state is OperationState.QUEUED], desk.apps
@@ -299,6 +302,17 @@ async def _recover_operation(desk: Desk, app: AppRuntime, operation: Operation) 
             data = {"from": run.origin, "to": run.target, "open": run.target, "observed": True}
             await run.record(PhaseName.SWITCH, PhaseState.DONE, data, slot=switched_to(run))
         desk.queue.carry_on(run, undo=not goes_on_with_data(run))
+        return
+    await _recover_release(desk, run)
+
+
+async def _recover_release(desk: Desk, run: Run) -> None:
+    """Also a switch to a slot that has to be started first."""
+    app = run.app
+    if run.stands and app.active is run.origin and goes_on(run) and not _failed(run):
+        if PhaseName.GATE in run.recorded:
+            await _start_services(app, run.target)  # after a reboot
+        desk.queue.carry_on(run)
         return
     undoing = PhaseState.UNDOING in run.recorded.values()
     moved = app.active is run.target and run.target is not run.origin

@@ -36,7 +36,23 @@ class Interruption(Enum):
 
     CANCEL = "cancelled by an operator"
     SWITCH_BACK = "an operator's switch took its place"
+    NEWER = "a newer release took its place"
     SHUTDOWN = "the daemon is stopping"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """Where a release stands that a person may let go on. Times are Unix seconds."""
+
+    phase: PhaseName
+    since: float
+    until: float
+    slot: Slot | None  # where it can be seen; None: it is not started yet
+    share: int | None = None  # percent of the clients that are on it already
+
+
+# In these a release may stand for long, and a daemon that ends leaves it there for the next one.
+STANDING = frozenset({PhaseName.PROMOTE, PhaseName.STEPS})
 
 
 @dataclass
@@ -70,6 +86,9 @@ class Run:
     previous: SlotRecord | None = None  # what the target slot held before
     measured: Sequence[Measured] = ()  # before it started
     watch_deadline: float | None = None  # Unix seconds, once the watch has begun
+    promote_until: float | None = None  # Unix seconds, once it waits for a person
+    promotion: Promotion | None = None  # while a person may let it go on
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)  # a person has, and it is recorded
     before: Before | None = None  # what the slot did that served until the watch
     recording: Recording | None = None  # of requests, where nginx tells of them
     judge: Judge | None = None  # while it is watched
@@ -118,6 +137,12 @@ class Run:
         if traffic.active is None or not traffic.closed or not self.operation.kind.is_release:
             return False
         return not settings.app.overlap or (section is not None and section.mode == "hold")
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has come no further than to a phase in which it may stand for long."""
+        last = next(reversed(self.recorded), None)
+        return last in STANDING and self.recorded[last] in (PhaseState.INTENT, PhaseState.DONE)
 
     async def note(self, kind: str, **data: object) -> None:
         await self.app.parts.note(self.app.name, self.operation.id, kind, **data)

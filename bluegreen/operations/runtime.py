@@ -273,6 +273,12 @@ class AppRuntime:
         self.following.look(at_once=True)
         return warnings
 
+    async def end_share(self) -> tuple[str, ...]:
+        """All clients to the active slot; the caller holds ``commit``. Warnings; TrafficError."""
+        warnings = await self.parts.traffic.end_share(self.settings)
+        self._traffic_left[self.idle] = time.monotonic()
+        return warnings
+
     async def set_closed(self, closed: bool, *, in_any_case: bool = False) -> None:
         """Out of service, or into it; the caller holds ``commit``. Raises TrafficError.
 

@@ -18,7 +18,7 @@ from bluegreen.model import (
 from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.queue import Queue
-from bluegreen.operations.run import Interruption
+from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts
 from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
 from bluegreen.operations.unsettled import Unsettled
@@ -66,7 +66,8 @@ class Switches:
                 held = runtime.parts.traffic.read(app).held
                 # While an operation holds requests, the data are on their way to one version.
                 free = barred is None and (held is None or held.operation is None)
-                if free and runtime.is_ready(target):
+                # In steps the one that serves is the one to go back to, whatever it has become.
+                if free and (runtime.is_ready(target) or target is runtime.active):
                     switched = await self._switch_now(runtime, target, by, key)
                     # It could not switch meanwhile: that takes the lock which is held here.
                     run = self._queue.running(app)
@@ -76,6 +77,7 @@ class Switches:
         if known is not None:
             return await self._switched(known)
         run = self._queue.running(app)
+        _refuse_if_not_promoted(run, to)
         if run is not None and run.target is target and _is_of_switch(run.operation):
             return await self._switched(run.operation)  # asked for already
         reverses = barred is not None and barred.how is How.REVERSE
@@ -183,8 +185,9 @@ class Switches:
             raise RefusedError(
                 f"{app.name} is out of service", remedy=f"bluegreen start {app.name}"
             )
-        target = active.other if to is None else to
-        if target is active:
+        back = active.other if traffic.share is None else active
+        target = back if to is None else to
+        if target is active and traffic.share is None:
             raise RefusedError(
                 f"{app.name}: traffic is on {active} already ({app.slots[active].label})",
                 remedy=f"see both slots: bluegreen status {app.name}",
@@ -208,6 +211,20 @@ class Switches:
         for app in apps:
             while app.unrecorded and await record_next(app):
                 pass
+
+
+def _refuse_if_not_promoted(run: Run | None, to: Slot | None) -> None:
+    """Raises RefusedError where ``to`` is named for a release there that waits for a person.
+
+    It would be taken back, and traffic would go to what the slot held before.
+    """
+    if run is not None and to is run.target and run.promotion is not None:
+        app = run.app.name
+        raise RefusedError(
+            f"{app}: {run.operation.version} in {to} waits to be promoted",
+            remedy=f"let it go on: bluegreen promote {app}; or take it back, and go to what {to} "
+            f"held before: bluegreen switch back {app}",
+        )
 
 
 def _is_of_switch(operation: Operation) -> bool:

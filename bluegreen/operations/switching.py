@@ -73,7 +73,7 @@ async def switch_now(
     all the same, and the history is written once the store can (``record_late``). Raises
     TrafficError with traffic where it was.
     """
-    attempt = Attempt(to, by, key)
+    attempt, before = Attempt(to, by, key), app.active
     warnings: tuple[str, ...] = ()
     if recordable and not app.unrecorded:  # else its turn in the history comes later
         try:
@@ -86,7 +86,8 @@ async def switch_now(
         attempt.error = error if isinstance(error, BluegreenError) else unexpected(error)
         await _record_if_possible(app, attempt)
         raise
-    app.slots.update({record.slot: record for record in slots_after(app, to)})
+    if before is not to:  # else it was some clients that were elsewhere
+        app.slots.update({record.slot: record for record in slots_after(app, to)})
     warnings += await _record_if_possible(app, attempt)
     return Switched(operation=attempt.operation, to=to, warnings=warnings)
 

@@ -20,12 +20,14 @@ from bluegreen.model import (
     OperationKind,
     OperationState,
     Pause,
+    PhaseName,
     Requester,
 )
 from bluegreen.operations.holding import refuse_if_held
 from bluegreen.operations.keys import begun_with
 from bluegreen.operations.locking import refuse_if_locked
 from bluegreen.operations.queue import Queue
+from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, Parts, end_task, refuse_if_removed
 from bluegreen.operations.triggers import Triggered, Wanted, against, done_already
 from bluegreen.operations.unsettled import Unsettled
@@ -115,6 +117,13 @@ class Waiting:
         if why := await against(app, wanted):
             return why
         policy, limit = app.settings.queue.policy, app.settings.queue.limit
+        if (standing := self._giving_way(app)) is not None and wanted.is_older_than(
+            standing.operation.version
+        ):
+            return (
+                f"{wanted.version} is older than {standing.operation.version}, which waits to be "
+                "promoted"
+            )
         if policy == "refuse":
             obstacle = await self.obstacle(app) or _behind(waiting)
             if obstacle is not None:
@@ -151,7 +160,8 @@ class Waiting:
         if (run := self._queue.running(app.name)) is not None:
             one = run.operation
             what = " ".join(filter(None, (one.kind, one.version)))
-            return f"behind operation {one.id} ({what}) by {one.requested_by.name}"
+            ends = "" if run.promotion is None else f", until: bluegreen promote {app.name}"
+            return f"behind operation {one.id} ({what}) by {one.requested_by.name}{ends}"
         for left in self._unsettled.values():
             if left.operation.app == app.name:
                 return f"behind operation {left.operation.id}, which is not settled yet"
@@ -222,7 +232,11 @@ class Waiting:
         False: nothing waits, or something is in its way.
         """
         waiting = await self._read(app)
-        if self._closed or not waiting or await self.obstacle(app) is not None:
+        if self._closed or not waiting:
+            return False
+        if (standing := self._giving_way(app)) is not None:
+            standing.interrupt(Interruption.NEWER)
+        if await self.obstacle(app) is not None:
             return False
         latest = app.settings.queue.policy == "latest"
         *older, first = waiting if latest else waiting[:1]
@@ -241,6 +255,14 @@ class Waiting:
             began = await self._queue.begin_waiting(app, first)
         await self._read(app)
         return began
+
+    def _giving_way(self, app: AppRuntime) -> Run | None:
+        """A trigger's release that waits for a person: with "latest", a newer one ends that."""
+        run = self._queue.running(app.name)
+        if run is None or not run.operation.automatic or app.settings.queue.policy != "latest":
+            return None
+        standing = run.promotion
+        return run if standing is not None and standing.phase is PhaseName.PROMOTE else None
 
     async def cancel(self, app: AppRuntime, number: int, by: Requester) -> Operation | None:
         """End one that waits; None: it does not wait (any more)."""

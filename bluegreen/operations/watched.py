@@ -40,16 +40,17 @@ async def told(run: Run, watching: Watching) -> AsyncIterator[None]:
             await watching.end(run.recording)
 
 
-async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:
+async def keep_watched(run: Run, seconds: float, *, whole: bool = True) -> dict[str, Any]:
     """Watch the operation's target for ``seconds``: by probes, processes, requests and metrics.
 
     What is recorded of it. Raises GateError as soon as it is worse than is allowed, or at the end
     where it could not be judged and the app file says that this is a failure. May be called again
     with a larger share of the traffic: what came before the first call is what it is compared with.
+    Not ``whole``: the active slot is another one, which has the exclusive services.
     """
     app = run.app
     watch = app.settings.watch
-    target = await asyncio.to_thread(app.target, run.target, run.logs, whole=True)
+    target = await asyncio.to_thread(app.target, run.target, run.logs, whole=whole)
     judge = run.judge = _judge(run)
     run.judged_until = asyncio.get_running_loop().time() + seconds
     try:
@@ -111,7 +112,9 @@ async def _tell_on(run: Run) -> None:
         await asyncio.sleep(TOLD_EVERY)
         now = clock()
         counts = run.recording.untold()
-        if counts and PhaseName.GATE in run.recorded:
+        # A person may be waited for all day.
+        stands = run.promotion is not None and run.promotion.phase is PhaseName.PROMOTE
+        if counts and PhaseName.GATE in run.recorded and not stands:
             await run.note("watch", **_event(run, counts, now - began, now))
         began = now
 

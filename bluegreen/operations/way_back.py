@@ -89,6 +89,9 @@ def _way_back(
         return _closed(app)
     if silence is not None:
         return WayBack(how=How.IMPOSSIBLE, says=f"{silence.message}; {silence.remedy}")
+    if traffic.share is not None:
+        served = app.slots[active]
+        return WayBack(how=How.INSTANT, says=f"instant, all clients to {served.label} in {active}")
     record = app.slots[active.other]
     if (barred := way_past_schema(app, record, migrations)) is not None:
         return barred

@@ -149,6 +149,7 @@ def to_operation(row: Row) -> Operation:
         finished_at=row["finished_at"],
         error=error,
         acknowledged=tuple(data.get("acknowledged", ())),
+        manual=data.get("manual", False),
         forced=data.get("forced", False),
         backup=data.get("backup"),
         of_switch=data.get("of_switch", False),
@@ -259,6 +260,7 @@ def _insert(connection: sqlite3.Connection, new: NewOperation, first_id: int) ->
         requested_by=new.requested_by,
         created_at=now,
         acknowledged=tuple(new.data.get("acknowledged", ())),
+        manual=new.data.get("manual", False),
         forced=new.data.get("forced", False),
         backup=new.data.get("backup"),
         of_switch=new.data.get("of_switch", False),
@@ -326,10 +328,11 @@ def busy_error(app: str, holder: Operation, phase: PhaseName | None = None) -> B
     elif holder.slot is not None:
         what.append(f"to {holder.slot.value}")
     doing = f"{' '.join(what)}, phase {phase.value}" if phase else " ".join(what)
+    go_on = f"`bluegreen promote {app}` to let it go on, " if phase is PhaseName.PROMOTE else ""
     return BusyError(
         f"{app} is busy: operation {holder.id} ({doing}) by {holder.requested_by.name}, "
         f"since {clock_time(holder.created_at)}",
-        remedy=f"`bluegreen logs {app} {holder.id} --follow` to watch it, or "
+        remedy=f"{go_on}`bluegreen logs {app} {holder.id} --follow` to watch it, or "
         f"`bluegreen cancel {app}` to stop it",
     )
 

@@ -19,7 +19,7 @@ _BY_KEY = "SELECT * FROM receivers WHERE key = ?"
 _ALL = "SELECT * FROM receivers ORDER BY key"
 NEXT = (
     "SELECT * FROM events INDEXED BY events_to_tell"
-    " WHERE kind IN ('operation', 'warning') AND id > ? ORDER BY id LIMIT ?"
+    " WHERE kind IN ('operation', 'warning', 'promotion') AND id > ? ORDER BY id LIMIT ?"
 )
 _INSERT = (
     "INSERT INTO receivers (key, address, mark, cursor, since)"

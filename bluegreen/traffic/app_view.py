@@ -13,6 +13,7 @@ from bluegreen.layout import LONGEST_SOCKET_PATH, AppLayout, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
 from bluegreen.traffic.markers import WATCH
 from bluegreen.traffic.quoting import Directive, quoted
+from bluegreen.traffic.shares import SHARE
 
 WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
 
@@ -99,6 +100,11 @@ class AppView:
     slot_markers: tuple[Path, ...]
     markers: str  # what the path of a marker begins with
     preview_keys: Mapping[str, str]  # what the path of a key begins with, by the slot that it is of
+    sticky: str | None  # how clients are told apart in steps; None: it has none
+    share: Path  # the directory that is there in steps
+    share_clients: Mapping[
+        str, str
+    ]  # what the path of a client's begins with, by the slot it is of
     preview_socket: Path
     closed_socket: Path
     ports: Directive | None
@@ -221,6 +227,9 @@ def view(
         slot_markers=tuple(markers / slot.value for slot in Slot),
         markers=f"{markers}/",
         preview_keys={slot.value: f"{previews}/{slot.value}-" for slot in Slot},
+        sticky=settings.promote.sticky if settings.promote.steps else None,
+        share=markers / SPECIAL / SHARE,
+        share_clients={slot.value: f"{markers / SPECIAL / SHARE}/{slot.value}-" for slot in Slot},
         preview_socket=socket_path(preview_socket(directories)),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,

@@ -30,6 +30,7 @@ class Answer:
     closed: bool
     generation: str
     held: bool = False
+    share: Slot | None = None  # to which the client goes that was asked for
 
     def serves(self, app: str, slot: Slot) -> bool:
         return self.app == app and self.slot is slot
@@ -51,6 +52,7 @@ def parse_answer(text: str) -> Answer:
             closed=bool(document.get("closed")),
             generation=str(document["generation"]),
             held=bool(document.get("held")),
+            share=Slot(document["share"]) if document.get("share") else None,
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an answer: {text[:200]}") from error
@@ -63,18 +65,20 @@ class Confirmation:
     socket: Path
     remedies: Remedies
 
-    async def ask(self, app: str | None) -> Answer:
+    async def ask(self, app: str | None, client: int | None = None) -> Answer:
         """See `ask_now`."""
-        return await asyncio.to_thread(self.ask_now, app)
+        return await asyncio.to_thread(self.ask_now, app, client)
 
-    def ask_now(self, app: str | None) -> Answer:
+    def ask_now(self, app: str | None, client: int | None = None) -> Answer:
         """What nginx serves for ``app``; None asks for the generation of the whole. Blocking.
+
+        ``client`` is the part of clients, from 1 to 100, of which it is asked where they go.
 
         An app that nginx does not know is answered for the whole. Raises TrafficError when
         nginx does not answer within 2 s.
         """
         try:
-            return parse_answer(self._exchange(app or "_"))
+            return parse_answer(self._exchange(app or "_", client))
         except (OSError, ValueError) as error:
             raise TrafficError(
                 "nginx does not answer" if isinstance(error, OSError) else "nginx answers oddly",
@@ -99,8 +103,9 @@ class Confirmation:
         *,
         what: str,
         timeout: float,
+        client: int | None = None,
     ) -> None:
-        """Ask until the answer ``agrees``.
+        """Ask until the answer ``agrees``, of ``client`` as `ask_now` has it.
 
         Raises TrafficError, with ``what`` was waited for and the last answer, after ``timeout``
         seconds.
@@ -108,7 +113,7 @@ class Confirmation:
         deadline = asyncio.get_running_loop().time() + timeout
         while True:
             try:
-                answer = await self.ask(app)
+                answer = await self.ask(app, client)
                 if agrees(answer):
                     return
                 last = [f"nginx says: {answer}"]
@@ -122,13 +127,14 @@ class Confirmation:
                 )
             await asyncio.sleep(POLL)
 
-    def _exchange(self, host: str) -> str:
+    def _exchange(self, host: str, client: int | None) -> str:
+        path = "/slot" if client is None else f"/slot?share={client}"
         deadline = time.monotonic() + ANSWER_TIMEOUT
         answer = b""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(ANSWER_TIMEOUT)
             connection.connect(os.fspath(self.socket))
-            connection.sendall(f"GET /slot HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
             while chunk := connection.recv(ANSWER_BYTES):
                 answer += chunk
                 if len(answer) > ANSWER_BYTES:

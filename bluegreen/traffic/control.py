@@ -11,7 +11,7 @@ from bluegreen.config.settings import AppSettings
 from bluegreen.durations import Durations
 from bluegreen.errors import TrafficError
 from bluegreen.layout import Layout
-from bluegreen.model import Hold, Slot, SwitchMode, Traffic
+from bluegreen.model import Hold, Share, Slot, SwitchMode, Traffic
 from bluegreen.processes import uninterrupted
 from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.confirmation import Answer, Confirmation
@@ -156,6 +156,21 @@ class TrafficControl:
         else:
             work = self._moving.switch(settings, to)
         return await uninterrupted(work, name=f"switch {settings.name}")
+
+    async def share(self, settings: AppSettings, share: Share) -> None:
+        """Let so many percent of the clients go to a slot, more than before; nginx confirms it.
+
+        Whose share it is stays so while it grows. Raises TrafficError: some may go there.
+        """
+        await uninterrupted(self._moving.share(settings, share), name=f"share {settings.name}")
+
+    async def end_share(self, settings: AppSettings) -> tuple[str, ...]:
+        """Let all clients go to the slot of the marker again, at once; warnings.
+
+        Raises TrafficError where the disk does not let it be so.
+        """
+        ending = self._moving.end_share(settings)
+        return await uninterrupted(ending, name=f"end of the share of {settings.name}")
 
     async def set_closed(
         self, settings: AppSettings, closed: bool, *, in_any_case: bool = False

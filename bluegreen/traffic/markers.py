@@ -5,7 +5,8 @@
 ``rename(2)``, and so is the first one, of ``closed``: at no instant are two slots named, and at
 none is neither said. ``special/hold`` is there while new requests wait, whichever slot is named; it
 says until when. ``special/previews`` is there while nginx is to look for a key of a preview, and
-``special/watch`` while it is to tell of each request.
+``special/share`` while some clients go to the other slot, ``special/watch`` while it is to tell of
+each request.
 ``special`` itself goes with the last of what is in it.
 """
 
@@ -23,14 +24,16 @@ from pathlib import Path
 from bluegreen.files import rename_durably, sync_directory, write_atomically
 from bluegreen.gate import hold_file
 from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
-from bluegreen.model import Hold, Slot, Traffic
+from bluegreen.model import Hold, Share, Slot, Traffic
+from bluegreen.traffic import shares
+from bluegreen.traffic.shares import SHARE
 
 PREVIEWS = "previews"
 WATCH = "watch"
 SETTLED = 1_000_000_000  # nanoseconds: the file system's clock may stand still for some of them
 NEVER = -1  # of a directory that is not there
 Stamp = tuple[int, int]  # when the two directories were changed
-_MARKERS = frozenset({CLOSED, HOLD, PREVIEWS, WATCH})
+_MARKERS = frozenset({CLOSED, HOLD, PREVIEWS, SHARE, WATCH})
 # By the directory of the markers. Previews come and go in threads of their own, beside what moves
 # traffic: what one has just put into ``special`` must not go with what another takes out of it.
 _LOCKS: dict[Path, threading.RLock] = {}
@@ -134,6 +137,24 @@ class Markers:
         with self.alone():
             self._remove(self.special / HOLD)
             self.leave_special()
+
+    @property
+    def share(self) -> Share | None:
+        """Who goes to the other slot already."""
+        return shares.read(self._special)
+
+    def grow_share(self, share: Share) -> None:
+        """Let so many clients go there, and those that do already go on doing so."""
+        with self.alone():
+            self._enter_special()
+            shares.grow(self.special, share)
+            sync_directory(self.directory)
+
+    def end_share(self) -> None:
+        """Let everybody go where the marker says, at once."""
+        with self.alone():
+            if shares.end(self.special):
+                self.leave_special()
 
     def look_for_keys(self, any_left: bool) -> None:
         """Have nginx look for keys of previews, or let it be.

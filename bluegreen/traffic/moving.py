@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import TrafficError
-from bluegreen.model import Slot, Traffic
+from bluegreen.model import Share, Slot, Traffic
 from bluegreen.traffic.confirmation import Answer, Confirmation
 from bluegreen.traffic.disk import disk_error, unsafe
 from bluegreen.traffic.plan import Planner
@@ -74,10 +74,12 @@ class Moving:
         warnings: tuple[str, ...] = ()
         try:
             markers.switch(to)
+            markers.end_share()  # after it: nobody who is on the new slot leaves it in between
         except OSError as error:
             # Renamed and not flushed: nginx reads it all the same, and to rename it back would
             # ask the same disk for more.
-            if markers.present() != [to]:
+            share = markers.share
+            if markers.present() != [to] or (share is not None and share.slot is not to):
                 raise
             warnings = (self._warn(settings.name, error),)
         try:
@@ -115,6 +117,39 @@ class Moving:
         """``work`` in a thread of our own: a switch waits for nothing that others do in threads."""
         call = functools.partial(work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def share(self, settings: AppSettings, share: Share) -> None:
+        """See `TrafficControl.share`."""
+        name, markers = settings.name, self._planner.markers(settings.name)
+        await asyncio.to_thread(self._confirmation.expect_served, name)
+        try:
+            await self._soon(markers.grow_share, share)
+        except OSError as error:
+            raise disk_error(f"no clients of {name} were led to {share.slot}", error) from error
+        await self._confirmation.until(
+            name, lambda answer: answer.app == name and answer.share is share.slot,
+            what=f"{share.percent} % of the clients of {name} go to {share.slot}",
+            timeout=MARKER_TIMEOUT, client=share.percent,
+        )  # fmt: skip
+
+    async def end_share(self, settings: AppSettings) -> tuple[str, ...]:
+        """See `TrafficControl.end_share`."""
+        name, markers = settings.name, self._planner.markers(settings.name)
+        try:
+            await self._soon(markers.end_share)
+        except OSError as error:
+            if markers.share is not None:
+                raise disk_error(f"clients of {name} were not led back", error) from error
+            return (self._warn(name, error),)
+        try:
+            await self._confirmation.until(
+                name, lambda answer: answer.app == name and answer.share is None,
+                what=f"all clients of {name} go to one slot",
+                timeout=MARKER_TIMEOUT, client=1,
+            )  # fmt: skip
+        except TrafficError as error:
+            return (f"{error.message}; {error.remedy}",)
+        return ()
 
     async def set_closed(self, settings: AppSettings, before: Traffic, wanted: Traffic) -> None:
         """Take the app out of service or into it. Raises TrafficError, with all as ``before``."""

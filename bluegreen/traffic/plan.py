@@ -69,7 +69,7 @@ class Planner:
         markers = self.markers(app)
         present, closed, held = markers.present(), markers.closed, markers.held
         if len(present) == 1:
-            return Traffic(active=present[0], closed=closed, held=held)
+            return Traffic(active=present[0], closed=closed, held=held, share=markers.share)
         last = self._last_switched_to(app) if present or not closed else None
         if present:
             found = last or present[0]
@@ -119,7 +119,7 @@ class Planner:
             files[path] = text
             generations["own nginx"] = text
             generations["own sites"] = self._digest_of_own_sites()
-        path, text, generation = self._templates.common(generations)
+        path, text, generation = self._templates.common(generations, apps.values())
         files[path] = text
         return Plan(
             files=files,

@@ -8,7 +8,7 @@ import hashlib
 import os
 import pwd
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from jinja2 import Environment, Template
 
 from bluegreen.config.api_section import ApiSection
+from bluegreen.config.promote_section import LONGEST_STEPS
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import ConfigError
 from bluegreen.gate.hold_file import LONGEST_HOLD
@@ -42,6 +43,8 @@ MOST_CONNECTIONS, ALL_CONNECTIONS, LEAST_CONNECTIONS = 24576, 49152, 4096
 OPEN_FILES = 65536
 OTHER_FILES = 1024  # that a worker has open besides
 GATE_PATIENCE = 60.0  # seconds that nginx waits for the gate after the longest hold
+# What tells clients apart in steps. Who has no cookie is given one: nginx knows it at once.
+_CLIENTS = {"cookie": Directive("$uid_got$uid_set"), "address": Directive("$remote_addr")}
 _GENERATION = "@generation@"  # stands in for the hash of the text that it is part of
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not available</title>'
@@ -135,6 +138,7 @@ class Templates:
                 generation=_GENERATION,
                 longest_hold=round(LONGEST_HOLD + GATE_PATIENCE),
                 longest_preview=round(LONGEST_PREVIEW),
+                longest_share=round(LONGEST_STEPS),
                 preview_only=False,
             )
             for path, template in templates.items()
@@ -147,14 +151,18 @@ class Templates:
             generation=generation,
         )
 
-    def common(self, generations: Mapping[str, str]) -> tuple[Path, str, str]:
+    def common(
+        self, generations: Mapping[str, str], apps: Iterable[AppSettings] = ()
+    ) -> tuple[Path, str, str]:
         """What all apps share: its path, its text, and the generation of the whole.
 
         ``generations`` are those of the apps, by name.
         """
         path = self._layout.nginx / "sites" / "00-bluegreen.conf"
+        sticky = {app.promote.sticky for app in apps if app.promote.steps}
         text = self._render(
             "common.conf.j2", generation=_GENERATION,
+            clients={kind: _CLIENTS[kind] for kind in sorted(sticky)},
             gate_sockets=[socket_path(path) for path in self._layout.gate_sockets],
         )  # fmt: skip
         whole = _digest({**generations, "": text})

@@ -152,22 +152,6 @@ def test_deploy_takes_one_word_for_the_version_and_two_with_the_app() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "what"),
-    [
-        (["--root", "/srv", "promote", "a"], "bluegreen promote"),
-        (["deploy", "a", "v1", "--manual"], "--manual"),
-    ],
-)
-def test_what_a_later_version_will_know_is_not_supported_yet(
-    arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == 2
-    wrong, right = capsys.readouterr().err.splitlines()
-    assert wrong == f"bluegreen: {what}: not supported yet"
-    assert right.startswith("Next: do without it")
-
-
-@pytest.mark.parametrize(
     "arguments",
     [
         [],

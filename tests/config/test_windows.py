@@ -120,7 +120,7 @@ ports = { blue = 9000, green = 9100 }
         ("window = []", 'Write a window, such as "Mon-Thu 09:00-16:00", or a list of them'),
         ('zone = "Mars/Base"\nwindow = "09:00-10:00"', "knows no time zone 'Mars/Base'. Write"),
         ('zone = "UTC"', "promote: it names a time zone, and no window. Say when"),
-        ('mode = "manual"', "promote.mode: not supported yet"),
+        ('mode = "by hand"', 'Write "automatic" or "manual"'),
     ],
 )
 def test_what_is_wrong_with_a_window_is_said_with_its_line(

@@ -39,8 +39,10 @@ INTACT = """
 sqlite = "data/servers.db"
 query = "SELECT COUNT(*) FROM users"
 """
-# Which a release without a hold does not go through.
-OF_A_HOLD = frozenset({PhaseName.HOLD, PhaseName.DRAIN, PhaseName.RELEASE})
+# What a release does not go through that holds no requests, and waits for nobody.
+LEFT_OUT = frozenset({
+    PhaseName.HOLD, PhaseName.DRAIN, PhaseName.RELEASE, PhaseName.PROMOTE, PhaseName.STEPS,
+})  # fmt: skip
 ENDS = ("succeeded", "failed", "rolled_back", "cancelled", "superseded", "interrupted")
 
 

@@ -14,7 +14,7 @@ from bluegreen.model import OperationKind, OperationState, PhaseName
 from bluegreen.operations.plans import phases_of
 from tests.operations.agreement import agreement, disagreements
 from tests.operations.asking import ask, history_of
-from tests.operations.killing import APP, INTACT, OF_A_HOLD, Point, Trial, come_to, trial
+from tests.operations.killing import APP, INTACT, LEFT_OUT, Point, Trial, come_to, trial
 from tests.operations.ledger import Ledger
 from tests.operations.migrations import applied, schema, section, serve
 from tests.operations.standstill import held
@@ -24,9 +24,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PHASES = [
-    phase.name for phase in phases_of(OperationKind.DEPLOY, ()) if phase.name not in OF_A_HOLD
-]
+PHASES = [phase.name for phase in phases_of(OperationKind.DEPLOY, ()) if phase.name not in LEFT_OUT]
 HELD = section(rehearse=False).replace('mode = "online"', 'mode = "hold"')
 BEFORE_TRAFFIC = PHASES[: PHASES.index(PhaseName.SWITCH)]
 

@@ -11,7 +11,7 @@ from bluegreen.model import OperationKind
 from bluegreen.operations.plans import phases_of
 from tests.operations.agreement import agreement
 from tests.operations.asking import history_of
-from tests.operations.killing import APP, INTACT, OF_A_HOLD, Point, Trial, kill_at, points, trial
+from tests.operations.killing import APP, INTACT, LEFT_OUT, Point, Trial, kill_at, points, trial
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,7 +82,7 @@ async def visited() -> AsyncIterator[Trial]:
 
 async def test_the_table_names_every_phase_of_a_deploy() -> None:
     # For those of a hold see test_hold_killed.py.
-    phases = {phase.name for phase in phases_of(OperationKind.DEPLOY, ())} - OF_A_HOLD
+    phases = {phase.name for phase in phases_of(OperationKind.DEPLOY, ())} - LEFT_OUT
     for before in (True, False):
         named = {point.step for point in IN_A_DEPLOY if point.before is before}
         assert {f"{phase} intent" for phase in phases} <= named

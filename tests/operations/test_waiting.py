@@ -29,7 +29,7 @@ from bluegreen.model import (
 from bluegreen.operations import recovery, switching, waiting
 from bluegreen.operations.machine import conclude, perform
 from bluegreen.operations.recorded_run import run_from_records
-from bluegreen.operations.run import Interruption, Run
+from bluegreen.operations.run import Interruption, Promotion, Run
 from bluegreen.operations.switching import Switched
 from tests.operations.queued import PERSON, QueuedDesk, opened
 from tests.operations.told import Told
@@ -440,3 +440,30 @@ async def test_killed_in_the_undoing_it_is_begun_again_if_nobody_has_given_it_up
     assert len(await store.waiting.of("a")) == begins_again
     attempt = await store.waiting.latest_attempt("a", version="v2", commit=None)
     assert (attempt is None) == begins_again
+
+
+async def test_a_newer_release_takes_the_place_of_one_that_waits_to_be_promoted(
+    queued: QueuedDesk,
+) -> None:
+    def stand() -> None:
+        run = queued.desk.running("a")
+        assert run is not None
+        run.promotion = Promotion(phase=PhaseName.PROMOTE, since=1.0, until=2.0, slot=run.target)
+
+    await queued.trigger("v2")
+    await queued.builds("v2")
+    stand()
+    older = await queued.trigger("v1.5")
+    assert older.said == "a: v1.5 is older than v2, which waits to be promoted"
+    queued.configure(queue={"policy": "serial"})
+    waits = await queued.trigger("v2.1")
+    assert "waits behind operation 1 (deploy v2) by webhook, until: bluegreen" in waits.said
+    queued.configure()
+    await queued.builds("v2.1")
+    assert await queued.settled() == [("v2", "superseded"), ("v2.1", "succeeded")]
+    queued.go_on.clear()
+    await queued.desk.deploy("a", "v3", PERSON)
+    await queued.builds("v3")
+    stand()
+    waits = await queued.trigger("v4")  # what a person has begun, a person ends
+    assert "waits behind operation 3 (deploy v3) by uid 1 (ann), until: " in waits.said

@@ -59,6 +59,13 @@ class BothSlots(TypedDict):
     green: SlotContent
 
 
+class ShareState(TypedDict):
+    """So many percent of the clients go to a slot that is not the active one."""
+
+    slot: Slot
+    percent: int
+
+
 class AppState(TypedDict):
     """One app."""
 
@@ -66,6 +73,7 @@ class AppState(TypedDict):
     active: Slot | None
     closed: bool
     held: HoldState | None
+    share: ShareState | None
     slots: BothSlots
     operation: RunningOperation | None
     queue: QueueState

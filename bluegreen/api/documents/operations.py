@@ -35,6 +35,7 @@ class Operation(TypedDict):
     finished_at: float | None
     error: Failure | None
     acknowledged: list[str]
+    manual: bool
     forced: bool
     backup: int | None
     of_switch: bool
@@ -68,6 +69,21 @@ class Operations(TypedDict):
     next: str | None
 
 
+class Promotion(TypedDict):
+    """Where a release stands that `promote` lets go on, and until when it does at the latest.
+
+    ``slot`` is where a preview shows it; null while it is only built. ``share`` is how many percent
+    of the clients are there already, ``steps`` which shares there are.
+    """
+
+    phase: PhaseName
+    since: float
+    until: float
+    slot: Slot | None
+    share: int | None
+    steps: list[int]
+
+
 class RunningOperation(TypedDict):
     """What goes on with an app now."""
 
@@ -79,6 +95,7 @@ class RunningOperation(TypedDict):
     undoing: bool
     since: float
     waiting_for: str | None
+    promotion: Promotion | None
     requested_by: str
 
 

@@ -57,6 +57,17 @@ class PendingMigrations(TypedDict):
     says: str
 
 
+class Promotion(TypedDict):
+    """``deadline`` is how long it would wait for a person; null: for none.
+
+    Of each of the ``steps``, in percent of the clients, the ``pause`` in seconds.
+    """
+
+    deadline: float | None
+    steps: list[int]
+    pause: float
+
+
 class Plan(TypedDict):
     """What a deploy would do now."""
 
@@ -77,5 +88,6 @@ class Plan(TypedDict):
     deploys: int
     migrations: PendingMigrations | None
     switch_back: SwitchBack
+    promotion: Promotion
     hot_seconds: float | None
     command: str

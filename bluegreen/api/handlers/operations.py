@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from bluegreen.api.bodies import CancelBody
+from bluegreen.api.bodies import CancelBody, Empty
 from bluegreen.api.context import Api
 from bluegreen.api.documents.operations import OperationInFull, Operations
 from bluegreen.api.logs import kept_output
@@ -64,6 +64,11 @@ async def _view(api: Api, number: int) -> OperationInFull:
     layout = api.desk.parts.layout.app(operation.app)
     output = await asyncio.to_thread(kept_output, layout, number)
     return {**operation_view(operation), "phases": phases, "output": output}
+
+
+async def promote(api: Api, request: web.Request, _: Empty) -> web.Response:
+    operation = await api.desk.promote(api.name(request), await requester(request))
+    return web.json_response(await _view(api, operation.id), status=202)
 
 
 async def cancel(api: Api, request: web.Request, body: CancelBody) -> web.Response:

@@ -18,7 +18,7 @@ from bluegreen.model import Operation
 async def deploy(api: Api, request: web.Request, body: DeployBody) -> web.Response:
     operation = await api.desk.deploy(
         api.name(request), body.version, await requester(request),
-        acknowledged=body.ack, forced=body.force, key=idempotency_key(request),
+        acknowledged=body.ack, manual=body.manual, forced=body.force, key=idempotency_key(request),
     )  # fmt: skip
     return begun(operation)
 

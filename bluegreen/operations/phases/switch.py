@@ -10,8 +10,8 @@ from bluegreen.errors import GateError, RefusedError
 from bluegreen.model import PhaseName, PhaseState, SlotRecord, SlotState
 from bluegreen.operations.changing_places import change_places
 from bluegreen.operations.phases.hold import require_time_to_switch, traffic_may_move
-from bluegreen.operations.proof import gate_again
-from bluegreen.operations.run import Run
+from bluegreen.operations.proof import gate_again, pass_again
+from bluegreen.operations.run import STANDING, Run
 
 LIMIT = 60.0  # seconds
 
@@ -25,7 +25,7 @@ class Switch:
     def limit(self, run: Run) -> float:
         """Of one that has stopped a slot, with the room for an undo to go there and back."""
         if not run.drained:
-            return LIMIT
+            return LIMIT + run.app.settings.gate.deadline
         stops = max(service.stop_timeout for service in run.app.settings.services.values())
         return LIMIT + run.app.settings.hold.limit + 2 * stops + run.app.settings.gate.deadline
 
@@ -33,6 +33,9 @@ class Switch:
         return {"from": run.origin, "to": run.target}
 
     async def act(self, run: Run) -> dict[str, Any]:
+        if not STANDING.isdisjoint(run.recorded) and PhaseName.HOLD not in run.recorded:
+            # A long time may have passed since it was gated, and a daemon.
+            await pass_again(run.app, run.target, run.logs, run.on_probe)
         # Cancelled in the middle, the switch is completed first: half of one does not exist.
         moving = asyncio.create_task(self._move(run), name=f"switch {run.app.name}")
         try:

@@ -1,0 +1,131 @@
+"""Steps: some clients go to the new slot, then more, while the others see that all is well."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from bluegreen.errors import RefusedError, TrafficError
+from bluegreen.model import OperationKind, PhaseName, PhaseState, Share
+from bluegreen.operations.promoting import promotable, unless_promoted
+from bluegreen.operations.proof import pass_again
+from bluegreen.operations.run import Promotion, Run
+from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.watched import keep_watched
+
+log = logging.getLogger(__name__)
+
+SLACK = 60.0  # seconds beyond the pauses, for each step
+
+
+class Steps:
+    """Lead the shares of clients that the app file names to the target slot, one after the other.
+
+    Each is watched for its pause. Those who are led there stay, also over the switch; what falls
+    ill has everybody back.
+    """
+
+    name = PhaseName.STEPS
+    leaves_nothing = False
+
+    def __init__(self) -> None:
+        self._begins_now = False
+
+    def limit(self, run: Run) -> float:
+        settings = run.app.settings
+        ill = settings.watch.interval * settings.watch.failures  # until it is known to be
+        each = settings.promote.pause + ill + SLACK
+        return settings.gate.deadline + max(1, len(settings.promote.steps)) * each
+
+    def intent(self, run: Run) -> dict[str, Any] | None:
+        if not takes_steps(run):
+            return None
+        run.go_on.clear()
+        self._begins_now = True
+        promote = run.app.settings.promote
+        return {"steps": promote.steps, "pause": promote.pause, "sticky": promote.sticky}
+
+    async def act(self, run: Run) -> dict[str, Any]:
+        if not self._begins_now or PhaseName.PROMOTE in run.recorded:
+            # A long time may have passed since it was gated, and a daemon.
+            await pass_again(run.app, run.target, run.logs, run.on_probe)
+        promote, reached = run.app.settings.promote, _share_now(run)
+        for percent in promote.steps:
+            if percent < reached:
+                continue  # it had come further, in an earlier daemon
+            await self._lead(run, percent)
+            now = time.time()
+            standing = Promotion(
+                phase=self.name, since=now, until=now + promote.pause, slot=run.target,
+                share=percent,
+            )  # fmt: skip
+            await run.note("share", slot=run.target, percent=percent, until=standing.until)
+            with promotable(run, standing):
+                await unless_promoted(run, keep_watched(run, promote.pause, whole=False))
+            if run.recorded[self.name] is PhaseState.DONE:
+                break
+        return {}
+
+    async def _lead(self, run: Run, percent: int) -> None:
+        """So many clients to the target. Raises RefusedError, TrafficError."""
+        app = run.app
+        async with app.commit:
+            if run.interruption is not None:
+                raise asyncio.CancelledError
+            if app.active is not run.origin or not app.is_running(run.target):
+                raise RefusedError(
+                    f"{app.name}: traffic has moved, or {run.target} does not run any more",
+                    remedy=f"look again and repeat it: bluegreen status {app.name}",
+                )
+            run.switched = True  # from now on it may have been written to
+            share = Share(slot=run.target, percent=percent)
+            await app.parts.traffic.share(app.settings, share)
+
+    async def undo(self, run: Run) -> bool:
+        """Everybody is back, but for connections that stay until the slot is stopped."""
+        async with run.app.commit:
+            if run.app.parts.traffic.read(run.app.name).share is None:
+                return True  # an operator's switch has ended it, or it had not begun
+            for message in await run.app.end_share():
+                await run.note("warning", message=message)
+        await run.note("share", slot=run.target, percent=0, until=None)
+        return True
+
+
+def takes_steps(run: Run) -> bool:
+    """Whether there are others than its own clients that could be parted from them."""
+    if run.operation.kind is not OperationKind.DEPLOY or not run.app.settings.promote.steps:
+        return False
+    held = PhaseName.HOLD in run.recorded
+    return (
+        run.origin is not None and not held and not run.app.parts.traffic.read(run.app.name).closed
+    )
+
+
+def _share_now(run: Run) -> int:
+    share = run.app.parts.traffic.read(run.app.name).share
+    return share.percent if share is not None and share.slot is run.target else 0
+
+
+def goes_on(run: Run) -> bool:
+    """Whether what an earlier daemon has left goes on; in steps, where clients are and it runs.
+
+    Else everybody is led back, at once.
+    """
+    if PhaseName.STEPS not in run.recorded:
+        return True
+    return _share_now(run) > 0 and run.app.is_running(run.target)
+
+
+async def end_forgotten_share(app: AppRuntime) -> None:
+    """Of an operation that is in no history any more, or could not end it."""
+    if app.parts.traffic.read(app.name).share is None:
+        return
+    try:
+        async with app.commit:
+            await app.end_share()
+    except TrafficError as error:
+        log.error("%s: %s", app.name, error.message, extra={"app": app.name})
+        await app.parts.note(app.name, None, "warning", message=error.message)
