@@ -53,7 +53,7 @@ async def act(dashboard: Dashboard, visit: Visit) -> web.StreamResponse:
         answer = doing.result()
     except BluegreenError as error:
         return await _page(dashboard, visit, visit.form, error)
-    if "id" in answer and "phases" not in answer:
+    if "id" in answer and action.path != "cancel":
         return _see_other(f"/operations/{answer['id']}")
     visit.session.said += _said(action, answer)
     return _see_other(f"/apps/{app}")

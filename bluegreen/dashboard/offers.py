@@ -71,8 +71,9 @@ def _deploy(visit: Visit) -> dict[str, Any]:
     asked: dict[str, Any] = {"version": visit.text("version")}
     if known := [text for text in visit.form.get("ack", ()) if text]:
         asked["ack"] = known
-    if visit.text("force"):
-        asked["force"] = True
+    for name in ("force", "manual"):
+        if visit.text(name):
+            asked[name] = True
     return asked
 
 
@@ -97,6 +98,11 @@ ACTIONS: Mapping[str, Action] = {
     "deploy": Action(
         label="Deploy…", path="deployments", weight="primary", asked=_deploy,
         is_offered=lambda app: _is_at_rest(app) and app["lock"] is None,
+    ),
+    "promote": Action(
+        label="Promote…", path="promote", weight="primary",
+        is_offered=lambda app: app["operation"] is not None
+        and app["operation"]["promotion"] is not None,
     ),
     "switch": Action(
         label="Switch back…", path="switch", weight="strong",
