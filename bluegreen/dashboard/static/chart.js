@@ -3,8 +3,8 @@
 
 const LEFT = 46;
 const RIGHT = 12;
-const PANELS = { rate: { top: 22, height: 130 }, failed: { top: 186, height: 50 } };
-const HIGH = 262;
+const PANELS = { rate: { top: 38, height: 130 }, failed: { top: 202, height: 50 } }; // marks are named above
+const HIGH = 278;
 const MOST_POINTS = 240; // in the width of a chart
 
 function svg(name, attributes, text) {
@@ -73,9 +73,9 @@ function draw(figure, points) {
   }
   for (const mark of points.filter((point) => point.switch || point.share !== undefined)) {
     const text = mark.switch ? `to ${mark.switch}` : `${mark.share} %`;
-    picture.append(svg("line", { class: "mark", x1: x(mark.at), x2: x(mark.at), y1: 18, y2: HIGH - 24 }));
+    picture.append(svg("line", { class: "mark", x1: x(mark.at), x2: x(mark.at), y1: 16, y2: HIGH - 24 }));
     const right = x(mark.at) > WIDE - 90;
-    picture.append(svg("text", { class: "mark", x: x(mark.at) + (right ? -5 : 5), y: 14, "text-anchor": right ? "end" : "start" }, text));
+    picture.append(svg("text", { class: "mark", x: x(mark.at) + (right ? -5 : 5), y: 12, "text-anchor": right ? "end" : "start" }, text));
   }
   for (const part of [0, 0.5, 1]) {
     const at = first + (last - first) * part;
