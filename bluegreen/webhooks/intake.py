@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 5.0  # seconds; what is not handed on by then is answered as taken up …
 SOON = 8  # … at once, where more of the app are to be handed on
-LONGEST_LINE = 1000  # deliveries of an app that are to be handed on; more have to come again …
+# Deliveries of an app that are to be handed on, some 2 KB each; more have to come again …
+LONGEST_LINE = 5000
 PATIENT_UP_TO = 500  # … and up to so many let those pass that are being taken up
 RETRY = 2.0  # seconds between attempts where the store fails
 SAY_AGAIN_AFTER = 60.0  # seconds between two lines on refused deliveries of an app
