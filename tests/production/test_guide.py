@@ -168,7 +168,8 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
     await eventually(passed_on, "nginx serves the API")
     assert '"app": "shop"' in await ask_from_outside(installed, "/v1/apps", made["token"])
     assert (await ask_from_outside(installed, "/v1/apps", "bg_1_x")).endswith("401 ")
-    assert (await ask_from_outside(installed, "/", made["token"])).endswith("404 ")
+    assert (await ask_from_outside(installed, "/", "")).endswith("303 ")  # to the dashboard's login
+    assert (await ask_from_outside(installed, "/nothing", made["token"])).endswith("404 ")
 
     # From within its sandbox the daemon reads the secret: it believes the delivery.
     assert '"decision": "ignored"' in await deliver(installed, "v2")
