@@ -20,7 +20,7 @@ async def test_a_rewrite_that_is_under_way_is_waited_for() -> None:
         assert may_end.wait(10)
         written.set()
 
-    markers = SimpleNamespace(switch=lambda _: None)
+    markers = SimpleNamespace(switch=lambda _: None, end_share=lambda: False)
     planner = SimpleNamespace(
         traffic=lambda _: Traffic(active=Slot.BLUE, closed=False),
         markers=lambda _: markers, remember=remember,
