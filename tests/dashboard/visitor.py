@@ -113,9 +113,17 @@ class Visitor:
             assert response.content_type == "text/event-stream", await response.text()
             kind = ""
             async with asyncio.timeout(PATIENCE):
-                async for raw in response.content:
+                async for raw in self._lines(response):
                     name, _, value = raw.decode().rstrip("\n").partition(": ")
                     if name == "event":
                         kind = value
                     elif name == "data":
                         yield kind, json.loads(value)
+
+    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        try:
+            async for line in response.content:
+                yield line
+        except aiohttp.ClientPayloadError as error:
+            log = self.door.stack.daemon_log.read_text()
+            raise AssertionError(f"the stream broke off:\n{log[-5000:]}") from error
