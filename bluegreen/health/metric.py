@@ -43,7 +43,7 @@ async def read_metric(metric: Metric, target: Target) -> float:
         raise UnknownError(error.message) from error
     try:
         number = float(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise UnknownError(f"not a number: {shorten(str(text), 80) or 'nothing'}") from None
     if math.isnan(number):
         raise UnknownError("not a number: NaN")
