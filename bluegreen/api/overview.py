@@ -103,6 +103,7 @@ def _made_of(
     return (
         traffic.active,
         traffic.closed,
+        traffic.share,
         blue,
         green,
         app.is_ready(Slot.BLUE),

@@ -119,9 +119,13 @@ class Sessions:
         await self._keep()
 
     async def _taken_up(self, digest: str) -> Session | None:
-        kept = self._kept.pop(digest, None)
-        token = None if kept is None else await self._keyring.valid(kept.token)
-        if kept is None or token is None:
+        kept = self._kept.get(digest)
+        if kept is None:
+            return None
+        token = await self._keyring.valid(kept.token)
+        if self._kept.pop(digest, None) is None:
+            return self._open.get(digest)  # another request was faster, or has logged out
+        if token is None:
             return None
         session = Session(token=token, begun=kept.begun, seen=kept.seen)
         self._open[digest] = session

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
 from bluegreen.api.context import Api
 from bluegreen.dashboard.context import Dashboard
 from bluegreen.errors import NotFoundError
-from bluegreen.model import UnitKey, UnitState
 from bluegreen.operations.runtime import AppRuntime
 
 
@@ -31,9 +32,8 @@ def is_up(api: Api, app: AppRuntime) -> bool | None:
     traffic = api.desk.parts.traffic.read(app.name)
     if traffic.active is None:
         return None
+    if traffic.held is not None and time.time() < traffic.held.until:
+        return True  # also while nothing runs, as one version makes room for the other
     health = api.checkups.known(app, traffic.active)
-    keys = (
-        UnitKey(app=app.name, slot=traffic.active, service=one) for one in app.settings.services
-    )
-    runs = all(app.parts.supervisor.status(key).state is UnitState.RUNNING for key in keys)
+    runs = app.is_running(traffic.active)  # what the release was started with
     return not traffic.closed and runs and (health is None or health["healthy"])

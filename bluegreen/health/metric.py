@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -43,7 +42,7 @@ async def read_metric(metric: Metric, target: Target) -> float:
         raise UnknownError(error.message) from error
     try:
         number = float(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise UnknownError(f"not a number: {shorten(str(text), 80) or 'nothing'}") from None
     if math.isnan(number):
         raise UnknownError("not a number: NaN")
@@ -130,15 +129,14 @@ class Measuring:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if error is None:
+            self._raise_failure()
 
     def beyond(self) -> str | None:
         """The first metric that was beyond its limits so often in a row, in words."""
-        for task in self._tasks:
-            if task.done():
-                task.result()
+        self._raise_failure()
         for reading in self._readings:
             if reading.beyond >= self._failures:
                 return reading.describe()
@@ -149,6 +147,11 @@ class Measuring:
         for reading in self._readings:
             if reading.number is None:
                 yield f"metric {reading.metric.name} gave no number: {reading.why_unknown}"
+
+    def _raise_failure(self) -> None:
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+                raise failure
 
     async def _repeat(self, reading: _Reading) -> None:
         while True:

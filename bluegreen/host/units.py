@@ -9,6 +9,7 @@ from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, expand_argv, slot_values
 from bluegreen.config.settings import AppSettings, Service
 from bluegreen.data.work import SHORT
+from bluegreen.gate.hold_file import CLOSED, SPECIAL
 from bluegreen.host import places
 from bluegreen.host.accounts import Account
 from bluegreen.host.quoting import UnitText, argument, assignment, path
@@ -70,6 +71,7 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
         slot=key.slot.value,
         wanted=path(app.wanted / key.slot.value),
         marker=path(app.traffic / key.slot.value) if service.exclusive else None,
+        closed=path(app.traffic / SPECIAL / CLOSED),
         directory=path(app.slot(key.slot)),
         environment=[assignment(name, value) for name, value in variables.items()],
         credentials=_credentials(layers),

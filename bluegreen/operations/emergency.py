@@ -177,7 +177,11 @@ def _expect_fit(
 ) -> tuple[str, ...]:
     """Warnings. Raises RefusedError unless all of the slot's services take connections."""
     run = layout.app(settings.name).run
-    places = {name: one.address(target, run) for name, one in settings.services.items()}
+    places = {
+        name: one.address(target, run)
+        for name, one in settings.services.items()
+        if not one.exclusive  # it comes with the traffic, and has no route
+    }
     silent = [
         f"{name}: {place} does not take connections"
         for name, place in places.items()
@@ -245,7 +249,8 @@ def _move(layout: Layout, name: str, markers: Markers, target: Slot) -> None:
         markers.switch(target)
         markers.end_share()
     except OSError as error:
-        if markers.present() != [target]:
+        share = markers.share
+        if markers.present() != [target] or (share is not None and share.slot is not target):
             raise TrafficError(
                 f"the traffic of {name} was not moved: {error.strerror}",
                 detail=[f"{markers.directory}"],

@@ -10,11 +10,12 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from bluegreen.config.settings import AppSettings
 from bluegreen.errors import BluegreenError
 from bluegreen.health.gate import pass_gate
 from bluegreen.health.probing import Probing, with_implied
 from bluegreen.health.target import Target
-from bluegreen.model import Requester, Slot, SlotState, UnitKey, UnitState
+from bluegreen.model import OperationState, Requester, Slot, SlotState, UnitKey, UnitState
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.runtime import AppRuntime, end_task
 from bluegreen.operations.switches import Switches
@@ -26,12 +27,18 @@ FAILOVER = Requester(name="failover", via="watch")
 LOOK = 1.0  # seconds between looks at services
 GATE_WITHIN = 5.0  # seconds for the standby to answer each probe of the gate
 AGAIN_AFTER = 30.0  # seconds from an attempt that moved nothing to the next look
+_MOVED_NOTHING = (OperationState.FAILED, OperationState.INTERRUPTED)
 
 
 @dataclass
 class _Guard:
     slot: Slot
+    settings: AppSettings  # by which it guards: after a reload, by others
     task: asyncio.Task[None]
+
+    def goes_on(self, app: AppRuntime, wanted: Slot | None) -> bool:
+        is_as_wanted = self.slot is wanted and self.settings is app.settings
+        return is_as_wanted and not self.task.done()
 
 
 class Failovers:
@@ -41,13 +48,16 @@ class Failovers:
         self._queue = queue
         self._switches = switches
         self._guards: dict[str, _Guard] = {}
+        self._closed = False
         self._said: dict[str, str] = {}  # why it was not left; not again and again
 
     async def look(self, app: AppRuntime, *, busy: bool) -> None:
         """Begin or end to guard the slot that serves; asked every two seconds."""
+        if self._closed:
+            return
         wanted = None if busy else _guarded(app)
         guard = self._guards.get(app.name)
-        if guard is not None and (guard.slot is not wanted or guard.task.done()):
+        if guard is not None and not guard.goes_on(app, wanted):
             await self.forget(app.name)
             guard = None
         if guard is None and wanted is not None:
@@ -55,13 +65,14 @@ class Failovers:
                 self._guard(app, wanted), name=f"failover of {app.name} {wanted}"
             )
             task.add_done_callback(tell_if_failed)
-            self._guards[app.name] = _Guard(wanted, task)
+            self._guards[app.name] = _Guard(wanted, app.settings, task)
 
     async def forget(self, app: str) -> None:
         guard = self._guards.pop(app, None)
         await end_task(None if guard is None else guard.task)
 
     async def close(self) -> None:
+        self._closed = True  # whoever looks every two seconds ends later
         for app in list(self._guards):
             await self.forget(app)
 
@@ -120,9 +131,12 @@ def _guarded(app: AppRuntime) -> Slot | None:
 
 
 async def _was_by_itself(app: AppRuntime) -> bool:
-    """Whether the last that was done to the app was a failover."""
+    """Whether the last that was done to the app was a failover; one that moved nothing is none."""
+    if app.unrecorded:  # a full disk has kept it out of the history so far
+        latest = app.unrecorded[-1]
+        return latest.by == FAILOVER and latest.error is None
     last = await app.parts.store.operations(app=app.name, limit=1)
-    return bool(last) and last[0].requested_by == FAILOVER
+    return bool(last) and last[0].requested_by == FAILOVER and last[0].state not in _MOVED_NOTHING
 
 
 async def _until_dying(app: AppRuntime, target: Target) -> str:

@@ -32,11 +32,12 @@ class Following:
         self._moving: asyncio.Task[None] | None = None
         self._not_before, self._wait = 0.0, FIRST_WAIT
         self._said: str | None = None
+        self._closed = False
 
     def look(self, *, at_once: bool = False) -> None:
         """Begin to move what is not where the traffic is; ``at_once``: also if it just failed."""
         now = asyncio.get_running_loop().time()
-        if not self._is_astray():
+        if self._closed or not self._is_astray():
             return
         if self._moving is None and (at_once or now >= self._not_before):
             self._moving = asyncio.create_task(
@@ -52,14 +53,18 @@ class Following:
 
     async def close(self) -> None:
         """Stays where it is: the next daemon looks again."""
+        self._closed = True  # whoever looks every two seconds ends later
         if self._moving is not None:
             self._moving.cancel()
             await asyncio.wait([self._moving])
 
     def _home(self) -> Slot | None:
-        """The slot in which they are to run: that has the traffic, and runs itself."""
+        """The slot in which they are to run: that has the traffic, and was not stopped.
+
+        What has crashed there and is about to be started again takes none of them along.
+        """
         traffic = self._app.parts.traffic.read(self._app.name)
-        if traffic.active is None or traffic.closed or not self._app.is_running(traffic.active):
+        if traffic.active is None or traffic.closed or self._app.is_stopped(traffic.active):
             return None
         return traffic.active
 
@@ -76,7 +81,7 @@ class Following:
 
     def _missing(self, home: Slot | None) -> list[UnitKey]:
         """Those that are to be started. What an administrator has stopped there stays so."""
-        if home is None:
+        if home is None or not self._app.is_running(home):
             return []
         known = self._app.parts.supervisor.units()
         return [key for key in self._keys(home) if key not in known]

@@ -28,6 +28,8 @@ async def promote(app: AppRuntime, run: Run | None, by: Requester) -> Run:
         if run is None or run.promotion is None or run.interruption is not None:
             raise _nothing_waits(app, run)
         await run.record(run.promotion.phase, PhaseState.DONE, {"by": by.name})
+        if run.interruption is not None:  # meanwhile: it is on its way back
+            raise _nothing_waits(app, run)
         run.promotion = None
         run.go_on.set()
     await run.note("promotion", state="promoted", by=by.name)

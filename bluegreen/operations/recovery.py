@@ -256,8 +256,9 @@ async def _recover_one(desk: Desk, app: AppRuntime, operation: Operation) -> Non
 
 async def _settle_switch(desk: Desk, app: AppRuntime, operation: Operation) -> None:
     """An instant switch: the marker says whether it happened."""
-    to = operation.slot
-    if to is not None and app.active is to:
+    to, share = operation.slot, desk.parts.traffic.read(app.name).share
+    are_back = share is None or share.slot is to  # those whom a release in steps had led away
+    if to is not None and app.active is to and are_back:
         slots = slots_after(app, to)
         app.slots.update({record.slot: record for record in slots})
         await desk.parts.store.finish_operation(

@@ -158,6 +158,11 @@ class AppRuntime:
         """Whether every service of the slot runs, gated or not."""
         return all(status.state is UnitState.RUNNING for status in self._statuses(slot))
 
+    def is_stopped(self, slot: Slot) -> bool:
+        """Whether a service of the slot was stopped, or is being: not what starts again itself."""
+        stopped = (UnitState.STOPPED, UnitState.STOPPING)
+        return any(status.state in stopped for status in self._statuses(slot))
+
     def has_passed_gate(self, slot: Slot) -> None:
         """Remember how often each service had been restarted when the slot passed its gate."""
         self._restarts_at_gate.update(

@@ -49,7 +49,9 @@ async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:
     """
     app = run.app
     watch = app.settings.watch
-    whole = app.active is run.target  # exclusive services come with the traffic
+    # Exclusive services come with the traffic, and not to an app that is out of service.
+    traffic = app.parts.traffic.read(app.name)
+    whole = traffic.active is run.target and not traffic.closed
     target = await asyncio.to_thread(app.target, run.target, run.logs, whole=whole)
     judge = run.judge = _judge(run)
     run.judged_until = asyncio.get_running_loop().time() + seconds

@@ -124,7 +124,9 @@ class Holding:
 
     def _addresses(self, settings: AppSettings, slot: Slot) -> tuple[Address, ...]:
         run = self.layout.app(settings.name).run
-        found = (service.address(slot, run) for service in settings.services.values())
+        # No route leads to an exclusive one, which runs in one slot alone.
+        gated = (service for service in settings.services.values() if not service.exclusive)
+        found = (service.address(slot, run) for service in gated)
         return tuple(address for address in found if address is not None)
 
     async def _confirm(self, app: str, *, held: bool) -> None:

@@ -187,6 +187,7 @@ class Markers:
     def leave_special(self) -> None:
         """With the last marker that was in it; what a killed daemon has half done is done, too."""
         with self.alone(), contextlib.suppress(FileNotFoundError):
+            shares.forget_begun(self.special)
             if not _MARKERS.isdisjoint(names := os.listdir(self.special)):
                 return
             for half_written in names:  # by a daemon that was killed

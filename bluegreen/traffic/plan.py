@@ -202,6 +202,8 @@ class Planner:
         named = [] if traffic.active is None else [traffic.active]
         if markers.present() != named or markers.closed != traffic.closed:
             markers.restore(traffic)
+        if traffic.share is not None and traffic.share.slot is traffic.active:
+            markers.end_share()  # of a daemon that was killed as it had just switched
         markers.leave_special()
 
     def _make_directories(self, plan: Plan) -> None:

@@ -48,6 +48,12 @@ def grow(special: Path, share: Share) -> None:
     sync_directory(special)
 
 
+def forget_begun(special: Path) -> None:
+    """Let go of a share that nobody is in yet: a daemon was killed, or the disk was full."""
+    with contextlib.suppress(OSError):  # mostly there is none, or somebody is in it
+        os.rmdir(special / SHARE)
+
+
 def end(special: Path) -> bool:
     """Have everybody back at once; whether anybody was away. Raises OSError."""
     over = special.parent / f".{SHARE}.over"

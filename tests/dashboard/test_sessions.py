@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -130,3 +131,17 @@ async def test_of_too_many_the_one_that_was_used_longest_ago_ends(
 )  # fmt: skip
 def test_after_a_login_only_pages_of_this_site_follow(asked: str, leads: str) -> None:
     assert page_after(asked) == leads
+
+
+async def test_all_that_a_page_asks_at_once_after_a_restart_is_of_its_session(
+    keyring: Keyring, token: Token, tmp_path: Path
+) -> None:
+    first = Sessions(keyring, tmp_path / "sessions.json")
+    secret = await first.begin(token)
+    await first.close()
+    second = Sessions(keyring, tmp_path / "sessions.json")
+    await second.load()
+    found = await asyncio.gather(*(second.find(secret) for _ in range(3)))
+    assert found[0] is not None
+    assert found == [found[0]] * 3
+    await second.close()

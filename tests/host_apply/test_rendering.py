@@ -62,10 +62,14 @@ def test_an_exclusive_service_asks_for_the_marker_too(tmp_path: Path) -> None:
     conditions = [
         line
         for line in _units(tmp_path, text)["bluegreen-shop-mailer@blue.service"].splitlines()
-        if line.startswith("ConditionPathExists=/")
+        if line.startswith(("ConditionPathExists=/", "ConditionPathExists=!"))
     ]
-    base = "ConditionPathExists=/var/lib/bluegreen/apps/shop"
-    assert conditions == [f"{base}/wanted/blue", f"{base}/traffic/blue"]
+    base = "/var/lib/bluegreen/apps/shop"
+    assert conditions == [
+        f"ConditionPathExists={base}/wanted/blue",
+        f"ConditionPathExists={base}/traffic/blue",
+        f"ConditionPathExists=!{base}/traffic/special/closed",
+    ]
 
 
 def test_without_files_of_secrets_texts_are_the_units_and_the_later_wins(tmp_path: Path) -> None:

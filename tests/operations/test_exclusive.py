@@ -97,3 +97,16 @@ async def test_a_release_in_which_it_does_not_come_up_is_switched_back(scheduled
     assert scheduled.marker() == first
     await runs_in(scheduled, first)
     assert ran(scheduled) == [first, first]
+
+
+async def test_a_release_of_an_app_that_is_out_of_service_is_watched_without_it(
+    scheduled: Stack,
+) -> None:
+    second = "green" if scheduled.marker() == "blue" else "blue"
+    assert (await scheduled.cli("stop", "monitor")).status == 0
+    await runs_in(scheduled, None)
+    answer = await scheduled.cli("deploy", "monitor", "v2")
+    assert answer.status == 0, answer.err
+    await runs_in(scheduled, None)
+    assert (await scheduled.cli("start", "monitor")).status == 0
+    await runs_in(scheduled, second)

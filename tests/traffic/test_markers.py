@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.model import Hold, Slot, Traffic
+from bluegreen.model import Hold, Share, Slot, Traffic
 from bluegreen.traffic.markers import Markers
 from tests.marks import marker_names
 
@@ -129,3 +129,22 @@ def test_a_stamp_says_whether_any_marker_has_changed(markers: Markers) -> None:
         (markers.special if with_special else markers.directory).joinpath("other").touch()
         assert not markers.are_as_of(stamp)
         (markers.special if with_special else markers.directory).joinpath("other").unlink()
+
+
+def test_a_share_that_nobody_is_in_yet_goes_with_the_last_marker(markers: Markers) -> None:
+    markers.switch(Slot.BLUE)
+    markers.tell_of_requests(True)
+    (markers.special / "share").mkdir()  # the daemon was killed then
+    assert markers.share is None
+    markers.tell_of_requests(False)
+    assert not markers.special.exists()
+
+
+def test_a_share_stays_as_other_markers_go(markers: Markers) -> None:
+    markers.switch(Slot.BLUE)
+    markers.tell_of_requests(True)
+    markers.grow_share(Share(slot=Slot.GREEN, percent=3))
+    markers.tell_of_requests(False)
+    assert markers.share == Share(slot=Slot.GREEN, percent=3)
+    markers.end_share()
+    assert not markers.special.exists()

@@ -48,9 +48,8 @@ class _Slots:
         is_idle = slot is not traffic.active or traffic.closed
         if is_idle and record.state in (SlotState.EMPTY, SlotState.COLD):
             return  # nothing is meant to run
-        for service, settings in app.settings.services.items():
-            if is_idle and settings.exclusive:
-                continue
+        # Not of what the app file names since the release was started.
+        for service in app.gated_services(slot) if is_idle else app.services(slot):
             status = app.parts.supervisor.status(UnitKey(app=name, slot=slot, service=service))
             labels = [name, slot, service]
             self.running.add_metric(labels, status.state is UnitState.RUNNING)

@@ -43,6 +43,8 @@ class Start:
                     f"{app.name}: traffic has moved to {slot}, which this operation was to fill",
                     remedy=f"look again and repeat it: bluegreen status {app.name}",
                 )
+            if app.parts.traffic.read(app.name).share is not None:
+                await app.end_share()  # of steps that could not be undone: nobody is to be here
             if self._runs_already(run, record):
                 # From now on its hot time cannot end in the middle of this operation.
                 await app.save_slot(replace(app.slots[slot], hot_until=None))
