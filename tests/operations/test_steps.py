@@ -128,16 +128,3 @@ async def test_whatever_ends_it_everybody_is_back(shop: Stack) -> None:
     await shop.serve()
     await is_back(client, kind="interrupted")
     assert await serving(shop) == "well good"
-
-
-async def test_a_share_that_a_killed_daemon_has_left_after_its_switch_is_ended(
-    shop: Stack,
-) -> None:
-    await post(shop, "deployments", version="better")
-    await standing(shop, "steps", share=10)
-    await shop.kill()
-    traffic = shop.layout.app("shop").traffic
-    (traffic / "blue").rename(traffic / "green")  # killed between this and the end of the share
-    await shop.serve()
-    await ended(shop)
-    await eventually(lambda: marker_names(traffic) == {"green"}, "the share is over")

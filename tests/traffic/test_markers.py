@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from bluegreen.model import Hold, Share, Slot, Traffic
 from bluegreen.traffic.markers import Markers
+from bluegreen.traffic.plan import Planner
 from tests.marks import marker_names
 
 
@@ -147,4 +150,19 @@ def test_a_share_stays_as_other_markers_go(markers: Markers) -> None:
     markers.tell_of_requests(False)
     assert markers.share == Share(slot=Slot.GREEN, percent=3)
     markers.end_share()
+    assert not markers.special.exists()
+
+
+def test_a_share_that_is_left_of_a_switch_that_was_made_is_ended_and_no_other(
+    markers: Markers,
+) -> None:
+    planner = cast("Any", SimpleNamespace(markers=lambda _: markers))
+    share = Share(slot=Slot.GREEN, percent=3)
+    markers.switch(Slot.BLUE)
+    markers.grow_share(share)
+    Planner.repair_markers(planner, "shop", Traffic(active=Slot.BLUE, closed=False, share=share))
+    assert markers.share == share
+    markers.switch(Slot.GREEN)  # and killed before the share was ended
+    Planner.repair_markers(planner, "shop", Traffic(active=Slot.GREEN, closed=False, share=share))
+    assert names(markers) == {"green"}
     assert not markers.special.exists()
