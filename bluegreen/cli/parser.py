@@ -123,7 +123,9 @@ class _Commands:
             "init", ("init", "init"), "write an app file for the current directory", app=False
         )
         init.add_argument("app", metavar="APP", nargs="?", help="default: the directory's name")
-        init.add_argument("--output", metavar="FILE", help="where to write it; - prints it")
+        init.add_argument(
+            "--output", metavar="FILE", type=kinds.file, help="where to write it; - prints it"
+        )
         init.add_argument(
             "--unit", metavar="NAME", dest="units", action="append", default=[],
             help="a systemd unit that runs it, besides those of the directory; may be repeated",
@@ -311,5 +313,6 @@ class _Commands:
         report.add_argument(
             "--output",
             metavar="FILE",
+            type=kinds.file,
             help="where to write it; - prints it; default: APP-OPERATION.html",
         )
