@@ -60,7 +60,9 @@ class _Parser(argparse.ArgumentParser):
         self.set_defaults(prog=self.prog)
 
     def error(self, message: str) -> NoReturn:
-        raise _wrong_use(self.prog, message)
+        # argparse's words for `--manual=yes` tell of what it did, not of what is wrong.
+        told = message.replace("ignored explicit argument", "it takes no value, and was given")
+        raise _wrong_use(self.prog, told)
 
 
 class _Commands:
