@@ -264,9 +264,12 @@ def _load(tls: Tls) -> ssl.SSLContext:
             with open(path, "rb"):
                 pass
         except OSError as error:
+            remedy = "name a PEM file that is there"
+            if isinstance(error, PermissionError):
+                remedy = "let the daemon's user, and nobody else, read it"
             raise RefusedError(
                 f"bluegreen.toml: api.tls.{key}: {path} cannot be read: {error.strerror}",
-                remedy="let the daemon's user, and nobody else, read it; then reload",
+                remedy=f"{remedy}; then reload",
             ) from error
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -86,7 +86,8 @@ def _tail(path: Path, latest: int | None) -> Tail[str]:
 
 
 def _require_phase(operation: Operation, phase: str | None) -> None:
-    has = [one.name.value for one in phases_of(operation.kind)]
+    # A phase may stand in two places of a plan, and is named once.
+    has = dict.fromkeys(one.name.value for one in phases_of(operation.kind))
     if phase is not None and phase not in has:
         raise UsageError(
             f"operation {operation.id} has no phase {phase}",

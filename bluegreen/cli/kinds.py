@@ -32,6 +32,12 @@ def root(text: str) -> str:
     return text
 
 
+def file(text: str) -> str:
+    if not text or not text.isprintable():
+        raise argparse.ArgumentTypeError("name a file, without control characters, or leave it out")
+    return text
+
+
 def listed(text: str) -> int:
     return _whole_number(text, 1, LIST_LIMIT, f"from 1 to {LIST_LIMIT}")
 

@@ -60,7 +60,9 @@ class _Parser(argparse.ArgumentParser):
         self.set_defaults(prog=self.prog)
 
     def error(self, message: str) -> NoReturn:
-        raise _wrong_use(self.prog, message)
+        # argparse's words for `--manual=yes` tell of what it did, not of what is wrong.
+        told = message.replace("ignored explicit argument", "it takes no value, and was given")
+        raise _wrong_use(self.prog, told)
 
 
 class _Commands:
@@ -123,7 +125,9 @@ class _Commands:
             "init", ("init", "init"), "write an app file for the current directory", app=False
         )
         init.add_argument("app", metavar="APP", nargs="?", help="default: the directory's name")
-        init.add_argument("--output", metavar="FILE", help="where to write it; - prints it")
+        init.add_argument(
+            "--output", metavar="FILE", type=kinds.file, help="where to write it; - prints it"
+        )
         init.add_argument(
             "--unit", metavar="NAME", dest="units", action="append", default=[],
             help="a systemd unit that runs it, besides those of the directory; may be repeated",
@@ -311,5 +315,6 @@ class _Commands:
         report.add_argument(
             "--output",
             metavar="FILE",
+            type=kinds.file,
             help="where to write it; - prints it; default: APP-OPERATION.html",
         )

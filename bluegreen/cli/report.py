@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 
 from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.follow import events_of
-from bluegreen.errors import BusyError, NotFoundError, RefusalError
+from bluegreen.errors import BusyError, NotFoundError, RefusalError, RefusedError, UsageError
+from bluegreen.files import write_atomically
 
 LOOKED_THROUGH = 200  # operations, for the newest release and for what served before one
 _RELEASES = ("deploy", "rollback", "restart")
@@ -117,11 +117,24 @@ def _app_now(client: Client, app: str) -> dict[str, Any] | None:
     return found
 
 
+def _refuse_other_than_a_file(file: Path) -> None:
+    """What is no regular file is left alone: a rename would take a device's place."""
+    if file.exists() and not file.is_file():
+        what = "a directory" if file.is_dir() else "a device, a pipe or a socket"
+        raise UsageError(
+            f"--output: {file} is {what}; nothing was written",
+            remedy="name a file in a directory that is there, or print it: --output -",
+        )
+
+
 def _write(file: Path, text: str) -> None:
-    """All of it, or nothing new. Raises OSError."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
+    """All of it, or nothing new. Raises RefusedError."""
     try:
-        part.write_text(text)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+        _refuse_other_than_a_file(file)
+        write_atomically(file, text, durable=False)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise RefusedError(
+            f"--output: {file} cannot be written: {why}",
+            remedy="name a file where you may write, or print it: --output -",
+        ) from error

@@ -40,6 +40,8 @@ _RIGHT = {
     "string_type": "Write text in quotes",
     "string_too_short": "Write something here",
     "int_type": "Write a whole number, without quotes",
+    "float_type": "Write a number, without quotes",
+    "finite_number": "Write a number that is finite",
     "bool_type": "Write true or false, without quotes",
     "tuple_type": "Write a list in brackets",
     "dict_type": "Write a table",

@@ -44,12 +44,18 @@ def _url(value: str) -> str:
     return value
 
 
+def _path(value: str) -> str:
+    if not all(value.split(".")):
+        raise ValueError('names with dots between them, such as "data.result.0.value.1"')
+    return value
+
+
 class HttpMetric(Section):
     """``http`` of a metric: asks for a JSON document and takes a number from it."""
 
     url: Annotated[Line, AfterValidator(_url)]
     params: dict[str, str] = Field(default={})  # of the query; placeholders are expanded
-    value: Line  # the dotted path of the number
+    value: Annotated[Line, AfterValidator(_path)]  # the dotted path of the number
 
 
 class Metric(Section):
@@ -59,8 +65,8 @@ class Metric(Section):
     service: Name | None = None  # whose variables and placeholders a command gets
     http: HttpMetric | None = None
     command: CommandProbe | None = None  # the last line that it prints is the number
-    min: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    max: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    min: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = None
+    max: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = None
     interval: PositiveDuration = 5.0
     timeout: PositiveDuration = 5.0
 
@@ -102,7 +108,7 @@ class Watch(Section):
     requests: Switch = True  # nginx tells of them while a release goes on
     max_error_rate: Share | None = None  # of requests that were answered 5xx
     max_p99: PositiveDuration | None = None
-    max_p99_ratio: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    max_p99_ratio: Annotated[float, Field(ge=1, strict=True, allow_inf_nan=False)] | None = None
     min_requests: Annotated[int, Field(ge=1, strict=True)] = 20  # fewer are not judged
     window: Annotated[float, BeforeValidator(_window)] = 10.0
     on_few: Literal["pass", "fail"] = "pass"

@@ -21,6 +21,7 @@ from bluegreen.operations.outcomes import (
     with_what_is_left,
 )
 from bluegreen.operations.phases.hold import let_through
+from bluegreen.operations.phases.promote import has_waited_elsewhere
 from bluegreen.operations.putting_back import record_as_before
 from bluegreen.operations.run import Interruption, Phase, Run
 from bluegreen.operations.unwritten import end_promise
@@ -86,7 +87,10 @@ def _is_left_out(run: Run, phase: Phase, later: Sequence[Phase]) -> bool:
     There was nothing to do then. What it would see now has come of the phases after it, or of an
     app file that has changed since.
     """
-    return phase.name not in run.recorded and any(one.name in run.recorded for one in later)
+    if phase.name in run.recorded:
+        return False
+    # Of the two places to wait for a person it was at one: the other tells nothing.
+    return any(one.name in run.recorded and not has_waited_elsewhere(one, run) for one in later)
 
 
 async def conclude(run: Run, phases: Sequence[Phase], error: BluegreenError | None) -> Operation:

@@ -26,6 +26,10 @@ HTTP = METRIC + 'http = {{ url = "{}", value = "v", params = {{ q = "{}" }} }}\n
         (HTTP.format("http://a/", "") * 2, "watch.metrics", "two metrics are named a"),
         (METRIC.replace("max = 1", "max = 1\nmin = 2") + HTTP[len(METRIC):].format("http://a/", ""),
          "watch.metrics[0]", "min is more"),
+        (METRIC.replace("max = 1", 'max = "1"') + HTTP[len(METRIC):].format("http://a/", ""),
+         "watch.metrics[0].max", '"1" cannot'),
+        (HTTP.format("http://a/", "").replace('"v"', '"v..w"'),
+         "watch.metrics[0].http.value", "cannot be used"),
     ],
 )  # fmt: skip
 def test_what_could_not_be_watched_is_refused(

@@ -57,7 +57,7 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
         assert (answer.status, answer.document) == (0, {"file": str(made), "operation": 2})
         refused = await built.cli("report", "monitor", "--output", str(tmp_path / "none/x"))
         assert refused.status == 1
-        assert "No such file or directory" in refused.err
+        assert f"{tmp_path}/none/x cannot be written: No such file or directory" in refused.err
 
     async with browser() as chromium:
         async with opened(chromium, made) as tab:
