@@ -12,7 +12,7 @@ import pytest
 from bluegreen.cli.words import clock
 from bluegreen.report.charts import charts
 from bluegreen.report.story import SHOWN_LINES, Documents, tell
-from tests.report.documents import BACK, BEGAN, ERROR, SWITCHED, documents
+from tests.report.documents import BACK, BEGAN, ERROR, SWITCHED, documents, led
 
 
 def of(**changed: Any) -> Documents:
@@ -83,10 +83,7 @@ def test_every_end_has_its_sentence(changed: dict[str, Any], sentence: str) -> N
 
 def test_steps_are_told_with_their_percents_and_when_each_began() -> None:
     given = documents()
-    events = [
-        {"kind": "share", "at": BEGAN + at, "data": {"slot": "green", "percent": percent}}
-        for at, percent in ((2.5, 10), (3.0, 10), (3.5, 60), (5.5, 0))
-    ]
+    events = led((2.5, 10), (3.0, 10), (3.5, 60), (5.5, 0))
     steps = {"phase": "steps", "began": BEGAN + 2.4, "seconds": 2.0, "data": {}, "state": "undone"}
     operation = {**given.operation, "phases": [*given.operation["phases"], steps]}
     switched = replace(given, operation=operation, events=[*events[:3], *given.events])
