@@ -203,7 +203,8 @@ def _of_shares(sticky: str, shares: Sequence[_Share]) -> list[Figure]:
         )
         for one in shares
     ]  # fmt: skip
-    left = sum(one.left for one in shares)
-    return [
-        *each, Figure(name=f"by {sticky}, clients that were led away", value=left, unit="clients", goal=0)
-    ]  # fmt: skip
+    stay = Figure(
+        name=f"by {sticky}, clients that were led away",
+        value=sum(one.left for one in shares), unit="clients", goal=0,
+    )  # fmt: skip
+    return [*each, stay]
