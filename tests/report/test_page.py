@@ -80,11 +80,10 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
             async with opened(chromium, told, color_scheme=scheme, viewport=narrow) as tab:
                 assert "<script>alert(1)</script>" in await tab.inner_text("pre >> nth=0")
                 assert await tab.locator("svg.charts .line").count() == 5
-                said = await tab.locator("svg.charts .moment-says").all_text_contents()
-                assert sorted(said)[:2] == ["10 % to green", "60 % to green"]
-                boxes = [
-                    await one.bounding_box() for one in await tab.locator(".moment-says").all()
-                ]
+                moments = tab.locator("svg.charts .moment-says")
+                steps = sorted(await moments.all_text_contents())[:2]
+                assert steps == ["10 % to green", "60 % to green"]
+                boxes = [await one.bounding_box() for one in await moments.all()]
                 heights = {round(box["y"]) for box in boxes if box is not None}
                 assert len(heights) == 4, "none is written over another"
                 assert await tab.evaluate("document.documentElement.scrollWidth") == 390
