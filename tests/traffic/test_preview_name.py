@@ -15,13 +15,15 @@ from tests.traffic.backends import Backend, raw_backend
 from tests.traffic.client import Reply, ask
 from tests.traffic.conftest import World
 from tests.traffic.held import bodies, hold, send, until_waiting
-from tests.traffic.test_preview import STRANGER, issue
+from tests.traffic.test_preview import STRANGER, WAYS, issue
 
 NAME = "next.example.org"
 HERE = "127.0.0.0/8"
 
 
-def prepare(world: World, mode: str = "site", allow: Iterable[str] = ()) -> AppSettings:
+def prepare(
+    world: World, mode: str = "site", allow: Iterable[str] = (), **nginx: str
+) -> AppSettings:
     """The app's settings, and the administrator's two servers in mode snippet."""
     snippets = world.layout.nginx / "snippets"
     if mode == "snippet":
@@ -35,7 +37,7 @@ def prepare(world: World, mode: str = "site", allow: Iterable[str] = ()) -> AppS
         )
     names: dict[str, Any] = {"server_name": ["shop.test"]} if mode == "site" else {}
     preview = {"server_name": [NAME], "allow": list(allow)}
-    return world.settings(mode=mode, preview=preview, **names)
+    return world.settings(mode=mode, preview=preview, **names, **nginx)
 
 
 async def see(
@@ -83,11 +85,11 @@ async def test_a_key_shows_the_slot_that_does_not_serve_and_nobody_else_sees_any
     assert (await ask(world.site)).body == "green 0"
 
 
-@pytest.mark.parametrize("mode", ["site", "snippet"])
+@pytest.mark.parametrize(("mode", "switch"), WAYS)
 async def test_who_is_allowed_needs_no_key_and_sees_the_other_slot_after_each_switch(
-    world: World, slots: dict[str, Backend], mode: str
+    world: World, slots: dict[str, Backend], mode: str, switch: str
 ) -> None:
-    settings = prepare(world, mode, ["10.0.0.0/8", "::1", HERE])
+    settings = prepare(world, mode, ["10.0.0.0/8", "::1", HERE], switch=switch)
     await world.control.open([settings])
     assert shows(await see(world)) == BLUE  # where the first release of all goes
     for serves, seen in ((Slot.BLUE, GREEN), (Slot.GREEN, BLUE), (Slot.BLUE, GREEN)):
