@@ -79,8 +79,10 @@ async def test_steps_go_on_with_the_next_daemon_until_a_person_ends_them(shop: S
     gone, stayed = await client_of(shop, "well better"), await client_of(shop, "well good")
     await shop.kill()
     assert await seen_by(shop, **gone) == "well better"
-    await shop.serve()
-    await standing(shop, "steps", share=10)
+    path = shop.layout.app_files / "shop.toml"
+    path.write_text(path.read_text().replace(STEPS, QUICK.replace("10, 60", "20")))
+    await shop.serve()  # it has begun as the file was then
+    assert (await standing(shop, "steps", share=10))["steps"] == [10, 60]
     await shop.terminate()
     await shop.serve()
     await standing(shop, "steps", share=10)
@@ -119,6 +121,15 @@ async def test_whatever_ends_it_everybody_is_back(shop: Stack) -> None:
         client = await in_steps()
     end_service(shop, "green")
     await is_back(client, kind="gate")
+    client = await in_steps()
+    path = shop.layout.app_files / "shop.toml"
+    with_steps = path.read_text()
+    await shop.kill()
+    path.write_text(with_steps.replace(STEPS, ""))  # nginx will tell no clients apart any more
+    await shop.serve()
+    await is_back(client, kind="interrupted")
+    path.write_text(with_steps)
+    assert (await shop.cli("reload")).status == 0
     client = await in_steps()
     await shop.kill()
     end_service(shop, "green")  # as by a reboot: nobody has looked after its clients
