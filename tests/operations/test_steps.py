@@ -10,6 +10,7 @@ from tests.marks import marker_names
 from tests.operations.asking import history_of
 from tests.operations.promoted import end_service, ended, post, seen_by, standing
 from tests.operations.proxied import HOST, serving, write_shop
+from tests.operations.standstill import RENAMES, failing
 from tests.stack import Stack
 from tests.traffic.client import Load, ask
 from tests.waiting import eventually
@@ -35,6 +36,11 @@ async def take_up(stack: Stack, old: str, new: str) -> None:
 
 async def whole(stack: Stack, operation: Any) -> Any:
     return (await stack.ask("GET", f"/v1/operations/{operation['id']}"))[1]
+
+
+async def is_stopped(stack: Stack, slot: str) -> bool:
+    services = (await stack.status("shop"))["slots"][slot]["services"]
+    return all(one["state"] == "stopped" for one in services.values())
 
 
 async def client_of(stack: Stack, answer: str) -> dict[str, str]:
@@ -117,6 +123,15 @@ async def test_whatever_ends_it_everybody_is_back(shop: Stack) -> None:
         assert await seen_by(shop, **client) == "well good"
         await is_back(client, kind="switch_back")
         assert (await history_of(shop, "shop"))[0]["kind"] == "switch"
+        client = await in_steps()
+        share = shop.layout.app("shop").traffic / "special" / "share"
+        async with failing(shop, RENAMES, "EROFS", share):
+            await shop.cli("cancel", "shop")
+            assert (await ended(shop))["state"] == "cancelled"
+            assert await seen_by(shop, **client) == "well better"
+            assert (await shop.status("shop"))["slots"]["green"]["state"] == "cold"
+        await eventually(lambda: is_stopped(shop, "green"), "all are back, and it is stopped")
+        assert await seen_by(shop, **client) == "well good"
         assert load.failures == []
         client = await in_steps()
     end_service(shop, "green")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import Any
 
-from bluegreen.errors import RefusedError, TrafficError
+from bluegreen.errors import RefusedError
 from bluegreen.model import OperationKind, PhaseName, PhaseState, Share
 from bluegreen.operations.promoting import promotable, unless_promoted
 from bluegreen.operations.proof import pass_again
 from bluegreen.operations.run import Promotion, Run, Stepping
-from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.runtime import cold
 from bluegreen.operations.watched import keep_watched, what_was_before
-
-log = logging.getLogger(__name__)
 
 SLACK = 60.0  # seconds beyond the pauses, for each step
 
@@ -93,7 +90,13 @@ class Steps:
         async with run.app.commit:
             if run.app.parts.traffic.read(run.app.name).share is None:
                 return True  # an operator's switch has ended it, or it had not begun
-            for message in await run.app.end_share():
+            try:
+                warnings = await run.app.end_share()
+            except BaseException:
+                # What is left running was refused: nothing may warm it up, or end it under them.
+                await run.app.keep_slot(cold(run.app.slots[run.target]))
+                raise
+            for message in warnings:
                 await run.note("warning", message=message)
         await run.note("share", slot=run.target, percent=0, until=None)
         return True
@@ -131,15 +134,3 @@ def goes_on(run: Run) -> bool:
     if not promote.steps or promote.sticky != run.stepping.sticky:
         return False
     return _share_now(run) > 0 and run.app.is_running(run.target)
-
-
-async def end_forgotten_share(app: AppRuntime) -> None:
-    """Of an operation that is in no history any more, or could not end it."""
-    if app.parts.traffic.read(app.name).share is None:
-        return
-    try:
-        async with app.commit:
-            await app.end_share()
-    except TrafficError as error:
-        log.error("%s: %s", app.name, error.message, extra={"app": app.name})
-        await app.parts.note(app.name, None, "warning", message=error.message)
