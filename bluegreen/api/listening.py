@@ -23,6 +23,7 @@ from bluegreen.api.origin import guest_of, is_trusted, parsed
 from bluegreen.api.unix_peer import uid_of
 from bluegreen.config.api_section import ApiSection, IpAddress, Tls
 from bluegreen.errors import RefusedError
+from bluegreen.processes import tell_if_failed
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,7 @@ class Listening:
 
     def _try(self, settings: ApiSection) -> None:
         self._trying = asyncio.create_task(self._keep_trying(settings), name="listen on TCP")
+        self._trying.add_done_callback(tell_if_failed)
 
     async def _keep_trying(self, settings: ApiSection) -> None:
         """Until an address that comes up after the daemon can be had: what serves is not ended."""
