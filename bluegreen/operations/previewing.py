@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bluegreen.errors import RefusedError
 from bluegreen.model import Requester, Slot
 from bluegreen.operations.runtime import AppRuntime, end_task
+from bluegreen.processes import tell_if_failed
 from bluegreen.traffic.disk import disk_error
 from bluegreen.traffic.entrance import preview_url, site_url, why_no_preview
 from bluegreen.traffic.previews import Preview, Previews
@@ -98,9 +99,9 @@ class Previewing:
 
     async def _end_later(self, app: AppRuntime) -> None:
         await self.forget(app.name)
-        self._ends[app.name] = asyncio.create_task(
-            self._end(app), name=f"end of the previews of {app.name}"
-        )
+        task = asyncio.create_task(self._end(app), name=f"end of the previews of {app.name}")
+        task.add_done_callback(tell_if_failed)
+        self._ends[app.name] = task
 
     async def _end(self, app: AppRuntime) -> None:
         """Remove keys as their time is over, until none is left."""
