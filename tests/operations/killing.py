@@ -79,34 +79,23 @@ def points(*steps: str, **rest: Any) -> list[Point]:
     return found
 
 
-async def kill_at(stack: Stack, point: Point, path: str, body: dict[str, Any]) -> None:
-    """POST ``body`` to ``path`` and kill the daemon at ``point`` of what follows.
+@contextlib.asynccontextmanager
+async def beginning(
+    stack: Stack, path: str, body: dict[str, Any], *, built: bool
+) -> AsyncIterator[Callable[[], Coroutine[None, None, None]]]:
+    """What POSTs ``body`` to ``path``, for when the daemon is followed.
 
-    AssertionError when the operation ends without ever coming there. To be followed step by step
-    makes a daemon slow: where the point comes after the build, it is only from there on.
+    To be followed step by step makes a daemon slow. Where what is looked for comes after the build
+    of a deploy, that is asked for at once and gets as far as its build, which goes on when it is
+    called. A named pipe does that: the build finds it, empty, in the place of its cache.
     """
-    with contextlib.ExitStack() as building:
-        if point.built:
-            await _posted(stack, path, body)
-            building.callback(os.close, await _stopped_build(stack))
-
-        async def begin() -> None:
-            if point.built:
-                building.close()
-            else:
-                await _posted(stack, path, body)
-
-        await _kill_at(stack, point, begin)
-
-
-async def _stopped_build(stack: Stack) -> int:
-    """Wait until the build looks at its cache; it goes on when the descriptor is closed.
-
-    For then a named pipe is there, which it finds empty, and replaces.
-    """
+    if not built:
+        yield lambda: _posted(stack, path, body)
+        return
     cache = build_cache(stack.layout.app("monitor")) / "monitor-assets.json"
-    cache.unlink()
+    cache.unlink(missing_ok=True)
     os.mkfifo(cache)
+    await _posted(stack, path, body)
 
     def opened() -> int | None:
         try:
@@ -116,8 +105,22 @@ async def _stopped_build(stack: Stack) -> int:
                 raise
             return None  # nobody reads yet
 
-    descriptor: int = await eventually(opened, "the build looks at its cache")
-    return descriptor
+    with contextlib.ExitStack() as building:
+        building.callback(os.close, await eventually(opened, "the build looks at its cache"))
+
+        async def go_on() -> None:
+            building.close()
+
+        yield go_on
+
+
+async def kill_at(stack: Stack, point: Point, path: str, body: dict[str, Any]) -> None:
+    """POST ``body`` to ``path`` and kill the daemon at ``point`` of what follows.
+
+    AssertionError when the operation ends without ever coming there.
+    """
+    async with beginning(stack, path, body, built=point.built) as begin:
+        await _kill_at(stack, point, begin)
 
 
 async def _kill_at(
