@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
+from bluegreen.config.assets_use import asset_findings
 from bluegreen.config.draft import Draft
 from bluegreen.config.explain import nearest
 from bluegreen.config.hold_use import hold_findings
@@ -34,6 +35,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         migration_findings(draft),
         hold_findings(draft),
         promote_findings(draft),
+        asset_findings(draft),
         source_findings(draft),
         placeholder_findings(draft),
         webhook_findings(draft),

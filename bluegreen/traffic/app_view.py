@@ -12,7 +12,7 @@ from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
 from bluegreen.layout import LONGEST_SOCKET_PATH, AppLayout, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
 from bluegreen.traffic.markers import WATCH
-from bluegreen.traffic.quoting import Directive, quoted
+from bluegreen.traffic.quoting import Directive, quoted, quoted_before
 from bluegreen.traffic.shares import SHARE
 
 WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
@@ -75,6 +75,16 @@ class RouteView:
     service: ServiceView
     websocket: bool
     timeout_ms: int
+    has_assets: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetsView:
+    """Where nginx finds what is asked for among the assets, as arguments of its directives."""
+
+    own: Directive  # of the slot that the request goes to
+    beside: Directive  # of the other one
+    beside_root: Directive  # its directory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +115,7 @@ class AppView:
     share_clients: Mapping[
         str, str
     ]  # what the path of a client's begins with, by the slot it is of
+    assets: AssetsView
     preview_socket: Path
     closed_socket: Path
     ports: Directive | None
@@ -162,6 +173,7 @@ def _routes(settings: AppSettings, services: Mapping[str, ServiceView]) -> tuple
                 timeout_ms=_milliseconds(
                     max(route.timeout, WEBSOCKET_TIMEOUT) if route.websocket else route.timeout
                 ),
+                has_assets=route.assets is not None,
             )
         )
     return tuple(views)
@@ -182,6 +194,23 @@ def _ports(service: Service) -> Iterator[str]:
         yield from (str(service.ports.blue), str(service.ports.green))
     if service.replaces is not None and not service.replaces.startswith("/"):
         yield service.replaces.rpartition(":")[2]
+
+
+def _assets(name: str, layout: Layout, constant_slot: str | None) -> AssetsView:
+    directory = layout.nginx_assets(name)
+
+    def argument(path: str, behind: str = "") -> Directive:
+        if constant_slot is None:
+            return quoted_before(path, f"{slot_variable(name)}{behind}")
+        path += constant_slot
+        return quoted_before(path, behind) if behind else quoted(path)
+
+    return AssetsView(
+        own=argument(f"{directory}/", "$uri"),
+        beside=argument(f"{directory}/beside-", "$uri"),
+        # In full: this nginx would look up from another directory than its workers work in.
+        beside_root=argument(f"{layout.app(name).assets}/beside-"),
+    )
 
 
 def view(
@@ -205,6 +234,9 @@ def view(
     ports = sorted({port for name in services for port in _ports(settings.services[name])})
     directories, markers = layout.app(settings.name), layout.nginx_markers(settings.name)
     previews = layout.nginx_previews(settings.name)
+    constant_slot = (
+        (traffic.active or Slot.BLUE).value if nginx.switch is SwitchMode.RELOAD else None
+    )
     return AppView(
         name=settings.name,
         id=template_id(settings.name),
@@ -213,9 +245,7 @@ def view(
         max_body=nginx.max_body,
         services=tuple(services.values()),
         routes=routes,
-        constant_slot=(
-            (traffic.active or Slot.BLUE).value if nginx.switch is SwitchMode.RELOAD else None
-        ),
+        constant_slot=constant_slot,
         closed=traffic.closed,
         slot_file=slot_file,
         special=markers / SPECIAL,
@@ -230,6 +260,7 @@ def view(
         sticky=settings.promote.sticky if settings.promote.steps else None,
         share=markers / SPECIAL / SHARE,
         share_clients={slot.value: f"{markers / SPECIAL / SHARE}/{slot.value}-" for slot in Slot},
+        assets=_assets(settings.name, layout, constant_slot),
         preview_socket=socket_path(preview_socket(directories)),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,

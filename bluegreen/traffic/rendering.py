@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jinja2 import Environment, Template
 
+from bluegreen.asset_types import ASSET_TYPES
 from bluegreen.config.api_section import ApiSection
 from bluegreen.config.promote_section import LONGEST_STEPS
 from bluegreen.config.settings import AppSettings
@@ -72,6 +73,7 @@ def _environment() -> Environment:
     made.filters["text"] = text_argument
     made.globals["written_by"] = Directive(WRITTEN_BY)
     made.globals["page"] = _PAGE
+    made.globals["asset_types"] = ASSET_TYPES
     return made
 
 
