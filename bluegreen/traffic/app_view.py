@@ -82,9 +82,29 @@ class RouteView:
 class AssetsView:
     """Where nginx finds what is asked for among the assets, as arguments of its directives."""
 
-    own: Directive  # of the slot that the request goes to
-    beside: Directive  # of the other one
-    beside_root: Directive  # its directory
+    named: Path  # the directory, as nginx is to name it
+    in_full: Path
+    slot: Directive  # that the request goes to: a variable, or its name
+
+    @property
+    def own(self) -> Directive:
+        """The file of that slot."""
+        return self._argument(f"{self.named}/", "$uri")
+
+    @property
+    def beside(self) -> Directive:
+        """The file of the other one."""
+        return self._argument(f"{self.named}/beside-", "$uri")
+
+    @property
+    def beside_root(self) -> Directive:
+        """In full: for this, nginx would not look from where its workers work."""
+        return self._argument(f"{self.in_full}/beside-", "")
+
+    def _argument(self, path: str, behind: str) -> Directive:
+        if self.slot.startswith("$"):
+            return quoted_before(path, f"{self.slot}{behind}")
+        return quoted_before(path + self.slot, behind) if behind else quoted(path + self.slot)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,23 +216,6 @@ def _ports(service: Service) -> Iterator[str]:
         yield service.replaces.rpartition(":")[2]
 
 
-def _assets(name: str, layout: Layout, constant_slot: str | None) -> AssetsView:
-    directory = layout.nginx_assets(name)
-
-    def argument(path: str, behind: str = "") -> Directive:
-        if constant_slot is None:
-            return quoted_before(path, f"{slot_variable(name)}{behind}")
-        path += constant_slot
-        return quoted_before(path, behind) if behind else quoted(path)
-
-    return AssetsView(
-        own=argument(f"{directory}/", "$uri"),
-        beside=argument(f"{directory}/beside-", "$uri"),
-        # In full: this nginx would look up from another directory than its workers work in.
-        beside_root=argument(f"{layout.app(name).assets}/beside-"),
-    )
-
-
 def view(
     settings: AppSettings,
     layout: Layout,
@@ -260,7 +263,11 @@ def view(
         sticky=settings.promote.sticky if settings.promote.steps else None,
         share=markers / SPECIAL / SHARE,
         share_clients={slot.value: f"{markers / SPECIAL / SHARE}/{slot.value}-" for slot in Slot},
-        assets=_assets(settings.name, layout, constant_slot),
+        assets=AssetsView(
+            named=layout.nginx_assets(settings.name),
+            in_full=directories.assets,
+            slot=Directive(constant_slot or slot_variable(settings.name)),
+        ),
         preview_socket=socket_path(preview_socket(directories)),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
