@@ -155,7 +155,7 @@ def _copy(asset: Asset, into: BinaryIO) -> None:
         into.write(piece)
         left -= len(piece)
     if left:
-        raise AssetsError(f"{asset.path} has become shorter while it was read")
+        raise AssetsError(f"{asset.path!r} has become shorter while it was read")
 
 
 def main(tree: str, report: str, directories: str) -> None:
