@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
+from bluegreen.config.assets_use import asset_findings
 from bluegreen.config.draft import Draft
 from bluegreen.config.explain import nearest
 from bluegreen.config.hold_use import hold_findings
@@ -36,6 +37,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         hold_findings(draft),
         promote_findings(draft),
         preview_findings(draft),
+        asset_findings(draft),
         source_findings(draft),
         placeholder_findings(draft),
         webhook_findings(draft),

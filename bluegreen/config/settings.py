@@ -177,12 +177,12 @@ class Service(Section):
 class Route(Section):
     """``[[routes]]``: what nginx sends to which service."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"assets"})
-
     path: Location
     service: Name
     websocket: Switch = False
     timeout: PositiveDuration = 60.0
+    # Inside the release's tree: what it has there is what is served under ``path``.
+    assets: InsidePath | None = None
 
 
 class Nginx(Section):
@@ -304,6 +304,11 @@ class AppSettings(Section):
     @property
     def name(self) -> str:
         return self.app.name
+
+    @property
+    def assets(self) -> dict[str, str]:
+        """The directories of a tree that hold assets, by the paths of their routes."""
+        return {route.path: route.assets for route in self.routes if route.assets is not None}
 
     @property
     def exclusive(self) -> frozenset[str]:
