@@ -43,7 +43,7 @@ def held_for(
     markers: Markers, seconds: float, ports: dict[Slot, list[int]], ways: Iterable[Slot] = ()
 ) -> None:
     now = time.time()
-    addresses = {slot: tuple(Address(port=port) for port in ports[slot]) for slot in ports}
+    addresses = {slot: tuple((Address(port=port),) for port in ports[slot]) for slot in ports}
     markers.hold(
         Hold(since=now, until=now + seconds, by="a test", addresses=addresses, ways=tuple(ways))
     )
