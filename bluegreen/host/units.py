@@ -14,7 +14,7 @@ from bluegreen.host import places
 from bluegreen.host.accounts import Account
 from bluegreen.host.quoting import UnitText, argument, assignment, path
 from bluegreen.host.rendering import render
-from bluegreen.instances import instance_name, unit_keys
+from bluegreen.instances import unit_keys
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import Slot, UnitKey
 from bluegreen.requirements import asked
@@ -69,8 +69,8 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
     return render(
         "service.j2",
         **_common(settings, layout, account, sandbox=service.sandbox == "strict"),
-        identifier=key.service if service.instances == 1 else f"{key.service}-{key.instance}",
-        name=instance_name(key, service.instances),
+        service=key.service,
+        instance=key.instance if service.instances > 1 else None,
         slot=key.slot.value,
         wanted=path(app.wanted / key.slot.value),
         marker=path(app.traffic / key.slot.value) if service.exclusive else None,
