@@ -111,8 +111,9 @@ async def _slot(
     services: dict[str, ServiceState] = {}
     for name in app.settings.services:
         services[name] = _service(app, slot, name)
-    each = (one for service in services.values() for one in service["instances"])
-    running = any(one["state"] is UnitState.RUNNING for one in each)
+    status = app.parts.supervisor.status
+    keys = app.unit_keys(slot, app.settings.services)
+    running = any(status(key).state is UnitState.RUNNING for key in keys)
     return {
         "state": record.state,
         "version": record.version,
@@ -141,13 +142,17 @@ def _service(app: AppRuntime, slot: Slot, name: str) -> ServiceState:
         }
         each.append(instance)
     worst = min(each, key=lambda one: _WORST_FIRST.index(one["state"]))
-    return {
-        **worst,
+    found: ServiceState = {
+        "state": worst["state"],
+        "pid": worst["pid"],
         "restarts": sum(one["restarts"] for one in each),
+        "last_exit": worst["last_exit"],
         "address": each[0]["address"],
         "exclusive": settings.exclusive,
-        "instances": each,
     }
+    if len(each) > 1:
+        found["instances"] = each
+    return found
 
 
 def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:

@@ -117,8 +117,8 @@ def _is_there(service: dict[str, Any]) -> bool:
 
 def _how(name: str, service: dict[str, Any]) -> str:
     """``api running`` and, of several instances, ``api 2 of 3 running, api 3 backoff (…)``."""
-    each = service.get("instances", [])  # an older daemon has none
-    if len(each) <= 1:
+    each = service.get("instances")
+    if each is None:
         return f"{name} {service['state']}{_why(service)}"
     numbered = list(enumerate(each, 1))
     running = sum(one["state"] == "running" for one in each)

@@ -192,7 +192,7 @@ async def test_one_that_dies_costs_no_request_that_begins_after_its_death(many: 
 
         async def is_back() -> bool:
             second = (await many.instances(slot))[1]
-            return second["state"] == "running" and second["restarts"] == 1
+            return bool(second["state"] == "running" and second["restarts"] == 1)
 
         await eventually(is_back, "it was started again")
         seen = load.answered["v1", "2"]

@@ -40,7 +40,7 @@ class ServiceState(TypedDict):
     last_exit: str | None
     address: str | None  # of the first instance
     exclusive: bool  # runs while its slot has the traffic
-    instances: list[InstanceState]  # the first one first
+    instances: NotRequired[list[InstanceState]]  # where there are several, the first one first
 
 
 class SlotHealth(TypedDict):
