@@ -127,7 +127,8 @@ def _how(name: str, service: dict[str, Any]) -> str:
         for number, one in numbered
         if running and (one["state"] != "running" or one["restarts"])
     ]
-    return ", ".join([f"{name} {running} of {len(each)} running", *told])
+    how = f"{name} {running} of {len(each)} running" + ("" if running else _why(service))
+    return ", ".join([how, *told])
 
 
 def slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:

@@ -28,7 +28,9 @@ async def probe_once(
     mask: Mask | None = None,
     take: Take | None = None,
 ) -> ProbeResult:
-    """Ask an instance once (None: the first), bounded by ``probe.timeout``; say what was answered.
+    """Ask once, bounded by ``probe.timeout``, and say what was answered.
+
+    ``key`` is the instance to ask; None: the service as a whole, which its first instance is.
 
     What is quoted goes through ``mask``, and is without the secrets of the service's environment
     in any case. ``take`` is given the body of an HTTP answer.
@@ -42,10 +44,9 @@ async def probe_once(
     goes wrong is a result that did not pass; raises only UsageError, for an unknown placeholder.
     """
     began = time.monotonic()
-    if key is None:
-        key = target.view.keys(probe.service)[0]
+    asked = target.view.keys(probe.service)[0] if key is None else key
     try:
-        answer = await _ask(target, _Asking(probe, key, mask or str, take), hasty=hasty)
+        answer = await _ask(target, _Asking(probe, asked, mask or str, take), hasty=hasty)
     except UsageError:
         raise
     except BluegreenError as error:
@@ -55,7 +56,7 @@ async def probe_once(
     except OSError as error:
         answer = refused(f"could not be tried: {error}")
     return ProbeResult(
-        service=target.name(key),
+        service=probe.service if key is None else target.name(key),
         probe=probe.label,
         passed=answer.passed,
         answer=answer.text,

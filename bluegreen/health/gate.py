@@ -96,7 +96,7 @@ async def _too_late(
     return await refusal(
         target,
         over + lines[0],
-        keys=[track.key for track in failing],
+        keys=[key for track in failing for key in track.blamed],
         also=lines[1:],
         outcome=NOTHING_SWITCHED,
     )

@@ -18,15 +18,17 @@ HASTY_ATTEMPTS = 8  # of a probe, in its first second
 
 
 class Track:
-    """The answers of one probe of one instance. Instants are of the event loop's clock, in seconds.
+    """The answers of one probe of ``key``, an instance, or None for the service as a whole.
 
-    ``name`` is that of the instance.
+    ``name`` is what is asked, and ``blamed`` who is to say something should it fail. Instants are
+    of the event loop's clock, in seconds.
     """
 
-    def __init__(self, probe: Probe, key: UnitKey, name: str) -> None:
+    def __init__(self, target: Target, probe: Probe, key: UnitKey | None) -> None:
         self.probe = probe
         self.key = key
-        self.name = name
+        self.name = probe.service if key is None else target.name(key)
+        self.blamed = target.view.keys(probe.service) if key is None else [key]
         self.attempts = 0
         self.failures = 0
         self.failures_in_a_row = 0
@@ -78,7 +80,7 @@ class Probing:
     ) -> None:
         # The app file may name services that this release was not started with.
         self.tracks = [
-            Track(probe, key, target.name(key))
+            Track(target, probe, key)
             for probe in probes
             if probe.service in target.services
             for key in _asked(target, probe)
@@ -142,9 +144,9 @@ class Probing:
                     await track.wake.wait()
 
 
-def _asked(target: Target, probe: Probe) -> Sequence[UnitKey]:
-    keys = target.view.keys(probe.service)
-    return keys if probe.command is None and target.entrance is None else keys[:1]
+def _asked(target: Target, probe: Probe) -> Sequence[UnitKey | None]:
+    each = probe.command is None and target.entrance is None
+    return target.view.keys(probe.service) if each else [None]
 
 
 def with_implied(target: Target, probes: Sequence[Probe]) -> list[Probe]:

@@ -56,7 +56,7 @@ async def keep_watch(
                         target,
                         f"ill while watched, {track.failures_in_a_row} times in a row: "
                         + track.describe(now - began),
-                        keys=[track.key],
+                        keys=track.blamed,
                         outcome="",
                     )
             left = began + seconds - now

@@ -130,6 +130,19 @@ async def test_at_the_end_every_service_of_the_slot_has_to_answer(
         assert await sent_to(at) is Slot.BLUE
 
 
+async def test_at_the_end_one_instance_of_a_service_is_enough(markers: Markers, at: Door) -> None:
+    first, second, other = kernel_ports(3)
+    now = time.time()
+    services = ((Address(port=first), Address(port=second)), (Address(port=other),))
+    addresses = {Slot.BLUE: services}
+    markers.hold(Hold(since=now, until=now + 0.05, by="a test", addresses=addresses))
+    async with listening([second, other]):
+        assert await sent_to(at) is Slot.BLUE
+    async with listening([first, second]):
+        at = Door("shop", markers.directory)
+        assert await sent_to(at) is None
+
+
 async def test_at_the_end_nothing_that_answers_is_nowhere(markers: Markers, at: Door) -> None:
     blue, green = kernel_ports(2)
     held_for(markers, 0.05, {Slot.BLUE: [blue], Slot.GREEN: [green]}, [Slot.GREEN])
