@@ -226,8 +226,7 @@ class SlotRecord:
     operation: int | None = None  # the operation that put the release there
     gated_by: int | None = None  # the operation whose gate it passed in its present life
     hot_until: float | None = None  # Unix seconds; None: no limit
-    # What the release is made of, as it was started: how many instances of each service.
-    services: Mapping[str, int] = field(default_factory=dict)
+    services: Mapping[str, int] = field(default_factory=dict)  # instances of each, as started
 
     @property
     def label(self) -> str:
@@ -370,13 +369,12 @@ class ProbeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """New requests wait at nginx. Times are Unix seconds."""
+    """New requests wait at nginx. Times are Unix seconds; addresses are of services' instances."""
 
     since: float
     until: float  # when it ends at the latest
     by: str  # "uid 1000 (alice)"
     operation: int | None = None  # whose it is; None: by hand
-    # Of each service where its instances listen.
     addresses: Mapping[Slot, tuple[tuple[Address, ...], ...]] = field(default_factory=dict)
     # To which, besides the one that the marker names, they may be let through at the end, should
     # the daemon be away.

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bluegreen.config.environment import (
-    ProcessEnvironment,
-    default_variables,
     service_environment,
 )
-from bluegreen.config.placeholders import expand_argv, slot_values
+from bluegreen.config.placeholders import slot_values
 from bluegreen.config.settings import AppSettings
 from bluegreen.data.backups import Backups
 from bluegreen.data.programs import Programs
-from bluegreen.errors import NotFoundError, StoreError
+from bluegreen.errors import StoreError
 from bluegreen.health.target import Target
 from bluegreen.instances import unit_keys
 from bluegreen.layout import AppLayout
@@ -33,6 +31,7 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.definition import unit_of
 from bluegreen.operations.following import Following
 from bluegreen.operations.parts import Parts
 from bluegreen.operations.slot_view import SlotView
@@ -173,6 +172,13 @@ class AppRuntime:
         stopped = (UnitState.STOPPED, UnitState.STOPPING)
         return any(status.state in stopped for status in self._statuses(slot))
 
+    def is_paused(self, slot: Slot) -> bool:
+        """Whether an operation has it stopped while requests wait: on purpose, so it is not ill."""
+        held = self.parts.traffic.read(self.name).held
+        if held is None or held.operation is None or time.time() >= held.until:
+            return False
+        return self.is_stopped(slot)
+
     def has_passed_gate(self, slot: Slot) -> None:
         """Remember how often each service had been restarted when the slot passed its gate."""
         self._restarts_at_gate.update(
@@ -205,35 +211,7 @@ class AppRuntime:
 
     def unit(self, key: UnitKey, record: SlotRecord) -> ServiceUnit:
         """The unit of an instance of the release in ``record``. Reads secret files: blocking."""
-        slot, service = key.slot, key.service
-        if record.tree is None or record.version is None:
-            raise NotFoundError(
-                f"{self.name}: the {slot} slot holds no release",
-                remedy=f"deploy one: bluegreen deploy {self.name} VERSION",
-            )
-        settings = self.settings.services[service]
-        values = slot_values(
-            self.settings, self.layout, slot,
-            version=record.version, tree=record.tree, service=service, instance=key.instance,
-        )  # fmt: skip
-        return ServiceUnit(
-            key=key,
-            argv=tuple(expand_argv(settings.command, values)),
-            cwd=record.tree,
-            env=self._environment(key, record.version, record.tree).variables,
-            stop_timeout=settings.stop_timeout,
-            log_file=self.layout.service_log(key.slot, key.place),
-            ready_within=self.settings.ready_within(service),
-            defaults=default_variables(
-                self.settings, self.layout, slot, version=record.version, tree=record.tree
-            ),
-        )  # fmt: skip
-
-    def _environment(self, key: UnitKey, version: str, tree: Path) -> ProcessEnvironment:
-        return service_environment(
-            self.settings, self.layout, key.slot, key.service,
-            version=version, tree=tree, instance=key.instance,
-        )  # fmt: skip
+        return unit_of(self.settings, self.layout, key, record)
 
     def units(self, slot: Slot) -> list[ServiceUnit]:
         """The units that pass the slot's gate. Reads secret files: blocking."""
@@ -345,8 +323,8 @@ class AppRuntime:
             },
             tree=tree,
             environment={
-                name: self._environment(
-                    UnitKey(app=self.name, slot=slot, service=name), version, tree
+                name: service_environment(
+                    self.settings, self.layout, slot, name, version=version, tree=tree
                 )
                 for name in names
             },
