@@ -22,6 +22,7 @@ from bluegreen.migrations.nouns import AppliedMigration
 from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitKey, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.draining import UnseenError, connections
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import known_migrations, way_back, with_its_backup
 
@@ -117,6 +118,7 @@ async def _slot(
             "exclusive": settings.exclusive,
         }
     running = any(s["state"] is UnitState.RUNNING for s in services.values())
+    asked = checkups is not None and running and not serves
     return {
         "state": record.state,
         "version": record.version,
@@ -125,9 +127,17 @@ async def _slot(
         "hot_until": record.hot_until,
         "ready": app.is_ready(slot),
         "services": services,
+        "connections": await _connections(app, slot) if asked else None,
         # What serves is ill where nothing of it runs.
         "health": await checkups.health(app, slot) if checkups and (running or serves) else None,
     }
+
+
+async def _connections(app: AppRuntime, slot: Slot) -> int | None:
+    try:
+        return await connections(app, slot)
+    except UnseenError:
+        return None
 
 
 def _address(app: AppRuntime, slot: Slot, service: str) -> str | None:

@@ -297,6 +297,11 @@ class AppRuntime:
         await self.stop_warming()
         await self.following.close()
 
+    async def last_requests_sent(self, slot: Slot) -> None:
+        """Return once nginx has sent the slot the last of what it was sent to send there."""
+        left = self._traffic_left.get(slot, self._since)
+        await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
+
     async def stop_services(self, slot: Slot, *, at_once: bool = False) -> None:
         """Stop every service of a slot that has no traffic; fine if none runs.
 
@@ -305,8 +310,7 @@ class AppRuntime:
         the caller knows better.
         """
         if not at_once:
-            left = self._traffic_left.get(slot, self._since)
-            await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
+            await self.last_requests_sent(slot)
         async with self.following.lock:
             await together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
 
