@@ -107,7 +107,8 @@ async def _slot(
 ) -> SlotContent:
     record = app.slots[slot]
     services: dict[str, ServiceState] = {}
-    for name, settings in app.settings.services.items():
+    exclusive = app.exclusive(slot)
+    for name in app.settings.services:
         status = app.parts.supervisor.status(UnitKey(app=app.name, slot=slot, service=name))
         services[name] = {
             "state": status.state,
@@ -115,7 +116,7 @@ async def _slot(
             "restarts": status.restarts,
             "last_exit": status.last_exit,
             "address": _address(app, slot, name),
-            "exclusive": settings.exclusive,
+            "exclusive": name in exclusive,
         }
     running = any(s["state"] is UnitState.RUNNING for s in services.values())
     asked = checkups is not None and running and not serves

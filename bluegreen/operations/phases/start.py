@@ -101,6 +101,7 @@ class Start:
             version=version, commit=commit, tree=tree, operation=operation,
             # Whatever it ran with before: all that its gate asks, and that nginx sends requests to.
             services=tuple(run.app.settings.services),
+            exclusive=tuple(sorted(run.app.settings.exclusive)),
         )  # fmt: skip
 
     async def undo(self, run: Run) -> bool:
