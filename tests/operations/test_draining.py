@@ -117,6 +117,10 @@ async def test_a_release_waits_for_what_began_on_the_slot_that_it_takes(served: 
     assert done.status == 0, done.out + done.err
     assert "nothing is under way any more" in done.out
     assert served.marker() == "blue"
+    # What blue held before is gone from the disk, as is what the two that were ended had built.
+    held = {each["version"] for each in (await status_of(served))["slots"].values()}
+    trees = [each for each in served.layout.app("monitor").trees.iterdir() if each.is_dir()]
+    assert (held, len(trees)) == ({"v1", "v2"}, 2), trees
 
 
 async def switch_back(stack: Stack, to: str) -> None:
