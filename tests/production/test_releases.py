@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from tests.production.asking import latest_operation
-from tests.production.production import Production
+from tests.production.production import PORTS, Production
+from tests.waiting import eventually
+
+WEBSOCKETS = 4
 
 
 async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
@@ -11,12 +14,13 @@ async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
 ) -> None:
     await production.deploy("v1")
     assert await production.served() == "v1"
-    async with production.load() as load:
+    async with production.load(websockets=WEBSOCKETS) as load:
         await load.ready()
         await production.deploy("v2")
         assert await production.served() == "v2"
         phases = (await latest_operation(production))["phases"]
         [watch] = [phase["data"] for phase in phases if phase["phase"] == "watch"]
+        await expect_websockets_alone(production, "blue", WEBSOCKETS)
         await production.bluegreen("switch", "back")
         assert await production.served() == "v1"
         report = await load.stop()
@@ -26,3 +30,19 @@ async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
     assert watch["requests"] > 0
     assert watch["before"]["requests"] > 0
     assert (report.websockets_cut, report.downloads_broken) == (0, 0)
+
+
+async def expect_websockets_alone(production: Production, slot: str, count: int) -> None:
+    """Of the connections to the slot that traffic has left, those count that clients have."""
+
+    async def connections() -> int:
+        found: int = (await production.status())["apps"][0]["slots"][slot]["connections"]
+        return found
+
+    async def downloads_have_ended() -> bool:
+        return await connections() == count
+
+    await eventually(downloads_have_ended, f"{count} connections to {slot}")
+    # Its pages ask its own API, and keep that connection: the daemon knows it by the unit.
+    assert "unreachable" not in await production.ask("/status", at=f"http://127.0.0.1:{PORTS[0]}")
+    assert await connections() == count
