@@ -313,11 +313,6 @@ class AppRuntime:
         await self.stop_warming()
         await self.following.close()
 
-    async def last_requests_sent(self, slot: Slot) -> None:
-        """Return once nginx has sent the slot the last of what it was sent to send there."""
-        left = self._traffic_left.get(slot, self._since)
-        await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
-
     async def stop_services(self, slot: Slot, *, at_once: bool = False) -> None:
         """Stop every service of a slot that has no traffic; fine if none runs.
 
@@ -326,7 +321,8 @@ class AppRuntime:
         the caller knows better.
         """
         if not at_once:
-            await self.last_requests_sent(slot)
+            left = self._traffic_left.get(slot, self._since)
+            await asyncio.sleep(max(0.0, left + LAST_REQUESTS - time.monotonic()))
         async with self.following.lock:
             await together([self.parts.supervisor.stop(key) for key in self.keys(slot)])
 
