@@ -39,14 +39,19 @@ class Checkups:
 
     def known(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
         """The last answer, if one was had within the last minute; nothing is asked."""
+        if app.is_paused(slot):
+            return None
         last = self._last.get((app.name, slot))
         old = last is None or time.monotonic() - last.ended > FORGOTTEN
         return None if last is None or old else last.health
 
     async def health(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
-        """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked."""
+        """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked.
+
+        Nor is a slot that an operation has stopped for its hold.
+        """
         probes = [probe for probe in app.settings.gate.probes if probe.command is None]
-        if not probes:
+        if not probes or app.is_paused(slot):
             return None
         place = app.name, slot
         async with self._turns[place]:  # who asks meanwhile gets the same answer

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from bluegreen.api.checkups import KEPT, Checkups
 from bluegreen.model import Slot, SlotState, UnitKey, UnitState
-from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.runtime import AppRuntime, together
+from bluegreen.processes import tell_if_failed
 
 AT_ONCE = 4  # slots that are asked at a time
 
@@ -32,6 +33,7 @@ class Rounds:
         task = asyncio.create_task(self._ask(due), name="ask how slots are")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(tell_if_failed)
 
     async def close(self) -> None:
         for task in self._under_way:
@@ -44,7 +46,7 @@ class Rounds:
                 await self._checkups.health(app, slot)
 
         places = [(app, slot) for app in apps for slot in Slot if is_to_be_asked(app, slot)]
-        await asyncio.gather(*(ask(app, slot) for app, slot in places))
+        await together(ask(app, slot) for app, slot in places)
 
 
 def is_to_be_asked(app: AppRuntime, slot: Slot) -> bool:

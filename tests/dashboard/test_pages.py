@@ -323,6 +323,10 @@ async def test_a_release_that_waits_for_a_person_is_promoted_by_a_button(door: D
     assert "waits to be promoted" in (await admin.get("/apps/monitor")).text
     deployer = await inside(door, "deploy")
     assert "/apps/monitor/promote" not in (await deployer.get("/apps/monitor")).links()
+    form = (await admin.get("/apps/monitor/promote")).hidden()
+    old = await admin.post("/apps/monitor/promote", {**form, "operation": "1"})  # of an old page
+    assert old.status == 409
+    assert "operation 1 of monitor does not wait to be promoted: operation" in old.text
     page = await admin.press("/apps/monitor/promote")
     assert page.headers["Location"] == begun.headers["Location"]
 
