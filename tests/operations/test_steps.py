@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import pytest
 
+from tests.api.metrics.page import collect
+from tests.bench.trivial import SLOTS
 from tests.marks import marker_names
 from tests.operations.asking import history_of
 from tests.operations.promoted import end_service, ended, post, seen_by, standing
@@ -82,6 +85,13 @@ async def test_steps_go_on_with_the_next_daemon_until_a_person_ends_them(shop: S
     assert "shop: traffic on blue, 10 % of the clients on green" in status.out
     assert "step 10 % (of 10, 60), for " in status.out
     assert "switch back: instant, all clients to good in blue" in status.out
+    connector = aiohttp.UnixConnector(str(shop.layout.control_socket))
+    async with aiohttp.ClientSession("http://bluegreen", connector=connector) as session:
+        figures = await collect(session)
+    ratios = {
+        slot: figures.value("bluegreen_slot_clients_ratio", app="shop", slot=slot) for slot in SLOTS
+    }
+    assert ratios == {"blue": 0.9, "green": 0.1}
     gone, stayed = await client_of(shop, "well better"), await client_of(shop, "well good")
     await shop.kill()
     assert await seen_by(shop, **gone) == "well better"
