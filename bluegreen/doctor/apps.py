@@ -56,8 +56,6 @@ def _secrets(configuration: Configuration, apps: Iterable[AppSettings]) -> Look:
             continue
         if mode & 0o007 and not closed:
             look.find(f"every user of this host can read {file}", f"chmod o= {file}")
-        elif mode & 0o002:
-            look.find(f"every user of this host can write {file}", f"chmod o= {file}")
     look.seen.append(f"{len(files)} looked at")
     return look
 
