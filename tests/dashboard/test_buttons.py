@@ -13,6 +13,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
+MOST_TABS = 40
 PHONE = {"width": 360, "height": 740}
 
 
@@ -25,14 +26,19 @@ class Hand:
     async def ask(self, button: str, says: str) -> None:
         """Open the page of a button of the app, which ``says`` what would happen."""
         await self.page.goto("/apps/monitor")
-        await self.page.get_by_role("link", name=button, exact=True).press("Enter")
+        await self.press(button)
         await expect(self.page.get_by_text(says).first).to_be_visible()
         assert await obstacles(self.page) == [], button
         wide = await self.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= PHONE["width"], button
 
-    async def confirm(self, button: str) -> None:
-        await self.page.get_by_role("button", name=button, exact=True).press("Enter")
+    async def press(self, name: str) -> None:
+        """Go from one to the next of what has the focus, as far as what has that name."""
+        for _ in range(MOST_TABS):
+            await self.page.keyboard.press("Tab")
+            if await self.page.evaluate("document.activeElement.innerText") == name:
+                return await self.page.keyboard.press("Enter")
+        raise AssertionError(f"{name} cannot be reached by the keyboard")
 
     async def done(self, outcome: str = "succeeded") -> None:
         """The operation that was begun has ended so, as its page says by itself."""
@@ -54,11 +60,11 @@ async def test_every_button_says_what_it_does_and_does_it(
     page = await logged_in(browser, url, await door.token("admin"), viewport=PHONE)
     hand, visitor = Hand(page), await opened(browser, door.stack.url())
     await hand.ask("Preview…", "Whoever has the link sees v1 in blue through the site")
-    await hand.confirm("Make a link")
+    await hand.press("Make a link")
     await visitor.goto(await page.locator("#preview-link").inner_text())
     await visitor.goto("/api/health")
     await expect(visitor.locator("body")).to_contain_text('"version": "v1"')
-    await hand.confirm("End all previews")
+    await hand.press("End all previews")
     await hand.told("1 preview ended")
     await visitor.goto("/api/health")
     await expect(visitor.locator("body")).to_contain_text('"version": "v2"')
@@ -71,7 +77,7 @@ async def test_every_button_says_what_it_does_and_does_it(
     assert await obstacles(public) == []
     await expect(public.get_by_role("heading")).to_have_text("Everything is up")
     await hand.ask("Stop…", "every visitor is answered 503")
-    await hand.confirm("Stop monitor")
+    await hand.press("Stop monitor")
     await hand.done()
 
     async def is_told() -> bool:
@@ -83,14 +89,14 @@ async def test_every_button_says_what_it_does_and_does_it(
     assert {"Start…", "Deploy…"} <= await hand.offered()
     assert not {"Stop…", "Restart…"} & await hand.offered()
     await hand.ask("Start…", "visitors come in once it has passed its gate")
-    await hand.confirm("Start")
+    await hand.press("Start")
     await hand.done()
     assert (await visitor.request.get("/api/health")).status == 200
     door.configure(door.usual())
     assert (await door.reload())[0] == 200
 
     await hand.ask("Restart…", "takes the place of v1 in blue: a switch back no longer leads there")
-    await hand.confirm("Restart")
+    await hand.press("Restart")
     await hand.done()
     assert (door.stack.marker(), (await door.stack.status())["slots"]["blue"]["version"]) == (
         "blue", "v2",
@@ -99,26 +105,27 @@ async def test_every_button_says_what_it_does_and_does_it(
     assert [await one.get_attribute("value") for one in await page.get_by_role("radio").all()] == [
         "v1"
     ]
-    await hand.confirm("Roll back")
+    await hand.press("Roll back")
     await hand.done()
     await hand.ask("Switch back…", "instant, to v2")
-    await hand.confirm("Switch back")
+    await hand.press("Switch back")
     await hand.told("blue serves v2 now")
 
     await hand.ask("Hold requests…", "wait at nginx until they are let through")
-    await hand.confirm("Hold requests")
+    await hand.press("Hold requests")
     await hand.told("New requests wait: held")
     assert not {"Deploy…", "Restart…", "Stop…"} & await hand.offered()  # all refused meanwhile
     await hand.ask("Let requests through…", "They go on, and none has failed")
-    await hand.confirm("Let requests through")
+    await hand.press("Let requests through")
     await hand.told("requests go through again")
     await hand.ask("Lock…", "Deploys are refused until it is unlocked")
     await page.get_by_label("Why").fill("a move")
-    await hand.confirm("Lock")
+    await hand.press("Lock")
     await hand.told("Locked against deploys: a move")
     assert not {"Deploy…", "Roll back…", "Restart…"} & await hand.offered()
     await hand.ask("Unlock…", "Locked by token")
-    await hand.confirm("Unlock")
+    await hand.press("Unlock")
+    await hand.told("deploys are allowed again")
 
     operation = await waiting(door, hand)
     deployer = await logged_in(browser, url, await door.token("deploy"))
@@ -126,18 +133,19 @@ async def test_every_button_says_what_it_does_and_does_it(
     await expect(deployer.get_by_role("link", name="Cancel…")).to_be_visible()
     await expect(deployer.get_by_role("link", name="Promote…")).to_have_count(0)
     await hand.ask("Cancel…", "v2 in blue goes on serving")
-    await hand.confirm("End it")
+    await hand.press("End it")
+    await page.wait_for_url("**/apps/monitor")
     await expect(deployer.locator("#outcome .state")).to_have_text("cancelled")
     await page.goto("/apps/monitor/cancel")  # as from a page that is old
     await hand.told("Nothing is in progress any more.")
     await expect(page.get_by_role("button", name="End it")).to_have_count(0)
     await waiting(door, hand)
     await hand.ask("Promote…", "all traffic comes to it")
-    await hand.confirm("Promote")
+    await hand.press("Promote")
     await hand.done()
     assert door.stack.marker() == "green"
     await hand.ask("Switch back…", "instant, to v2")
-    await hand.confirm("Switch back")
+    await hand.press("Switch back")
     await hand.told("blue serves v2 now")
 
 
@@ -145,7 +153,7 @@ async def waiting(door: Door, hand: Hand) -> str:
     """Deploy v1 so that it waits for a person, and see that it does; the path of its page."""
     await hand.page.goto("/apps/monitor/deploy?version=v1")
     await hand.page.get_by_label("wait for a person").press("Space")
-    await hand.confirm("Deploy v1")
+    await hand.press("Deploy v1")
     await expect(hand.page.get_by_role("link", name="Promote…")).to_be_visible()
     path = f"/operations/{(await door.stack.operations())[0]['id']}"
     assert hand.page.url.endswith(path)
