@@ -78,6 +78,9 @@ async def test_one_that_fails_for_some_is_switched_back(shop: Stack) -> None:
     watch = next(phase for phase in ended["phases"] if phase["phase"] == "watch")
     assert watch["data"]["before"]["requests"] > 100
     assert watch["data"]["before"]["error_rate"] == 0
+    plan = (await shop.ask("GET", f"/v1/apps/{SHOP}/plan?version=errors"))[1]
+    marked = f"errors was switched back in operation {ended['id']} ({ended['error']['message']}), "
+    assert plan["warnings"][0].startswith(marked + "and is not tried again by a trigger")
 
 
 async def test_one_that_leaks_errors_later_is_switched_back_then(shop: Stack) -> None:
