@@ -40,6 +40,8 @@ class Checkups:
 
     def known(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
         """The last answer of what runs now, of the last minute; nothing is asked."""
+        if app.is_paused(slot):
+            return None
         last = self._last.get((app.name, slot))
         if last is None or last.subject != _subject(app, slot, _asked(app)):
             return None
@@ -48,12 +50,17 @@ class Checkups:
     def is_due(self, app: AppRuntime, slot: Slot) -> bool:
         """Whether `health` would ask."""
         probes = _asked(app)
-        return bool(probes) and not self._is_good(app, slot, _subject(app, slot, probes))
+        if not probes or self._is_good(app, slot, _subject(app, slot, probes)):
+            return False
+        return not app.is_paused(slot)
 
     async def health(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
-        """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked."""
+        """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked.
+
+        Nor is a slot that an operation has stopped for its hold.
+        """
         probes = _asked(app)
-        if not probes:
+        if not probes or app.is_paused(slot):
             return None
         place = app.name, slot
         async with self._turns[place]:  # who asks meanwhile gets the same answer

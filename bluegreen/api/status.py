@@ -150,9 +150,7 @@ def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
         "undoing": undoing,
         "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
-        "promotion": None
-        if run.promotion is None
-        else promotion_view(run.promotion, app.settings.promote.steps),
+        "promotion": None if run.promotion is None else promotion_view(run.promotion),
         "requested_by": run.operation.requested_by.name,
     }
 

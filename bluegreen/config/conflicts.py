@@ -147,8 +147,7 @@ def _site(host: _Host, claimant: Claimant) -> Iterator[Finding]:
                 wrong=f"port {port} is also {holder.seen_from(claimant)}",
                 right="Let nginx listen on a port that no service uses",
             )
-        for number, server_name in enumerate(nginx.server_name):
-            name = _Claim(claimant, ("nginx", "server_name", number))
+        for name, server_name in _server_names(claimant):
             site = (f"{address or '0.0.0.0'}:{port}", server_name.lower())  # noqa: S104
             if (other := host.sites.setdefault(site, name)).claimant is not claimant:
                 yield Finding(
@@ -157,6 +156,14 @@ def _site(host: _Host, claimant: Claimant) -> Iterator[Finding]:
                     f"app {other.claimant.draft.name} ({other.claimant.file})",
                     right="Give each app a server_name or a listen of its own",
                 )
+
+
+def _server_names(claimant: Claimant) -> Iterator[tuple[_Claim, str]]:
+    """What its site answers to, and its preview, which is on the same addresses."""
+    sections = {"nginx": claimant.draft.nginx, "preview": claimant.draft.preview}
+    for key, section in sections.items():
+        for number, name in enumerate(section.server_name if section else ()):
+            yield _Claim(claimant, (key, "server_name", number)), name
 
 
 def _asked(server_name: str) -> str:

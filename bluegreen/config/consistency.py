@@ -11,6 +11,7 @@ from bluegreen.config.hold_use import hold_findings
 from bluegreen.config.migrations_use import migration_findings
 from bluegreen.config.placeholder_use import placeholder_findings
 from bluegreen.config.places import Place, dotted
+from bluegreen.config.preview_use import preview_findings
 from bluegreen.config.problems import Finding
 from bluegreen.config.promote_use import promote_findings
 from bluegreen.config.questions import Probe, SmokeStep
@@ -34,6 +35,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         migration_findings(draft),
         hold_findings(draft),
         promote_findings(draft),
+        preview_findings(draft),
         source_findings(draft),
         placeholder_findings(draft),
         webhook_findings(draft),
@@ -80,7 +82,7 @@ def _nested(paths: Iterable[tuple[Place, str]], right: str) -> Iterator[Finding]
 
 
 def _repeated_names(draft: Draft) -> Iterator[Finding]:
-    nginx = draft.nginx
+    nginx, preview = draft.nginx, draft.preview
     return chain(
         _repeated(
             ((("build", index, "name"), step.name) for index, step in draft.steps),
@@ -108,6 +110,7 @@ def _repeated_names(draft: Draft) -> Iterator[Finding]:
         ),
         _repeated_items(("nginx", "listen"), nginx.listen if nginx else ()),
         _repeated_items(("nginx", "server_name"), nginx.server_name if nginx else ()),
+        _repeated_items(("preview", "server_name"), preview.server_name if preview else ()),
     )
 
 

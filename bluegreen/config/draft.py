@@ -12,6 +12,7 @@ from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.places import Place
+from bluegreen.config.preview_section import PreviewSection
 from bluegreen.config.promote_section import Promote
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
@@ -61,6 +62,7 @@ class Draft:
     overlap: bool  # whether two versions may run at once
     hold: HoldSection | None
     promote: Promote | None
+    preview: PreviewSection | None
     webhooks: tuple[tuple[int, Webhook], ...]
     metrics: tuple[tuple[Place, Metric], ...]
     watch_limits: frozenset[str]  # the keys of [watch] that need nginx to tell of requests
@@ -103,6 +105,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         overlap=app.get("overlap") is not False,
         hold=_exactly(HoldSection, _table(data.get("hold")), "limit"),
         promote=_salvage(Promote, data.get("promote")),
+        preview=_exactly(PreviewSection, _table(data.get("preview")), "server_name"),
         webhooks=tuple(_webhooks(data.get("webhook"))),
         metrics=tuple(_metrics(watch)),
         watch_limits=WATCH_LIMITS & watch.keys(),

@@ -24,6 +24,7 @@ from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.notify_section import ForgeStatus, Notify, refuse_doubles
+from bluegreen.config.preview_section import PreviewSection
 from bluegreen.config.promote_section import Promote
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.queue_section import QueueSection
@@ -281,6 +282,7 @@ class AppSettings(Section):
     hold: HoldSection = HoldSection()
     queue: QueueSection = QueueSection()
     promote: Promote = Promote()
+    preview: PreviewSection = PreviewSection()
     webhook: tuple[Webhook, ...] = ()
     status: tuple[ForgeStatus, ...] = ()
 

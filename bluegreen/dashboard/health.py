@@ -8,9 +8,10 @@ from collections.abc import Iterable
 
 from bluegreen.api.checkups import Checkups
 from bluegreen.model import Slot, SlotState, UnitKey, UnitState
-from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.runtime import AppRuntime, together
+from bluegreen.processes import tell_if_failed
 
-AT_ONCE = 4  # apps that are asked at a time, a slot after the other
+AT_ONCE = 3  # apps that are asked at a time, both of their slots
 APART = 1.0  # seconds between two rounds to an app, however often its processes change
 
 
@@ -33,6 +34,7 @@ class Rounds:
         task = asyncio.create_task(self._ask(due), name="ask how slots are")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(tell_if_failed)
 
     def _is_due(self, app: AppRuntime) -> bool:
         since = time.monotonic() - self._asked.get(app.name, float("-inf"))
@@ -49,14 +51,13 @@ class Rounds:
         async def ask(app: AppRuntime) -> None:
             try:
                 async with self._places:
-                    for slot in Slot:
-                        if is_to_be_asked(app, slot):
-                            await self._checkups.health(app, slot)
+                    slots = [slot for slot in Slot if is_to_be_asked(app, slot)]
+                    await together(self._checkups.health(app, slot) for slot in slots)
             finally:
                 self._asked[app.name] = time.monotonic()
                 self._being_asked.discard(app.name)
 
-        await asyncio.gather(*(ask(app) for app in apps))
+        await together(ask(app) for app in apps)
 
 
 def is_to_be_asked(app: AppRuntime, slot: Slot) -> bool:

@@ -78,7 +78,8 @@ def _deploy(visit: Visit) -> dict[str, Any]:
     return asked
 
 
-def _cancel(visit: Visit) -> dict[str, Any]:
+def _operation(visit: Visit) -> dict[str, Any]:
+    """That of the page: what has taken its place since, nobody has seen."""
     return {"operation": _number(visit.text("operation"), int, "operation")}
 
 
@@ -123,7 +124,7 @@ ACTIONS: Mapping[str, Action] = {
         is_offered=_takes_releases,
     ),
     "promote": Action(
-        label="Promote…", path="promote", weight="primary",
+        label="Promote…", path="promote", weight="primary", asked=_operation,
         is_offered=lambda app: app["operation"] is not None
         and app["operation"]["promotion"] is not None,
     ),
@@ -133,7 +134,7 @@ ACTIONS: Mapping[str, Action] = {
         is_offered=lambda app: _serves(app) and app["switch_back"]["how"] != "impossible",
     ),
     "cancel": Action(
-        label="Cancel…", path="cancel", weight="danger", asked=_cancel,
+        label="Cancel…", path="cancel", weight="danger", asked=_operation,
         is_offered=lambda app: not _is_at_rest(app),
     ),
     "preview": Action(

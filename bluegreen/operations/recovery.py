@@ -30,8 +30,9 @@ from bluegreen.model import (
     UnitKey,
 )
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.forgotten_shares import ForgottenShares
 from bluegreen.operations.phases.bring_back import goes_on_with_data, is_open
-from bluegreen.operations.phases.steps import end_forgotten_share, goes_on
+from bluegreen.operations.phases.steps import goes_on
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.recorded_run import run_from_records
@@ -125,9 +126,10 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
                 "operation %d is of %s, which is gone", operation.id, operation.app,
                 extra=_named(operation),
             )  # fmt: skip
+    shares = ForgottenShares(desk.warmth)
     for app in apps:
         if desk.running(app.name) is None:
-            await end_forgotten_share(app)
+            await shares.end(app)
             await desk.warmth.keep(app)
     await desk.waiting.take_over(
         names, [one for one in left if one.state is OperationState.QUEUED], desk.apps

@@ -163,6 +163,13 @@ class AppRuntime:
         stopped = (UnitState.STOPPED, UnitState.STOPPING)
         return any(status.state in stopped for status in self._statuses(slot))
 
+    def is_paused(self, slot: Slot) -> bool:
+        """Whether an operation has it stopped while requests wait: on purpose, so it is not ill."""
+        held = self.parts.traffic.read(self.name).held
+        if held is None or held.operation is None or time.time() >= held.until:
+            return False
+        return self.is_stopped(slot)
+
     def has_passed_gate(self, slot: Slot) -> None:
         """Remember how often each service had been restarted when the slot passed its gate."""
         self._restarts_at_gate.update(

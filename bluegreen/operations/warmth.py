@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from bluegreen.errors import BluegreenError
 from bluegreen.health.gate import pass_gate
@@ -110,9 +112,11 @@ class Warmth:
 
     async def _rest(self, app: AppRuntime, record: SlotRecord) -> asyncio.Task[None]:
         await app.keep_slot(cold(record))
-        stopping = asyncio.create_task(
-            app.stop_services(record.slot, at_once=True), name=f"stop {app.name} {record.slot}"
-        )
+        stopping = app.stop_services(record.slot, at_once=True)
+        return self._stop(stopping, name=f"stop {app.name} {record.slot}")
+
+    def _stop(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        stopping = asyncio.create_task(work, name=name)
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
         stopping.add_done_callback(tell_if_failed)
@@ -139,6 +143,19 @@ class Warmth:
         finally:
             if app.warming is asyncio.current_task():
                 app.warming = None
+
+    def end_refused(self, app: AppRuntime, slot: Slot) -> None:
+        """Begin to stop what still runs in a cold slot: it had clients when it was refused."""
+        self._stop(self._end_refused(app, slot), name=f"stop {app.name} {slot}, which was refused")
+
+    async def _end_refused(self, app: AppRuntime, slot: Slot) -> None:
+        await all_read(app, slot)
+        async with app.commit:
+            record = app.slots[slot]
+            if app.active is slot or record.state is not SlotState.COLD:
+                return  # an operation has taken it
+            stopping = await self._put_to_rest(app, record)
+        await asyncio.shield(stopping)
 
     async def _make_hot(self, app: AppRuntime, starting: SlotRecord) -> None:
         async with app.commit:

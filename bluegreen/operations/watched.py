@@ -13,6 +13,7 @@ from bluegreen.health.target import Target
 from bluegreen.health.watch import keep_watch
 from bluegreen.model import PhaseName, Slot
 from bluegreen.operations.run import Run
+from bluegreen.processes import uninterrupted
 from bluegreen.watching.judging import Before, Judge
 from bluegreen.watching.service import Watching
 from bluegreen.watching.tally import Tally
@@ -34,10 +35,15 @@ async def told(run: Run, watching: Watching) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        telling.cancel()
-        await asyncio.wait([telling])
-        if run.recording is not None:
-            await watching.end(run.recording)
+        # Else nginx would go on telling of it, and somebody listening.
+        await uninterrupted(_end(run, watching, telling), name=f"end of requests of {run.app.name}")
+
+
+async def _end(run: Run, watching: Watching, telling: asyncio.Task[None]) -> None:
+    telling.cancel()
+    await asyncio.wait([telling])
+    if run.recording is not None:
+        await watching.end(run.recording)
 
 
 async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:

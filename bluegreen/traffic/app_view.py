@@ -106,6 +106,8 @@ class AppView:
         str, str
     ]  # what the path of a client's begins with, by the slot it is of
     preview_socket: Path
+    preview_names: tuple[Directive, ...]  # under which the slot that does not serve is seen
+    preview_allow: tuple[Directive, ...]  # the networks that need no key there
     closed_socket: Path
     ports: Directive | None
 
@@ -116,6 +118,11 @@ class AppView:
     @property
     def slot_variable(self) -> Directive:
         return slot_variable(self.name)
+
+    @property
+    def allow_variable(self) -> Directive:
+        """Whether an address needs no key: a slot, or nothing. As short as `slot_variable`."""
+        return Directive(f"$bp_{self.id}")
 
 
 def _nginx_address(address: Address) -> str:
@@ -231,6 +238,8 @@ def view(
         share=markers / SPECIAL / SHARE,
         share_clients={slot.value: f"{markers / SPECIAL / SHARE}/{slot.value}-" for slot in Slot},
         preview_socket=socket_path(preview_socket(directories)),
+        preview_names=_server_names(settings.preview.server_name),
+        preview_allow=tuple(Directive(network) for network in settings.preview.allow),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )

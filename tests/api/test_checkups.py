@@ -139,7 +139,7 @@ async def test_what_is_not_well_is_asked_again_soon_and_another_process_at_once(
         "Any",
         SimpleNamespace(
             name="shop", settings=SimpleNamespace(gate=gate, services=["web"]),
-            slots={Slot.BLUE: SimpleNamespace(operation=1)},
+            slots={Slot.BLUE: SimpleNamespace(operation=1)}, is_paused=lambda _: False,
             parts=SimpleNamespace(supervisor=supervisor),
         ),
     )  # fmt: skip

@@ -68,6 +68,7 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ("[keep]", '[hold]\nlimit = "19s"\n[keep]', "hold.limit", "less than 20 s", '"60s"'),
     ("failures = 2", "max_error_rate = 0.1", "watch.max_error_rate", "0.1 cannot", '"0.5%"'),
     ("failures = 2", 'window = "2m"', "watch.window", '"2m" cannot be', '"10s"'),
+    ("failures = 2", f"min_requests = {10**12}", "watch.min_requests", "no release", "1000000 or"),
     ("failures = 2", 'requests = false\nmax_p99 = "1s"', "watch", "false keeps", "Remove"),
     (
         "failures = 2", "metrics = [{ name = 'a', max = 1 }]", "watch.metrics[0]",

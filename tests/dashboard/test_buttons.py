@@ -141,6 +141,9 @@ async def test_every_button_says_what_it_does_and_does_it(
     await expect(page.get_by_role("button", name="End it")).to_have_count(0)
     await waiting(door, hand)
     await hand.ask("Promote…", "all traffic comes to it")
+    await page.locator("[name=operation]").evaluate("(one) => one.value = '1'")  # an old page's
+    await hand.press("Promote")
+    await hand.told("operation 1 of monitor does not wait to be promoted")
     await hand.press("Promote")
     await hand.done()
     assert door.stack.marker() == "green"

@@ -53,7 +53,10 @@ async def test_a_release_waits_for_a_person_over_the_end_of_daemons(shop: Stack)
     assert await standing(shop, "promote") == found
 
     assert await serving(shop) == "well good"
-    promoted = await shop.cli("promote", "shop")
+    other = await shop.cli("promote", "shop", "99")
+    assert other.status == 1
+    assert "operation 99 of shop does not wait to be promoted: operation 2 (deploy " in other.err
+    promoted = await shop.cli("promote", str(begun["id"]))  # of the only app
     assert promoted.status == 0, promoted.err
     assert "promoted by " in promoted.out
     operation = await ended(shop)

@@ -458,13 +458,20 @@ async def test_a_newer_release_takes_the_place_of_one_that_waits_to_be_promoted(
     queued.configure(queue={"policy": "serial"})
     waits = await queued.trigger("v2.1")
     assert "waits behind operation 1 (deploy v2) by webhook, until: bluegreen" in waits.said
+    await queued.desk.set_lock(AppLock(app="a", reason="fair", by="ann", at=time.time()))
     queued.configure()
-    await queued.builds("v2.1")
-    assert await queued.settled() == [("v2", "superseded"), ("v2.1", "succeeded")]
+    latest = await queued.trigger("v2.2")  # could not begin, so what waits for a person goes on
+    assert "waits as a is locked by ann" in latest.said
+    assert (await queued.states())[0] == ("v2", "running")
+    await queued.desk.clear_lock("a")
+    await queued.builds("v2.2")
+    assert await queued.settled() == [
+        ("v2", "superseded"), ("v2.1", "superseded"), ("v2.2", "succeeded"),
+    ]  # fmt: skip
     await eventually(lambda: queued.desk.running("a") is None, "nothing runs")
     queued.go_on.clear()
     await queued.desk.deploy("a", "v3", PERSON)
     await queued.builds("v3")
     stand()
     waits = await queued.trigger("v4")  # what a person has begun, a person ends
-    assert "waits behind operation 3 (deploy v3) by uid 1 (ann), until: " in waits.said
+    assert "waits behind operation 4 (deploy v3) by uid 1 (ann), until: " in waits.said

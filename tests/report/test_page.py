@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.async_api import Browser, Page
@@ -11,7 +12,7 @@ from playwright.async_api import Browser, Page
 from bluegreen.report.page import page
 from bluegreen.report.story import tell
 from tests.dashboard.browser import chromium, obstacles
-from tests.report.documents import documents
+from tests.report.documents import documents, led
 from tests.stack import stack
 
 
@@ -35,7 +36,9 @@ async def opened(browser: Browser, file: Path, **options: object) -> AsyncIterat
 
 async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> None:
     told = tmp_path / "told.html"
-    told.write_text(page(tell(documents()), made_at=documents().made_at))
+    given = documents()
+    given = replace(given, events=[*led((2.5, 10), (3.5, 60)), *given.events])
+    told.write_text(page(tell(given), made_at=given.made_at))
     async with stack() as built:
         built.write_app(services=("api",))
         await built.serve()
@@ -68,6 +71,12 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
             async with opened(browser, told, color_scheme=scheme, viewport=narrow) as tab:
                 assert "<script>alert(1)</script>" in await tab.inner_text("pre >> nth=0")
                 assert await tab.locator("svg.charts .line").count() == 5
+                moments = tab.locator("svg.charts .moment-says")
+                steps = sorted(await moments.all_text_contents())[:2]
+                assert steps == ["10 % to green", "60 % to green"]
+                boxes = [await one.bounding_box() for one in await moments.all()]
+                heights = {round(box["y"]) for box in boxes if box is not None}
+                assert len(heights) == 4, "none is written over another"
                 assert await tab.evaluate("document.documentElement.scrollWidth") == 390
                 assert await obstacles(tab) == []
                 paper = await tab.evaluate(

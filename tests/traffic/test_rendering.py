@@ -112,6 +112,24 @@ def test_the_slot_is_not_part_of_what_a_marker_switch_loads() -> None:
     assert blue == green
 
 
+def test_a_name_for_previews_adds_a_server_and_nothing_to_that_of_the_site() -> None:
+    site = Path("/r/var/lib/bluegreen/nginx/sites/shop.conf")
+    preview = {"server_name": ["next.test", "*.next.test"], "allow": ["10.0.0.0/8", "::1"]}
+    plain = templates().app(settings(), OPEN)
+    named = templates().app(settings(preview=preview), OPEN)
+    servers, _, confirming = plain.files[site].partition("\n# Answers which slot nginx serves.")
+    text = named.files[site]
+    assert text.startswith(servers)
+    assert confirming.replace(plain.generation, named.generation) in text
+    assert "server_name next.test *.next.test;" in text.removeprefix(servers).replace('"', "")
+    assert "    10.0.0.0/8 blue;\n    ::1/128 blue;\n" in text
+    assert named.generation != plain.generation
+    snippet = settings(preview=preview, nginx={"mode": "snippet"})
+    assert {path.name for path in templates().app(snippet, OPEN).files} == {
+        "shop.http.conf", "shop.server.conf", "shop.watch.conf", "shop.preview.conf",
+    }  # fmt: skip
+
+
 def test_the_slot_is_part_of_what_a_switch_by_reload_loads() -> None:
     by_reload = settings(nginx={"switch": "reload"})
     blue = templates().app(by_reload, Traffic(active=Slot.BLUE, closed=False))

@@ -22,6 +22,9 @@ class _Slots:
         self.active = gauge(
             "slot_active", "Whether an app's traffic goes to the slot", "app", "slot"
         )
+        self.clients = gauge(
+            "slot_clients_ratio", "Which share of an app's clients goes to the slot", "app", "slot"
+        )
         self.ready = gauge(
             "slot_ready", "Whether traffic could go to the slot this instant", "app", "slot"
         )
@@ -40,6 +43,7 @@ class _Slots:
     def add(self, app: AppRuntime, slot: Slot, traffic: Traffic) -> None:
         name, record = app.name, app.slots[slot]
         self.active.add_metric([name, slot], slot is traffic.active and not traffic.closed)
+        self.clients.add_metric([name, slot], _clients(slot, traffic))
         self.ready.add_metric([name, slot], app.is_ready(slot))
         for state in SlotState:
             self.state.add_metric([name, slot, state], record.state is state)
@@ -57,8 +61,18 @@ class _Slots:
 
     def families(self) -> Families:
         return [
-            self.active, self.ready, self.state, self.release, self.running, self.restarts,
+            self.active, self.clients, self.ready, self.state, self.release, self.running,
+            self.restarts,
         ]  # fmt: skip
+
+
+def _clients(slot: Slot, traffic: Traffic) -> float:
+    """Which share of them nginx leads to the slot, from 0 to 1."""
+    if traffic.active is None or traffic.closed:
+        return 0.0
+    share = traffic.share
+    away = share.percent if share is not None and share.slot is not traffic.active else 0
+    return (100 - away if slot is traffic.active else away) / 100
 
 
 class _Doings:
