@@ -88,11 +88,7 @@ class Following:
 
     def _keys(self, slot: Slot) -> list[UnitKey]:
         app = self._app
-        return [
-            UnitKey(app=app.name, slot=slot, service=name)
-            for name in app.services(slot)
-            if name in app.settings.exclusive
-        ]
+        return app.unit_keys(slot, app.settings.exclusive.intersection(app.services(slot)))
 
     def _is_astray(self) -> bool:
         if not self._app.settings.exclusive:
@@ -122,7 +118,7 @@ class Following:
         if self._elsewhere(home):
             return
         for key in self._missing(home):
-            unit = await asyncio.to_thread(app.unit, key.slot, key.service, app.slots[key.slot])
+            unit = await asyncio.to_thread(app.unit, key, app.slots[key.slot])
             await supervisor.start(unit)
 
     async def _say(self, why: str) -> None:

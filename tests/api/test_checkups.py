@@ -140,6 +140,7 @@ async def test_what_is_not_well_is_asked_again_soon_and_another_process_at_once(
         SimpleNamespace(
             name="shop", settings=SimpleNamespace(gate=gate, services=["web"]),
             slots={Slot.BLUE: SimpleNamespace(operation=1)}, is_paused=lambda _: False,
+            unit_keys=lambda *_: ["web"],
             parts=SimpleNamespace(supervisor=supervisor),
         ),
     )  # fmt: skip

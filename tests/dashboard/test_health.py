@@ -35,7 +35,7 @@ async def test_an_app_is_in_one_round_at_a_time_and_in_the_next_when_it_is_due(
     app = cast(
         "Any",
         SimpleNamespace(
-            name="shop", settings=SimpleNamespace(services=["web"]),
+            name="shop", settings=SimpleNamespace(services=["web"]), unit_keys=lambda *_: ["web"],
             slots={slot: SimpleNamespace(state=None) for slot in Slot},
             parts=SimpleNamespace(supervisor=SimpleNamespace(status=lambda _: running)),
         ),

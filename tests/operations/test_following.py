@@ -28,7 +28,7 @@ def app_of(web: UnitState, *, closed: bool = False) -> AppRuntime:
         ),
     )
     settings = SimpleNamespace(name="shop", services=states, exclusive=frozenset({"scheduler"}))
-    held = SimpleNamespace(services=tuple(states))
+    held = SimpleNamespace(services=dict.fromkeys(states, 1))
     return AppRuntime(
         settings=cast("Any", settings), parts=cast("Any", parts),
         slots=cast("Any", dict.fromkeys(Slot, held)),

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from tests.production.asking import latest_operation
-from tests.production.production import Production
+from tests.production.production import APP, Production
+
+ASSETS = f"/var/lib/bluegreen/apps/{APP}/assets"
 
 
 async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
     production: Production,
 ) -> None:
+    file = production.path(f"/etc/bluegreen/apps/{APP}.toml")
+    route = '[[routes]]\npath = "/"\n'
+    assert route in file.read_text()
+    file.write_text(file.read_text().replace(route, f'{route}assets = "dist"\n'))
+    await production.bluegreen("apply")
     await production.deploy("v1")
     assert await production.served() == "v1"
     async with production.load() as load:
@@ -17,7 +24,9 @@ async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
         assert await production.served() == "v2"
         phases = (await latest_operation(production))["phases"]
         [watch] = [phase["data"] for phase in phases if phase["phase"] == "watch"]
+        await assert_assets_are_there(production, of="blue")
         await production.bluegreen("switch", "back")
+        await assert_assets_are_there(production, of="green")
         assert await production.served() == "v1"
         report = await load.stop()
     assert report.failures == ()
@@ -26,3 +35,26 @@ async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
     assert watch["requests"] > 0
     assert watch["before"]["requests"] > 0
     assert (report.websockets_cut, report.downloads_broken) == (0, 0)
+
+
+async def assert_assets_are_there(production: Production, *, of: str) -> None:
+    """nginx's workers read what was built in the slot ``of``, and the app's user may not write it.
+
+    It is all that there is.
+    """
+    said = await production.host.run(
+        "find", f"{ASSETS}/{of}/", "-type", "f", "-printf", "%f %M %u\n"
+    )
+    bundle, manifest = sorted(said.output.splitlines())
+    name = bundle.split()[0]
+    assert (bundle, manifest) == (
+        f"{name} -rw-r--r-- bluegreen", "manifest.json -rw-r--r-- bluegreen",
+    )  # fmt: skip
+    assert name.startswith("app-")
+    shown = await production.ask(f"/{name}")
+    assert shown.strip() == production.path(f"{ASSETS}/{of}/{name}").read_text().strip()
+    for user, way, status in ((APP, "-w", 1), ("www-data", "-r", 0)):
+        said = await production.host.run(
+            "test", way, f"{ASSETS}/{of}/{name}", user=user, check=False
+        )
+        assert said.status == status, (user, way)
