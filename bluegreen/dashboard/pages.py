@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bluegreen.cli.words import seconds
 from bluegreen.log_tail import visible
@@ -69,7 +69,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals["asset"] = self._asset
-        self._environment.filters.update(duration=seconds, moment=moment, day=day)
+        self._environment.filters.update(duration=seconds, moment=moment, day=day, coded=coded)
 
     def page(
         self, template: str, /, *, status: int = 200, public: bool = False, **values: Any
@@ -105,3 +105,12 @@ def moment(at: float) -> Markup:
 
 def day(at: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(at))
+
+
+def coded(text: str) -> Markup:
+    """A sentence whose commands stand in backticks, as a terminal has them: as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)  # one that is none of a pair
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(one) if n % 2 else one for n, one in enumerate(parts))

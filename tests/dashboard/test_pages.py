@@ -14,7 +14,6 @@ from bluegreen.dashboard.offers import ACTIONS
 from bluegreen.dashboard.routes import PAGES
 from tests.api.door import Door
 from tests.dashboard.visitor import Page, Visitor
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -138,8 +137,8 @@ async def test_a_form_of_another_site_changes_nothing(door: Door) -> None:
 
 
 BUTTONS = {
-    "read": set(), "deploy": {"deploy"}, "switch": {"switch"},
-    "admin": {"deploy", "switch", "hold", "lock"},
+    "read": set(), "deploy": {"deploy", "preview", "rollback", "restart"}, "switch": {"switch"},
+    "admin": {"deploy", "preview", "rollback", "restart", "switch", "hold", "lock", "stop"},
 }  # fmt: skip
 
 
@@ -316,29 +315,3 @@ async def test_a_status_page_says_who_is_up_and_nothing_else(door: Door) -> None
     finally:
         door.configure(door.usual())
         assert (await door.reload())[0] == 200
-
-
-async def test_a_release_that_waits_for_a_person_is_promoted_by_a_button(door: Door) -> None:
-    admin = await inside(door, "admin")
-    page = await admin.get("/apps/monitor/deploy?version=v1")
-    begun = await admin.post("/apps/monitor/deploy", {**page.hidden(), "manual": "1"})
-    assert begun.status == 303, begun.text
-
-    async def waits() -> bool:
-        return "/apps/monitor/promote" in (await admin.get("/apps/monitor")).links()
-
-    await eventually(waits, "it waits for a person")
-    assert "waits to be promoted" in (await admin.get("/apps/monitor")).text
-    deployer = await inside(door, "deploy")
-    assert "/apps/monitor/promote" not in (await deployer.get("/apps/monitor")).links()
-    form = (await admin.get("/apps/monitor/promote")).hidden()
-    old = await admin.post("/apps/monitor/promote", {**form, "operation": "1"})  # of an old page
-    assert old.status == 409
-    assert "operation 1 of monitor does not wait to be promoted: operation" in old.text
-    page = await admin.press("/apps/monitor/promote")
-    assert page.headers["Location"] == begun.headers["Location"]
-
-    async def has_ended() -> bool:
-        return bool((await door.stack.operations())[0]["state"] == "succeeded")
-
-    await eventually(has_ended, "it is promoted")
