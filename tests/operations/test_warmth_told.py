@@ -25,7 +25,9 @@ class ToldApp:
         self.commit = asyncio.Lock()
         service = SimpleNamespace(address=lambda *_: None, stop_timeout=0.0)
         self.settings = SimpleNamespace(
-            app=SimpleNamespace(overlap=overlap), services={"web": service}
+            app=SimpleNamespace(overlap=overlap),
+            services={"web": service},
+            keep=SimpleNamespace(drain_timeout=0.0),
         )
         self.layout = SimpleNamespace(run=None)
         self.parts = SimpleNamespace(traffic=self, note=self.note)
