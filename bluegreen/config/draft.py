@@ -50,6 +50,7 @@ class Draft:
     services: Mapping[str, ServiceDraft]
     route_paths: tuple[tuple[int, str], ...]
     route_services: tuple[tuple[int, str], ...]
+    route_assets: tuple[tuple[int, str], ...]
     probes: tuple[tuple[Place, Probe], ...]
     smoke: tuple[tuple[Place, SmokeStep], ...]
     unchanged: tuple[tuple[Place, Invariant], ...]
@@ -90,6 +91,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         },
         route_paths=_texts_of("path", data.get("routes")),
         route_services=_texts_of("service", data.get("routes")),
+        route_assets=_texts_of("assets", data.get("routes")),
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
         smoke=tuple(_smoke(gate)),
         unchanged=tuple(_unchanged(gate)),

@@ -34,6 +34,7 @@ from bluegreen.config.secret_file import SecretFile as SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.source_section import Source
 from bluegreen.config.values import (
+    INSTANCE,
     AbsolutePath,
     Command,
     Duration,
@@ -97,7 +98,7 @@ class BuildStep(Section):
 
 
 class SlotPorts(Section):
-    """A loopback TCP port for each slot."""
+    """A loopback TCP port for each slot: of the first instance, and those after it of the next."""
 
     blue: Port
     green: Port
@@ -112,7 +113,10 @@ class SlotPorts(Section):
 
 
 class SlotSockets(Section):
-    """A unix socket for each slot: absolute, or inside the app's run directory."""
+    """A unix socket for each slot: absolute, or inside the app's run directory.
+
+    ``{instance}`` in it is the number of the instance.
+    """
 
     blue: SocketPath
     green: SocketPath
@@ -124,6 +128,9 @@ class SlotSockets(Section):
                 "both slots have one socket", "Give each slot a socket of its own"
             )
         return self
+
+
+MOST_INSTANCES = 64  # of a service in a slot
 
 
 class ServiceLimits(Section):
@@ -138,11 +145,10 @@ class ServiceLimits(Section):
 class Service(Section):
     """``[services.NAME]``. Without ports and sockets it is a worker without traffic."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"instances"})
-
     command: Command
     ports: SlotPorts | None = None
     sockets: SlotSockets | None = None
+    instances: Annotated[int, Field(ge=1, le=MOST_INSTANCES, strict=True)] = 1  # in each slot
     env: Environment = Field(default={})
     env_file: AbsolutePath | None = None
     # Where what ran before bluegreen serves this until the first release is active.
@@ -162,26 +168,35 @@ class Service(Section):
             )
         return self
 
-    def address(self, slot: Slot, run: Path) -> Address | None:
-        """Where it listens in ``slot``; relative sockets are inside ``run``. None: a worker."""
+    def address(self, slot: Slot, run: Path, instance: int = 1) -> Address | None:
+        """Where an instance listens in ``slot``; None: a worker.
+
+        Relative sockets are inside ``run``. Also of an instance beyond those that the file asks
+        for, as one that was started when it asked for more runs on.
+        """
         if self.ports is not None:
-            return Address(port=self.ports.blue if slot is Slot.BLUE else self.ports.green)
+            first = self.ports.blue if slot is Slot.BLUE else self.ports.green
+            return Address(port=first + instance - 1)
         if self.sockets is not None:
-            return Address(
-                socket=run / (self.sockets.blue if slot is Slot.BLUE else self.sockets.green)
-            )
+            path = self.sockets.blue if slot is Slot.BLUE else self.sockets.green
+            return Address(socket=run / path.replace(INSTANCE, str(instance)))
         return None
+
+    def addresses(self, slot: Slot, run: Path) -> tuple[Address, ...]:
+        """Where its instances listen in ``slot``, the first one first; none: a worker."""
+        each = (self.address(slot, run, number) for number in range(1, self.instances + 1))
+        return tuple(address for address in each if address is not None)
 
 
 class Route(Section):
     """``[[routes]]``: what nginx sends to which service."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"assets"})
-
     path: Location
     service: Name
     websocket: Switch = False
     timeout: PositiveDuration = 60.0
+    # Inside the release's tree: what it has there is what is served under ``path``.
+    assets: InsidePath | None = None
 
 
 class Nginx(Section):
@@ -288,6 +303,11 @@ class AppSettings(Section):
     @property
     def name(self) -> str:
         return self.app.name
+
+    @property
+    def assets(self) -> dict[str, str]:
+        """The directories of a tree that hold assets, by the paths of their routes."""
+        return {route.path: route.assets for route in self.routes if route.assets is not None}
 
     @property
     def exclusive(self) -> frozenset[str]:

@@ -38,11 +38,12 @@ async def connections(app: AppRuntime, slot: Slot) -> int:
 
     Raises UnseenError.
     """
-    found = [
-        address
-        for name in app.services(slot)
-        if (address := app.settings.services[name].address(slot, app.layout.run)) is not None
-    ]
+    services, run = app.settings.services, app.layout.run
+    each = (
+        services[key.service].address(slot, run, key.instance)
+        for key in app.unit_keys(slot, app.services(slot))
+    )
+    found = [address for address in each if address is not None]
     try:
         async with asyncio.timeout(LOOK_TIMEOUT):
             clients = await asyncio.to_thread(clients_of, found)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bluegreen.errors import BluegreenError
@@ -87,7 +86,7 @@ class Following:
             key
             for slot in Slot
             if slot is not home
-            for key in self._keys(slot, self._app.exclusive(slot))
+            for key in self._app.unit_keys(slot, self._app.exclusive(slot))
             if status(key).state is not UnitState.STOPPED
         ]
 
@@ -102,10 +101,7 @@ class Following:
             return []
         known, exclusive = app.parts.supervisor.units(), app.exclusive(home)
         names = [name for name in app.services(home) if name in exclusive]
-        return [key for key in self._keys(home, names) if key not in known]
-
-    def _keys(self, slot: Slot, names: Iterable[str]) -> list[UnitKey]:
-        return [UnitKey(app=self._app.name, slot=slot, service=name) for name in names]
+        return [key for key in app.unit_keys(home, names) if key not in known]
 
     def _is_astray(self) -> bool:
         if not any(self._app.exclusive(slot) for slot in Slot):
@@ -135,7 +131,7 @@ class Following:
         if self._elsewhere(home):
             return
         for key in self._missing(home):
-            unit = await asyncio.to_thread(app.unit, key.slot, key.service, app.slots[key.slot])
+            unit = await asyncio.to_thread(app.unit, key, app.slots[key.slot])
             await supervisor.start(unit)
 
     async def _say(self, why: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bluegreen.model import AppLock, Slot, SlotRecord, SlotState
@@ -27,9 +27,14 @@ def to_slot_record(row: Row) -> SlotRecord:
         operation=row["operation"],
         gated_by=row["gated_by"],
         hot_until=row["hot_until"],
-        services=tuple(json.loads(row["services"])),
+        services=as_started(json.loads(row["services"])),
         exclusive=None if row["exclusive"] is None else tuple(json.loads(row["exclusive"])),
     )
+
+
+def as_started(services: Mapping[str, int] | Sequence[str]) -> dict[str, int]:
+    """``SlotRecord.services``; versions that knew of no instances have written the names alone."""
+    return dict(services) if isinstance(services, Mapping) else dict.fromkeys(services, 1)
 
 
 def by_app(rows: Iterable[Row]) -> dict[str, dict[Slot, SlotRecord]]:
@@ -57,7 +62,7 @@ def save(connection: sqlite3.Connection, record: SlotRecord) -> None:
             record.app, record.slot, record.state, record.version, record.commit,
             str(record.tree) if record.tree is not None else None,
             record.operation, record.gated_by, record.hot_until,
-            json.dumps(record.services),
+            json.dumps(dict(record.services)),
             None if record.exclusive is None else json.dumps(record.exclusive),
         ),
     )  # fmt: skip

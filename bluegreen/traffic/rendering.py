@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jinja2 import Environment, Template
 
+from bluegreen.asset_types import ASSET_TYPES
 from bluegreen.config.api_section import ApiSection
 from bluegreen.config.promote_section import LONGEST_STEPS
 from bluegreen.config.settings import AppSettings
@@ -85,6 +86,7 @@ def _environment() -> Environment:
     made.globals["page"] = _PAGE
     made.globals["nothing_page"] = _NOTHING_PAGE
     made.globals["key_page"] = _KEY_PAGE
+    made.globals["asset_types"] = ASSET_TYPES
     return made
 
 

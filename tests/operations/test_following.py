@@ -44,8 +44,12 @@ def app_of(
             ],
         ),
     )
-    settings = SimpleNamespace(name="shop", services=named, exclusive=exclusive)
-    held = SimpleNamespace(services=tuple(states), exclusive=recorded, state=state)
+    settings = SimpleNamespace(
+        name="shop",
+        services=dict.fromkeys(named, SimpleNamespace(instances=1)),
+        exclusive=exclusive,
+    )
+    held = SimpleNamespace(services=dict.fromkeys(states, 1), exclusive=recorded, state=state)
     return AppRuntime(
         settings=cast("Any", settings), parts=cast("Any", parts),
         slots=cast("Any", dict.fromkeys(Slot, held)),

@@ -21,15 +21,26 @@ class LockState(TypedDict):
     at: float
 
 
-class ServiceState(TypedDict):
-    """One process of a slot."""
+class InstanceState(TypedDict):
+    """One instance of a service of a slot."""
 
     state: UnitState
     pid: int | None
     restarts: int
     last_exit: str | None
     address: str | None
+
+
+class ServiceState(TypedDict):
+    """One service of a slot: as its instance is that is worst off, with the restarts of all."""
+
+    state: UnitState
+    pid: int | None
+    restarts: int
+    last_exit: str | None
+    address: str | None  # of the first instance
     exclusive: bool  # runs while its slot has the traffic
+    instances: NotRequired[list[InstanceState]]  # where there are several, the first one first
 
 
 class SlotHealth(TypedDict):

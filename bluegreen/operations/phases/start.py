@@ -82,11 +82,12 @@ class Start:
         app, slot = run.app, run.target
         held, traffic = app.slots[slot], app.parts.traffic.read(app.name)
         serves = traffic.active is slot and not traffic.closed
+        as_many = all(app.instances(slot, name) == n for name, n in record.services.items())
         return (
             held.tree == record.tree
             and set(record.services) <= set(app.services(slot))
             # One in which a service has crashed since its gate is started anew.
-            and (app.is_ready(slot) or (serves and app.is_running(slot)))
+            and ((app.is_ready(slot) and as_many) or (serves and app.is_running(slot)))
         )
 
     def _candidate(self, run: Run) -> SlotRecord:
@@ -100,7 +101,7 @@ class Start:
             app=run.app.name, slot=run.target, state=SlotState.STARTING,
             version=version, commit=commit, tree=tree, operation=operation,
             # Whatever it ran with before: all that its gate asks, and that nginx sends requests to.
-            services=tuple(run.app.settings.services),
+            services={name: one.instances for name, one in run.app.settings.services.items()},
             exclusive=tuple(sorted(run.app.settings.exclusive)),
         )  # fmt: skip
 
