@@ -22,6 +22,7 @@ from bluegreen.operations.runtime import AppRuntime
 
 LOOK_TIMEOUT = 5.0  # seconds
 POLL = 0.1  # seconds between two looks, at least
+LONGEST_POLL = 1.0
 REST = 10  # times as long as a look took: a busy host has many connections
 UNUSED = 1.5  # seconds after which nginx has let go of what is not in use
 
@@ -107,7 +108,7 @@ async def let_end(
         if not told and clock() - began >= UNUSED:
             told = True
             await on_wait(f"{in_words(counts)} to end, for {left:.0f} s more at the most")
-        await asyncio.sleep(min(max(POLL, REST * (clock() - looked)), left))
+        await asyncio.sleep(min(max(POLL, REST * (clock() - looked)), LONGEST_POLL, left))
 
 
 async def let_end_for(run: Run, *slots: Slot) -> dict[str, Any]:

@@ -146,10 +146,7 @@ class AppRuntime:
         return tuple(name for name in self.services(slot) if name not in exclusive)
 
     def exclusive(self, slot: Slot) -> frozenset[str]:
-        """What of the slot runs in one slot alone: as it was started, or by the app file since.
-
-        Also what the app file no longer names: it runs on until the traffic leaves it.
-        """
+        """What of the slot runs in one slot alone: as it was started, or by the app file since."""
         return self.settings.exclusive.union(self.slots[slot].exclusive or ())
 
     def lacks(self, slot: Slot) -> tuple[str, ...]:

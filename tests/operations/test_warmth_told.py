@@ -27,7 +27,9 @@ class ToldApp:
         self.commit = asyncio.Lock()
         service = SimpleNamespace(stop_timeout=0.0)
         self.settings = SimpleNamespace(
-            app=SimpleNamespace(overlap=overlap), services={"web": service}
+            app=SimpleNamespace(overlap=overlap),
+            services={"web": service},
+            keep=SimpleNamespace(drain_timeout=0.0),
         )
         self.parts = SimpleNamespace(traffic=self, note=self.note)
         self.warming: asyncio.Task[None] | None = None
