@@ -134,8 +134,9 @@ class AppLayout:
         """Holds ``PHASE-STEP.log`` files: the output of an operation's build steps."""
         return self.logs / "operations" / str(operation)
 
-    def service_log(self, slot: Slot, service: str) -> Path:
-        return self.logs / "services" / f"{slot.value}-{service}.log"
+    def service_log(self, slot: Slot, place: str) -> Path:
+        """``place`` is that of the `UnitKey`: the service, and perhaps which instance."""
+        return self.logs / "services" / f"{slot.value}-{place}.log"
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,26 @@ def kernel_ports(count: int) -> list[int]:
         port = random.randrange(_LOWEST, int(limits[0]))
         if port % _PARTS != _PART:
             continue
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in _given:
+        if _binds(port) and port not in _given:
             _given.add(port)
             found.append(port)
     return found
+
+
+def kernel_port_range(count: int) -> int:
+    """The first of ``count`` ports side by side that the kernel lets us bind now."""
+    while True:
+        (first,) = kernel_ports(1)
+        ports = range(first, first + count)
+        if _given.isdisjoint(ports[1:]) and all(map(_binds, ports)):
+            _given.update(ports)
+            return first
+
+
+def _binds(port: int) -> bool:
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

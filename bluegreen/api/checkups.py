@@ -15,7 +15,7 @@ from bluegreen.api.documents.apps import SlotHealth
 from bluegreen.config.questions import Probe
 from bluegreen.errors import BluegreenError
 from bluegreen.health.attempt import probe_once
-from bluegreen.model import Slot, UnitKey
+from bluegreen.model import Slot
 from bluegreen.operations.runtime import AppRuntime
 
 KEPT = 10.0  # seconds that an answer is good for, while the same processes run
@@ -64,7 +64,7 @@ class Checkups:
 
 
 def _subject(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> object:
-    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in app.settings.services]
+    keys = app.unit_keys(slot, app.settings.services)
     return app.slots[slot].operation, [app.parts.supervisor.status(key).pid for key in keys], probes
 
 
@@ -73,7 +73,13 @@ async def _probe(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> SlotHe
         async with asyncio.timeout(PROBE_LIMIT):
             operation = app.slots[slot].operation or 0
             target = await asyncio.to_thread(app.target, slot, app.layout.operation_logs(operation))
-            results = await asyncio.gather(*(probe_once(target, probe) for probe in probes))
+            results = await asyncio.gather(
+                *(
+                    probe_once(target, probe, key=key)
+                    for probe in probes
+                    for key in target.view.keys(probe.service)
+                )
+            )
     except TimeoutError:
         return {"healthy": False, "failing": [f"no answer within {PROBE_LIMIT:g} s"]}
     except BluegreenError as error:

@@ -117,6 +117,26 @@ def _why(service: dict[str, Any]) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
+def _is_there(service: dict[str, Any]) -> bool:
+    return any(one["state"] != "stopped" for one in service.get("instances", [service]))
+
+
+def _how(name: str, service: dict[str, Any]) -> str:
+    """``api running`` and, of several instances, ``api 2 of 3 running, api 3 backoff (…)``."""
+    each = service.get("instances")
+    if each is None:
+        return f"{name} {service['state']}{_why(service)}"
+    numbered = list(enumerate(each, 1))
+    running = sum(one["state"] == "running" for one in each)
+    told = [
+        f"{name} {number} {one['state']}{_why(one)}"
+        for number, one in numbered
+        if running and (one["state"] != "running" or one["restarts"])
+    ]
+    how = f"{name} {running} of {len(each)} running" + ("" if running else _why(service))
+    return ", ".join([how, *told])
+
+
 def slot_lines(name: str, slot: dict[str, Any], *, active: bool, paused: bool = False) -> list[str]:
     """A slot in words, and beneath it its services and what fails.
 
@@ -129,18 +149,20 @@ def slot_lines(name: str, slot: dict[str, Any], *, active: bool, paused: bool = 
     if slot["hot_until"] and state == "hot":
         state += f" for {seconds(max(0.0, slot['hot_until'] - time.time()))} more"
     line = f"  {'*' if active else ' '} {name:<6} {version}  {state}"
-    running = {n: s for n, s in slot["services"].items() if s["state"] != "stopped"}
+    running = [s for s in slot["services"].values() if _is_there(s)]
     if paused and not running:
         line += "  stopped while requests wait"
     elif slot["health"] is not None:
         line += "  healthy" if slot["health"]["healthy"] else "  NOT HEALTHY"
+    if count := slot.get("connections"):  # an older daemon has none
+        line += f"  {count} connection{'' if count == 1 else 's'} open"
     lines = [line]
     if running or (slot["state"] == "hot" and slot["services"]):
         parts = [
-            f"{n} {s['state']}{_why(s)}"
+            _how(n, s)
             for n, s in slot["services"].items()
             # It belongs in the other slot then.
-            if active or not s["exclusive"] or s["state"] != "stopped"
+            if active or not s["exclusive"] or _is_there(s)
         ]
         lines.append("      " + ", ".join(parts))
     if slot["health"] is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -79,20 +79,30 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
         kind = "ports" if service.settings.ports is not None else "sockets"
         replaced = service.settings.replaces or ""
         for slot in Slot:
-            address = service.settings.address(slot, run)
-            if address is not None and _same(address, replaced):
-                yield Finding(
-                    place=("services", name, "replaces"),
-                    wrong=f"{replaced} is also services.{name}.{kind}.{slot.value}",
-                    right="Give the slots ports of their own: what is replaced runs beside them",
-                )
             claim = _Claim(claimant, ("services", name, kind, slot.value))
-            if address is None:
-                continue
-            if address.port is not None:
-                yield from _port(host, claim, address.port)
-            if address.socket is not None:
-                yield from _socket(host, claim, address.socket)
+            found: list[Finding] = []
+            for address in service.settings.addresses(slot, run):
+                if _same(address, replaced):
+                    yield Finding(
+                        place=("services", name, "replaces"),
+                        wrong=f"{replaced} is also services.{name}.{kind}.{slot.value}",
+                        right="Give the slots ports of their own: what is replaced runs beside "
+                        "them",
+                    )
+                if address.port is not None:
+                    found += _port(host, claim, address.port)
+                if address.socket is not None:
+                    found += _socket(host, claim, address.socket)
+            yield from _once(found, service.settings.instances)
+
+
+def _once(found: Sequence[Finding], instances: int) -> Iterator[Finding]:
+    """Of a range of ports the first that is in the way says enough."""
+    if found and instances > 1:
+        only = found[0]
+        yield replace(only, wrong=f"of its {instances} instances: {only.wrong}")
+    else:
+        yield from found
 
 
 def _same(address: Address, replaced: str) -> bool:

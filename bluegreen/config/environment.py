@@ -100,9 +100,12 @@ def service_environment(
     *,
     version: str,
     tree: Path,
+    instance: int = 1,
 ) -> ProcessEnvironment:
-    """What the service's process gets. Blocking; raises as ``resolve`` does."""
-    values = slot_values(settings, layout, slot, version=version, tree=tree, service=service)
+    """What the process of an instance gets. Blocking; raises as ``resolve`` does."""
+    values = slot_values(
+        settings, layout, slot, version=version, tree=tree, service=service, instance=instance
+    )
     own = settings.services[service]
     base = _base(settings, layout, slot, _FROM_HOST, version=version, tree=tree)
     if "port" in values:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from bluegreen.api.checkups import KEPT, Checkups
-from bluegreen.model import Slot, SlotState, UnitKey, UnitState
+from bluegreen.model import Slot, SlotState, UnitState
 from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.processes import tell_if_failed
 
@@ -52,6 +52,6 @@ class Rounds:
 def is_to_be_asked(app: AppRuntime, slot: Slot) -> bool:
     """What runs, and what is to run and does not, which is ill."""
     status = app.parts.supervisor.status
-    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in app.settings.services]
+    keys = app.unit_keys(slot, app.settings.services)
     hot = app.slots[slot].state is SlotState.HOT
     return hot or any(status(key).state is UnitState.RUNNING for key in keys)

@@ -12,16 +12,23 @@ from bluegreen.config.questions import Probe, TcpProbe
 from bluegreen.health.answer import seconds
 from bluegreen.health.attempt import probe_once
 from bluegreen.health.target import Target
-from bluegreen.model import ProbeResult
+from bluegreen.model import ProbeResult, UnitKey
 
 HASTY_ATTEMPTS = 8  # of a probe, in its first second
 
 
 class Track:
-    """The answers of one probe. Instants are of the event loop's clock, in seconds."""
+    """The answers of one probe of ``key``, an instance, or None for the service as a whole.
 
-    def __init__(self, probe: Probe) -> None:
+    ``name`` is what is asked, and ``blamed`` who is to say something should it fail. Instants are
+    of the event loop's clock, in seconds.
+    """
+
+    def __init__(self, target: Target, probe: Probe, key: UnitKey | None) -> None:
         self.probe = probe
+        self.key = key
+        self.name = probe.service if key is None else target.name(key)
+        self.blamed = target.view.keys(probe.service) if key is None else [key]
         self.attempts = 0
         self.failures = 0
         self.failures_in_a_row = 0
@@ -45,7 +52,7 @@ class Track:
 
     def describe(self, tried_for: float) -> str:
         """``service api: http /health: HTTP 503: … (failed 9 of 9 attempts in 14.9 s)``."""
-        name = f"service {self.probe.service}: {self.probe.label}"
+        name = f"service {self.name}: {self.probe.label}"
         if self.last_failure is None:
             return f"{name}: no answer yet after {seconds(tried_for)}"
         attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
@@ -55,6 +62,9 @@ class Track:
 
 class Probing:
     """Asks every probe again and again while it is entered; leaving it ends all attempts.
+
+    Each instance of the probe's service is asked; a command, and what goes through nginx, is of the
+    service as a whole.
 
     ``pause`` says how many seconds a probe rests after an attempt. ``on_result`` is called on the
     event loop with each result; what it raises comes out of ``changed`` or of the exit.
@@ -69,7 +79,12 @@ class Probing:
         on_result: Callable[[ProbeResult], None],
     ) -> None:
         # The app file may name services that this release was not started with.
-        self.tracks = [Track(probe) for probe in probes if probe.service in target.services]
+        self.tracks = [
+            Track(target, probe, key)
+            for probe in probes
+            if probe.service in target.services
+            for key in _asked(target, probe)
+        ]
         self._target = target
         self._pause = pause
         self._on_result = on_result
@@ -79,7 +94,7 @@ class Probing:
     async def __aenter__(self) -> Self:
         target = self._target
         for track in self.tracks:
-            name = f"probe {target.app} {target.slot} {track.probe.service} {track.probe.label}"
+            name = f"probe {target.app} {target.slot} {track.name} {track.probe.label}"
             task = asyncio.create_task(self._repeat(track), name=name)
             task.add_done_callback(lambda _: self._changed.set())
             self._tasks.append(task)
@@ -119,7 +134,7 @@ class Probing:
     async def _repeat(self, track: Track) -> None:
         while True:
             hasty = track.attempts < HASTY_ATTEMPTS
-            result = await probe_once(self._target, track.probe, hasty=hasty)
+            result = await probe_once(self._target, track.probe, key=track.key, hasty=hasty)
             track.count(result, asyncio.get_running_loop().time())
             self._on_result(result)
             self._changed.set()
@@ -129,12 +144,21 @@ class Probing:
                     await track.wake.wait()
 
 
+def _asked(target: Target, probe: Probe) -> Sequence[UnitKey | None]:
+    each = probe.command is None and target.entrance is None
+    return target.view.keys(probe.service) if each else [None]
+
+
 def with_implied(target: Target, probes: Sequence[Probe]) -> list[Probe]:
     """``probes``, and for each service with an address but without a probe that it accepts."""
     probed = {probe.service for probe in probes}
     implied = [
         Probe(service=service, tcp=TcpProbe())
         for service in target.services
-        if service not in probed and target.view.address(service) is not None
+        if service not in probed and _listens(target, service)
     ]
     return [*probes, *implied]
+
+
+def _listens(target: Target, service: str) -> bool:
+    return any(target.view.address(key) is not None for key in target.view.keys(service))

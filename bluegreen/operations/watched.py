@@ -79,10 +79,10 @@ async def _at_the_end(run: Run, target: Target, measuring: Measuring) -> None:
     """Raises GateError for what is worse on the whole, or could not be judged and has to be."""
     judge, watch = run.judge, run.app.settings.watch
     if judge is not None and (worse := judge.worse_at_the_end()) is not None:
-        raise await refusal(target, worse.why, services=worse.services, outcome="")
+        raise await refusal(target, worse.why, keys=target.keys(worse.services), outcome="")
     for said in _unjudged(judge, measuring, has_limits=watch.has_limits):
         if watch.on_few == "fail":
-            raise await refusal(target, f'{said}, and on_few is "fail"', services=[], outcome="")
+            raise await refusal(target, f'{said}, and on_few is "fail"', keys=[], outcome="")
         await run.note("warning", message=f"not judged: {said}")
 
 

@@ -51,10 +51,10 @@ def _milliseconds(seconds: float) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceView:
-    """A service that answers requests. ``addresses`` are nginx's, by slot name."""
+    """A service that answers requests. ``addresses`` of its instances are nginx's, by slot name."""
 
     name: str
-    addresses: Mapping[str, str]
+    addresses: Mapping[str, tuple[str, ...]]
     keepalive: int
     hop_socket: Path
     replaces: str | None  # nginx's address of what serves until the first release is active
@@ -172,10 +172,12 @@ def _services(settings: AppSettings, layout: Layout) -> dict[str, ServiceView]:
     app = layout.app(settings.name)
     views = {}
     for name, service in settings.services.items():
-        addresses = {slot.value: service.address(slot, app.run) for slot in Slot}
+        addresses = {slot.value: service.addresses(slot, app.run) for slot in Slot}
         views[name] = ServiceView(
             name=name,
-            addresses={slot: _nginx_address(at) for slot, at in addresses.items() if at},
+            addresses={
+                slot: tuple(map(_nginx_address, each)) for slot, each in addresses.items() if each
+            },
             keepalive=service.keepalive,
             hop_socket=app.nginx_sockets / f"{name}.nginx.sock",
             replaces=_replaced(service.replaces),
@@ -218,7 +220,8 @@ def _server_names(names: Sequence[str]) -> tuple[Directive, ...]:
 def _ports(service: Service) -> Iterator[str]:
     """Those that the service's redirects may name."""
     if service.ports is not None:
-        yield from (str(service.ports.blue), str(service.ports.green))
+        for first in (service.ports.blue, service.ports.green):
+            yield from map(str, range(first, first + service.instances))
     if service.replaces is not None and not service.replaces.startswith("/"):
         yield service.replaces.rpartition(":")[2]
 

@@ -84,9 +84,9 @@ def _environment() -> Environment:
     made.filters["text"] = text_argument
     made.globals["written_by"] = Directive(WRITTEN_BY)
     made.globals["page"] = _PAGE
-    made.globals["asset_types"] = ASSET_TYPES
     made.globals["nothing_page"] = _NOTHING_PAGE
     made.globals["key_page"] = _KEY_PAGE
+    made.globals["asset_types"] = ASSET_TYPES
     return made
 
 

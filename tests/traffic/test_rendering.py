@@ -185,6 +185,20 @@ def test_nginx_s_own_cure_for_reloads_is_used_where_it_has_one(
     assert ("keepalive_min_timeout" in text) == expected
 
 
+@pytest.mark.parametrize("mode", ["site", "snippet", "upstream"])
+@pytest.mark.parametrize("switch", ["marker", "reload"])
+def test_an_upstream_has_all_instances_of_a_slot(mode: str, switch: str) -> None:
+    ports = {"ports": {"blue": 9001, "green": 9101}}
+    web = {"command": "true", "instances": 3, **ports}
+    shop = settings(services={"web": web}, nginx={"mode": mode, "switch": switch})
+    text = "\n".join(templates().app(shop, OPEN).files.values())
+    name = "shop_web" if (mode, switch) == ("upstream", "reload") else "shop_web_blue"
+    inside = text.partition(f"upstream {name} {{")[2].partition("}")[0]
+    servers = [line.strip() for line in inside.splitlines() if "server " in line]
+    assert servers == [f"server 127.0.0.1:{port} max_fails=0;" for port in (9001, 9002, 9003)]
+    assert "9102" in text or switch == "reload"  # also among those that redirects may name
+
+
 def test_keepalive_zero_keeps_no_connections() -> None:
     web = {"command": "true", "ports": {"blue": 1, "green": 2}, "keepalive": 0}
     text = "".join(templates().app(settings(services={"web": web}), OPEN).files.values())

@@ -8,7 +8,7 @@ from typing import Any
 
 from bluegreen.api.metrics.families import Families, counter, gauge, histogram
 from bluegreen.errors import TrafficError
-from bluegreen.model import AppLock, Pause, Slot, SlotState, Traffic, UnitKey, UnitState
+from bluegreen.model import AppLock, Pause, Slot, SlotState, Traffic, UnitState
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
 
@@ -33,10 +33,14 @@ class _Slots:
             "slot_release_info", "Which release a slot holds", "app", "slot", "version", "commit"
         )
         self.running = gauge(
-            "service_running", "Whether a service of a slot runs", "app", "slot", "service"
+            "service_running",
+            "Whether all instances of a service of a slot run",
+            "app",
+            "slot",
+            "service",
         )
         self.restarts = gauge(
-            "service_restarts", "How often a service was restarted since it was started",
+            "service_restarts", "How often its instances were restarted since they were started",
             "app", "slot", "service",
         )  # fmt: skip
 
@@ -54,10 +58,10 @@ class _Slots:
             return  # nothing is meant to run
         # Not of what the app file names since the release was started.
         for service in app.gated_services(slot) if is_idle else app.services(slot):
-            status = app.parts.supervisor.status(UnitKey(app=name, slot=slot, service=service))
-            labels = [name, slot, service]
-            self.running.add_metric(labels, status.state is UnitState.RUNNING)
-            self.restarts.add_metric(labels, status.restarts)
+            status, labels = app.parts.supervisor.status, [name, slot, service]
+            each = [status(key) for key in app.unit_keys(slot, [service])]
+            self.running.add_metric(labels, all(one.state is UnitState.RUNNING for one in each))
+            self.restarts.add_metric(labels, sum(one.restarts for one in each))
 
     def families(self) -> Families:
         return [
