@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -33,7 +34,7 @@ async def test_a_release_waits_for_a_person_over_the_end_of_daemons(shop: Stack)
     assert found["until"] - found["since"] == pytest.approx(600)
     assert found["since"] <= time.time() <= found["until"]
     answer = await shop.cli("status", "shop")
-    assert "it waits for a person since 0 s ago, for " in answer.out
+    assert re.search(r"it waits for a person since \d+ s ago, for ", answer.out), answer.out
     assert "bluegreen promote shop (scope switch), or: bluegreen cancel shop" in answer.out
     key = (await post(shop, "preview"))["header"]
     assert await seen_by(shop, **key) == "well better"

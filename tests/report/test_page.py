@@ -7,22 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from bluegreen.report.page import page
 from bluegreen.report.story import tell
+from tests.dashboard.browser import chromium, obstacles
 from tests.report.documents import documents, led
 from tests.stack import stack
-
-
-@asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield launched
-        await launched.close()
 
 
 @asynccontextmanager
@@ -62,8 +53,8 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
         assert refused.status == 1
         assert f"{tmp_path}/none/x cannot be written: No such file or directory" in refused.err
 
-    async with browser() as chromium:
-        async with opened(chromium, made) as tab:
+    async with chromium() as browser:
+        async with opened(browser, made) as tab:
             assert await tab.title() == "monitor: v1 → v3-build-fails: failed"
             text = await tab.inner_text("body")
             for said in (
@@ -77,7 +68,7 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
 
         narrow = {"width": 390, "height": 800}
         for scheme in ("light", "dark"):
-            async with opened(chromium, told, color_scheme=scheme, viewport=narrow) as tab:
+            async with opened(browser, told, color_scheme=scheme, viewport=narrow) as tab:
                 assert "<script>alert(1)</script>" in await tab.inner_text("pre >> nth=0")
                 assert await tab.locator("svg.charts .line").count() == 5
                 moments = tab.locator("svg.charts .moment-says")
@@ -87,6 +78,7 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
                 heights = {round(box["y"]) for box in boxes if box is not None}
                 assert len(heights) == 4, "none is written over another"
                 assert await tab.evaluate("document.documentElement.scrollWidth") == 390
+                assert await obstacles(tab) == []
                 paper = await tab.evaluate(
                     "getComputedStyle(document.documentElement).backgroundColor"
                 )
