@@ -227,6 +227,7 @@ class SlotRecord:
     gated_by: int | None = None  # the operation whose gate it passed in its present life
     hot_until: float | None = None  # Unix seconds; None: no limit
     services: Mapping[str, int] = field(default_factory=dict)  # instances of each, as started
+    exclusive: tuple[str, ...] | None = None  # of these, in one slot alone; None: not recorded
 
     @property
     def label(self) -> str:

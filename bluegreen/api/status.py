@@ -23,6 +23,7 @@ from bluegreen.migrations.nouns import AppliedMigration
 from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.draining import UnseenError, connections
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import known_migrations, way_back, with_its_backup
 
@@ -114,6 +115,7 @@ async def _slot(
     status = app.parts.supervisor.status
     keys = app.unit_keys(slot, app.settings.services)
     running = any(status(key).state is UnitState.RUNNING for key in keys)
+    asked = checkups is not None and running and not serves
     return {
         "state": record.state,
         "version": record.version,
@@ -122,6 +124,7 @@ async def _slot(
         "hot_until": record.hot_until,
         "ready": app.is_ready(slot),
         "services": services,
+        "connections": await _connections(app, slot) if asked else None,
         # What serves is ill where nothing of it runs.
         "health": await checkups.health(app, slot) if checkups and (running or serves) else None,
     }
@@ -148,11 +151,18 @@ def _service(app: AppRuntime, slot: Slot, name: str) -> ServiceState:
         "restarts": sum(one["restarts"] for one in each),
         "last_exit": worst["last_exit"],
         "address": each[0]["address"],
-        "exclusive": settings.exclusive,
+        "exclusive": name in app.exclusive(slot),
     }
     if len(each) > 1:
         found["instances"] = each
     return found
+
+
+async def _connections(app: AppRuntime, slot: Slot) -> int | None:
+    try:
+        return await connections(app, slot)
+    except UnseenError:
+        return None
 
 
 def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:

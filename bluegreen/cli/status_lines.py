@@ -154,6 +154,8 @@ def slot_lines(name: str, slot: dict[str, Any], *, active: bool, paused: bool = 
         line += "  stopped while requests wait"
     elif slot["health"] is not None:
         line += "  healthy" if slot["health"]["healthy"] else "  NOT HEALTHY"
+    if count := slot.get("connections"):  # an older daemon has none
+        line += f"  {count} connection{'' if count == 1 else 's'} open"
     lines = [line]
     if running or (slot["state"] == "hot" and slot["services"]):
         parts = [

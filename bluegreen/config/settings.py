@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -22,6 +21,7 @@ from pydantic import (
 from bluegreen.config.api_section import ApiSection
 from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
+from bluegreen.config.keep_section import Keep
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.notify_section import ForgeStatus, Notify, refuse_doubles
 from bluegreen.config.preview_section import PreviewSection
@@ -56,7 +56,6 @@ from bluegreen.config.values import (
     Switch,
     UserName,
     VariableName,
-    parse_duration,
 )
 from bluegreen.config.watch_section import Watch
 from bluegreen.config.webhook_section import Webhook
@@ -227,21 +226,6 @@ class Gate(Section):
     def rehearsal_time(self) -> float:
         """Seconds that a release may run on a copy of the data: to be healthy, and its scenario."""
         return self.deadline + sum(step.timeout for step in self.smoke) + REHEARSAL_SLACK
-
-
-def _forever(value: Any) -> Any:
-    if value is None or value == "forever":
-        return None
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise ValueError(f'{error}; or "forever"') from error
-
-
-class Keep(Section):
-    """``[keep]``: ``hot`` is how long the old slot stays running; None for ever."""
-
-    hot: Annotated[float | None, BeforeValidator(_forever)] = 86400.0
 
 
 class Backup(Section):

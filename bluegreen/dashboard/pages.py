@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bluegreen.cli.words import seconds
+from bluegreen.log_tail import visible
 
 _HERE = Path(__file__).resolve().parent
 _SIZE_OF_VERSION = 8  # hexadecimal digits
@@ -62,6 +63,7 @@ class Pages:
             loader=FileSystemLoader(_HERE / "templates"),
             undefined=StrictUndefined,
             autoescape=True,
+            finalize=_finished,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
@@ -88,6 +90,11 @@ class Pages:
 
     def _asset(self, name: str) -> str:
         return f"/static/{name}?v={self.assets[name].version}"
+
+
+def _finished(value: Any) -> Any:
+    """What somebody has asked for may hold what no page may: NUL, and what moves a cursor."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def moment(at: float) -> Markup:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
 
 from bluegreen.config.questions import Probe, TcpProbe
 from bluegreen.health.answer import seconds
 from bluegreen.health.attempt import probe_once
+from bluegreen.health.repeated import Repeated
 from bluegreen.health.target import Target
 from bluegreen.model import ProbeResult, UnitKey
 
@@ -60,7 +60,7 @@ class Track:
         return f"{name}: {self.last_failure.answer} ({count})"
 
 
-class Probing:
+class Probing(Repeated):
     """Asks every probe again and again while it is entered; leaving it ends all attempts.
 
     Each instance of the probe's service is asked; a command, and what goes through nginx, is of the
@@ -78,6 +78,7 @@ class Probing:
         pause: Callable[[Track], float],
         on_result: Callable[[ProbeResult], None],
     ) -> None:
+        super().__init__()
         # The app file may name services that this release was not started with.
         self.tracks = [
             Track(target, probe, key)
@@ -89,29 +90,12 @@ class Probing:
         self._pause = pause
         self._on_result = on_result
         self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> Self:
+    def _questions(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         target = self._target
         for track in self.tracks:
             name = f"probe {target.app} {target.slot} {track.name} {track.probe.label}"
-            task = asyncio.create_task(self._repeat(track), name=name)
-            task.add_done_callback(lambda _: self._changed.set())
-            self._tasks.append(task)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if error is None:
-            self._raise_failure()
+            yield name, self._repeat(track)
 
     async def changed(self, timeout: float) -> None:
         """Wait for the next result, for ``timeout`` seconds at most."""
@@ -126,12 +110,13 @@ class Probing:
         for track in self.tracks:
             track.wake.set()
 
-    def _raise_failure(self) -> None:
-        for task in self._tasks:
-            if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
-                raise failure
-
     async def _repeat(self, track: Track) -> None:
+        try:
+            await self._ask_again_and_again(track)
+        finally:
+            self._changed.set()  # also where it has failed, which is raised there
+
+    async def _ask_again_and_again(self, track: Track) -> None:
         while True:
             hasty = track.attempts < HASTY_ATTEMPTS
             result = await probe_once(self._target, track.probe, key=track.key, hasty=hasty)

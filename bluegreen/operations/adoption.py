@@ -31,7 +31,7 @@ async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
         if record.state in (SlotState.HOT, SlotState.STARTING) or (app.name, record.slot) in serving
         for service in record.services or tuple(app.settings.services)
         # An exclusive one where traffic is not any more is ended.
-        if service not in app.settings.exclusive or (app.name, record.slot) in serving
+        if service not in app.exclusive(record.slot) or (app.name, record.slot) in serving
         for key in _instances(app, record, service)
     ]
 

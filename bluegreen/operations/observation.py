@@ -46,6 +46,7 @@ async def observe_slots(app: AppRuntime) -> bool:
                 gated_by=info.operation if active else None,
                 hot_until=None if active or keep is None else time.time() + keep,
                 services={name: one.instances for name, one in app.settings.services.items()},
+                exclusive=tuple(sorted(app.settings.exclusive)),
             )
         )
     return True

@@ -71,10 +71,8 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)
         elif operation.app not in desk.apps:
-            log.warning(
-                "operation %d is of %s, which is gone", operation.id, operation.app,
-                extra=_named(operation),
-            )  # fmt: skip
+            said = "operation %d is of %s, which is gone"
+            log.warning(said, operation.id, operation.app, extra=_named(operation))
     shares = ForgottenShares(desk.warmth)
     for app in apps:
         if desk.running(app.name) is None:

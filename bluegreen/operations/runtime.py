@@ -142,7 +142,15 @@ class AppRuntime:
 
     def gated_services(self, slot: Slot) -> tuple[str, ...]:
         """Of `services`, what runs in the slot whether or not it has the traffic."""
-        return tuple(name for name in self.services(slot) if name not in self.settings.exclusive)
+        exclusive = self.exclusive(slot)
+        return tuple(name for name in self.services(slot) if name not in exclusive)
+
+    def exclusive(self, slot: Slot) -> frozenset[str]:
+        """What of the slot runs in one slot alone: as it was started, or by the app file since.
+
+        Also what the app file no longer names: it runs on until the traffic leaves it.
+        """
+        return self.settings.exclusive.union(self.slots[slot].exclusive or ())
 
     def lacks(self, slot: Slot) -> tuple[str, ...]:
         """What the app file routes requests to, and the slot's release was started without."""
@@ -188,7 +196,8 @@ class AppRuntime:
     def _statuses(self, slot: Slot) -> list[UnitStatus]:
         # Of the services it was started with: those of the app file may be others by now.
         names = self.slots[slot].services or tuple(self.settings.services)
-        gated = (name for name in names if name not in self.settings.exclusive)
+        exclusive = self.exclusive(slot)
+        gated = (name for name in names if name not in exclusive)
         return [self.parts.supervisor.status(key) for key in self.unit_keys(slot, gated)]
 
     async def save_slot(self, record: SlotRecord) -> None:
@@ -241,7 +250,7 @@ class AppRuntime:
         warnings = await self.parts.traffic.switch(self.settings, to)
         self._traffic_left[to.other] = time.monotonic()
         self.following.look(at_once=True)
-        return warnings
+        return warnings + self.following.left_behind(to)
 
     async def end_share(self) -> tuple[str, ...]:
         """All clients to the active slot; the caller holds ``commit``. Warnings; TrafficError."""

@@ -21,6 +21,8 @@ def record_from_data(data: dict[str, Any]) -> SlotRecord:
             "slot": Slot(data["slot"]),
             "state": SlotState(data["state"]),
             "services": as_started(data["services"]),
+            # An intent of an older daemon has none.
+            "exclusive": None if data.get("exclusive") is None else tuple(data["exclusive"]),
             "tree": Path(data["tree"]) if data["tree"] is not None else None,
         }
     )

@@ -194,6 +194,9 @@ async def test_what_people_wrote_is_shown_as_they_wrote_it(door: Door) -> None:
     ]  # fmt: skip
     for page in pages:
         harmless(page)
+    page = await named.get("/apps/monitor/deploy?version=v%00%1b[31m2")
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", page.text)
+    assert page.text.count(r"v\x00\x1b[31m2") >= 2  # in its field, and where it is refused
     assert "&lt;script&gt;alert(1)" in pages[1].text
     async with aclosing(named.events("/apps/monitor/events")) as events:
         async for kind, document in events:
@@ -269,6 +272,11 @@ async def test_a_button_does_what_the_api_does_and_it_is_recorded(door: Door) ->
     async with aclosing(ops.events(f"/operations/{number}/events")) as events:
         kinds = {kind async for kind, _ in events}
     assert {"put", "output", "line", "points", "end"} == kinds
+    logs = door.stack.layout.app("monitor").operation_logs(number)
+    (logs / "build-colours.log").write_text("\x1b[31mred\x00\x1b[0m\n")
+    async with aclosing(ops.events(f"/operations/{number}/events")) as events:
+        lines = [document async for kind, document in events if kind == "line"]
+    assert {"source": "build-colours", "line": "red"} in lines
     admin = await inside(door, "admin")
     assert (await admin.press("/apps/monitor/lock", {"reason": "a move"})).status == 303
     assert (await admin.press("/apps/monitor/unlock")).status == 303

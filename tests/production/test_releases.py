@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tests.production.asking import latest_operation
-from tests.production.production import APP, Production
+from tests.production.production import APP, PORTS, Production
+from tests.waiting import eventually
 
 ASSETS = f"/var/lib/bluegreen/apps/{APP}/assets"
+WEBSOCKETS = 4
 
 
 async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
@@ -18,13 +20,14 @@ async def test_a_release_goes_out_and_back_under_load_and_nobody_notices(
     await production.bluegreen("apply")
     await production.deploy("v1")
     assert await production.served() == "v1"
-    async with production.load() as load:
+    async with production.load(websockets=WEBSOCKETS) as load:
         await load.ready()
         await production.deploy("v2")
         assert await production.served() == "v2"
         phases = (await latest_operation(production))["phases"]
         [watch] = [phase["data"] for phase in phases if phase["phase"] == "watch"]
         await assert_assets_are_there(production, of="blue")
+        await expect_websockets_alone(production, "blue", WEBSOCKETS)
         await production.bluegreen("switch", "back")
         await assert_assets_are_there(production, of="green")
         assert await production.served() == "v1"
@@ -58,3 +61,19 @@ async def assert_assets_are_there(production: Production, *, of: str) -> None:
             "test", way, f"{ASSETS}/{of}/{name}", user=user, check=False
         )
         assert said.status == status, (user, way)
+
+
+async def expect_websockets_alone(production: Production, slot: str, count: int) -> None:
+    """Of the connections to the slot that traffic has left, those count that clients have."""
+
+    async def connections() -> int:
+        found: int = (await production.status())["apps"][0]["slots"][slot]["connections"]
+        return found
+
+    async def downloads_have_ended() -> bool:
+        return await connections() == count
+
+    await eventually(downloads_have_ended, f"{count} connections to {slot}")
+    # Its pages ask its own API, and keep that connection: the daemon knows it by the unit.
+    assert "unreachable" not in await production.ask("/status", at=f"http://127.0.0.1:{PORTS[0]}")
+    assert await connections() == count

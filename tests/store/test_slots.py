@@ -15,6 +15,7 @@ HOT = SlotRecord(
     app="shop", slot=Slot.BLUE, state=SlotState.HOT, version="v1", commit="0a1b",
     tree=Path("/srv/trees/1-blue"), operation=1, gated_by=2, hot_until=1.5e9,
     services={"api": 3, "web": 1},
+    exclusive=("web",),
 )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class SlotContent(TypedDict):
     hot_until: float | None
     ready: bool
     services: dict[str, ServiceState]
+    connections: int | None  # in use, of a slot that runs without traffic; None: not asked for
     health: SlotHealth | None
 
 
