@@ -40,7 +40,7 @@ def app_at(port: int, pids: Collection[int] = (), groups: Collection[int] = ()) 
     )  # fmt: skip
     web = SimpleNamespace(address=lambda *_: Address(port=port))
     app = SimpleNamespace(
-        services=lambda _: ("web",), keys=lambda _: [key],
+        services=lambda _: ("web",), keys=lambda _: [key], unit_keys=lambda *_: [key],
         settings=SimpleNamespace(services={"web": web}), layout=SimpleNamespace(run=None),
         parts=SimpleNamespace(supervisor=supervisor),
     )  # fmt: skip
