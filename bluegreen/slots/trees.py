@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bluegreen.config.placeholders import build_cache
@@ -32,6 +33,7 @@ from bluegreen.supervisors.interface import JobRunner
 LEAST_BYTES = 64 * 2**20
 """What a release is expected to need before any has been built."""
 LOOKED_AT = "look"  # the name of a tree that no operation has
+OnStep = Callable[[str, str], Awaitable[None]]  # (name, "started" | "done")
 
 
 class Trees:
@@ -76,7 +78,7 @@ class Trees:
 
     @contextlib.asynccontextmanager
     async def for_a_look(self, source: Source, release: Release) -> AsyncIterator[Path]:
-        """A tree of the release, not built and of no operation, which is gone afterwards.
+        """A tree of the release, not yet built and of no operation, which is gone afterwards.
 
         One at a time; what a killed daemon left of one is removed. Raises SourceError and OSError.
         """
@@ -127,7 +129,7 @@ class Trees:
         slot: Slot,
         *,
         logs: Path,
-        on_step: Callable[[str, str], Awaitable[None]],
+        on_step: OnStep,
     ) -> None:
         """Run every ``[[build]]`` step in order; ``on_step(name, "started" | "done")``.
 
@@ -142,21 +144,49 @@ class Trees:
         )  # fmt: skip
         with self._writing(BuildError, tree):
             await asyncio.to_thread(self._prepare_build, release.version, tree, slot, logs)
+        await self._run_steps(build, on_step)
+
+    async def build_for_a_look(
+        self,
+        release: Release,
+        tree: Path,
+        slot: Slot,
+        *,
+        data: Path,
+        logs: Path,
+        on_step: OnStep,
+    ) -> None:
+        """As ``build``, in a tree `for_a_look`, as ``slot`` would be built, on the copy ``data``.
+
+        It gets no stamp. Raises BuildError and ConfigError.
+        """
+        build = Build(
+            settings=self._settings, layout=replace(self._layout, data=data), release=release,
+            tree=tree, slot=slot, operation=0, logs=logs, bytes_needed=await self.bytes_needed(),
+        )  # fmt: skip
+        with self._writing(BuildError, tree):
+            await asyncio.to_thread(self._prepare_places, logs)
+        await self._run_steps(build, on_step)
+
+    async def _run_steps(self, build: Build, on_step: OnStep) -> None:
         for step in self._settings.build:
             await on_step(step.name, "started")
             try:
                 await build.run(step, self._jobs)
             except DiskFullError:
-                await self._custody.remove(tree)
+                await self._custody.remove(build.tree)
                 raise
             await on_step(step.name, "done")
 
     def _prepare_build(self, version: str, tree: Path, slot: Slot, logs: Path) -> None:
-        logs.mkdir(parents=True, exist_ok=True)
-        build_cache(self._layout).mkdir(parents=True, exist_ok=True)
+        self._prepare_places(logs)
         # As it is when the build begins: a secret changed meanwhile means another build.
         recipe = recipe_digest(self._settings, self._layout, slot, version)
         stamp.write_draft(tree, Draft(source=stamp.read_draft(tree).source, recipe=recipe))
+
+    def _prepare_places(self, logs: Path) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        build_cache(self._layout).mkdir(parents=True, exist_ok=True)
 
     async def complete(self, release: Release, tree: Path, slot: Slot, operation: int) -> TreeInfo:
         """Write the tree to disk and then its stamp: from now on it counts as good.
