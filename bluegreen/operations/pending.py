@@ -148,7 +148,7 @@ async def _are_few(app: AppRuntime) -> bool:
 
 async def _asked(app: AppRuntime, of: Question, *, build: bool) -> tuple[str, ...] | None:
     release = await app.source.resolve(of.version)
-    async with app.trees.for_a_look(app.source, release) as tree:
+    async with app.trees.for_a_look(app.source, release, build=build) as tree:
         rehearsal = RehearsalPlace(tree)
         # Before it is built: so that not even a build step meets the real data.
         await app.backups.begin_rehearsal(rehearsal, of.scratch / "copy.log", nobody_listens)

@@ -32,7 +32,8 @@ from bluegreen.supervisors.interface import JobRunner
 
 LEAST_BYTES = 64 * 2**20
 """What a release is expected to need before any has been built."""
-LOOKED_AT = "look"  # the name of a tree that no operation has
+# The names of trees that no operation has; a build takes its time, and keeps nobody from a look.
+LOOKED_AT, BUILT = "look", "look-built"
 OnStep = Callable[[str, str], Awaitable[None]]  # (name, "started" | "done")
 
 
@@ -47,7 +48,7 @@ class Trees:
         self._layout = layout
         self._jobs = supervisor
         self._custody = Custody(settings.name, layout, supervisor)
-        self._looking = asyncio.Lock()
+        self._looking = {name: asyncio.Lock() for name in (LOOKED_AT, BUILT)}
 
     def path(self, operation: int, slot: Slot) -> Path:
         """``trees/12-green``: where the tree of that operation is, or would be."""
@@ -77,13 +78,17 @@ class Trees:
         stamp.remove_stamp(tree)
 
     @contextlib.asynccontextmanager
-    async def for_a_look(self, source: Source, release: Release) -> AsyncIterator[Path]:
+    async def for_a_look(
+        self, source: Source, release: Release, *, build: bool = False
+    ) -> AsyncIterator[Path]:
         """A tree of the release, not yet built and of no operation, which is gone afterwards.
 
-        One at a time; what a killed daemon left of one is removed. Raises SourceError and OSError.
+        One at a time, and beside it one that is to ``build``; what a killed daemon left of one is
+        removed. Raises SourceError and OSError.
         """
-        tree = self._layout.trees / LOOKED_AT
-        async with self._looking:
+        name = BUILT if build else LOOKED_AT
+        tree = self._layout.trees / name
+        async with self._looking[name]:
             await self._custody.remove(tree)
             try:
                 await source.lay_out(release, tree)
@@ -307,8 +312,9 @@ class Trees:
                 await asyncio.to_thread(stamp.remove_stamp, tree)
                 await self._custody.remove(tree)
             await asyncio.to_thread(self._remove_lone_stamps, kept)
-            if not self._looking.locked():
-                await self._custody.remove(self._layout.trees / LOOKED_AT)
+            for name, looking in self._looking.items():
+                if not looking.locked():
+                    await self._custody.remove(self._layout.trees / name)
         return len(going)
 
     def _placed(self) -> set[Path]:
