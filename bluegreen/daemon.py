@@ -31,10 +31,11 @@ from bluegreen.notify import Notifier
 from bluegreen.operation_log import logged
 from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
+from bluegreen.operations.adoption import count_instances, units_that_may_run
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.observation import observe_slots
 from bluegreen.operations.parts import Parts
-from bluegreen.operations.recovery import recover, units_that_may_run
+from bluegreen.operations.recovery import recover
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.upkeep import Upkeep, in_words
 from bluegreen.reloaded import taken_up
@@ -142,6 +143,7 @@ class Daemon:
                 message = "the store was lost: what the slots hold was observed anew"
                 await parts.note(app.name, None, "warning", message=message)
         await supervisor.open(await units_that_may_run(list(desk.apps.values())))
+        await count_instances(list(desk.apps.values()))
         stop_apps = self._options.stop_apps
         desk.watching.open()
         try:

@@ -84,6 +84,22 @@ class AppLayout:
         return self.base / "previews"
 
     @property
+    def assets(self) -> Path:
+        """Copies of what each tree has for browsers, and links to those of the slots' trees.
+
+        nginx reads them, also where it may not look into a tree.
+        """
+        return self.base / "assets"
+
+    def assets_of(self, slot: Slot) -> Path:
+        """The link to the copy of the tree in ``slot``."""
+        return self.assets / slot.value
+
+    def assets_beside(self, slot: Slot) -> Path:
+        """A link to that of the other slot: nginx knows one slot, and the name of no other."""
+        return self.assets / f"beside-{slot.value}"
+
+    @property
     def last_active(self) -> Path:
         """Says which slot was last switched to, should the marker be meddled with.
 
@@ -118,8 +134,9 @@ class AppLayout:
         """Holds ``PHASE-STEP.log`` files: the output of an operation's build steps."""
         return self.logs / "operations" / str(operation)
 
-    def service_log(self, slot: Slot, service: str) -> Path:
-        return self.logs / "services" / f"{slot.value}-{service}.log"
+    def service_log(self, slot: Slot, place: str) -> Path:
+        """``place`` is that of the `UnitKey`: the service, and perhaps which instance."""
+        return self.logs / "services" / f"{slot.value}-{place}.log"
 
 
 @dataclass(frozen=True)
@@ -238,6 +255,10 @@ class Layout:
     def nginx_previews(self, app: str) -> Path:
         """Where the keys of its previews are, as nginx is to name it."""
         return self.app(app).previews.relative_to(self.apps)
+
+    def nginx_assets(self, app: str) -> Path:
+        """Where the copies of its assets are, as nginx is to name them."""
+        return self.app(app).assets.relative_to(self.apps)
 
     def app(self, name: str) -> AppLayout:
         return AppLayout(

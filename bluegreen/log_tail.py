@@ -19,6 +19,11 @@ def printable(line: str) -> str:
     return _CONTROLS.sub("", _ESCAPES.sub("", visible))
 
 
+def visible(text: str) -> str:
+    """The text with control characters as they are written in Python: ``\\x1b``."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def tail(path: Path, lines: int | None = None, *, since: int = 0) -> list[str]:
     """The last lines of a log, as many as asked for; ``since``: of what follows so many bytes.
 

@@ -226,7 +226,8 @@ class SlotRecord:
     operation: int | None = None  # the operation that put the release there
     gated_by: int | None = None  # the operation whose gate it passed in its present life
     hot_until: float | None = None  # Unix seconds; None: no limit
-    services: tuple[str, ...] = ()  # what the release is made of, as it was started
+    services: Mapping[str, int] = field(default_factory=dict)  # instances of each, as started
+    exclusive: tuple[str, ...] | None = None  # of these, in one slot alone; None: not recorded
 
     @property
     def label(self) -> str:
@@ -258,14 +259,20 @@ class Pause:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitKey:
-    """Names one service of one slot of one app."""
+    """Names one instance of a service in a slot of an app; most services have one."""
 
     app: str
     slot: Slot
     service: str
+    instance: int = 1
 
     def __str__(self) -> str:
-        return f"{self.app}.{self.slot.value}.{self.service}"
+        return f"{self.app}.{self.slot.value}.{self.place}"
+
+    @property
+    def place(self) -> str:
+        """``api`` and, from the second instance on, ``api.2``: no service's name has a dot."""
+        return self.service if self.instance == 1 else f"{self.service}.{self.instance}"
 
 
 class UnitState(StrEnum):
@@ -354,7 +361,7 @@ class Address:
 class ProbeResult:
     """One attempt of one probe. ``answer`` is what was seen, short enough to print."""
 
-    service: str
+    service: str  # or the instance of it that was asked: "api 2"
     probe: str
     passed: bool
     answer: str
@@ -363,13 +370,13 @@ class ProbeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """New requests wait at nginx. Times are Unix seconds."""
+    """New requests wait at nginx. Times are Unix seconds; addresses are of services' instances."""
 
     since: float
     until: float  # when it ends at the latest
     by: str  # "uid 1000 (alice)"
     operation: int | None = None  # whose it is; None: by hand
-    addresses: Mapping[Slot, tuple[Address, ...]] = field(default_factory=dict)
+    addresses: Mapping[Slot, tuple[tuple[Address, ...], ...]] = field(default_factory=dict)
     # To which, besides the one that the marker names, they may be let through at the end, should
     # the daemon be away.
     ways: tuple[Slot, ...] = ()

@@ -8,8 +8,10 @@ import socket
 from pathlib import Path
 
 _LOWEST = 10_000
-# ``1/2`` is the second of two parts of all ports: for tests that run at the same time.
+# ``1/2`` is the second of two parts of all ports, block by block: for tests that run at the same
+# time.
 _PART, _PARTS = map(int, os.environ.get("BLUEGREEN_TEST_PORTS", "0/1").split("/"))
+_BLOCK = 8  # ports side by side that are of one part
 _given: set[int] = set()  # by this process, so that no two apps of a test get one port
 
 
@@ -23,14 +25,29 @@ def kernel_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(_LOWEST, int(limits[0]))
-        if port % _PARTS != _PART:
+        if port // _BLOCK % _PARTS != _PART:
             continue
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in _given:
+        if _binds(port) and port not in _given:
             _given.add(port)
             found.append(port)
     return found
+
+
+def kernel_port_range(count: int) -> int:
+    """The first of ``count`` ports side by side, at most a block, as `kernel_ports` finds them."""
+    while True:
+        (first,) = kernel_ports(1)
+        ports = range(first, first + count)
+        is_of_one_part = first // _BLOCK == ports[-1] // _BLOCK
+        if is_of_one_part and _given.isdisjoint(ports[1:]) and all(map(_binds, ports)):
+            _given.update(ports)
+            return first
+
+
+def _binds(port: int) -> bool:
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

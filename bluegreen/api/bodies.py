@@ -84,8 +84,15 @@ class MigrationBody(Body):
     name: str | None = None  # what it may be is said by check_name
 
 
+OperationNumber = Annotated[int, Field(ge=1, lt=2**62)]
+
+
 class CancelBody(Body):
-    operation: Annotated[int, Field(ge=1, lt=2**62)] | None = None  # None: the one that runs
+    operation: OperationNumber | None = None  # None: the one that runs
+
+
+class PromoteBody(Body):
+    operation: OperationNumber | None = None  # None: whichever waits
 
 
 class SwitchBody(Body):

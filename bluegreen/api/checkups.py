@@ -15,10 +15,11 @@ from bluegreen.api.documents.apps import SlotHealth
 from bluegreen.config.questions import Probe
 from bluegreen.errors import BluegreenError
 from bluegreen.health.attempt import probe_once
-from bluegreen.model import Slot, UnitKey
+from bluegreen.model import Slot
 from bluegreen.operations.runtime import AppRuntime
 
 KEPT = 10.0  # seconds that an answer is good for, while the same processes run
+KEPT_ILL = 2.0  # seconds, of one that says they are not well: what has just started soon is
 FORGOTTEN = 60.0  # seconds, for whoever asks for nothing
 PROBE_LIMIT = 3.0  # seconds for all probes of a slot
 
@@ -38,28 +39,51 @@ class Checkups:
         self._turns: defaultdict[tuple[str, Slot], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def known(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
-        """The last answer, if one was had within the last minute; nothing is asked."""
+        """The last answer of what runs now, of the last minute; nothing is asked."""
+        if app.is_paused(slot):
+            return None
         last = self._last.get((app.name, slot))
-        old = last is None or time.monotonic() - last.ended > FORGOTTEN
-        return None if last is None or old else last.health
+        if last is None or last.subject != _subject(app, slot, _asked(app)):
+            return None
+        return None if time.monotonic() - last.ended > FORGOTTEN else last.health
+
+    def is_due(self, app: AppRuntime, slot: Slot) -> bool:
+        """Whether `health` would ask."""
+        probes = _asked(app)
+        if not probes or self._is_good(app, slot, _subject(app, slot, probes)):
+            return False
+        return not app.is_paused(slot)
 
     async def health(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
-        """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked."""
-        probes = [probe for probe in app.settings.gate.probes if probe.command is None]
-        if not probes:
+        """``{"healthy", "failing"}``, `KEPT` seconds old at most; None if nothing can be asked.
+
+        Nor is a slot that an operation has stopped for its hold.
+        """
+        probes = _asked(app)
+        if not probes or app.is_paused(slot):
             return None
         place = app.name, slot
         async with self._turns[place]:  # who asks meanwhile gets the same answer
             subject = _subject(app, slot, probes)
-            last = self._last.get(place)
-            if last is None or last.subject != subject or time.monotonic() - last.ended > KEPT:
+            if not self._is_good(app, slot, subject):
                 health = await _probe(app, slot, probes)
-                last = self._last[place] = _Checkup(subject, time.monotonic(), health)
-        return last.health
+                self._last[place] = _Checkup(subject, time.monotonic(), health)
+        return self._last[place].health
+
+    def _is_good(self, app: AppRuntime, slot: Slot, subject: object) -> bool:
+        last = self._last.get((app.name, slot))
+        if last is None or last.subject != subject:
+            return False
+        kept = KEPT if last.health["healthy"] else KEPT_ILL
+        return time.monotonic() - last.ended <= kept
+
+
+def _asked(app: AppRuntime) -> list[Probe]:
+    return [probe for probe in app.settings.gate.probes if probe.command is None]
 
 
 def _subject(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> object:
-    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in app.settings.services]
+    keys = app.unit_keys(slot, app.settings.services)
     return app.slots[slot].operation, [app.parts.supervisor.status(key).pid for key in keys], probes
 
 
@@ -68,7 +92,13 @@ async def _probe(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> SlotHe
         async with asyncio.timeout(PROBE_LIMIT):
             operation = app.slots[slot].operation or 0
             target = await asyncio.to_thread(app.target, slot, app.layout.operation_logs(operation))
-            results = await asyncio.gather(*(probe_once(target, probe) for probe in probes))
+            results = await asyncio.gather(
+                *(
+                    probe_once(target, probe, key=key)
+                    for probe in probes
+                    for key in target.view.keys(probe.service)
+                )
+            )
     except TimeoutError:
         return {"healthy": False, "failing": [f"no answer within {PROBE_LIMIT:g} s"]}
     except BluegreenError as error:

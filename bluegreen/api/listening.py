@@ -22,7 +22,9 @@ from bluegreen.api.control_socket import ControlSocket
 from bluegreen.api.origin import guest_of, is_trusted, parsed
 from bluegreen.api.unix_peer import uid_of
 from bluegreen.config.api_section import ApiSection, IpAddress, Tls
+from bluegreen.config.document import where
 from bluegreen.errors import RefusedError
+from bluegreen.processes import tell_if_failed
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,14 @@ class Listening:
     """Both listeners, and the settings that they follow."""
 
     def __init__(
-        self, server: web.Server, access: Access, control: ControlSocket, short_way: ShortWay
+        self,
+        server: web.Server,
+        access: Access,
+        control: ControlSocket,
+        short_way: ShortWay,
+        file: Path,
     ) -> None:
+        self._file = file  # in which the settings are
         self._server = server
         self._short_way = short_way
         self._access = access
@@ -100,7 +108,7 @@ class Listening:
     async def prepare(self, settings: ApiSection) -> Prepared:
         """See whether new settings can be followed; nothing is changed. Raises RefusedError."""
         rules, warnings = await rules_of(settings)
-        tls = await _context(settings.tls)
+        tls = await self._context(settings.tls)
         address = settings.address
         # One that cannot be had yet is no reason to refuse everything else, and two addresses that
         # share a port may be one to the kernel.
@@ -108,7 +116,7 @@ class Listening:
         shared = self._outside is not None and address is not None and (
             self._outside.address[1] == address[1]
         )  # fmt: skip
-        bound = None if address is None or known or shared else _bind(address)
+        bound = None if address is None or known or shared else await self._bound(address)
         return Prepared(rules=rules, tls=tls, bound=bound, warnings=warnings)
 
     async def follow(self, prepared: Prepared) -> None:
@@ -143,8 +151,8 @@ class Listening:
         if settings.address is None:
             return True
         try:
-            self._tls = await _context(settings.tls)
-            bound = _bind(settings.address)
+            self._tls = await self._context(settings.tls)
+            bound = await self._bound(settings.address)
         except RefusedError as error:
             if self._trouble is None:
                 log.error("%s", "; ".join(error.lines()))
@@ -154,8 +162,26 @@ class Listening:
         self._listen(settings.address, bound)
         return True
 
+    async def _context(self, tls: Tls | None) -> ssl.SSLContext | None:
+        """Raises RefusedError."""
+        return None if tls is None else await asyncio.to_thread(_load, tls, self._file)
+
+    async def _bound(self, address: tuple[IpAddress, int]) -> socket.socket:
+        """Raises RefusedError."""
+        try:
+            return _bind(address)
+        except OSError as error:
+            at = await asyncio.to_thread(where, self._file, ("api", "listen"))
+            host, port = address
+            raise RefusedError(
+                f"{at}: {host} port {port} cannot be listened on: {error.strerror}",
+                remedy="name a port that is free (above 1023 where the daemon is not root) on an "
+                "address of this host; it is tried again meanwhile",
+            ) from error
+
     def _try(self, settings: ApiSection) -> None:
         self._trying = asyncio.create_task(self._keep_trying(settings), name="listen on TCP")
+        self._trying.add_done_callback(tell_if_failed)
 
     async def _keep_trying(self, settings: ApiSection) -> None:
         """Until an address that comes up after the daemon can be had: what serves is not ended."""
@@ -229,36 +255,24 @@ def _user(connection: socket.socket) -> Guest:
 
 
 def _bind(address: tuple[IpAddress, int]) -> socket.socket:
-    """Raises RefusedError."""
+    """Raises OSError."""
     host, port = address
     family = socket.AF_INET if host.version == 4 else socket.AF_INET6
+    made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.bind((str(host), port))
-            made.listen(BACKLOG)  # two may have bound it: who listens first has it
-        except OSError:
-            made.close()
-            raise
-    except OSError as error:
-        raise RefusedError(
-            f"bluegreen.toml: api.listen: {host} port {port} cannot be listened on: "
-            f"{error.strerror}",
-            remedy="name a port that is free (above 1023 where the daemon is not root) on an "
-            "address of this host; it is tried again meanwhile",
-        ) from error
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((str(host), port))
+        made.listen(BACKLOG)  # two may have bound it: who listens first has it
+    except OSError:
+        made.close()
+        raise
     return made
 
 
-async def _context(tls: Tls | None) -> ssl.SSLContext | None:
-    """Raises RefusedError."""
-    return None if tls is None else await asyncio.to_thread(_load, tls)
-
-
-def _load(tls: Tls) -> ssl.SSLContext:
+def _load(tls: Tls, file: Path) -> ssl.SSLContext:
+    """``file`` names them. Raises RefusedError."""
     for key, path in (("certificate", tls.certificate), ("key", tls.key)):
         try:
             with open(path, "rb"):
@@ -268,7 +282,7 @@ def _load(tls: Tls) -> ssl.SSLContext:
             if isinstance(error, PermissionError):
                 remedy = "let the daemon's user, and nobody else, read it"
             raise RefusedError(
-                f"bluegreen.toml: api.tls.{key}: {path} cannot be read: {error.strerror}",
+                f"{where(file, ('api', 'tls', key))}: {path} cannot be read: {error.strerror}",
                 remedy=f"{remedy}; then reload",
             ) from error
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -277,7 +291,8 @@ def _load(tls: Tls) -> ssl.SSLContext:
         context.load_cert_chain(tls.certificate, tls.key, password=_no_password)
     except (OSError, ValueError) as error:
         raise RefusedError(
-            f"bluegreen.toml: api.tls: {tls.certificate} and {tls.key} cannot be used: {error}",
+            f"{where(file, ('api', 'tls'))}: {tls.certificate} and {tls.key} cannot be used: "
+            f"{error}",
             remedy="name a certificate and the key that belongs to it, both PEM, the key without "
             "a password; then reload",
         ) from error

@@ -8,9 +8,10 @@ from contextlib import aclosing
 from pathlib import Path
 
 from bluegreen.errors import NotFoundError, UsageError
+from bluegreen.instances import instance_name
 from bluegreen.layout import AppLayout
 from bluegreen.migrations.commands import shown
-from bluegreen.model import Operation, Slot, UnitKey
+from bluegreen.model import Operation, Slot
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.runtime import AppRuntime
@@ -114,7 +115,7 @@ async def service_logs(
 
     slots = [slot for slot in Slot if follow() or is_asked_for(slot)]
     names = [service] if service is not None else list(app.settings.services)
-    keys = [UnitKey(app=app.name, slot=slot, service=name) for slot in slots for name in names]
+    keys = [key for slot in slots for key in app.unit_keys(slot, names)]
     logs = await app.parts.supervisor.log_lines(keys, lines, follow=follow)
 
     async def documents() -> AsyncGenerator[bytes, None]:
@@ -122,7 +123,8 @@ async def service_logs(
             async for key, line in logs:
                 if not is_asked_for(key.slot):
                     continue
-                yield _document(f"{key.slot.value} {key.service}", line)
+                name = instance_name(key, app.instances(key.slot, key.service))
+                yield _document(f"{key.slot.value} {name}", line)
 
     return documents()
 

@@ -6,7 +6,7 @@ Of two hundred apps hardly any does between two looks, and making one takes long
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bluegreen.api.documents.apps import Findings
@@ -21,7 +21,8 @@ from bluegreen.traffic.markers import Stamp
 @dataclass(kw_only=True)
 class _Kept:
     settings: AppSettings
-    keys: Sequence[UnitKey]  # of all its services, by those settings
+    started: Sequence[Mapping[str, int]]  # what either slot was started with
+    keys: Sequence[UnitKey]  # of all its services, by all that
     stamp: Stamp | None = None  # of its markers, as they were when …
     traffic: Traffic | None = None  # … they said this
     made_of: object = None  # what ``text`` says something of
@@ -58,9 +59,10 @@ class Overview:
 
     def _of(self, app: AppRuntime) -> _Kept:
         name, settings = app.name, app.settings
-        kept = self._kept.get(name)
-        if kept is None or kept.settings is not settings:
-            kept = self._kept[name] = _Kept(settings=settings, keys=_keys(app))
+        kept, started = self._kept.get(name), [app.slots[slot].services for slot in Slot]
+        if kept is None or kept.settings is not settings or kept.started != started:
+            kept = _Kept(settings=settings, started=started, keys=_keys(app))
+            self._kept[name] = kept
         return kept
 
 
@@ -73,11 +75,7 @@ def _traffic(desk: Desk, app: AppRuntime, kept: _Kept) -> Traffic:
 
 
 def _keys(app: AppRuntime) -> list[UnitKey]:
-    return [
-        UnitKey(app=app.name, slot=slot, service=name)
-        for slot in Slot
-        for name in app.settings.services
-    ]
+    return [key for slot in Slot for key in app.unit_keys(slot, app.settings.services)]
 
 
 def _made_of(

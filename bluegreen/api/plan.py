@@ -34,7 +34,10 @@ def plan_view(plan: Plan) -> plans.Plan:
         "rules": _rules(plan.upgrade),
         "acknowledge": plan.upgrade.to_acknowledge,
         "variables": list(plan.defaults),
-        "warnings": [] if release is None else list(release.warnings),
+        "warnings": [
+            *([] if plan.failed_before is None else [plan.failed_before]),
+            *(() if release is None else release.warnings),
+        ],
         "findings": [_finding(error) for error in plan.findings],
         "phases": [{"phase": time.phase, "seconds": time.seconds} for time in plan.times],
         "seconds": sum(time.seconds for time in plan.times) if plan.times else None,

@@ -18,4 +18,11 @@ def preview_view(app: str, issued: Issued) -> PreviewIssued:
         "header": {HEADER: shown.key},
         "path": issued.path,
         "link": None if issued.site is None else f"{issued.site}{issued.path}",
+        "own": None
+        if issued.own_site is None
+        else {
+            "site": issued.own_site,
+            "link": f"{issued.own_site}{issued.path}",
+            "allow": list(issued.allow),
+        },
     }

@@ -253,7 +253,7 @@ ROUTES = (
         "Bring the same release up in the other slot",
     ),
     _post(
-        f"{_APP}/promote", bodies.Empty, operations.promote, _SWITCH,
+        f"{_APP}/promote", bodies.PromoteBody, operations.promote, _SWITCH,
         "Let the release go on that waits for a person",
         answers=OperationInFull, statuses=(202,),
     ),

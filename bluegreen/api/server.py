@@ -50,7 +50,8 @@ async def serving(api: Api, control: ControlSocket) -> AsyncIterator[Listening]:
     )
     await runner.setup()
     server = cast(web.Server, runner.server)  # which is made now
-    listening = Listening(server, access, control, ShortWay(api, access).takes)
+    file = api.desk.parts.layout.daemon_file
+    listening = Listening(server, access, control, ShortWay(api, access).takes, file)
     try:
         yield listening
     finally:

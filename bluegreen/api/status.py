@@ -11,6 +11,7 @@ from bluegreen.api.documents.apps import (
     AppState,
     BothSlots,
     Findings,
+    InstanceState,
     ServiceState,
     SlotContent,
 )
@@ -19,11 +20,14 @@ from bluegreen.api.queue import queue_view, unsettled_view
 from bluegreen.api.views import hold_view, lock_view, promotion_view, switch_back_view
 from bluegreen.errors import StoreError, TrafficError
 from bluegreen.migrations.nouns import AppliedMigration
-from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitKey, UnitState
+from bluegreen.model import AppLock, Pause, PhaseState, Slot, Traffic, UnitState
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.draining import UnseenError, connections
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.way_back import known_migrations, way_back, with_its_backup
+
+_WORST_FIRST = (UnitState.BACKOFF, UnitState.STOPPED, UnitState.STOPPING, UnitState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -106,17 +110,12 @@ async def _slot(
 ) -> SlotContent:
     record = app.slots[slot]
     services: dict[str, ServiceState] = {}
-    for name, settings in app.settings.services.items():
-        status = app.parts.supervisor.status(UnitKey(app=app.name, slot=slot, service=name))
-        services[name] = {
-            "state": status.state,
-            "pid": status.pid,
-            "restarts": status.restarts,
-            "last_exit": status.last_exit,
-            "address": _address(app, slot, name),
-            "exclusive": settings.exclusive,
-        }
-    running = any(s["state"] is UnitState.RUNNING for s in services.values())
+    for name in app.settings.services:
+        services[name] = _service(app, slot, name)
+    status = app.parts.supervisor.status
+    keys = app.unit_keys(slot, app.settings.services)
+    running = any(status(key).state is UnitState.RUNNING for key in keys)
+    asked = checkups is not None and running and not serves
     return {
         "state": record.state,
         "version": record.version,
@@ -125,14 +124,45 @@ async def _slot(
         "hot_until": record.hot_until,
         "ready": app.is_ready(slot),
         "services": services,
+        "connections": await _connections(app, slot) if asked else None,
         # What serves is ill where nothing of it runs.
         "health": await checkups.health(app, slot) if checkups and (running or serves) else None,
     }
 
 
-def _address(app: AppRuntime, slot: Slot, service: str) -> str | None:
-    address = app.settings.services[service].address(slot, app.layout.run)
-    return None if address is None else str(address)
+def _service(app: AppRuntime, slot: Slot, name: str) -> ServiceState:
+    """As a whole it is what the instance is that is worst off."""
+    settings, each = app.settings.services[name], []
+    for key in app.unit_keys(slot, [name]):
+        status = app.parts.supervisor.status(key)
+        address = settings.address(slot, app.layout.run, key.instance)
+        instance: InstanceState = {
+            "state": status.state,
+            "pid": status.pid,
+            "restarts": status.restarts,
+            "last_exit": status.last_exit,
+            "address": None if address is None else str(address),
+        }
+        each.append(instance)
+    worst = min(each, key=lambda one: _WORST_FIRST.index(one["state"]))
+    found: ServiceState = {
+        "state": worst["state"],
+        "pid": worst["pid"],
+        "restarts": sum(one["restarts"] for one in each),
+        "last_exit": worst["last_exit"],
+        "address": each[0]["address"],
+        "exclusive": name in app.exclusive(slot),
+    }
+    if len(each) > 1:
+        found["instances"] = each
+    return found
+
+
+async def _connections(app: AppRuntime, slot: Slot) -> int | None:
+    try:
+        return await connections(app, slot)
+    except UnseenError:
+        return None
 
 
 def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
@@ -150,9 +180,7 @@ def _operation(desk: Desk, app: AppRuntime) -> RunningOperation | None:
         "undoing": undoing,
         "since": run.operation.begun_at or run.operation.created_at,
         "waiting_for": run.waiting_for,
-        "promotion": None
-        if run.promotion is None
-        else promotion_view(run.promotion, app.settings.promote.steps),
+        "promotion": None if run.promotion is None else promotion_view(run.promotion),
         "requested_by": run.operation.requested_by.name,
     }
 

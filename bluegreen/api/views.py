@@ -46,10 +46,10 @@ def operation_view(operation: Operation) -> operations.Operation:
     }  # fmt: skip
 
 
-def promotion_view(standing: Promotion, steps: Sequence[int]) -> operations.Promotion:
+def promotion_view(standing: Promotion) -> operations.Promotion:
     return {
         "phase": standing.phase, "since": standing.since, "until": standing.until,
-        "slot": standing.slot, "share": standing.share, "steps": list(steps),
+        "slot": standing.slot, "share": standing.share, "steps": list(standing.steps),
     }  # fmt: skip
 
 

@@ -200,6 +200,10 @@ class _Commands:
         promote = self._add(
             "promote", ("release", "promote"), "let the release go on that waits for a person"
         )
+        promote.add_argument(
+            "operation", metavar="OPERATION", nargs="?", type=kinds.at_least_one,
+            help="only if it is that one; default: whichever waits",
+        )  # fmt: skip
         stop = self._add("stop", ("release", "stop"), "take an app out of service")
         start = self._add("start", ("release", "start"), "bring a stopped app back, gated")
         for command in (deploy, rollback, restart, promote, stop, start):

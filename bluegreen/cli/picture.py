@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bluegreen.cli.sparks import SHOWN, SLOTS, Traffic
-from bluegreen.cli.status_lines import slot_lines
+from bluegreen.cli.status_lines import is_paused, slot_lines
 from bluegreen.cli.words import seconds
 
 WIDE = 70  # columns: on fewer there is no room for lines of blocks
@@ -78,11 +78,13 @@ class Slots:
             )
             table.add_row("", *heads)
         for name in SLOTS:
+            active = name == self._app["active"]
             first, *rest = slot_lines(
-                name, self._app["slots"][name], active=name == self._app["active"]
-            )
+                name, self._app["slots"][name],
+                active=active, paused=active and is_paused(self._app),
+            )  # fmt: skip
             cells = () if traffic is None else traffic.cells(name, width)
-            table.add_row(Text(first, style="bold" if name == self._app["active"] else ""), *cells)
+            table.add_row(Text(first, style="bold" if active else ""), *cells)
             for line in rest:
                 table.add_row(Text(line, style="dim"))
         yield table

@@ -33,10 +33,19 @@ def preview_lines(answer: dict[str, Any]) -> list[str]:
     return [
         f"{answer['app']}: {answer['version']} in {answer['slot']}, until {until}",
         f"  link:   {link}",
+        *_own_lines(answer["own"]),
         f"  header: {header}: {key}",
         "Whoever has one of them sees it. The link sets a cookie; end all of them: "
         f"bluegreen preview {answer['app']} --revoke",
     ]
+
+
+def _own_lines(own: dict[str, Any] | None) -> list[str]:
+    """Of a name that no visitor uses."""
+    if own is None:
+        return []
+    plain = [f"          {own['site']}, without a key from {', '.join(own['allow'])}"]
+    return [f"  or:     {own['link']}", *(plain if own["allow"] else [])]
 
 
 def _ended(count: int) -> str:

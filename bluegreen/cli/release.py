@@ -35,7 +35,8 @@ def rollback(options: argparse.Namespace) -> int:
 
 
 def promote(options: argparse.Namespace) -> int:
-    return begin(options, "promote", {})
+    options.app, number = _app_and_operation(options)
+    return begin(options, "promote", {} if number is None else {"operation": number})
 
 
 def restart(options: argparse.Namespace) -> int:
@@ -51,10 +52,8 @@ def start(options: argparse.Namespace) -> int:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    client, number = Client(options.root), options.operation
-    app: str | None = options.app
-    if number is None and app is not None and app.isdecimal():
-        number, app = int(app), None
+    client = Client(options.root)
+    app, number = _app_and_operation(options)
     body = {} if number is None else {"operation": number}
     operation = client.post(f"{app_path(app)}/cancel", body)
     if options.json:
@@ -64,6 +63,15 @@ def cancel(options: argparse.Namespace) -> int:
         if operation["error"]:
             print(f"  {operation['error']['message']}")
     return 0
+
+
+def _app_and_operation(options: argparse.Namespace) -> tuple[str | None, int | None]:
+    """``cancel 7``, where there is one app, reaches us with the number as the app."""
+    app: str | None = options.app
+    number: int | None = options.operation
+    if number is None and app is not None and app.isdecimal():
+        return None, int(app)
+    return app, number
 
 
 def begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:

@@ -34,7 +34,8 @@ def head_lines(found: dict[str, Any], remedies: Remedies) -> list[str]:
 def _app_lines(app: dict[str, Any]) -> list[str]:
     lines = [app_head(app)]
     for name, slot in app["slots"].items():
-        lines += slot_lines(name, slot, active=name == app["active"])
+        active = name == app["active"]
+        lines += slot_lines(name, slot, active=active, paused=active and is_paused(app))
     return [*lines, *app_rest(app)]
 
 
@@ -52,6 +53,11 @@ def app_head(app: dict[str, Any]) -> str:
         if share := app.get("share"):  # an older daemon has none
             serving += f", {share['percent']} % of the clients on {share['slot']}"
     return f"{app['app']}: {serving}"
+
+
+def is_paused(app: dict[str, Any]) -> bool:
+    """Whether an operation holds its requests, in which what serves may be stopped on purpose."""
+    return app["held"] is not None and app["held"]["operation"] is not None
 
 
 def app_rest(app: dict[str, Any]) -> list[str]:
@@ -111,8 +117,31 @@ def _why(service: dict[str, Any]) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
-    """A slot in words, and beneath it its services and what fails."""
+def _is_there(service: dict[str, Any]) -> bool:
+    return any(one["state"] != "stopped" for one in service.get("instances", [service]))
+
+
+def _how(name: str, service: dict[str, Any]) -> str:
+    """``api running`` and, of several instances, ``api 2 of 3 running, api 3 backoff (…)``."""
+    each = service.get("instances")
+    if each is None:
+        return f"{name} {service['state']}{_why(service)}"
+    numbered = list(enumerate(each, 1))
+    running = sum(one["state"] == "running" for one in each)
+    told = [
+        f"{name} {number} {one['state']}{_why(one)}"
+        for number, one in numbered
+        if running and (one["state"] != "running" or one["restarts"])
+    ]
+    how = f"{name} {running} of {len(each)} running" + ("" if running else _why(service))
+    return ", ".join([how, *told])
+
+
+def slot_lines(name: str, slot: dict[str, Any], *, active: bool, paused: bool = False) -> list[str]:
+    """A slot in words, and beneath it its services and what fails.
+
+    ``paused``: where nothing of it runs, that is on purpose.
+    """
     version = slot["version"] or "-"
     if slot["commit"]:
         version += f" ({slot['commit'][:10]})"
@@ -120,16 +149,20 @@ def slot_lines(name: str, slot: dict[str, Any], *, active: bool) -> list[str]:
     if slot["hot_until"] and state == "hot":
         state += f" for {seconds(max(0.0, slot['hot_until'] - time.time()))} more"
     line = f"  {'*' if active else ' '} {name:<6} {version}  {state}"
-    running = {n: s for n, s in slot["services"].items() if s["state"] != "stopped"}
-    if slot["health"] is not None:
+    running = [s for s in slot["services"].values() if _is_there(s)]
+    if paused and not running:
+        line += "  stopped while requests wait"
+    elif slot["health"] is not None:
         line += "  healthy" if slot["health"]["healthy"] else "  NOT HEALTHY"
+    if count := slot.get("connections"):  # an older daemon has none
+        line += f"  {count} connection{'' if count == 1 else 's'} open"
     lines = [line]
     if running or (slot["state"] == "hot" and slot["services"]):
         parts = [
-            f"{n} {s['state']}{_why(s)}"
+            _how(n, s)
             for n, s in slot["services"].items()
             # It belongs in the other slot then.
-            if active or not s["exclusive"] or s["state"] != "stopped"
+            if active or not s["exclusive"] or _is_there(s)
         ]
         lines.append("      " + ", ".join(parts))
     if slot["health"] is not None:

@@ -27,7 +27,8 @@ def strangers(settings: AppSettings, layout: Layout) -> list[str]:
         f"127.0.0.1:{address.port}"
         for service in settings.services.values()
         for slot in Slot
-        if (address := service.address(slot, layout.run)) is not None and address.port is not None
+        for address in service.addresses(slot, layout.run)
+        if address.port is not None
     }
     ours = list(_ours(layout))
     return taken_by_strangers([*settings.nginx.listen, *ports], ours)

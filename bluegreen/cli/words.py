@@ -19,6 +19,11 @@ def seconds(duration: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def clock(at: float) -> str:
+    """``14:03:21``: of a Unix time, in the zone of this host."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
 def ago(when: float) -> str:
     """``3 min ago``: of a Unix time."""
     passed = max(0.0, time.time() - when)

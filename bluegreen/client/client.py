@@ -231,9 +231,11 @@ class Client:
             version=version, ack=list(ack), manual=manual or None, force=force or None,
         )  # fmt: skip
 
-    async def promote(self, app: str, *, key: str | None = None) -> OperationInFull:
-        """Let the release go on that waits for a person."""
-        return await self._post(_app(app, "promote"), key)
+    async def promote(
+        self, app: str, operation: int | None = None, *, key: str | None = None
+    ) -> OperationInFull:
+        """Let the release go on that waits for a person. ``operation`` None: whichever waits."""
+        return await self._post(_app(app, "promote"), key, operation=operation)
 
     async def rollback(
         self,

@@ -47,6 +47,7 @@ def _group(value: str) -> str:
     return value
 
 
+IpNetwork = Annotated[Network, BeforeValidator(_network)]
 GroupName = Annotated[str, AfterValidator(_group)]
 
 
@@ -63,7 +64,7 @@ class ApiSection(Section):
     tls: Tls | None = None
     plain: Switch = False  # True: tokens cross a network in the clear, and that is meant
     status_page: Switch = False  # whoever reaches ``listen`` may see which apps are up
-    trusted_proxies: tuple[Annotated[Network, BeforeValidator(_network)], ...] = ()
+    trusted_proxies: tuple[IpNetwork, ...] = ()
     group: GroupName | None = None  # that may use the socket; None: as it is made
     # What members of a group may do on the socket; none: whoever may use it may do everything.
     roles: dict[GroupName, Role] = Field(default={})

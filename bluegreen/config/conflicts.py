@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -79,20 +79,30 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
         kind = "ports" if service.settings.ports is not None else "sockets"
         replaced = service.settings.replaces or ""
         for slot in Slot:
-            address = service.settings.address(slot, run)
-            if address is not None and _same(address, replaced):
-                yield Finding(
-                    place=("services", name, "replaces"),
-                    wrong=f"{replaced} is also services.{name}.{kind}.{slot.value}",
-                    right="Give the slots ports of their own: what is replaced runs beside them",
-                )
             claim = _Claim(claimant, ("services", name, kind, slot.value))
-            if address is None:
-                continue
-            if address.port is not None:
-                yield from _port(host, claim, address.port)
-            if address.socket is not None:
-                yield from _socket(host, claim, address.socket)
+            found: list[Finding] = []
+            for address in service.settings.addresses(slot, run):
+                if _same(address, replaced):
+                    yield Finding(
+                        place=("services", name, "replaces"),
+                        wrong=f"{replaced} is also services.{name}.{kind}.{slot.value}",
+                        right="Give the slots ports of their own: what is replaced runs beside "
+                        "them",
+                    )
+                if address.port is not None:
+                    found += _port(host, claim, address.port)
+                if address.socket is not None:
+                    found += _socket(host, claim, address.socket)
+            yield from _once(found, service.settings.instances)
+
+
+def _once(found: Sequence[Finding], instances: int) -> Iterator[Finding]:
+    """Of a range of ports the first that is in the way says enough."""
+    if found and instances > 1:
+        only = found[0]
+        yield replace(only, wrong=f"of its {instances} instances: {only.wrong}")
+    else:
+        yield from found
 
 
 def _same(address: Address, replaced: str) -> bool:
@@ -147,8 +157,7 @@ def _site(host: _Host, claimant: Claimant) -> Iterator[Finding]:
                 wrong=f"port {port} is also {holder.seen_from(claimant)}",
                 right="Let nginx listen on a port that no service uses",
             )
-        for number, server_name in enumerate(nginx.server_name):
-            name = _Claim(claimant, ("nginx", "server_name", number))
+        for name, server_name in _server_names(claimant):
             site = (f"{address or '0.0.0.0'}:{port}", server_name.lower())  # noqa: S104
             if (other := host.sites.setdefault(site, name)).claimant is not claimant:
                 yield Finding(
@@ -157,6 +166,14 @@ def _site(host: _Host, claimant: Claimant) -> Iterator[Finding]:
                     f"app {other.claimant.draft.name} ({other.claimant.file})",
                     right="Give each app a server_name or a listen of its own",
                 )
+
+
+def _server_names(claimant: Claimant) -> Iterator[tuple[_Claim, str]]:
+    """What its site answers to, and its preview, which is on the same addresses."""
+    sections = {"nginx": claimant.draft.nginx, "preview": claimant.draft.preview}
+    for key, section in sections.items():
+        for number, name in enumerate(section.server_name if section else ()):
+            yield _Claim(claimant, (key, "server_name", number)), name
 
 
 def _asked(server_name: str) -> str:

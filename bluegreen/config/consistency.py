@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 
+from bluegreen.config.assets_use import asset_findings
 from bluegreen.config.draft import Draft
 from bluegreen.config.explain import nearest
 from bluegreen.config.hold_use import hold_findings
 from bluegreen.config.migrations_use import migration_findings
 from bluegreen.config.placeholder_use import placeholder_findings
 from bluegreen.config.places import Place, dotted
+from bluegreen.config.preview_use import preview_findings
 from bluegreen.config.problems import Finding
 from bluegreen.config.promote_use import promote_findings
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.source_use import source_findings
+from bluegreen.config.values import INSTANCE
 from bluegreen.config.watch_use import watch_findings
 from bluegreen.config.webhook_use import webhook_findings
-from bluegreen.model import SwitchMode
+from bluegreen.model import Slot, SwitchMode
+
+HIGHEST_PORT = 65535
 
 
 def inconsistencies(draft: Draft) -> Iterator[Finding]:
@@ -27,6 +33,7 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         _repeated_names(draft),
         _routes(draft),
         _replaced(draft),
+        _instances(draft),
         _probes(draft),
         _exclusive(draft),
         _gate(draft),
@@ -34,6 +41,8 @@ def inconsistencies(draft: Draft) -> Iterator[Finding]:
         migration_findings(draft),
         hold_findings(draft),
         promote_findings(draft),
+        preview_findings(draft),
+        asset_findings(draft),
         source_findings(draft),
         placeholder_findings(draft),
         webhook_findings(draft),
@@ -80,7 +89,7 @@ def _nested(paths: Iterable[tuple[Place, str]], right: str) -> Iterator[Finding]
 
 
 def _repeated_names(draft: Draft) -> Iterator[Finding]:
-    nginx = draft.nginx
+    nginx, preview = draft.nginx, draft.preview
     return chain(
         _repeated(
             ((("build", index, "name"), step.name) for index, step in draft.steps),
@@ -108,6 +117,7 @@ def _repeated_names(draft: Draft) -> Iterator[Finding]:
         ),
         _repeated_items(("nginx", "listen"), nginx.listen if nginx else ()),
         _repeated_items(("nginx", "server_name"), nginx.server_name if nginx else ()),
+        _repeated_items(("preview", "server_name"), preview.server_name if preview else ()),
     )
 
 
@@ -154,6 +164,31 @@ def _replaced(draft: Draft) -> Iterator[Finding]:
                 wrong='with nginx.switch = "reload" the way over would lose requests',
                 right='Write switch = "marker", at least until the first release is active',
             )
+
+
+def _instances(draft: Draft) -> Iterator[Finding]:
+    """Each of several has to have an address of its own."""
+    for name, service in draft.services.items():
+        settings = service.settings
+        if settings is None or settings.instances == 1:
+            continue
+        for slot in Slot:
+            if settings.sockets is not None:
+                path = settings.sockets.blue if slot is Slot.BLUE else settings.sockets.green
+                if INSTANCE not in path:
+                    yield Finding(
+                        place=("services", name, "sockets", slot.value),
+                        wrong=f"{settings.instances} instances cannot all listen on one socket",
+                        right=f'Write {INSTANCE} into it, such as "{name}-{slot}-{INSTANCE}.sock"',
+                    )
+            last = settings.addresses(slot, Path())[-1:]
+            if last and last[0].port is not None and last[0].port > HIGHEST_PORT:
+                yield Finding(
+                    place=("services", name, "ports", slot.value),
+                    wrong=f"the last of {settings.instances} instances would listen on port "
+                    f"{last[0].port}, and the highest is {HIGHEST_PORT}",
+                    right=f"Write {HIGHEST_PORT + 1 - settings.instances} at the most",
+                )
 
 
 def _probes(draft: Draft) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bluegreen.config.places import dotted, line_at, lines_of_keys
+from bluegreen.config.places import Place, dotted, line_at, lines_of_keys
 from bluegreen.config.problems import Finding, InvalidConfiguration, Problem
 
 LARGEST = 1024 * 1024  # bytes of one file
@@ -72,6 +72,19 @@ def read_document(file: Path) -> Document:
             f"this is not TOML: {_POSITION.sub('', str(error))}",
             'Write KEY = VALUE lines under [TABLE] headers, text in "quotes", each key once',
         ) from error
+
+
+def where(file: Path, place: Place) -> str:
+    """``/etc/bluegreen/bluegreen.toml:3: api.tls.key``: a place of a file, as a problem names it.
+
+    Without its line where the file is not TOML any more.
+    """
+    try:
+        lines = lines_of_keys(read_document(file).text)
+    except InvalidConfiguration:
+        lines = {}
+    line = line_at(lines, place)
+    return f"{file}{'' if line is None else f':{line}'}: {dotted(place)}"
 
 
 def _read(file: Path) -> str:

@@ -12,6 +12,7 @@ from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.places import Place
+from bluegreen.config.preview_section import PreviewSection
 from bluegreen.config.promote_section import Promote
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.section import Section
@@ -49,6 +50,7 @@ class Draft:
     services: Mapping[str, ServiceDraft]
     route_paths: tuple[tuple[int, str], ...]
     route_services: tuple[tuple[int, str], ...]
+    route_assets: tuple[tuple[int, str], ...]
     probes: tuple[tuple[Place, Probe], ...]
     smoke: tuple[tuple[Place, SmokeStep], ...]
     unchanged: tuple[tuple[Place, Invariant], ...]
@@ -61,6 +63,7 @@ class Draft:
     overlap: bool  # whether two versions may run at once
     hold: HoldSection | None
     promote: Promote | None
+    preview: PreviewSection | None
     webhooks: tuple[tuple[int, Webhook], ...]
     metrics: tuple[tuple[Place, Metric], ...]
     watch_limits: frozenset[str]  # the keys of [watch] that need nginx to tell of requests
@@ -88,6 +91,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         },
         route_paths=_texts_of("path", data.get("routes")),
         route_services=_texts_of("service", data.get("routes")),
+        route_assets=_texts_of("assets", data.get("routes")),
         probes=(*_probes("gate", gate), *_probes("watch", watch)),
         smoke=tuple(_smoke(gate)),
         unchanged=tuple(_unchanged(gate)),
@@ -103,6 +107,7 @@ def draft(data: Mapping[str, Any]) -> Draft:
         overlap=app.get("overlap") is not False,
         hold=_exactly(HoldSection, _table(data.get("hold")), "limit"),
         promote=_salvage(Promote, data.get("promote")),
+        preview=_exactly(PreviewSection, _table(data.get("preview")), "server_name"),
         webhooks=tuple(_webhooks(data.get("webhook"))),
         metrics=tuple(_metrics(watch)),
         watch_limits=WATCH_LIMITS & watch.keys(),

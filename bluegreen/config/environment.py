@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bluegreen.config.env_file import read_env_file, read_small_file
+from bluegreen.config.env_file import read_env_file
 from bluegreen.config.layers import Layer, app_layer, build_layer, service_layer
 from bluegreen.config.placeholders import build_cache, expand, slot_values
 from bluegreen.config.release_rules import variable_defaults
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.secrets import of_env_file, of_secret_file
 from bluegreen.config.settings import AppSettings, BuildStep
 from bluegreen.config.settings import Environment as Table
@@ -57,9 +58,7 @@ def resolve(*layers: Layer, values: Mapping[str, str], base: Mapping[str, str]) 
         if layer.env_file is not None:
             environment.update(of_env_file(read_env_file(Path(layer.env_file))))
         for name, value in layer.table.items():
-            environment[name] = (
-                expand(value, values) if isinstance(value, str) else _secret(Path(value.file))
-            )
+            environment[name] = expand(value, values) if isinstance(value, str) else _secret(value)
     return environment
 
 
@@ -100,9 +99,12 @@ def service_environment(
     *,
     version: str,
     tree: Path,
+    instance: int = 1,
 ) -> ProcessEnvironment:
-    """What the service's process gets. Blocking; raises as ``resolve`` does."""
-    values = slot_values(settings, layout, slot, version=version, tree=tree, service=service)
+    """What the process of an instance gets. Blocking; raises as ``resolve`` does."""
+    values = slot_values(
+        settings, layout, slot, version=version, tree=tree, service=service, instance=instance
+    )
     own = settings.services[service]
     base = _base(settings, layout, slot, _FROM_HOST, version=version, tree=tree)
     if "port" in values:
@@ -187,9 +189,10 @@ def _identity(settings: AppSettings, slot: Slot, version: str) -> dict[str, str]
     }
 
 
-def _secret(file: Path) -> str:
+def _secret(secret: SecretFile) -> str:
     """The text of a secret's file without the line end that editors leave behind."""
-    text = read_small_file(file, what="secret file").removesuffix("\n").removesuffix("\r")
+    text, file = secret.read(), secret.file
+    text = text.removesuffix("\n").removesuffix("\r")
     if "\0" in text:
         raise ConfigError(
             f"the secret file {file} holds a NUL character, which no environment can carry",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from bluegreen.config.env_file import UnusableFileError, read_small_file
+from bluegreen.config.env_file import UnusableFileError
 from bluegreen.config.environment import resolve
 from bluegreen.config.layers import Layer
 from bluegreen.config.places import Place, dotted
@@ -48,7 +47,7 @@ def _secrets(settings: AppSettings) -> Iterator[tuple[Place, ConfigError]]:
     for index, webhook in enumerate(settings.webhook):
         for secret in webhook.secret:
             try:
-                read_small_file(Path(secret.file), what="secret file")
+                secret.read()
             except ConfigError as error:
                 yield ("webhook", index, "secret"), error
 

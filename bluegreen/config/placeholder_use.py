@@ -108,7 +108,7 @@ def _everywhere(draft: Draft) -> frozenset[str]:
 
 def _of_service(draft: Draft, name: str) -> frozenset[str]:
     service = draft.services[name]
-    own = {"port": service.has_ports, "socket": service.has_sockets}
+    own = {"port": service.has_ports, "socket": service.has_sockets, "instance": True}
     return _everywhere(draft).union(key for key, there in own.items() if there)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import UsageError
 from bluegreen.layout import AppLayout
-from bluegreen.model import Slot
+from bluegreen.model import Address, Slot
 
 # Known for every service and build step; port, socket, ports.X and sockets.X depend on the app.
 EVERYWHERE = frozenset({"slot", "version", "slot_dir", "shared_dir", "cache_dir"})
@@ -70,11 +70,13 @@ def slot_values(
     version: str,
     tree: Path,
     service: str | None,
+    instance: int = 1,
 ) -> dict[str, str]:
-    """The values for ``service`` of a slot, or for a build (``service`` None).
+    """The values for an instance of ``service`` of a slot, or for a build (``service`` None).
 
     ``{slot_dir}`` is the tree itself, not the link in ``slots``: builds bake the path in, and a
-    tree never moves. ``{port}`` and ``{socket}`` exist for services that have one.
+    tree never moves. ``{port}`` and ``{socket}`` exist for services that have one, and are the
+    instance's own; those of other services are those of their first instances.
     """
     values = {
         "slot": slot.value,
@@ -84,17 +86,25 @@ def slot_values(
         "cache_dir": str(build_cache(layout)),
     }
     for name, other in settings.services.items():
-        address = other.address(slot, layout.run)
-        if address is None:
-            continue
-        kind, value = (
-            ("port", str(address.port)) if address.port is not None
-            else ("socket", str(address.socket))
-        )  # fmt: skip
-        values[f"{kind}s.{name}"] = value
-        if name == service:
-            values[kind] = value
+        if (address := other.address(slot, layout.run)) is not None:
+            kind, value = _kind_and_value(address)
+            values[f"{kind}s.{name}"] = value
+    if service is not None:
+        values["instance"] = str(instance)
+        own = settings.services[service].address(slot, layout.run, instance)
+        values |= own_address(own)
     return values
+
+
+def own_address(address: Address | None) -> dict[str, str]:
+    """``{port}`` or ``{socket}`` of whoever listens at ``address``."""
+    return {} if address is None else dict([_kind_and_value(address)])
+
+
+def _kind_and_value(address: Address) -> tuple[str, str]:
+    if address.port is not None:
+        return "port", str(address.port)
+    return "socket", str(address.socket)
 
 
 def build_cache(layout: AppLayout) -> Path:

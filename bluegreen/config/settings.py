@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BeforeValidator,
     Discriminator,
     Field,
     Tag,
@@ -22,8 +21,10 @@ from pydantic import (
 from bluegreen.config.api_section import ApiSection
 from bluegreen.config.hold_section import HoldSection
 from bluegreen.config.invariants import Invariant
+from bluegreen.config.keep_section import Keep
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.notify_section import ForgeStatus, Notify, refuse_doubles
+from bluegreen.config.preview_section import PreviewSection
 from bluegreen.config.promote_section import Promote
 from bluegreen.config.questions import Probe, SmokeStep
 from bluegreen.config.queue_section import QueueSection
@@ -33,6 +34,7 @@ from bluegreen.config.secret_file import SecretFile as SecretFile
 from bluegreen.config.section import Section
 from bluegreen.config.source_section import Source
 from bluegreen.config.values import (
+    INSTANCE,
     AbsolutePath,
     Command,
     Duration,
@@ -54,7 +56,6 @@ from bluegreen.config.values import (
     Switch,
     UserName,
     VariableName,
-    parse_duration,
 )
 from bluegreen.config.watch_section import Watch
 from bluegreen.config.webhook_section import Webhook
@@ -97,7 +98,7 @@ class BuildStep(Section):
 
 
 class SlotPorts(Section):
-    """A loopback TCP port for each slot."""
+    """A loopback TCP port for each slot: of the first instance, and those after it of the next."""
 
     blue: Port
     green: Port
@@ -112,7 +113,10 @@ class SlotPorts(Section):
 
 
 class SlotSockets(Section):
-    """A unix socket for each slot: absolute, or inside the app's run directory."""
+    """A unix socket for each slot: absolute, or inside the app's run directory.
+
+    ``{instance}`` in it is the number of the instance.
+    """
 
     blue: SocketPath
     green: SocketPath
@@ -124,6 +128,9 @@ class SlotSockets(Section):
                 "both slots have one socket", "Give each slot a socket of its own"
             )
         return self
+
+
+MOST_INSTANCES = 64  # of a service in a slot
 
 
 class ServiceLimits(Section):
@@ -138,11 +145,10 @@ class ServiceLimits(Section):
 class Service(Section):
     """``[services.NAME]``. Without ports and sockets it is a worker without traffic."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"instances"})
-
     command: Command
     ports: SlotPorts | None = None
     sockets: SlotSockets | None = None
+    instances: Annotated[int, Field(ge=1, le=MOST_INSTANCES, strict=True)] = 1  # in each slot
     env: Environment = Field(default={})
     env_file: AbsolutePath | None = None
     # Where what ran before bluegreen serves this until the first release is active.
@@ -162,26 +168,35 @@ class Service(Section):
             )
         return self
 
-    def address(self, slot: Slot, run: Path) -> Address | None:
-        """Where it listens in ``slot``; relative sockets are inside ``run``. None: a worker."""
+    def address(self, slot: Slot, run: Path, instance: int = 1) -> Address | None:
+        """Where an instance listens in ``slot``; None: a worker.
+
+        Relative sockets are inside ``run``. Also of an instance beyond those that the file asks
+        for, as one that was started when it asked for more runs on.
+        """
         if self.ports is not None:
-            return Address(port=self.ports.blue if slot is Slot.BLUE else self.ports.green)
+            first = self.ports.blue if slot is Slot.BLUE else self.ports.green
+            return Address(port=first + instance - 1)
         if self.sockets is not None:
-            return Address(
-                socket=run / (self.sockets.blue if slot is Slot.BLUE else self.sockets.green)
-            )
+            path = self.sockets.blue if slot is Slot.BLUE else self.sockets.green
+            return Address(socket=run / path.replace(INSTANCE, str(instance)))
         return None
+
+    def addresses(self, slot: Slot, run: Path) -> tuple[Address, ...]:
+        """Where its instances listen in ``slot``, the first one first; none: a worker."""
+        each = (self.address(slot, run, number) for number in range(1, self.instances + 1))
+        return tuple(address for address in each if address is not None)
 
 
 class Route(Section):
     """``[[routes]]``: what nginx sends to which service."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"assets"})
-
     path: Location
     service: Name
     websocket: Switch = False
     timeout: PositiveDuration = 60.0
+    # Inside the release's tree: what it has there is what is served under ``path``.
+    assets: InsidePath | None = None
 
 
 class Nginx(Section):
@@ -211,21 +226,6 @@ class Gate(Section):
     def rehearsal_time(self) -> float:
         """Seconds that a release may run on a copy of the data: to be healthy, and its scenario."""
         return self.deadline + sum(step.timeout for step in self.smoke) + REHEARSAL_SLACK
-
-
-def _forever(value: Any) -> Any:
-    if value is None or value == "forever":
-        return None
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise ValueError(f'{error}; or "forever"') from error
-
-
-class Keep(Section):
-    """``[keep]``: ``hot`` is how long the old slot stays running; None for ever."""
-
-    hot: Annotated[float | None, BeforeValidator(_forever)] = 86400.0
 
 
 class Backup(Section):
@@ -281,6 +281,7 @@ class AppSettings(Section):
     hold: HoldSection = HoldSection()
     queue: QueueSection = QueueSection()
     promote: Promote = Promote()
+    preview: PreviewSection = PreviewSection()
     webhook: tuple[Webhook, ...] = ()
     status: tuple[ForgeStatus, ...] = ()
 
@@ -302,6 +303,11 @@ class AppSettings(Section):
     @property
     def name(self) -> str:
         return self.app.name
+
+    @property
+    def assets(self) -> dict[str, str]:
+        """The directories of a tree that hold assets, by the paths of their routes."""
+        return {route.path: route.assets for route in self.routes if route.assets is not None}
 
     @property
     def exclusive(self) -> frozenset[str]:

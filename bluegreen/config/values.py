@@ -154,6 +154,14 @@ def _socket(value: str) -> str:
     return value
 
 
+INSTANCE = "{instance}"  # in the path of a socket: which instance of the service listens there
+
+
+def _slot_socket(value: str) -> str:
+    _socket(value.replace(INSTANCE, "1"))
+    return value
+
+
 def _endpoint(value: str) -> str:
     address, colon, port = value.rpartition(":")
     if colon and not value.startswith("/") and "%" not in value:
@@ -309,7 +317,7 @@ InsidePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_ins
 SharedPath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_shared)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-SocketPath = Annotated[str, AfterValidator(_socket)]
+SocketPath = Annotated[str, AfterValidator(_slot_socket)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 RequestPath = Annotated[str, AfterValidator(_request_path)]
 Location = Annotated[str, AfterValidator(_location)]

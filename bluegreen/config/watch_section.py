@@ -21,6 +21,7 @@ from bluegreen.config.values import (
 )
 
 SHORTEST_WINDOW, LONGEST_WINDOW = 1.0, 60.0  # seconds
+MOST_REQUIRED = 1_000_000  # requests
 WATCH_LIMITS = frozenset({"max_error_rate", "max_p99", "max_p99_ratio"})
 
 
@@ -98,6 +99,16 @@ def _window(value: Any) -> Any:
     return seconds
 
 
+def _that_may_come(requests: int) -> int:
+    if requests > MOST_REQUIRED:
+        raise ValueRefusedError(
+            f"no release would be judged before {requests} requests have come",
+            f"Write {MOST_REQUIRED} or less: so many show one failure of 100000, and nginx tells "
+            "of 30000 a second at the most",
+        )
+    return requests
+
+
 class Watch(Section):
     """``[watch]``. Limits are of what nginx tells of the requests of visitors."""
 
@@ -109,7 +120,9 @@ class Watch(Section):
     max_error_rate: Share | None = None  # of requests that were answered 5xx
     max_p99: PositiveDuration | None = None
     max_p99_ratio: Annotated[float, Field(ge=1, strict=True, allow_inf_nan=False)] | None = None
-    min_requests: Annotated[int, Field(ge=1, strict=True)] = 20  # fewer are not judged
+    min_requests: Annotated[int, Field(ge=1, strict=True), AfterValidator(_that_may_come)] = (
+        20  # fewer are not judged
+    )
     window: Annotated[float, BeforeValidator(_window)] = 10.0
     on_few: Literal["pass", "fail"] = "pass"
     metrics: tuple[Metric, ...] = ()

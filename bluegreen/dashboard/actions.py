@@ -17,6 +17,7 @@ from bluegreen.config.versions import check_version
 from bluegreen.dashboard.app_page import state_of
 from bluegreen.dashboard.context import Dashboard, Visit
 from bluegreen.dashboard.offers import ACTIONS, Action
+from bluegreen.dashboard.older import Older, older_releases
 from bluegreen.errors import BluegreenError, NotFoundError, SourceError
 from bluegreen.operations import planning
 
@@ -53,6 +54,8 @@ async def act(dashboard: Dashboard, visit: Visit) -> web.StreamResponse:
         answer = doing.result()
     except BluegreenError as error:
         return await _page(dashboard, visit, visit.form, error)
+    if action.path == "preview":  # said on this page alone: it is a secret
+        return await _page(dashboard, visit, visit.form, issued=answer)
     if "id" in answer and action.path != "cancel":
         return _see_other(f"/operations/{answer['id']}")
     visit.session.said += _said(action, answer)
@@ -79,9 +82,13 @@ async def _page(
     visit: Visit,
     asked: dict[str, list[str]],
     error: BluegreenError | None = None,
+    issued: dict[str, Any] | None = None,
 ) -> web.StreamResponse:
     name, app = visit.request.match_info["action"], visit.request.match_info["app"]
     plan = failure = None
+    older: list[Older] = []
+    if name == "rollback":
+        older = await older_releases(dashboard.api.desk.app(app))
     version = next(iter(asked.get("version", ())), "").strip()
     if name == "deploy" and version:
         try:
@@ -92,6 +99,7 @@ async def _page(
         f"actions/{name}.html", status=200 if error is None else error.http_status,
         app=await state_of(dashboard, app), name=name, action=ACTIONS[name], asked=asked,
         version=version, plan=plan, failure=failure, error=error, key=secrets.token_urlsafe(12),
+        older=older, issued=issued,
         **visit.common,
     )  # fmt: skip
 

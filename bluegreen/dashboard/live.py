@@ -83,11 +83,7 @@ class Stream:
 
     async def send(self, kind: str, document: object, number: str | None = None) -> None:
         """One event. Raises ConnectionError where nobody listens any more."""
-        await self.send_text(kind, json.dumps(document), number)
-
-    async def send_text(self, kind: str, text: str, number: str | None = None) -> None:
-        """The same of a document that is JSON already."""
-        named = "" if number is None else f"id: {number}\n"
+        named, text = "" if number is None else f"id: {number}\n", json.dumps(document)
         await self.response.write(f"{named}event: {kind}\ndata: {text}\n\n".encode())
 
     async def follow(

@@ -16,6 +16,7 @@ from bluegreen.api.route import Route
 from bluegreen.api.routes import ROUTES
 from bluegreen.dashboard.context import Visit
 from bluegreen.errors import UsageError
+from bluegreen.model import UnitState
 
 _BELOW_APP = "/v1/apps/{app}/"
 _ROUTES = {
@@ -77,7 +78,8 @@ def _deploy(visit: Visit) -> dict[str, Any]:
     return asked
 
 
-def _cancel(visit: Visit) -> dict[str, Any]:
+def _operation(visit: Visit) -> dict[str, Any]:
+    """That of the page: what has taken its place since, nobody has seen."""
     return {"operation": _number(visit.text("operation"), int, "operation")}
 
 
@@ -85,8 +87,30 @@ def _hold(visit: Visit) -> dict[str, Any]:
     return {"timeout": _number(visit.text("timeout"), float, "seconds")}
 
 
+def _rollback(visit: Visit) -> dict[str, Any]:
+    return {"version": visit.text("version")}
+
+
+def _preview(visit: Visit) -> dict[str, Any]:
+    if visit.text("revoke"):
+        return {"revoke": True}
+    return {"seconds": _number(visit.text("minutes"), float, "minutes") * 60}
+
+
 def _is_at_rest(app: AppState) -> bool:
     return app["operation"] is None
+
+
+def _takes_releases(app: AppState) -> bool:
+    """Nobody has refused them: by a lock, or as requests are held by hand."""
+    return _is_at_rest(app) and app["lock"] is None and app["held"] is None
+
+
+def _can_be_previewed(app: AppState) -> bool:
+    """Something runs in the slot that is not the active one."""
+    idle = app["slots"]["green" if app["active"] == "blue" else "blue"]
+    running = (one["state"] is UnitState.RUNNING for one in idle["services"].values())
+    return idle["version"] is not None and any(running)
 
 
 def _serves(app: AppState) -> bool:
@@ -97,10 +121,10 @@ def _serves(app: AppState) -> bool:
 ACTIONS: Mapping[str, Action] = {
     "deploy": Action(
         label="Deploy…", path="deployments", weight="primary", asked=_deploy,
-        is_offered=lambda app: _is_at_rest(app) and app["lock"] is None,
+        is_offered=_takes_releases,
     ),
     "promote": Action(
-        label="Promote…", path="promote", weight="primary",
+        label="Promote…", path="promote", weight="primary", asked=_operation,
         is_offered=lambda app: app["operation"] is not None
         and app["operation"]["promotion"] is not None,
     ),
@@ -110,8 +134,19 @@ ACTIONS: Mapping[str, Action] = {
         is_offered=lambda app: _serves(app) and app["switch_back"]["how"] != "impossible",
     ),
     "cancel": Action(
-        label="Cancel…", path="cancel", weight="danger", asked=_cancel,
+        label="Cancel…", path="cancel", weight="danger", asked=_operation,
         is_offered=lambda app: not _is_at_rest(app),
+    ),
+    "preview": Action(
+        label="Preview…", path="preview", asked=_preview, is_offered=_can_be_previewed,
+    ),
+    "rollback": Action(
+        label="Roll back…", path="rollback", asked=_rollback,
+        is_offered=lambda app: _takes_releases(app) and app["active"] is not None,
+    ),
+    "restart": Action(
+        label="Restart…", path="restart",
+        is_offered=lambda app: _takes_releases(app) and _serves(app),
     ),
     "resume": Action(
         label="Resume…", path="resume",
@@ -124,6 +159,14 @@ ACTIONS: Mapping[str, Action] = {
     "release": Action(
         label="Let requests through…", path="release", weight="primary",
         is_offered=lambda app: app["held"] is not None and app["held"]["operation"] is None,
+    ),
+    "start": Action(
+        label="Start…", path="start", weight="primary",
+        is_offered=lambda app: _is_at_rest(app) and app["active"] is not None and app["closed"],
+    ),
+    "stop": Action(
+        label="Stop…", path="stop", weight="danger",
+        is_offered=lambda app: _is_at_rest(app) and _serves(app) and app["held"] is None,
     ),
     "lock": Action(
         label="Lock…", path="lock", asked=lambda visit: {"reason": visit.text("reason")},

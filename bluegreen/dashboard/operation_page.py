@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from bluegreen.dashboard.chart import send_points
 from bluegreen.dashboard.context import Dashboard, Visit
 from bluegreen.dashboard.live import Fragments, Stream, have, shown_by
 from bluegreen.dashboard.offers import offers
+from bluegreen.log_tail import printable
 
 LINES = 500  # of each output, with which a page begins at most
 
@@ -68,7 +70,8 @@ async def _send_output(dashboard: Dashboard, stream: Stream, number: int) -> Non
     output = await operation_logs(desk, app, number, None, follow=lambda: True, latest=LINES)
     async with aclosing(output):
         async for line in output:
-            await stream.send_text("line", line.decode().rstrip())
+            document = json.loads(line)
+            await stream.send("line", document | {"line": printable(document["line"])})
 
 
 async def _fragments(dashboard: Dashboard, visit: Visit, number: int) -> Fragments:

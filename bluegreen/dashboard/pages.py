@@ -11,9 +11,10 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bluegreen.cli.words import seconds
+from bluegreen.log_tail import visible
 
 _HERE = Path(__file__).resolve().parent
 _SIZE_OF_VERSION = 8  # hexadecimal digits
@@ -62,12 +63,13 @@ class Pages:
             loader=FileSystemLoader(_HERE / "templates"),
             undefined=StrictUndefined,
             autoescape=True,
+            finalize=_finished,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
         )
         self._environment.globals["asset"] = self._asset
-        self._environment.filters.update(duration=seconds, moment=moment, day=day)
+        self._environment.filters.update(duration=seconds, moment=moment, day=day, coded=coded)
 
     def page(
         self, template: str, /, *, status: int = 200, public: bool = False, **values: Any
@@ -90,6 +92,11 @@ class Pages:
         return f"/static/{name}?v={self.assets[name].version}"
 
 
+def _finished(value: Any) -> Any:
+    """What somebody has asked for may hold what no page may: NUL, and what moves a cursor."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def moment(at: float) -> Markup:
     """A time, which the script says as "3 min ago"; without it, in UTC."""
     text = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at))
@@ -98,3 +105,12 @@ def moment(at: float) -> Markup:
 
 def day(at: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(at))
+
+
+def coded(text: str) -> Markup:
+    """A sentence whose commands stand in backticks, as a terminal has them: as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)  # one that is none of a pair
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(one) if n % 2 else one for n, one in enumerate(parts))

@@ -17,8 +17,9 @@ from bluegreen.doctor.ports import holders
 from bluegreen.host import daemons_files, refusals
 from bluegreen.host.accounts import find
 from bluegreen.host.places import DAEMON_USER
+from bluegreen.instances import unit_keys
 from bluegreen.layout import Layout
-from bluegreen.model import Slot, UnitKey
+from bluegreen.model import Slot
 from bluegreen.supervisors.unit_names import service_unit
 
 
@@ -56,8 +57,6 @@ def _secrets(configuration: Configuration, apps: Iterable[AppSettings]) -> Look:
             continue
         if mode & 0o007 and not closed:
             look.find(f"every user of this host can read {file}", f"chmod o= {file}")
-        elif mode & 0o002:
-            look.find(f"every user of this host can write {file}", f"chmod o= {file}")
     look.seen.append(f"{len(files)} looked at")
     return look
 
@@ -100,10 +99,11 @@ def _of_units(look: Look, settings: AppSettings, layout: Layout, free: str) -> N
         return
     for name, service in settings.services.items():
         for slot in Slot:
-            address = service.address(slot, layout.run)
-            if address is None or address.port is None:
-                continue
-            unit = service_unit(UnitKey(app=settings.name, slot=slot, service=name))
-            for holder in holders(address.port):
-                if not holder.is_in(unit):
-                    look.find(f"{settings.name}: port {address.port} is held by {holder}", free)
+            for key in unit_keys(settings.name, slot, {name: service.instances}):
+                address = service.address(slot, layout.run, key.instance)
+                if address is None or address.port is None:
+                    continue
+                unit = service_unit(key)
+                for holder in holders(address.port):
+                    if not holder.is_in(unit):
+                        look.find(f"{settings.name}: port {address.port} is held by {holder}", free)

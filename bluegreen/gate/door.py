@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -128,14 +128,19 @@ class Door:
         if self._hold is None or not self._hold.addresses:
             return named  # there is nobody to ask
         for slot in (*([] if named is None else [named]), *self._hold.ways):
-            if await _all_accept(self._hold.addresses.get(slot, ())):
+            if await _each_accepts(self._hold.addresses.get(slot, ())):
                 return slot
         log.error("%s: no slot answers, and its requests have waited long enough", self._app)
         return None
 
 
-async def _all_accept(addresses: Iterable[Address]) -> bool:
-    return all(await asyncio.gather(*(_accepts(address) for address in addresses)))
+async def _each_accepts(services: Iterable[Sequence[Address]]) -> bool:
+    """Whether of each service one instance does: nginx asks that in the place of the others."""
+    return all(await asyncio.gather(*(_one_accepts(addresses) for addresses in services)))
+
+
+async def _one_accepts(addresses: Sequence[Address]) -> bool:
+    return any(await asyncio.gather(*(_accepts(address) for address in addresses)))
 
 
 async def _accepts(address: Address) -> bool:

@@ -1,7 +1,8 @@
 """The file ``hold`` among an app's markers: nginx looks whether it is there, the gate reads it.
 
 JSON: ``since`` and ``until`` in Unix seconds; ``by``; ``operation``, its number (null: by hand);
-``addresses``, of each slot where its services listen, as ``127.0.0.1:PORT`` or ``unix:PATH``; and
+``addresses``, of each slot where its services listen, as ``127.0.0.1:PORT`` or ``unix:PATH``, or
+as a list of these where a service has several instances; and
 ``ways``, the slots to which requests may be let through without the daemon, besides the one that
 the markers name.
 """
@@ -34,8 +35,8 @@ def encode(hold: Hold) -> str:
             "by": hold.by,
             "operation": hold.operation,
             "addresses": {
-                slot.value: [str(address) for address in addresses]
-                for slot, addresses in hold.addresses.items()
+                slot.value: [_texts(addresses) for addresses in services]
+                for slot, services in hold.addresses.items()
             },
             "ways": [slot.value for slot in hold.ways],
         },
@@ -54,13 +55,23 @@ def decode(text: str) -> Hold:
             by=str(document["by"]),
             operation=None if operation is None else int(operation),
             addresses={
-                Slot(slot): tuple(map(_address, addresses))
-                for slot, addresses in document["addresses"].items()
+                Slot(slot): tuple(map(_addresses, services))
+                for slot, services in document["addresses"].items()
             },
             ways=tuple(map(Slot, document["ways"])),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a hold: {error!r}") from error
+
+
+def _texts(addresses: tuple[Address, ...]) -> str | list[str]:
+    # As it was before there were instances: a gate outlives the daemon that has started it.
+    texts = [str(address) for address in addresses]
+    return texts[0] if len(texts) == 1 else texts
+
+
+def _addresses(texts: str | list[str]) -> tuple[Address, ...]:
+    return tuple(map(_address, [texts] if isinstance(texts, str) else texts))
 
 
 def _address(text: str) -> Address:

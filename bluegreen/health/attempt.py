@@ -16,18 +16,21 @@ from bluegreen.health.ownership import LOOK_TIMEOUT, examine, listening, still
 from bluegreen.health.target import Target
 from bluegreen.health.tcp_probe import ask_tcp
 from bluegreen.health.websocket_probe import ask_websocket
-from bluegreen.model import Address, ProbeResult
+from bluegreen.model import Address, ProbeResult, UnitKey
 
 
 async def probe_once(
     target: Target,
     probe: Probe | SmokeStep,
     *,
+    key: UnitKey | None = None,
     hasty: bool = False,
     mask: Mask | None = None,
     take: Take | None = None,
 ) -> ProbeResult:
     """Ask once, bounded by ``probe.timeout``, and say what was answered.
+
+    ``key`` is the instance to ask; None: the service as a whole, which its first instance is.
 
     What is quoted goes through ``mask``, and is without the secrets of the service's environment
     in any case. ``take`` is given the body of an HTTP answer.
@@ -41,8 +44,9 @@ async def probe_once(
     goes wrong is a result that did not pass; raises only UsageError, for an unknown placeholder.
     """
     began = time.monotonic()
+    asked = target.view.keys(probe.service)[0] if key is None else key
     try:
-        answer = await _ask(target, _Asking(probe, mask or str, take), hasty=hasty)
+        answer = await _ask(target, _Asking(probe, asked, mask or str, take), hasty=hasty)
     except UsageError:
         raise
     except BluegreenError as error:
@@ -52,7 +56,7 @@ async def probe_once(
     except OSError as error:
         answer = refused(f"could not be tried: {error}")
     return ProbeResult(
-        service=probe.service,
+        service=probe.service if key is None else target.name(key),
         probe=probe.label,
         passed=answer.passed,
         answer=answer.text,
@@ -63,13 +67,14 @@ async def probe_once(
 @dataclass(frozen=True)
 class _Asking:
     probe: Probe | SmokeStep
+    key: UnitKey
     mask: Mask
     take: Take | None
 
 
 async def _ask(target: Target, asking: _Asking, *, hasty: bool) -> Answer:
     probe = asking.probe
-    address = target.view.address(probe.service)
+    address = target.view.address(asking.key)
     if address is None:
         if probe.command is not None:
             return await ask_command(
@@ -81,13 +86,13 @@ async def _ask(target: Target, asking: _Asking, *, hasty: bool) -> Answer:
     entrance = target.entrance
     if entrance is not None and entrance.leads_to(probe, target.values[probe.service]):
         return await _ask_at(target, asking, address, entrance)
-    before = await examine(target.view, probe.service, address)
+    before = await examine(target.view, asking.key, address)
     if before.problem is not None:
         return refused(before.problem)
     answer = await _ask_at(target, asking, address)
     if not answer.passed or await still(before, address):
         return answer
-    after = await examine(target.view, probe.service, address)
+    after = await examine(target.view, asking.key, address)
     return answer if after.problem is None else refused(after.problem)
 
 
@@ -95,7 +100,7 @@ async def _ask_at(
     target: Target, asking: _Asking, address: Address, entrance: Entrance | None = None
 ) -> Answer:
     probe = asking.probe
-    values = target.values[probe.service]
+    values = target.values_of(asking.key)
     variables = target.environment[probe.service].variables
 
     def mask(text: str) -> str:

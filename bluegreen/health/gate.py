@@ -41,9 +41,7 @@ async def pass_gate(
     async with Probing(target, probes, pause=_pause, on_result=on_result) as probing:
         while True:
             if (fall := await restarts.fall_with_cause()) is not None:
-                raise await refusal(
-                    target, fall.what, services=[fall.service], outcome=NOTHING_SWITCHED
-                )
+                raise await refusal(target, fall.what, keys=[fall.key], outcome=NOTHING_SWITCHED)
             now = clock()
             end = _window_end(probing.tracks, began, window)
             if end is not None and now >= end:
@@ -92,13 +90,13 @@ async def _too_late(
             target,
             f"{over}every probe passes, but not yet for {seconds(window)}; "
             "gate.deadline is too short for gate.healthy_for",
-            services=target.services,
+            keys=target.keys(target.services),
             outcome=NOTHING_SWITCHED,
         )
     return await refusal(
         target,
         over + lines[0],
-        services=[track.probe.service for track in failing],
+        keys=[key for track in failing for key in track.blamed],
         also=lines[1:],
         outcome=NOTHING_SWITCHED,
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import aiohttp
 
@@ -19,6 +18,7 @@ from bluegreen.health.answer import shorten
 from bluegreen.health.client import LARGEST_ANSWER
 from bluegreen.health.command_probe import run_in_tree
 from bluegreen.health.http_probe import MISSING, field
+from bluegreen.health.repeated import Repeated
 from bluegreen.health.target import Target
 
 
@@ -101,10 +101,11 @@ class _Reading:
         return f"metric {self.metric.name} is {self.number:g}{times} ({allowed})"
 
 
-class Measuring:
+class Measuring(Repeated):
     """Reads each metric of the watch over and over, while it is entered."""
 
     def __init__(self, target: Target, watch: Watch) -> None:
+        super().__init__()
         self._target = target
         self._failures = watch.failures
         self._readings = [
@@ -112,27 +113,12 @@ class Measuring:
             for metric in watch.metrics
             if metric.service is None or metric.service in target.services
         ]
-        self._tasks: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> Self:
+    def _questions(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         target = self._target
         for reading in self._readings:
             name = f"metric {reading.metric.name} of {target.app} {target.slot}"
-            self._tasks.append(asyncio.create_task(self._repeat(reading), name=name))
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if error is None:
-            self._raise_failure()
+            yield name, self._repeat(reading)
 
     def beyond(self) -> str | None:
         """The first metric that was beyond its limits so often in a row, in words."""
@@ -147,11 +133,6 @@ class Measuring:
         for reading in self._readings:
             if reading.number is None:
                 yield f"metric {reading.metric.name} gave no number: {reading.why_unknown}"
-
-    def _raise_failure(self) -> None:
-        for task in self._tasks:
-            if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
-                raise failure
 
     async def _repeat(self, reading: _Reading) -> None:
         while True:

@@ -24,7 +24,8 @@ from bluegreen.health.sockets import (
 )
 from bluegreen.health.target import ServiceView
 from bluegreen.health.tcp_probe import connect_status
-from bluegreen.model import Address
+from bluegreen.instances import instance_name
+from bluegreen.model import Address, UnitKey
 
 LOOK_TIMEOUT = 5.0  # seconds
 SHOWN_LISTENERS = 3  # of a service that listens elsewhere
@@ -39,18 +40,19 @@ class Ownership:
     stranger: bool = False
 
 
-async def examine(view: ServiceView, service: str, address: Address) -> Ownership:
-    """Whether exactly the processes of ``service`` listen at ``address``.
+async def examine(view: ServiceView, key: UnitKey, address: Address) -> Ownership:
+    """Whether exactly the processes of the instance listen at ``address``.
 
     Raises TimeoutError after 5 s, and what ``view.processes`` raises.
     """
+    service = instance_name(key, len(view.keys(key.service)))
     async with asyncio.timeout(LOOK_TIMEOUT):
-        groups = await view.control_groups(service)
-        pids = await view.processes(service)
+        groups = await view.control_groups(key)
+        pids = await view.processes(key)
         found = await asyncio.to_thread(_examine, service, address, pids, groups)
         if found.stranger:
             # A process that was forked, and listens, since the PIDs were listed is no stranger.
-            pids = await view.processes(service)
+            pids = await view.processes(key)
             found = await asyncio.to_thread(_examine, service, address, pids, groups)
         return found
 

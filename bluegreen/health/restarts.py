@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from bluegreen.health.target import Target
-from bluegreen.model import UnitState
+from bluegreen.model import UnitKey, UnitState
 
 _ENDED_WELL = "exit status 0"
 STOP_LIMIT = 5.0  # seconds for one that is being stopped to end, which says why
@@ -15,35 +15,35 @@ STOP_POLL = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Fall:
-    """A service that did not run on."""
+    """An instance of a service that did not run on."""
 
-    service: str
+    key: UnitKey
     what: str  # "service api restarted: exit status 1"
 
 
 class Restarts:
-    """How often each service had been restarted when this was made; more counts as a failure."""
+    """How often each instance had been restarted when this was made; more counts as a failure."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._before = {
-            service: target.view.status(service).restarts for service in target.services
+            key: target.view.status(key).restarts for key in target.keys(target.services)
         }
 
     def fall(self) -> Fall | None:
-        """The first service that is not running or was restarted. From memory, so cheap."""
-        for service, before in self._before.items():
-            status = self._target.view.status(service)
+        """The first instance that is not running or was restarted. From memory, so cheap."""
+        for key, before in self._before.items():
+            status, name = self._target.view.status(key), self._target.name(key)
             why = f": {status.last_exit}" if status.last_exit else ""
             if status.last_exit == _ENDED_WELL:
                 why += " (a service stays in the foreground: it neither ends nor daemonises)"
             if status.restarts > before:
-                return Fall(service=service, what=f"service {service} restarted{why}")
+                return Fall(key=key, what=f"service {name} restarted{why}")
             if status.state is UnitState.BACKOFF:
-                return Fall(service=service, what=f"service {service} ended{why}")
+                return Fall(key=key, what=f"service {name} ended{why}")
             if status.state is not UnitState.RUNNING:
-                what = f"service {service} does not run ({status.state}){why}"
-                return Fall(service=service, what=what)
+                what = f"service {name} does not run ({status.state}){why}"
+                return Fall(key=key, what=what)
         return None
 
     async def fall_with_cause(self) -> Fall | None:
@@ -54,7 +54,7 @@ class Restarts:
         loop = asyncio.get_running_loop()
         until = loop.time() + STOP_LIMIT
         while (fall := self.fall()) is not None:
-            status = self._target.view.status(fall.service)
+            status = self._target.view.status(fall.key)
             unknown = status.state is UnitState.STOPPING and status.last_exit is None
             if not unknown or loop.time() >= until:
                 return fall

@@ -62,7 +62,7 @@ async def pass_smoke(
                 target,
                 f"step {number} of {len(mine)} of the smoke scenario failed: "
                 f"{result.service} {result.probe}: {result.answer}",
-                services=[step.service],
+                keys=target.view.keys(step.service)[:1],
                 outcome=NOTHING_SWITCHED,
             )
 

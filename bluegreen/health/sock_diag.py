@@ -1,6 +1,7 @@
-"""Listening TCP sockets by netlink: what ``ss`` asks, at a small part of the cost of ``/proc``.
+"""Sockets by netlink: what ``ss`` asks, at a small part of the cost of ``/proc``.
 
-``/proc/net/tcp6`` walks the whole table of connections whatever it holds. Format: ``sock_diag(7)``.
+``/proc/net/tcp6`` walks the whole table of connections whatever it holds, and ``/proc/net/unix``
+does not say who is at the other end. Format: ``sock_diag(7)``.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from bluegreen.health.connection import End
 from bluegreen.health.listener import Listener, packed_host
 
 NETLINK_SOCK_DIAG = 4
@@ -19,15 +21,23 @@ SOCK_DIAG_BY_FAMILY = 20
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 NLM_F_REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+TCP_ESTABLISHED = 1
 TCP_LISTEN = 10
 INET_DIAG_SKV6ONLY = 11
 INET_DIAG_CGROUP_ID = 21
+UDIAG_SHOW_NAME_AND_PEER = 0x5  # UDIAG_SHOW_NAME | UDIAG_SHOW_PEER
+UNIX_DIAG_NAME = 0
+UNIX_DIAG_PEER = 2
 ANSWER_TIMEOUT = 2.0  # seconds
 LARGEST_MESSAGE = 64 * 1024  # bytes
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _REQUEST = struct.Struct("=BBBxI48x")  # family, protocol, extensions, states; any address
-_MESSAGE = struct.Struct("!BBxxH2x16s16x12x16x4s")  # family, state, port, address; inode as it is
+# Family, state, ports, addresses; inode as it is.
+_MESSAGE = struct.Struct("!BBxxHH16s16s12x16x4s")
+_UNIX_REQUEST = struct.Struct("=BxxxIIII8x")  # family, states, any inode, what to show
+_UNIX_MESSAGE = struct.Struct("=BBBxI8x")  # family, type, state, inode
+_MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 address as IPv6 has it
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 
 
@@ -36,17 +46,38 @@ def listeners() -> list[Listener]:
 
     Raises OSError where the kernel does not offer it.
     """
-    found = []
+    return [_listener(message) for message in _tcp(TCP_LISTEN)]
+
+
+def connections() -> list[End]:
+    """Both ends, where both are here, of every established TCP connection. As `listeners`."""
+    return [_end(message) for message in _tcp(TCP_ESTABLISHED)]
+
+
+def unix_connections() -> list[End]:
+    """The same of unix sockets; not of those that nobody has accepted yet. As `listeners`."""
+    request = _UNIX_REQUEST.pack(
+        socket.AF_UNIX, 1 << TCP_ESTABLISHED, 0, UDIAG_SHOW_NAME_AND_PEER, 0
+    )
+    return [_unix_end(message) for message in _asked([request])]
+
+
+def _tcp(state: int) -> Iterator[bytes]:
+    return _asked(
+        _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 1 << state)
+        for family in (socket.AF_INET, socket.AF_INET6)
+    )
+
+
+def _asked(requests: Iterable[bytes]) -> Iterator[bytes]:
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     with socket.socket(socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG) as kernel:
         kernel.settimeout(ANSWER_TIMEOUT)
-        for family in (socket.AF_INET, socket.AF_INET6):
-            request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 1 << TCP_LISTEN)
+        for number, request in enumerate(requests):
             length = _HEADER.size + len(request)
-            header = _HEADER.pack(length, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, family, 0)
+            header = _HEADER.pack(length, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, number, 0)
             kernel.sendto(header + request, (0, 0))
-            found += [_listener(message) for message in _answers(kernel)]
-    return found
+            yield from _answers(kernel)
 
 
 def _answers(kernel: socket.socket) -> Iterator[bytes]:
@@ -65,7 +96,7 @@ def _answers(kernel: socket.socket) -> Iterator[bytes]:
 
 
 def _listener(message: bytes) -> Listener:
-    family, _, port, address, inode = _MESSAGE.unpack_from(message)
+    family, _, port, _, address, _, inode = _MESSAGE.unpack_from(message)
     host = packed_host(address[:4] if family == socket.AF_INET else address)
     group = _attribute(message[_MESSAGE.size :], INET_DIAG_CGROUP_ID)
     return Listener(
@@ -75,6 +106,38 @@ def _listener(message: bytes) -> Listener:
         ipv6_only=bool(_attribute(message[_MESSAGE.size :], INET_DIAG_SKV6ONLY).strip(b"\0")),
         control_group=int.from_bytes(group, sys.byteorder) if group else None,
     )
+
+
+def _end(message: bytes) -> End:
+    family, _, port, peer_port, address, peer_address, inode = _MESSAGE.unpack_from(message)
+    here, there = (_plain(family, one) for one in (address, peer_address))
+    group = _attribute(message[_MESSAGE.size :], INET_DIAG_CGROUP_ID)
+    return End(
+        inode=int.from_bytes(inode, sys.byteorder),
+        name=(here, port, there, peer_port),
+        peer=(there, peer_port, here, port),
+        port=port,
+        control_group=int.from_bytes(group, sys.byteorder) if group else None,
+    )
+
+
+def _plain(family: int, address: bytes) -> bytes:
+    """The same bytes whichever family of sockets an IPv4 address is seen by."""
+    if family == socket.AF_INET:
+        return address[:4]
+    return address.removeprefix(_MAPPED)
+
+
+def _unix_end(message: bytes) -> End:
+    _, _, _, inode = _UNIX_MESSAGE.unpack_from(message)
+    attributes = message[_UNIX_MESSAGE.size :]
+    # Bound to a path it is the server's; a name that begins with NUL is abstract.
+    path = _attribute(attributes, UNIX_DIAG_NAME).rstrip(b"\0")
+    peer = int.from_bytes(_attribute(attributes, UNIX_DIAG_PEER), sys.byteorder)
+    return End(
+        inode=inode, name=inode, peer=peer,
+        path=os.fsdecode(path) if path and not path.startswith(b"\0") else None,
+    )  # fmt: skip
 
 
 def _attribute(data: bytes, wanted: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Listening sockets and who holds them, as the kernel tells.
+"""Listening sockets, who holds them and who is connected to them, as the kernel tells.
 
 Everything here blocks for as long as reading ``/proc`` takes: call it in a thread. Formats:
 ``proc(5)`` and the kernel's ``Documentation/networking/proc_net_tcp.rst``.
@@ -15,7 +15,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bluegreen.health import sock_diag
+from bluegreen.health.connection import End
 from bluegreen.health.listener import Host, Listener, packed_host
+from bluegreen.model import Address
 
 _TCP_LISTENER = re.compile(
     rb": (?P<host>[0-9A-F]{8}|[0-9A-F]{32}):(?P<port>[0-9A-F]{4}) [0-9A-F]+:0000 0A "
@@ -82,13 +84,30 @@ def unix_listeners() -> list[Listener]:
     ]
 
 
-def bound_to(listener: Listener, path: Path) -> bool:
+def clients_of(addresses: Iterable[Address]) -> list[End | None]:
+    """The other end of every established connection to one of ``addresses``.
+
+    None: it is not on this host. Of a port it does not matter by which address it was reached.
+    Raises OSError where the kernel does not tell.
+    """
+    addresses = tuple(addresses)
+    ports = {one.port for one in addresses if one.port is not None}
+    paths = [one.socket for one in addresses if one.socket is not None]
+    tcp = sock_diag.connections() if ports else []
+    unix = sock_diag.unix_connections() if paths else []
+    served = [end for end in tcp if end.port in ports]
+    served += [end for end in unix if any(bound_to(end, path) for path in paths)]
+    others = {end.name: end for end in (*tcp, *unix)} if served else {}
+    return [others.get(end.peer) for end in served]
+
+
+def bound_to(bound: Listener | End, path: Path) -> bool:
     """Whether it may be the socket at ``path``: one bound to a relative path has only its name."""
-    if listener.path is None:
+    if bound.path is None:
         return False
-    if not os.path.isabs(listener.path):
-        return os.path.basename(listener.path) == path.name
-    return listener.path == str(path) or os.path.realpath(listener.path) == os.path.realpath(path)
+    if not os.path.isabs(bound.path):
+        return os.path.basename(bound.path) == path.name
+    return bound.path == str(path) or os.path.realpath(bound.path) == os.path.realpath(path)
 
 
 def peer_pid(path: Path) -> int | None:

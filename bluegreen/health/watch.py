@@ -44,19 +44,19 @@ async def keep_watch(
     ) as probing:
         while True:
             if (fall := restarts.fall()) is not None:
-                raise await refusal(target, fall.what, services=[fall.service], outcome="")
+                raise await refusal(target, fall.what, keys=[fall.key], outcome="")
             now = clock()
             if judge is not None and (worse := judge.worse(now)) is not None:
-                raise await refusal(target, worse.why, services=worse.services, outcome="")
+                raise await refusal(target, worse.why, keys=target.keys(worse.services), outcome="")
             if measuring is not None and (beyond := measuring.beyond()) is not None:
-                raise await refusal(target, beyond, services=[], outcome="")
+                raise await refusal(target, beyond, keys=[], outcome="")
             for track in probing.tracks:
                 if track.failures_in_a_row >= watch.failures:
                     raise await refusal(
                         target,
                         f"ill while watched, {track.failures_in_a_row} times in a row: "
                         + track.describe(now - began),
-                        services=[track.probe.service],
+                        keys=track.blamed,
                         outcome="",
                     )
             left = began + seconds - now

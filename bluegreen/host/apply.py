@@ -16,7 +16,7 @@ from bluegreen.host.changes import Change, changes_to, put_back, write
 from bluegreen.host.desired import Desired, desired
 from bluegreen.host.directories import Directory
 from bluegreen.host.places import HostFiles, HostLayout
-from bluegreen.supervisors.unit_names import PREFIX
+from bluegreen.supervisors.unit_names import PREFIX, first_instance
 from bluegreen.traffic.build import NginxBuild, installed_build
 from bluegreen.traffic.confirmation import Confirmation
 from bluegreen.traffic.loading import Loading
@@ -66,7 +66,13 @@ class Host:
         """
         build = await installed_build()
         wanted, plan_directories, warnings = await asyncio.to_thread(self._wanted, build)
-        changes = await asyncio.to_thread(changes_to, wanted.files, wanted.areas)
+        running = await systemd.running_units(f"{PREFIX}*@*.service")
+        kept = {self._files.units / unit for unit in running if self._runs_on(unit, wanted)}
+        changes = [
+            change
+            for change in await asyncio.to_thread(changes_to, wanted.files, wanted.areas)
+            if change.path not in kept
+        ]
         units_changed = any(self._files.units in change.path.parents for change in changes)
         nginx = HostNginx(build, self._layout)
         runs = await asyncio.to_thread(nginx.master) is not None
@@ -78,7 +84,7 @@ class Host:
             directories=plan_directories,
             unmarked=directories.unmarked(self._layout, wanted.apps),
             close_store=directories.is_store_open_to_others(self._layout),
-            stop=await self._gone(wanted, changes),
+            stop=self._gone(running, wanted, changes),
             reload_units=units_changed or await systemd.has_old_units(_names(wanted)),
             load_nginx=runs
             and (
@@ -151,11 +157,22 @@ class Host:
             refusals.warnings(apps, self._layout),
         )
 
-    async def _gone(self, wanted: Desired, changes: Sequence[Change]) -> list[str]:
+    def _runs_on(self, unit: str, wanted: Desired) -> bool:
+        """Whether it is of a service that was started with more instances than it is to have now.
+
+        They belong to the release in their slot and end with it; an apply after that removes them.
+        """
+        first = first_instance(unit)
+        files = wanted.files
+        return self._files.units / unit not in files and self._files.units / first in files
+
+    def _gone(
+        self, running: Sequence[str], wanted: Desired, changes: Sequence[Change]
+    ) -> list[str]:
         """The running units that the configuration no longer has, also since an earlier apply."""
         removed = {change.path for change in changes if change.after is None}
         gone = []
-        for unit in await systemd.running_units(f"{PREFIX}*@*.service"):
+        for unit in running:
             files = [self._files.units / name for name in (unit, _template(unit))]
             # A file that stays, and is none of ours, is an administrator's unit.
             if not any(file in wanted.files for file in files) and all(

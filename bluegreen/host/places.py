@@ -36,6 +36,9 @@ class HostLayout(Layout):
     def nginx_previews(self, app: str) -> Path:
         return self.app(app).previews
 
+    def nginx_assets(self, app: str) -> Path:
+        return self.app(app).assets
+
     @property
     def nginx(self) -> Path:
         return self.root / "etc/nginx/bluegreen"

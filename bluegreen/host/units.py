@@ -14,6 +14,7 @@ from bluegreen.host import places
 from bluegreen.host.accounts import Account
 from bluegreen.host.quoting import UnitText, argument, assignment, path
 from bluegreen.host.rendering import render
+from bluegreen.instances import unit_keys
 from bluegreen.layout import AppLayout, Layout
 from bluegreen.model import Slot, UnitKey
 from bluegreen.requirements import asked
@@ -29,9 +30,9 @@ def unit_files(settings: AppSettings, layout: Layout, account: Account) -> dict[
     Raises ConfigError for a value that a unit cannot carry.
     """
     texts = {job_template(settings.name): _job(settings, layout, account)}
-    for service in settings.services:
-        for slot in Slot:
-            key = UnitKey(app=settings.name, slot=slot, service=service)
+    instances = {name: service.instances for name, service in settings.services.items()}
+    for slot in Slot:
+        for key in unit_keys(settings.name, slot, instances):
             texts[service_unit(key)] = _service(settings, layout, account, key)
     return texts
 
@@ -50,8 +51,9 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
     service, app = settings.services[key.service], layout.app(key.app)
     # The link, not the tree that it leads to: a unit holds for whatever release is in the slot.
     values = slot_values(
-        settings, app, key.slot, version="", tree=app.slot(key.slot), service=key.service
-    )
+        settings, app, key.slot,
+        version="", tree=app.slot(key.slot), service=key.service, instance=key.instance,
+    )  # fmt: skip
     layers = [app_layer(settings), service_layer(key.service, service)]
     variables = {"BLUEGREEN_APP": key.app, "BLUEGREEN_SLOT": key.slot.value}
     if "port" in values:
@@ -68,6 +70,7 @@ def _service(settings: AppSettings, layout: Layout, account: Account, key: UnitK
         "service.j2",
         **_common(settings, layout, account, sandbox=service.sandbox == "strict"),
         service=key.service,
+        instance=key.instance if service.instances > 1 else None,
         slot=key.slot.value,
         wanted=path(app.wanted / key.slot.value),
         marker=path(app.traffic / key.slot.value) if service.exclusive else None,
@@ -146,7 +149,8 @@ def _writable(settings: AppSettings, app: AppLayout) -> Iterator[UnitText]:
         address.socket.parent
         for service in settings.services.values()
         for slot in Slot
-        if (address := service.address(slot, app.run)) is not None and address.socket is not None
+        for address in service.addresses(slot, app.run)
+        if address.socket is not None
     }
     for directory in sorted(sockets - {app.run}):
         yield UnitText(f"-{path(directory)}")  # of the operator's making, if there at all

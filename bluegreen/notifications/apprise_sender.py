@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -23,7 +24,11 @@ _KEPT = (
 
 
 class AppriseSender:
-    """Sends to one URL. ``turns`` bounds how many processes there are at a time."""
+    """Sends to one URL. ``turns`` bounds how many processes start at a time.
+
+    That takes the processor for a second or two. The answer of a service takes nothing but its
+    time, so nobody waits for another's turn to end with that.
+    """
 
     def __init__(
         self, settings: Notify, turns: asyncio.Semaphore, *, limit: float = SEND_LIMIT
@@ -43,10 +48,11 @@ class AppriseSender:
             "url": address, "title": message.title(), "body": message.words(),
             "seconds": self._limit, "kind": _kind(message.occasion),
         }  # fmt: skip
-        async with self._turns:
-            return await self._run(json.dumps(task).encode())
+        async with contextlib.AsyncExitStack() as turn:
+            await turn.enter_async_context(self._turns)
+            return await self._run(json.dumps(task).encode(), turn)
 
-    async def _run(self, task: bytes) -> Answer:
+    async def _run(self, task: bytes, turn: contextlib.AsyncExitStack) -> Answer:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-m", "bluegreen.notifications.apprise_worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -55,7 +61,7 @@ class AppriseSender:
         )  # fmt: skip
         try:
             async with asyncio.timeout(self._limit):
-                output, _ = await process.communicate(task)
+                output = await _told(process, task, turn)
         except TimeoutError:
             return failed(f"it took longer than {self._limit:g} s, and was ended")
         finally:
@@ -63,6 +69,21 @@ class AppriseSender:
                 process.kill()
                 await process.wait()
         return _answer(output)
+
+
+async def _told(
+    process: asyncio.subprocess.Process, task: bytes, turn: contextlib.AsyncExitStack
+) -> bytes:
+    """What it says of ``task``. Its turn is over once it has started."""
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process has no pipes")
+    with contextlib.suppress(ConnectionError):  # it has ended, and says nothing
+        process.stdin.write(task)
+        await process.stdin.drain()
+    process.stdin.close()
+    await process.stdout.readline()
+    await turn.aclose()
+    return await process.stdout.read()
 
 
 def _answer(output: bytes) -> Answer:

@@ -1,8 +1,8 @@
 """``python -m bluegreen.notifications.apprise_worker``: one message through Apprise.
 
 A process of its own, as Apprise blocks and what it asks may hang. What to send is read from the
-standard input as JSON, as the URL may hold a secret that nobody is to see among the arguments;
-what came of it is printed as JSON.
+standard input as JSON, as the URL may hold a secret that nobody is to see among the arguments.
+An empty line is printed once Apprise is there, and then, as JSON, what came of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from bluegreen.notifications.hiding import hide, parts_of
@@ -29,12 +30,13 @@ class _Heard(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def _send(task: dict[str, Any]) -> dict[str, Any]:
+def _send(task: dict[str, Any], started: Callable[[], None]) -> dict[str, Any]:
     import apprise
 
     heard = _Heard()
     logging.getLogger("apprise").addHandler(heard)
     receiver = apprise.Apprise.instantiate(task["url"], suppress_exceptions=True)
+    started()
     if receiver is None:
         return {"known": False, "sent": False, "said": "Apprise does not know what its url means"}
     # What a service takes at once is short with some: the rest comes in further messages.
@@ -56,9 +58,13 @@ def main() -> int:
     # Whatever services print is not the answer.
     out = os.dup(1)
     os.dup2(2, 1)
-    answer = json.dumps(_send(task)).encode()
-    os.write(out, answer)
+    answer = json.dumps(_send(task, lambda: _say(out, b"\n"))).encode()
+    _say(out, answer)
     return 0
+
+
+def _say(out: int, content: bytes) -> None:
+    os.write(out, content)
 
 
 if __name__ == "__main__":

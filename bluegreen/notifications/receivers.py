@@ -41,7 +41,7 @@ class Receiver:
 
 
 def receivers_of(configuration: Configuration, turns: asyncio.Semaphore) -> dict[str, Receiver]:
-    """By key. ``turns`` are those of processes that run Apprise."""
+    """By key. ``turns`` are those of processes that start Apprise."""
     found = [
         _notify(number, settings, turns)
         for number, settings in enumerate(configuration.daemon.notify, start=1)

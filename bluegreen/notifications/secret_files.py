@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from bluegreen.config.env_file import read_small_file
 from bluegreen.config.secret_file import SecretFile
 from bluegreen.errors import ConfigError
 from bluegreen.sources.interruptible import in_thread
@@ -18,10 +15,7 @@ async def read_secret(secret: SecretFile) -> str:
     """Raises UnusableSecretError."""
     try:
         # Not in one of the few threads of all else: its file system may hang.
-        text = await in_thread(
-            lambda _: read_small_file(Path(secret.file), what="secret file"),
-            name=f"read {secret.file}",
-        )
+        text = await in_thread(lambda _: secret.read(), name=f"read {secret.file}")
     except ConfigError as error:
         raise UnusableSecretError(error.message) from error
     if not (text := text.strip()):

@@ -15,7 +15,7 @@ from bluegreen.processes import tell_if_failed
 
 log = logging.getLogger(__name__)
 
-PROCESSES = 2  # that run Apprise, at a time
+PROCESSES = 2  # that start Apprise, at a time
 LONG = 900.0  # seconds of failing, after which every status says so
 MOST_COUNTED = 1000  # messages that wait
 END_LIMIT = 5.0  # seconds that couriers are given to end

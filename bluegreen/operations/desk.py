@@ -228,9 +228,12 @@ class Desk:
             require_backups(runtime)
         return await self.queue.begin(runtime, kind, by, version=str(request), key=key)
 
-    async def promote(self, app: str, by: Requester) -> Operation:
-        """Let the release go on that waits for a person; returns its operation, which goes on."""
-        return (await promote(self.app(app), self.running(app), by)).operation
+    async def promote(self, app: str, by: Requester, *, number: int | None = None) -> Operation:
+        """Let the release go on that waits for a person; returns its operation, which goes on.
+
+        ``number`` None: whichever waits. Raises RefusedError, StoreError.
+        """
+        return (await promote(self.app(app), self.running(app), by, number=number)).operation
 
     async def cancel(self, app: str) -> Operation:
         """End the operation in progress; returns it once all it did is undone. See `Run.ended`."""

@@ -178,14 +178,16 @@ def _expect_fit(
     """Warnings. Raises RefusedError unless all of the slot's services take connections."""
     run = layout.app(settings.name).run
     places = {
-        name: one.address(target, run)
+        name: one.addresses(target, run)
         for name, one in settings.services.items()
         if not one.exclusive  # it comes with the traffic, and has no route
     }
+    # Of several instances one is enough, as nginx asks it in the place of the others.
     silent = [
-        f"{name}: {place} does not take connections"
-        for name, place in places.items()
-        if place is not None and not _accepts(place)
+        f"{name}: {' and '.join(map(str, each))} {'do' if each[1:] else 'does'} not take "
+        "connections"
+        for name, each in places.items()
+        if each and not any(map(_accepts, each))
     ]
     waiting = [] if held is None else [_who_holds(held)]
     if silent:

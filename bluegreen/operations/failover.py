@@ -15,7 +15,7 @@ from bluegreen.errors import BluegreenError
 from bluegreen.health.gate import pass_gate
 from bluegreen.health.probing import Probing, with_implied
 from bluegreen.health.target import Target
-from bluegreen.model import OperationState, Requester, Slot, SlotState, UnitKey, UnitState
+from bluegreen.model import OperationState, Requester, Slot, SlotState, UnitState
 from bluegreen.operations.queue import Queue
 from bluegreen.operations.runtime import AppRuntime, end_task
 from bluegreen.operations.switches import Switches
@@ -142,7 +142,7 @@ async def _was_by_itself(app: AppRuntime) -> bool:
 async def _until_dying(app: AppRuntime, target: Target) -> str:
     """Wait for it; in words, what it dies of. What somebody has stopped by hand is not dying."""
     watch, supervisor = app.settings.watch, app.parts.supervisor
-    keys = [UnitKey(app=app.name, slot=target.slot, service=one) for one in target.services]
+    keys = target.keys(target.services)
     before = {key: supervisor.status(key).restarts for key in keys}
     asked = with_implied(target, app.settings.watch_probes)
     async with Probing(
@@ -155,10 +155,10 @@ async def _until_dying(app: AppRuntime, target: Target) -> str:
                 continue
             for status in statuses:
                 if (times := status.restarts - before[status.key]) >= watch.failures:
-                    return f"service {status.key.service} was started again {times} times"
+                    return f"service {target.name(status.key)} was started again {times} times"
             for track in probing.tracks:
                 if track.failures_in_a_row >= watch.failures and track.last_failure is not None:
                     return (
-                        f"service {track.probe.service}: {track.probe.label}: "
+                        f"service {track.name}: {track.probe.label}: "
                         f"{track.last_failure.answer}, {track.failures_in_a_row} times in a row"
                     )

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bluegreen.config.environment_files import unusable_files
-from bluegreen.config.settings import Service
 from bluegreen.errors import (
     BluegreenError,
     DataError,
@@ -17,9 +16,10 @@ from bluegreen.errors import (
     TrafficError,
 )
 from bluegreen.health.ownership import examine
+from bluegreen.instances import instance_name, unit_keys
 from bluegreen.invariants.comparison import problem
 from bluegreen.invariants.measuring import Survey
-from bluegreen.model import OperationKind, PhaseName, Slot
+from bluegreen.model import OperationKind, PhaseName, Slot, UnitKey
 from bluegreen.operations.of_data import bytes_for_data, data_phases
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.requirements.backup_programs import unmet_backup
@@ -99,16 +99,21 @@ async def _room_for_data(
 async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
     """A line for each address of the slot that somebody else listens on."""
 
-    async def see(name: str, service: Service) -> str | None:
-        address = service.address(slot, app.layout.run)
+    view = app.view(slot)
+    # Of what will be started; what runs there may be more, or less.
+    will = {name: service.instances for name, service in app.settings.services.items()}
+
+    async def see(key: UnitKey) -> str | None:
+        address = view.address(key)
         if address is None:
             return None
-        ownership = await examine(app.view(slot), name, address)
+        ownership = await examine(view, key, address)
         if not ownership.stranger:
             return None
+        name = instance_name(key, will[key.service])
         return f"{name} needs {address} in {slot}: {ownership.problem}"
 
-    seen = [see(name, service) for name, service in app.settings.services.items()]
+    seen = [see(key) for key in unit_keys(app.name, slot, will)]
     return [found for found in await asyncio.gather(*seen) if found is not None]
 
 

@@ -1,7 +1,8 @@
 """Exclusive services follow the traffic: they run in the slot that has it, and never in both.
 
 What is to be so is read from the marker each time, so that it does not matter who has moved the
-traffic, a switch or its undo, or whether a daemon was killed in between.
+traffic, a switch or its undo, or whether a daemon was killed in between. Which services these are
+was recorded as a slot was started: the app file may since have given one another name, or none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from bluegreen.errors import BluegreenError
-from bluegreen.model import Slot, UnitKey, UnitState
+from bluegreen.model import Slot, SlotState, UnitKey, UnitState
 from bluegreen.processes import tell_if_failed
 
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ class Following:
             self._moving.cancel()
             await asyncio.wait([self._moving])
 
+    def left_behind(self, slot: Slot) -> tuple[str, ...]:
+        """Warnings of what ``slot`` was started with, and nobody can start there any more."""
+        named = self._app.settings.services
+        return tuple(
+            f"{name} of {slot} is not started: the app file no longer names it; with it put back, "
+            f"{self._app.parts.layout.remedies.take_up} starts it"
+            for name in self._app.slots[slot].exclusive or ()
+            if name not in named
+        )
+
     def _home(self) -> Slot | None:
         """The slot in which they are to run: that has the traffic, and was not stopped.
 
@@ -75,27 +86,25 @@ class Following:
             key
             for slot in Slot
             if slot is not home
-            for key in self._keys(slot)
+            for key in self._app.unit_keys(slot, self._app.exclusive(slot))
             if status(key).state is not UnitState.STOPPED
         ]
 
     def _missing(self, home: Slot | None) -> list[UnitKey]:
-        """Those that are to be started. What an administrator has stopped there stays so."""
-        if home is None or not self._app.is_running(home):
-            return []
-        known = self._app.parts.supervisor.units()
-        return [key for key in self._keys(home) if key not in known]
+        """Those that are to be started, once the others have passed their gate.
 
-    def _keys(self, slot: Slot) -> list[UnitKey]:
+        What was stopped for a hold serves again only then. What an administrator has stopped there
+        stays so.
+        """
         app = self._app
-        return [
-            UnitKey(app=app.name, slot=slot, service=name)
-            for name in app.services(slot)
-            if name in app.settings.exclusive
-        ]
+        if home is None or app.slots[home].state is not SlotState.HOT or not app.is_running(home):
+            return []
+        known, exclusive = app.parts.supervisor.units(), app.exclusive(home)
+        names = [name for name in app.services(home) if name in exclusive]
+        return [key for key in app.unit_keys(home, names) if key not in known]
 
     def _is_astray(self) -> bool:
-        if not self._app.settings.exclusive:
+        if not any(self._app.exclusive(slot) for slot in Slot):
             return False
         home = self._home()
         return bool(self._elsewhere(home) or self._missing(home))
@@ -122,7 +131,7 @@ class Following:
         if self._elsewhere(home):
             return
         for key in self._missing(home):
-            unit = await asyncio.to_thread(app.unit, key.slot, key.service, app.slots[key.slot])
+            unit = await asyncio.to_thread(app.unit, key, app.slots[key.slot])
             await supervisor.start(unit)
 
     async def _say(self, why: str) -> None:

@@ -22,6 +22,7 @@ def with_free_addresses(
 ) -> AppSettings:
     """The same app, every address of which is another one, free, and the same in both slots.
 
+    Each service of it has one instance, which proves as much as several would.
     ``taken`` are the ports that services of any app have: one that is cold may be started at any
     time. Blocking. Raises MigrationError where there is none.
     """
@@ -46,9 +47,8 @@ def _moved(
                 f"{app}: there is no free port for a rehearsal",
                 remedy=f"see who has those from {LOWEST} on: ss -ltn",
             )
-        return service.model_copy(
-            update={"ports": SlotPorts.model_construct(blue=port, green=port)}
-        )
+        ports_of_both = SlotPorts.model_construct(blue=port, green=port)
+        return service.model_copy(update={"ports": ports_of_both, "instances": 1})
     if service.sockets is not None:
         path = str(layout.run / f"r{number}.sock")
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
@@ -57,8 +57,8 @@ def _moved(
                 remedy="let the root have a shorter path, or give the services ports",
             )
         moved = SlotSockets.model_construct(blue=path, green=path)
-        return service.model_copy(update={"sockets": moved})
-    return service
+        return service.model_copy(update={"sockets": moved, "instances": 1})
+    return service.model_copy(update={"instances": 1})
 
 
 def _free_ports(taken: Collection[int]) -> Iterator[int]:

@@ -9,6 +9,7 @@ import time
 from bluegreen.errors import BluegreenError, BusyError, RefusedError, TrafficError
 from bluegreen.model import Hold, Requester
 from bluegreen.operations.runtime import AppRuntime, end_task
+from bluegreen.processes import tell_if_failed
 from bluegreen.store.operations import clock_time
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class Holds:
     async def _end_later(self, app: AppRuntime, hold: Hold) -> None:
         await self.forget(app.name)
         task = asyncio.create_task(self._end(app, hold), name=f"end of the hold of {app.name}")
+        task.add_done_callback(tell_if_failed)
         self._ends[app.name] = hold, task
 
     async def _end(self, app: AppRuntime, hold: Hold) -> None:

@@ -26,8 +26,9 @@ async def all_read(app: AppRuntime, slot: Slot) -> None:
 
     Or when one does not read for as long as it is given to stop.
     """
-    services = app.settings.services.values()
-    found = [address for one in services if (address := one.address(slot, app.layout.run))]
+    services, view = app.settings.services.values(), app.view(slot)
+    keys = app.unit_keys(slot, app.settings.services)
+    found = [address for key in keys if (address := view.address(key)) is not None]
     ports = {address.port for address in found if address.port is not None}
     if any(address.port is None for address in found):
         await asyncio.sleep(LAST_REQUESTS)

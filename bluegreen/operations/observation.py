@@ -45,7 +45,8 @@ async def observe_slots(app: AppRuntime) -> bool:
                 operation=info.operation,
                 gated_by=info.operation if active else None,
                 hot_until=None if active or keep is None else time.time() + keep,
-                services=tuple(app.settings.services),
+                services={name: one.instances for name, one in app.settings.services.items()},
+                exclusive=tuple(sorted(app.settings.exclusive)),
             )
         )
     return True

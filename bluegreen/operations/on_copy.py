@@ -146,24 +146,26 @@ class _View:
     addresses: Mapping[str, Address]
     tasks: Mapping[str, asyncio.Task[JobResult]]
 
-    def status(self, service: str) -> UnitStatus:
-        key = UnitKey(app=self.app, slot=self.slot, service=service)
-        task = self.tasks[service]
+    def keys(self, service: str) -> list[UnitKey]:
+        return [UnitKey(app=self.app, slot=self.slot, service=service)]
+
+    def status(self, key: UnitKey) -> UnitStatus:
+        task = self.tasks[key.service]
         if not task.done():
             return UnitStatus(key=key, state=UnitState.RUNNING)
         return UnitStatus(key=key, state=UnitState.BACKOFF, last_exit=_ending(task))
 
-    async def processes(self, service: str) -> frozenset[int]:
-        return await self.supervisor.job_processes(self.jobs[service].name)
+    async def processes(self, key: UnitKey) -> frozenset[int]:
+        return await self.supervisor.job_processes(self.jobs[key.service].name)
 
-    async def control_groups(self, service: str) -> frozenset[int]:
-        return await self.supervisor.job_control_groups(self.jobs[service].name)
+    async def control_groups(self, key: UnitKey) -> frozenset[int]:
+        return await self.supervisor.job_control_groups(self.jobs[key.service].name)
 
-    async def log_tail(self, service: str, lines: int) -> list[str]:
-        return await asyncio.to_thread(tail, self.jobs[service].log_file, lines)
+    async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
+        return await asyncio.to_thread(tail, self.jobs[key.service].log_file, lines)
 
-    def address(self, service: str) -> Address | None:
-        return self.addresses.get(service)
+    def address(self, key: UnitKey) -> Address | None:
+        return self.addresses.get(key.service)
 
 
 def _ending(task: asyncio.Task[JobResult]) -> str:

@@ -29,6 +29,7 @@ from bluegreen.operations.pending import Pending, Question, pending_of, pending_
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.reversing import outlived
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.triggers import Wanted, failed_before
 from bluegreen.operations.way_back import WayBack, way_back_after
 from bluegreen.requirements.candidate import Candidate
 from bluegreen.requirements.upgrade import Upgrade
@@ -67,6 +68,7 @@ class Plan:
     times: Sequence[PhaseTime]
     deploys: int  # that were measured
     pending: Pending | None  # None: a deploy runs no migrations
+    failed_before: str | None  # how its latest attempt ended, if not well
     way_back: WayBack
     promote: Promote  # whether it waits for a person
     hot: float | None  # seconds that the way back stays so; None: for ever
@@ -122,10 +124,18 @@ async def plan(desk: Desk, app: AppRuntime, version: str, *, build: bool = False
         times=_medians(times),
         deploys=len({record.operation for record in times}),
         pending=pending,
+        failed_before=await _failed_before(app, version, comparison),
         way_back=way_back_after(app, traffic, () if pending is None else pending.names),
         promote=app.settings.promote,
         hot=app.settings.keep.hot,
     )
+
+
+async def _failed_before(
+    app: AppRuntime, version: str, comparison: Comparison | None
+) -> str | None:
+    commit = None if comparison is None else comparison.release.commit
+    return await failed_before(app, Wanted(version=version, commit=commit))
 
 
 async def _refusals(desk: Desk, app: AppRuntime) -> list[BluegreenError]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from bluegreen.errors import RefusedError
 from bluegreen.model import Requester, Slot
 from bluegreen.operations.runtime import AppRuntime, end_task
+from bluegreen.processes import tell_if_failed
 from bluegreen.traffic.disk import disk_error
-from bluegreen.traffic.entrance import site_url, why_no_preview
+from bluegreen.traffic.entrance import preview_url, site_url, why_no_preview
 from bluegreen.traffic.previews import Preview, Previews
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,18 @@ RETRY = 2.0  # seconds between attempts to remove a key that the disk does not l
 
 @dataclass(frozen=True, kw_only=True)
 class Issued:
-    """A key, with what it shows and where. ``site`` is None where only the operator knows that."""
+    """A key, with what it shows and where. ``site`` is None where only the operator knows that.
+
+    ``own_site`` is where no visitor comes, None if there is no such name; ``allow``, who needs no
+    key there.
+    """
 
     preview: Preview
     version: str | None
     path: str
     site: str | None
+    own_site: str | None
+    allow: tuple[str, ...]
 
 
 class Previewing:
@@ -57,6 +64,8 @@ class Previewing:
         return Issued(
             preview=preview, version=app.slots[slot].version,
             path=f"/.bluegreen/{app.name}/preview/{preview.key}", site=site_url(app.settings),
+            own_site=preview_url(app.settings),
+            allow=tuple(str(network) for network in app.settings.preview.allow),
         )  # fmt: skip
 
     async def revoke(self, app: AppRuntime, by: Requester) -> int:
@@ -90,9 +99,9 @@ class Previewing:
 
     async def _end_later(self, app: AppRuntime) -> None:
         await self.forget(app.name)
-        self._ends[app.name] = asyncio.create_task(
-            self._end(app), name=f"end of the previews of {app.name}"
-        )
+        task = asyncio.create_task(self._end(app), name=f"end of the previews of {app.name}")
+        task.add_done_callback(tell_if_failed)
+        self._ends[app.name] = task
 
     async def _end(self, app: AppRuntime) -> None:
         """Remove keys as their time is over, until none is left."""

@@ -22,9 +22,16 @@ def waits_for_a_person(run: Run) -> bool:
     return run.operation.manual or run.app.settings.promote.mode == "manual"
 
 
-async def promote(app: AppRuntime, run: Run | None, by: Requester) -> Run:
-    """Let ``run`` go on from where it waits, durably. Raises RefusedError, StoreError."""
+async def promote(
+    app: AppRuntime, run: Run | None, by: Requester, *, number: int | None = None
+) -> Run:
+    """Let ``run`` go on from where it waits, durably. Raises RefusedError, StoreError.
+
+    ``number`` is that of the operation that is meant, where whoever asks has seen one.
+    """
     async with app.commit:  # in which a wait that is over says so
+        if number is not None and (run is None or run.operation.id != number):
+            raise _another_waits(app, run, number)
         if run is None or run.promotion is None or run.interruption is not None:
             raise _nothing_waits(app, run)
         await run.record(run.promotion.phase, PhaseState.DONE, {"by": by.name})
@@ -34,6 +41,18 @@ async def promote(app: AppRuntime, run: Run | None, by: Requester) -> Run:
         run.go_on.set()
     await run.note("promotion", state="promoted", by=by.name)
     return run
+
+
+def _another_waits(app: AppRuntime, run: Run | None, number: int) -> RefusedError:
+    """Never the next best: nobody has looked at it."""
+    runs = "nothing runs on it"
+    if run is not None:
+        one = run.operation
+        runs = f"operation {one.id} ({' '.join(filter(None, (one.kind, one.version)))}) runs"
+    return RefusedError(
+        f"operation {number} of {app.name} does not wait to be promoted: {runs}",
+        remedy=f"see what waits: bluegreen status {app.name}",
+    )
 
 
 def _nothing_waits(app: AppRuntime, run: Run | None) -> RefusedError:

@@ -31,6 +31,7 @@ async def gate_again(
             await app.save_slot(
                 replace(record, state=SlotState.HOT, gated_by=record.operation or 0)
             )
+            app.following.look(at_once=True)  # what is exclusive waits for that
 
 
 async def pass_again(

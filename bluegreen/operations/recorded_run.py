@@ -9,7 +9,7 @@ from typing import Any
 from bluegreen.model import Operation, PhaseName, PhaseRecord, PhaseState, Release
 from bluegreen.operations.migrating import from_data
 from bluegreen.operations.phases.hold import drained_from
-from bluegreen.operations.run import Migrating, Run, subject
+from bluegreen.operations.run import Migrating, Run, Stepping, subject
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.slot_records import record_from_data
 from bluegreen.operations.unwritten import let_in
@@ -47,6 +47,7 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
         run.promote_until = float(promote["until"])
     if watch := intents.get(PhaseName.WATCH):
         run.watch_deadline = float(watch["until"])
+    run.stepping = _stepping_from(intents.get(PhaseName.STEPS))
     for phase in (PhaseName.STEPS, PhaseName.WATCH):
         if before := intents.get(phase, {}).get("before"):
             run.before = Before(**before)
@@ -55,6 +56,12 @@ def run_from_records(app: AppRuntime, operation: Operation, records: Sequence[Ph
             app=app.name, version=operation.version, commit=operation.commit, origin=""
         )
     return run
+
+
+def _stepping_from(intent: dict[str, Any] | None) -> Stepping | None:
+    if intent is None:
+        return None
+    return Stepping(percents=tuple(intent["steps"]), pause=intent["pause"], sticky=intent["sticky"])
 
 
 def _migrating_from(

@@ -24,14 +24,13 @@ from bluegreen.model import (
     PhaseRecord,
     PhaseState,
     Requester,
-    ServiceUnit,
     Slot,
     SlotState,
-    UnitKey,
 )
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.forgotten_shares import ForgottenShares
 from bluegreen.operations.phases.bring_back import goes_on_with_data, is_open
-from bluegreen.operations.phases.steps import end_forgotten_share, goes_on
+from bluegreen.operations.phases.steps import goes_on
 from bluegreen.operations.phases.switch import switched_to
 from bluegreen.operations.proof import gate_again
 from bluegreen.operations.recorded_run import run_from_records
@@ -40,61 +39,12 @@ from bluegreen.operations.runtime import AppRuntime, together
 from bluegreen.operations.switching import Attempt, record_next, slots_after
 from bluegreen.operations.unsettled import Unsettled
 from bluegreen.operations.unwritten import let_in, unwritten_since
-from bluegreen.traffic.markers import Markers
 
 log = logging.getLogger(__name__)
 
-DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
 SOMEBODY = Requester(
     name="somebody, while nothing could be recorded", via="found at the daemon's start"
 )
-
-
-async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
-    """The units to be found again: all of every slot that the store does not call cold or empty.
-
-    And of the one that serves, whatever a store says that was full once.
-    """
-    serving = await asyncio.to_thread(_serving, apps)
-    return [
-        await _unit_or_notice(app, record.slot, service)
-        for app in apps
-        for record in app.slots.values()
-        if record.state in (SlotState.HOT, SlotState.STARTING) or (app.name, record.slot) in serving
-        for service in record.services or tuple(app.settings.services)
-        # An exclusive one where traffic is not any more is ended.
-        if service not in app.settings.exclusive or (app.name, record.slot) in serving
-    ]
-
-
-def _serving(apps: Sequence[AppRuntime]) -> set[tuple[str, Slot]]:
-    """The slots that the markers name, of apps that are in service."""
-    markers = [(app.name, Markers(app.layout.traffic)) for app in apps]
-    return {(app, slot) for app, each in markers if not each.closed for slot in each.present()}
-
-
-async def _unit_or_notice(app: AppRuntime, slot: Slot, service: str) -> ServiceUnit:
-    """The unit; where it cannot be known any more, one that lets what runs run, and else says so.
-
-    A secret file that is gone, or a service that the app file no longer names, must not end a
-    process that serves.
-    """
-    record = app.slots[slot]
-    try:
-        return await asyncio.to_thread(app.unit, slot, service, record)
-    except (BluegreenError, KeyError) as error:
-        why = str(error) if isinstance(error, BluegreenError) else "the app file no longer names it"
-        message = f"{service} of {slot} runs on, and could not be started again: {why}"
-        log.error("%s: %s", app.name, message, extra={"app": app.name})
-        await app.parts.note(app.name, None, "warning", message=message)
-        return ServiceUnit(
-            key=UnitKey(app=app.name, slot=slot, service=service),
-            argv=("/bin/sh", "-c", 'echo "bluegreen: $1" >&2; exit 78', "sh", message),
-            cwd=app.layout.base,
-            env={},
-            stop_timeout=DEFAULT_STOP_TIMEOUT,
-            log_file=app.layout.service_log(slot, service),
-        )
 
 
 async def recover(desk: Desk, names: Collection[str]) -> None:
@@ -121,13 +71,12 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
         if operation.app in names:
             await _recover_or_say(desk, desk.apps[operation.app], operation)
         elif operation.app not in desk.apps:
-            log.warning(
-                "operation %d is of %s, which is gone", operation.id, operation.app,
-                extra=_named(operation),
-            )  # fmt: skip
+            said = "operation %d is of %s, which is gone"
+            log.warning(said, operation.id, operation.app, extra=_named(operation))
+    shares = ForgottenShares(desk.warmth)
     for app in apps:
         if desk.running(app.name) is None:
-            await end_forgotten_share(app)
+            await shares.end(app)
             await desk.warmth.keep(app)
     await desk.waiting.take_over(
         names, [one for one in left if one.state is OperationState.QUEUED], desk.apps

@@ -49,10 +49,20 @@ class Promotion:
     until: float
     slot: Slot | None  # where it can be seen; None: it is not started yet
     share: int | None = None  # percent of the clients that are on it already
+    steps: tuple[int, ...] = ()  # percents, each a share that it takes or will
 
 
 # In these a release may stand for long, and a daemon that ends leaves it there for the next one.
 STANDING = frozenset({PhaseName.PROMOTE, PhaseName.STEPS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepping:
+    """How clients go over, as the operation has begun it, whatever the app file says since."""
+
+    percents: tuple[int, ...]
+    pause: float  # seconds that each is watched
+    sticky: str  # what tells clients apart: ``cookie`` or ``address``
 
 
 @dataclass
@@ -88,6 +98,7 @@ class Run:
     watch_deadline: float | None = None  # Unix seconds, once the watch has begun
     promote_until: float | None = None  # Unix seconds, once it waits for a person
     promotion: Promotion | None = None  # while a person may let it go on
+    stepping: Stepping | None = None  # once it takes steps
     go_on: asyncio.Event = field(default_factory=asyncio.Event)  # a person has, and it is recorded
     before: Before | None = None  # what the slot did that served until the watch
     recording: Recording | None = None  # of requests, where nginx tells of them

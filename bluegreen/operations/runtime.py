@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bluegreen.config.environment import (
-    ProcessEnvironment,
-    default_variables,
     service_environment,
 )
-from bluegreen.config.placeholders import expand_argv, slot_values
+from bluegreen.config.placeholders import slot_values
 from bluegreen.config.settings import AppSettings
 from bluegreen.data.backups import Backups
 from bluegreen.data.programs import Programs
-from bluegreen.errors import NotFoundError, StoreError
+from bluegreen.errors import StoreError
 from bluegreen.health.target import Target
+from bluegreen.instances import unit_keys
 from bluegreen.layout import AppLayout
 from bluegreen.model import (
     ServiceUnit,
@@ -32,6 +31,7 @@ from bluegreen.model import (
     UnitState,
     UnitStatus,
 )
+from bluegreen.operations.definition import unit_of
 from bluegreen.operations.following import Following
 from bluegreen.operations.parts import Parts
 from bluegreen.operations.slot_view import SlotView
@@ -114,13 +114,22 @@ class AppRuntime:
 
     def keys(self, slot: Slot) -> list[UnitKey]:
         """Every unit known of a slot, also of services that the app file no longer names."""
-        known = [UnitKey(app=self.name, slot=slot, service=name) for name in self.settings.services]
+        known = self.unit_keys(slot, self.settings.services)
         others = [
             key
             for key in self.parts.supervisor.units()
             if key.app == self.name and key.slot is slot and key not in known
         ]
         return known + others
+
+    def instances(self, slot: Slot, service: str) -> int:
+        """As many as the slot was started with; where it was not, as the app file asks for."""
+        started = self.slots[slot].services.get(service)
+        return self.settings.services[service].instances if started is None else started
+
+    def unit_keys(self, slot: Slot, services: Iterable[str]) -> list[UnitKey]:
+        """The instances of ``services`` in a slot."""
+        return unit_keys(self.name, slot, {name: self.instances(slot, name) for name in services})
 
     def services(self, slot: Slot) -> tuple[str, ...]:
         """What the slot's release was started with, of what the app file still names.
@@ -133,7 +142,12 @@ class AppRuntime:
 
     def gated_services(self, slot: Slot) -> tuple[str, ...]:
         """Of `services`, what runs in the slot whether or not it has the traffic."""
-        return tuple(name for name in self.services(slot) if name not in self.settings.exclusive)
+        exclusive = self.exclusive(slot)
+        return tuple(name for name in self.services(slot) if name not in exclusive)
+
+    def exclusive(self, slot: Slot) -> frozenset[str]:
+        """What of the slot runs in one slot alone: as it was started, or by the app file since."""
+        return self.settings.exclusive.union(self.slots[slot].exclusive or ())
 
     def lacks(self, slot: Slot) -> tuple[str, ...]:
         """What the app file routes requests to, and the slot's release was started without."""
@@ -163,6 +177,13 @@ class AppRuntime:
         stopped = (UnitState.STOPPED, UnitState.STOPPING)
         return any(status.state in stopped for status in self._statuses(slot))
 
+    def is_paused(self, slot: Slot) -> bool:
+        """Whether an operation has it stopped while requests wait: on purpose, so it is not ill."""
+        held = self.parts.traffic.read(self.name).held
+        if held is None or held.operation is None or time.time() >= held.until:
+            return False
+        return self.is_stopped(slot)
+
     def has_passed_gate(self, slot: Slot) -> None:
         """Remember how often each service had been restarted when the slot passed its gate."""
         self._restarts_at_gate.update(
@@ -172,11 +193,9 @@ class AppRuntime:
     def _statuses(self, slot: Slot) -> list[UnitStatus]:
         # Of the services it was started with: those of the app file may be others by now.
         names = self.slots[slot].services or tuple(self.settings.services)
-        return [
-            self.parts.supervisor.status(UnitKey(app=self.name, slot=slot, service=name))
-            for name in names
-            if name not in self.settings.exclusive
-        ]
+        exclusive = self.exclusive(slot)
+        gated = (name for name in names if name not in exclusive)
+        return [self.parts.supervisor.status(key) for key in self.unit_keys(slot, gated)]
 
     async def save_slot(self, record: SlotRecord) -> None:
         # What is so is so, also where the disk is too full to write it down.
@@ -196,42 +215,15 @@ class AppRuntime:
                 extra={"app": self.name},
             )  # fmt: skip
 
-    def unit(self, slot: Slot, service: str, record: SlotRecord) -> ServiceUnit:
-        """The unit of a service of the release in ``record``. Reads secret files: blocking."""
-        if record.tree is None or record.version is None:
-            raise NotFoundError(
-                f"{self.name}: the {slot} slot holds no release",
-                remedy=f"deploy one: bluegreen deploy {self.name} VERSION",
-            )
-        settings = self.settings.services[service]
-        values = slot_values(
-            self.settings, self.layout, slot,
-            version=record.version, tree=record.tree, service=service,
-        )  # fmt: skip
-        return ServiceUnit(
-            key=UnitKey(app=self.name, slot=slot, service=service),
-            argv=tuple(expand_argv(settings.command, values)),
-            cwd=record.tree,
-            env=self._environment(slot, service, record.version, record.tree).variables,
-            stop_timeout=settings.stop_timeout,
-            log_file=self.layout.service_log(slot, service),
-            ready_within=self.settings.ready_within(service),
-            defaults=default_variables(
-                self.settings, self.layout, slot, version=record.version, tree=record.tree
-            ),
-        )  # fmt: skip
-
-    def _environment(
-        self, slot: Slot, service: str, version: str, tree: Path
-    ) -> ProcessEnvironment:
-        return service_environment(
-            self.settings, self.layout, slot, service, version=version, tree=tree
-        )
+    def unit(self, key: UnitKey, record: SlotRecord) -> ServiceUnit:
+        """The unit of an instance of the release in ``record``. Reads secret files: blocking."""
+        return unit_of(self.settings, self.layout, key, record)
 
     def units(self, slot: Slot) -> list[ServiceUnit]:
         """The units that pass the slot's gate. Reads secret files: blocking."""
         record = self.slots[slot]
-        return [self.unit(slot, service, record) for service in self.gated_services(slot)]
+        keys = self.unit_keys(slot, self.gated_services(slot))
+        return [self.unit(key, record) for key in keys]
 
     async def start_services(self, slot: Slot) -> None:
         """Start every service of a slot that does not run yet. Raises SupervisorError.
@@ -255,7 +247,7 @@ class AppRuntime:
         warnings = await self.parts.traffic.switch(self.settings, to)
         self._traffic_left[to.other] = time.monotonic()
         self.following.look(at_once=True)
-        return warnings
+        return warnings + self.following.left_behind(to)
 
     async def end_share(self) -> tuple[str, ...]:
         """All clients to the active slot; the caller holds ``commit``. Warnings; TrafficError."""
@@ -336,7 +328,12 @@ class AppRuntime:
                 for name in names
             },
             tree=tree,
-            environment={name: self._environment(slot, name, version, tree) for name in names},
+            environment={
+                name: service_environment(
+                    self.settings, self.layout, slot, name, version=version, tree=tree
+                )
+                for name in names
+            },
             jobs=self.parts.supervisor,
             logs=logs,
         )
@@ -344,7 +341,7 @@ class AppRuntime:
     def view(self, slot: Slot) -> SlotView:
         return SlotView(
             settings=self.settings, supervisor=self.parts.supervisor, run_dir=self.layout.run,
-            slot=slot,
+            slot=slot, instances=functools.partial(self.instances, slot),
         )  # fmt: skip
 
     def referenced_trees(self) -> set[Path]:

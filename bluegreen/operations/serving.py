@@ -95,5 +95,5 @@ def _never_started(app: AppRuntime, slot: Slot) -> bool:
 
 def _stopped(app: AppRuntime, slot: Slot) -> list[UnitKey]:
     supervisor = app.parts.supervisor
-    keys = [UnitKey(app=app.name, slot=slot, service=name) for name in app.gated_services(slot)]
+    keys = app.unit_keys(slot, app.gated_services(slot))
     return [key for key in keys if supervisor.status(key).state is UnitState.STOPPED]

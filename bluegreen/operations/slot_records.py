@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bluegreen.model import Slot, SlotRecord, SlotState
+from bluegreen.store.slots import as_started
 
 
 def record_to_data(record: SlotRecord) -> dict[str, Any]:
@@ -19,7 +20,9 @@ def record_from_data(data: dict[str, Any]) -> SlotRecord:
             **data,
             "slot": Slot(data["slot"]),
             "state": SlotState(data["state"]),
-            "services": tuple(data["services"]),
+            "services": as_started(data["services"]),
+            # An intent of an older daemon has none.
+            "exclusive": None if data.get("exclusive") is None else tuple(data["exclusive"]),
             "tree": Path(data["tree"]) if data["tree"] is not None else None,
         }
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.settings import AppSettings
+from bluegreen.instances import unit_keys
 from bluegreen.model import Address, Slot, UnitKey, UnitStatus
 from bluegreen.supervisors.interface import Supervisor
 
@@ -18,21 +20,23 @@ class SlotView:
     supervisor: Supervisor
     run_dir: Path  # where the services listen that have sockets
     slot: Slot
+    instances: Callable[[str], int]  # of each service
 
-    def _key(self, service: str) -> UnitKey:
-        return UnitKey(app=self.settings.name, slot=self.slot, service=service)
+    def keys(self, service: str) -> list[UnitKey]:
+        return unit_keys(self.settings.name, self.slot, {service: self.instances(service)})
 
-    def status(self, service: str) -> UnitStatus:
-        return self.supervisor.status(self._key(service))
+    def status(self, key: UnitKey) -> UnitStatus:
+        return self.supervisor.status(key)
 
-    async def processes(self, service: str) -> frozenset[int]:
-        return await self.supervisor.processes(self._key(service))
+    async def processes(self, key: UnitKey) -> frozenset[int]:
+        return await self.supervisor.processes(key)
 
-    async def control_groups(self, service: str) -> frozenset[int]:
-        return await self.supervisor.control_groups(self._key(service))
+    async def control_groups(self, key: UnitKey) -> frozenset[int]:
+        return await self.supervisor.control_groups(key)
 
-    async def log_tail(self, service: str, lines: int) -> list[str]:
-        return await self.supervisor.log_tail(self._key(service), lines)
+    async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
+        return await self.supervisor.log_tail(key, lines)
 
-    def address(self, service: str) -> Address | None:
-        return self.settings.services[service].address(self.slot, self.run_dir)
+    def address(self, key: UnitKey) -> Address | None:
+        service = self.settings.services[key.service]
+        return service.address(self.slot, self.run_dir, key.instance)

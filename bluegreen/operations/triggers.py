@@ -124,10 +124,11 @@ async def against(app: AppRuntime, wanted: Wanted) -> str | None:
             f"{wanted.version} is older than {serving.version}, which serves; a person may deploy "
             f"it: bluegreen rollback {app.name} --to {wanted.version}"
         )
-    return await _failed_before(app, wanted)
+    return await failed_before(app, wanted)
 
 
-async def _failed_before(app: AppRuntime, wanted: Wanted) -> str | None:
+async def failed_before(app: AppRuntime, wanted: Wanted) -> str | None:
+    """How its latest attempt ended, where that was no good end, and what follows from it."""
     commit = wanted.named_commit
     if commit is None and not wanted.is_fixed(app):
         return None  # which commit a branch is at is known once it is fetched
@@ -165,7 +166,7 @@ async def refuse_failed(app: AppRuntime, release: Release) -> None:
     if release.commit is None:
         return
     wanted = Wanted(version=release.version, commit=release.commit)
-    if (why := await _failed_before(app, wanted)) is not None:
+    if (why := await failed_before(app, wanted)) is not None:
         raise RefusedError(
             f"{app.name}: {why.partition('; ')[0]}",
             remedy=f"look why it was; to try it all the same: bluegreen deploy {app.name} "

@@ -1,5 +1,6 @@
 """What is put right without being asked: nginx that has ended, markers that were meddled with,
-holds that an earlier daemon has left, a slot that serves and could not be started."""
+holds that an earlier daemon has left, clients that were not led back, a slot that serves
+and could not be started."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import logging
 
 from bluegreen.errors import BluegreenError
 from bluegreen.operations.desk import Desk
+from bluegreen.operations.forgotten_shares import ForgottenShares
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.serving import Serving
 
@@ -28,6 +30,7 @@ class Upkeep:
         self._desk = desk
         self._traffic = desk.parts.traffic
         self._serving = Serving()
+        self._shares = ForgottenShares(desk.warmth)
         self.trouble: str | None = None
 
     async def run(self) -> None:
@@ -51,6 +54,7 @@ class Upkeep:
             app.following.look()
             if not (busy := self._has_work(name)):
                 self._serving.look(app)
+                await self._shares.end(app)
             await self._desk.failovers.look(app, busy=busy)
         if await self._traffic.revive():
             log.warning("nginx did not serve what it should, and does again")

@@ -159,6 +159,12 @@ class Waiting:
 
     async def obstacle(self, app: AppRuntime) -> str | None:
         """What keeps an automatic release from beginning now."""
+        if self._giving_way(app) is not None and (why := await self._put_off(app)) is not None:
+            return why
+        return self._in_progress(app) or await self._put_off(app)
+
+    def _in_progress(self, app: AppRuntime) -> str | None:
+        """The operation behind which it would have to wait."""
         if (run := self._queue.running(app.name)) is not None:
             one = run.operation
             what = " ".join(filter(None, (one.kind, one.version)))
@@ -167,6 +173,10 @@ class Waiting:
         for left in self._unsettled.values():
             if left.operation.app == app.name:
                 return f"behind operation {left.operation.id}, which is not settled yet"
+        return None
+
+    async def _put_off(self, app: AppRuntime) -> str | None:
+        """What nobody's end but a person or the clock does away with."""
         if self._queue.is_aside(app.name):
             return "behind a switch"
         try:
@@ -236,9 +246,9 @@ class Waiting:
         waiting = await self._read(app)
         if self._closed or not waiting:
             return False
-        if (standing := self._giving_way(app)) is not None:
-            standing.interrupt(Interruption.NEWER)
-        if await self.obstacle(app) is not None:
+        standing = self._giving_way(app)
+        behind = None if standing is not None else self._in_progress(app)
+        if behind is not None or await self._put_off(app) is not None:
             return False
         latest = app.settings.queue.policy == "latest"
         *older, first = waiting if latest else waiting[:1]
@@ -253,6 +263,9 @@ class Waiting:
                 remedy=f"see what serves: bluegreen status {app.name}",
             )
             await self._end(first, OperationState.SUPERSEDED, error)
+        elif standing is not None:  # only now, as it is lost by it and this one would begin
+            began = False
+            standing.interrupt(Interruption.NEWER)
         else:
             began = await self._queue.begin_waiting(app, first)
         await self._read(app)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from bluegreen.errors import BluegreenError
 from bluegreen.health.gate import pass_gate
 from bluegreen.model import Slot, SlotRecord, SlotState
+from bluegreen.operations.draining import UnseenError, cut_in_words, let_end
 from bluegreen.operations.last_requests import all_read
 from bluegreen.operations.phases.settle import keep_for_a_while
 from bluegreen.operations.runtime import AppRuntime, cold, end_task
@@ -24,6 +27,7 @@ class Warmth:
     def __init__(self) -> None:
         self._hot: dict[str, asyncio.TimerHandle] = {}  # until their time is over
         self._cooling: dict[str, asyncio.Task[None]] = {}
+        self._over: dict[str, float] = {}  # the time that was over as it began to cool
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def keep(self, app: AppRuntime) -> None:
@@ -73,8 +77,10 @@ class Warmth:
 
     async def schedule_cooling(self, app: AppRuntime, idle: Slot) -> None:
         """Stop the services of ``idle``, which has no traffic, when its hot time is over."""
+        until, cooling = app.slots[idle].hot_until, self._cooling.get(app.name)
+        if until == self._over.get(app.name) and cooling is not None and not cooling.done():
+            return  # what is under way there has its time once
         await self.stop_cooling(app.name)
-        until = app.slots[idle].hot_until
         if until is not None:
             # Monotonic from here on: a jump of the wall clock moves nothing.
             self._hot[app.name] = asyncio.get_running_loop().call_later(
@@ -83,6 +89,7 @@ class Warmth:
 
     def _begin_to_cool(self, app: AppRuntime, slot: Slot, until: float) -> None:
         del self._hot[app.name]
+        self._over[app.name] = until
         task = asyncio.create_task(self._cool(app, slot, until), name=f"cool {app.name} {slot}")
         task.add_done_callback(tell_if_failed)
         self._cooling[app.name] = task
@@ -90,6 +97,7 @@ class Warmth:
     async def stop_cooling(self, app: str) -> None:
         if (timer := self._hot.pop(app, None)) is not None:
             timer.cancel()
+        self._over.pop(app, None)
         await end_task(self._cooling.pop(app, None))
 
     async def close(self) -> None:
@@ -110,9 +118,11 @@ class Warmth:
 
     async def _rest(self, app: AppRuntime, record: SlotRecord) -> asyncio.Task[None]:
         await app.keep_slot(cold(record))
-        stopping = asyncio.create_task(
-            app.stop_services(record.slot, at_once=True), name=f"stop {app.name} {record.slot}"
-        )
+        stopping = app.stop_services(record.slot, at_once=True)
+        return self._stop(stopping, name=f"stop {app.name} {record.slot}")
+
+    def _stop(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        stopping = asyncio.create_task(work, name=name)
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
         stopping.add_done_callback(tell_if_failed)
@@ -140,6 +150,19 @@ class Warmth:
             if app.warming is asyncio.current_task():
                 app.warming = None
 
+    def end_refused(self, app: AppRuntime, slot: Slot) -> None:
+        """Begin to stop what still runs in a cold slot: it had clients when it was refused."""
+        self._stop(self._end_refused(app, slot), name=f"stop {app.name} {slot}, which was refused")
+
+    async def _end_refused(self, app: AppRuntime, slot: Slot) -> None:
+        await all_read(app, slot)
+        async with app.commit:
+            record = app.slots[slot]
+            if app.active is slot or record.state is not SlotState.COLD:
+                return  # an operation has taken it
+            stopping = await self._put_to_rest(app, record)
+        await asyncio.shield(stopping)
+
     async def _make_hot(self, app: AppRuntime, starting: SlotRecord) -> None:
         async with app.commit:
             if app.slots[starting.slot] != starting:
@@ -161,6 +184,16 @@ class Warmth:
         await asyncio.shield(stopping)
 
     async def _cool(self, app: AppRuntime, slot: Slot, until: float) -> None:
+        message = f"{slot} was kept hot for its time"
+
+        async def waits(what: str) -> None:
+            log.info("%s: %s, and waits for %s", app.name, message, what, extra={"app": app.name})
+
+        try:
+            if cut := await let_end(app, [slot], on_wait=waits):
+                message += f"; {cut_in_words(app, cut)}"
+        except UnseenError as error:
+            message += f"; what was under way could not be seen, and was not waited for: {error}"
         await all_read(app, slot)
         async with app.commit:
             record = app.slots[slot]
@@ -172,6 +205,5 @@ class Warmth:
                 return
             stopping = await self._put_to_rest(app, record)
         await asyncio.shield(stopping)
-        await app.parts.note(
-            app.name, None, "service", slot=slot, message=f"{slot} was kept hot for its time"
-        )
+        log.info("%s: %s", app.name, message, extra={"app": app.name})
+        await app.parts.note(app.name, None, "service", slot=slot, message=message)

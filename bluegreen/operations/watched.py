@@ -13,6 +13,7 @@ from bluegreen.health.target import Target
 from bluegreen.health.watch import keep_watch
 from bluegreen.model import PhaseName, Slot
 from bluegreen.operations.run import Run
+from bluegreen.processes import uninterrupted
 from bluegreen.watching.judging import Before, Judge
 from bluegreen.watching.service import Watching
 from bluegreen.watching.tally import Tally
@@ -34,10 +35,15 @@ async def told(run: Run, watching: Watching) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        telling.cancel()
-        await asyncio.wait([telling])
-        if run.recording is not None:
-            await watching.end(run.recording)
+        # Else nginx would go on telling of it, and somebody listening.
+        await uninterrupted(_end(run, watching, telling), name=f"end of requests of {run.app.name}")
+
+
+async def _end(run: Run, watching: Watching, telling: asyncio.Task[None]) -> None:
+    telling.cancel()
+    await asyncio.wait([telling])
+    if run.recording is not None:
+        await watching.end(run.recording)
 
 
 async def keep_watched(run: Run, seconds: float) -> dict[str, Any]:
@@ -73,10 +79,10 @@ async def _at_the_end(run: Run, target: Target, measuring: Measuring) -> None:
     """Raises GateError for what is worse on the whole, or could not be judged and has to be."""
     judge, watch = run.judge, run.app.settings.watch
     if judge is not None and (worse := judge.worse_at_the_end()) is not None:
-        raise await refusal(target, worse.why, services=worse.services, outcome="")
+        raise await refusal(target, worse.why, keys=target.keys(worse.services), outcome="")
     for said in _unjudged(judge, measuring, has_limits=watch.has_limits):
         if watch.on_few == "fail":
-            raise await refusal(target, f'{said}, and on_few is "fail"', services=[], outcome="")
+            raise await refusal(target, f'{said}, and on_few is "fail"', keys=[], outcome="")
         await run.note("warning", message=f"not judged: {said}")
 
 

@@ -17,6 +17,7 @@ from bluegreen.report.watched import SLOTS, Seconds
 WIDTH, HEIGHT = 880, 120  # of the whole, and of one panel
 LEFT, RIGHT, TOP, GAP = 58, 14, 42, 34
 _ROW = 15  # between what is said of two moments
+_ABOVE = 12  # the first of them
 _SAID = 120  # what is said of one takes at most
 _PLOT = WIDTH - LEFT - RIGHT
 _MOST_TICKS = 4  # of a panel's own axis
@@ -76,17 +77,18 @@ def charts(seen: Sequence[Seconds], moments: Sequence[Moment]) -> str | None:
     start, end = seen[0].start, max(seen[-1].end, seen[0].start + _SHORTEST)
     axis = _Axis(start, end, moments[0].at if moments else start)
     shown = [moment for moment in moments if start <= moment.at <= end]
-    height = TOP + len(_PANELS) * (HEIGHT + GAP) + 4
-    bottom = TOP + len(_PANELS) * HEIGHT + (len(_PANELS) - 1) * GAP
+    top = max(TOP, _ROW * len(shown) + _ABOVE)
+    height = top + len(_PANELS) * (HEIGHT + GAP) + 4
+    bottom = top + len(_PANELS) * HEIGHT + (len(_PANELS) - 1) * GAP
     parts = [
         f'<svg class="charts" viewBox="0 0 {WIDTH} {height}" role="img" '
         'aria-label="Requests, failed requests and latency of both slots over time; the table '
         'below has the totals">'
     ]
     for number, panel in enumerate(_PANELS):
-        parts += _panel(panel, seen, axis, TOP + number * (HEIGHT + GAP))
+        parts += _panel(panel, seen, axis, top + number * (HEIGHT + GAP))
     for row, moment in enumerate(reversed(shown)):
-        x, y = axis.x(moment.at), TOP - 8 - _ROW * row
+        x, y = axis.x(moment.at), top - 8 - _ROW * row
         parts.append(f'<path class="moment" d="M{x:.1f} {y - 10}V{bottom}"/>')
         near_the_end = x > WIDTH - _SAID
         anchor, shift = ("end", -5) if near_the_end else ("start", 5)

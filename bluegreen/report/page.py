@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bluegreen import __version__
-from bluegreen.cli.words import seconds
+from bluegreen.cli.words import clock, seconds
 from bluegreen.log_tail import printable
 from bluegreen.report.charts import charts
 from bluegreen.report.phases import share_text
@@ -25,7 +25,7 @@ def page(story: Story, *, made_at: float) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "duration": seconds, "clock": _clock, "moment": _moment, "share": share_text,
+        "duration": seconds, "clock": clock, "moment": _moment, "share": share_text,
         "printable": printable,
     }  # fmt: skip
     drawn = charts(story.seen, story.moments)
@@ -36,10 +36,6 @@ def page(story: Story, *, made_at: float) -> str:
         made_at=made_at,
         version=__version__,
     )
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def _moment(at: float) -> str:

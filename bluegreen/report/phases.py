@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bluegreen.cli.words import seconds
+from bluegreen.report.shares import led, note
 
 # For people who do not know bluegreen.
 MEANS = {
@@ -67,6 +68,7 @@ class Step:
 
 def steps(operation: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[Step]:
     """In the order in which they began."""
+    shares = led(events)
     began = operation["begun_at"] or operation["created_at"]
     whole = max(operation["finished_at"] - began, 0.001)
     records = [event for event in events if event["kind"] == "phase"]
@@ -90,10 +92,11 @@ def steps(operation: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
         ended = ENDED[phase["state"]]
         if failed and phase["state"] in ("undone", "undoing"):
             ended = "failed, and undone"
+        said = note(shares) if phase["phase"] == "steps" and shares else _note(phase)
         found.append(
             Step(
                 name=phase["phase"], means=MEANS.get(phase["phase"], ""), began=phase["began"],
-                took=took, ended=ended, failed=failed, note=_note(phase), bars=tuple(bars),
+                took=took, ended=ended, failed=failed, note=said, bars=tuple(bars),
             )
         )  # fmt: skip
     return found

@@ -10,6 +10,7 @@ from bluegreen.cli.plain import event_text
 from bluegreen.cli.words import seconds
 from bluegreen.report.charts import Moment
 from bluegreen.report.phases import Step, steps
+from bluegreen.report.shares import led
 from bluegreen.report.watched import Seconds, Total, recorded, totals
 
 SHOWN_LINES = 25  # of each source of output, the last ones
@@ -83,6 +84,7 @@ class _Teller:
         self.operation = documents.operation
         self.version = self.operation["version"] or ""
         self.moved, self.went_back = self._moves()
+        self.led = led(documents.events)
 
     def _moves(self) -> tuple[float | None, float | None]:
         """When traffic was moved, and when back, in Unix seconds."""
@@ -100,6 +102,21 @@ class _Teller:
         if slot is None:
             return "nothing"
         return f"{served} in {slot}" if served else f"what was in {slot}"
+
+    def _share_of_visitors(self) -> tuple[int, str]:
+        """How many percent it had in steps at the most, and for how long it had some, in words."""
+        begun = [step for step in self.led if step.percent]
+        ends = [step.at for step in self.led if not step.percent]
+        end = ends[-1] if ends else self.moved or self.operation["finished_at"]
+        return max(step.percent for step in begun), seconds(end - begun[0].at)
+
+    def moments(self) -> list[Moment]:
+        found = [Moment(at=step.at, says=step.says) for step in self.led]
+        if self.moved is not None:
+            found.append(Moment(at=self.moved, says=f"switched to {self.operation['slot']}"))
+            if self.went_back is not None:
+                found.append(Moment(at=self.went_back, says="switched back"))
+        return found
 
     def sentence(self) -> str:
         kind, state, slot = (self.operation[name] for name in ("kind", "state", "slot"))
@@ -120,6 +137,12 @@ class _Teller:
             )
         if self.moved is not None:
             return f"{self.version} got the visitors, and then the {kind} {_PAST[state]}."
+        if self.led:
+            percent, for_ = self._share_of_visitors()
+            return (
+                f"{self.version} had up to {percent} % of the visitors for {for_}; then all were "
+                f"back on {self.before}."
+            )
         if self.operation["from_slot"] is None:
             return f"{self.version} was not put into service: no visitor met it."
         return f"{self.version} was not put into service: {self.before} served throughout."
@@ -165,6 +188,13 @@ class _Teller:
                 "that were under way at either moment ended where they had begun."
             )
             said += self._data_undone()
+        elif self.moved is None and self.led:
+            percent, for_ = self._share_of_visitors()
+            said.append(
+                f"Up to {percent} % of the visitors were led to {operation['slot']} and, {for_} "
+                f"later, back to {self.before}."
+            )
+            said += self._data_undone()
         elif self.moved is None:
             said.append("There was nothing to go back from: visitors were never moved.")
             said += self._data_undone()
@@ -208,11 +238,6 @@ def tell(documents: Documents) -> Story:
     teller = _Teller(documents)
     began = operation["begun_at"] or operation["created_at"]
     took = max(0.0, operation["finished_at"] - began)
-    moments = []
-    if teller.moved is not None:
-        moments.append(Moment(at=teller.moved, says=f"switched to {operation['slot']}"))
-        if teller.went_back is not None:
-            moments.append(Moment(at=teller.went_back, says="switched back"))
     versions = {operation["slot"]: teller.version, operation["from_slot"]: documents.served or ""}
     return Story(
         title=teller.title(),
@@ -226,7 +251,7 @@ def tell(documents: Documents) -> Story:
         seen=tuple(recorded(events)),
         totals=tuple(totals(events)),
         versions={slot: version for slot, version in versions.items() if slot},
-        moments=tuple(moments),
+        moments=tuple(teller.moments()),
         probes=tuple(_probes(events)),
         way_back=tuple(teller.way_back()),
         output=tuple(_outputs(documents.output)),

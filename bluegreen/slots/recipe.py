@@ -29,7 +29,9 @@ def recipe_digest(settings: AppSettings, layout: AppLayout, slot: Slot, version:
         }
         steps.append([step.name, step.run, digests, *environment.launcher])
     values = slot_values(settings, layout, slot, version=version, tree=tree, service=None)
-    parts = [steps, values, settings.app.shared]
+    parts: list[object] = [steps, values, settings.app.shared]
+    if settings.assets:  # kept with the tree
+        parts.append(settings.assets)
     return hashlib.sha256(
         json.dumps(parts, sort_keys=True).encode(errors="surrogateescape")
     ).hexdigest()

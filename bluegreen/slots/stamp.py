@@ -18,7 +18,7 @@ from bluegreen.model import Slot
 MODE = 0o600
 _TREE = re.compile(r"([1-9]\d{0,17})-(blue|green)")
 _BESIDE = re.compile(
-    r"\.?([1-9]\d{0,17}-(?:blue|green))\.(?:json|draft)(?:\.[0-9a-f]{8}\.tmp)?"
+    r"\.?([1-9]\d{0,17}-(?:blue|green))\.(?:json|draft|assets)(?:\.[0-9a-f]{8}\.tmp)?"
 )  # with what a write that was killed leaves behind
 
 
@@ -75,7 +75,7 @@ def trees_in(directory: Path) -> list[Path]:
 
 
 def beside(directory: Path) -> list[tuple[Path, Path]]:
-    """Each stamp, draft and half-written one, with the tree that it belongs to. Blocking."""
+    """What there is beside trees, or was, each with the tree that it belongs to. Blocking."""
     if not directory.is_dir():
         return []
     matches = [(path, _BESIDE.fullmatch(path.name)) for path in directory.iterdir()]

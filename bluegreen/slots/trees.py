@@ -18,6 +18,7 @@ from bluegreen.layout import AppLayout
 from bluegreen.model import Release, Slot
 from bluegreen.processes import uninterrupted
 from bluegreen.slots import stamp
+from bluegreen.slots.assets import Assets
 from bluegreen.slots.building import Build, DiskFullError
 from bluegreen.slots.custody import Custody
 from bluegreen.slots.flush import flush
@@ -48,6 +49,7 @@ class Trees:
         self._layout = layout
         self._jobs = supervisor
         self._custody = Custody(settings.name, layout, supervisor)
+        self._assets = Assets(settings, layout, supervisor)
         self._looking = {name: asyncio.Lock() for name in (LOOKED_AT, BUILT)}
 
     def path(self, operation: int, slot: Slot) -> Path:
@@ -194,19 +196,20 @@ class Trees:
         build_cache(self._layout).mkdir(parents=True, exist_ok=True)
 
     async def complete(self, release: Release, tree: Path, slot: Slot, operation: int) -> TreeInfo:
-        """Write the tree to disk and then its stamp: from now on it counts as good.
+        """Keep its assets, write all to disk and then the stamp: from now on it counts as good.
 
         Raises BuildError when that is not possible; then it does not.
         """
         if self._operation(tree, slot) != operation:
             raise ValueError(f"{tree} is not of operation {operation}")
         with self._writing(BuildError, tree):
+            kept = await self._assets.keep(tree)
             size = await in_thread(lambda stop: _allocated(tree, stop), name=f"size {tree.name}")
             draft = await asyncio.to_thread(stamp.read_draft, tree)
             recipe = draft.recipe or await self._recipe(slot, release.version)
             info = TreeInfo(
                 version=release.version, commit=release.commit, slot=slot, operation=operation,
-                recipe=recipe, bytes=size, source=draft.source,
+                recipe=recipe, bytes=size + kept, source=draft.source,
             )  # fmt: skip
             await flush(tree)
             await asyncio.to_thread(stamp.write_stamp, tree, info)
@@ -259,7 +262,7 @@ class Trees:
         return link.parent / os.readlink(link) if link.is_symlink() else None
 
     async def place(self, slot: Slot, tree: Path | None) -> None:
-        """Durably point ``slots/SLOT`` to a complete tree, or remove it.
+        """Durably point ``slots/SLOT``, and that of its assets, to a complete tree; or remove it.
 
         Raises SlotError, with the link as it was.
         """
@@ -269,15 +272,18 @@ class Trees:
                 remedy="deploy the release again; an incomplete tree never gets into a slot",
             )
         with self._writing(SlotError, self._layout.slot(slot)):
-            await asyncio.to_thread(self._place, self._layout.slot(slot), tree)
+            await asyncio.to_thread(self._place, slot, tree)
 
-    def _place(self, link: Path, tree: Path | None) -> None:
+    def _place(self, slot: Slot, tree: Path | None) -> None:
+        link = self._layout.slot(slot)
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.exists() and not link.is_symlink():
             raise SlotError(
                 f"{self._settings.name}: {link} is not a link",
                 remedy="somebody put it there: move it away",
             )
+        # A kill in between is mended by whoever places the tree again, or the one before.
+        self._assets.place(slot, tree)
         if tree is not None:
             link_atomically(link, str(tree))
         elif link.is_symlink():
@@ -312,6 +318,7 @@ class Trees:
                 await asyncio.to_thread(stamp.remove_stamp, tree)
                 await self._custody.remove(tree)
             await asyncio.to_thread(self._remove_lone_stamps, kept)
+            await in_thread(lambda _: self._assets.reclaim(), name=f"reclaim {self._layout.assets}")
             for name, looking in self._looking.items():
                 if not looking.locked():
                     await self._custody.remove(self._layout.trees / name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from bluegreen.config.env_file import UnusableFileError
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.sources import access_errors
 
 MOST_BYTES = 8192
@@ -33,12 +34,12 @@ def origin(url: str) -> tuple[str, str, int]:
 def read_token(file: str) -> str:
     """The one line that ``file`` holds. Blocking. Raises SourceError."""
     try:
-        with Path(file).open("rb") as content:
-            raw = content.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise access_errors.unreadable("token", file) from error
-    token = raw.decode(errors="replace").rstrip("\r\n")
+        token = SecretFile(file=file).read().rstrip("\r\n")
+    except UnusableFileError as error:
+        if isinstance(error.__cause__, OSError):
+            raise access_errors.unreadable("token", file) from error
+        raise access_errors.no_token(file) from error
     plain = token.isascii() and token.isprintable() and " " not in token
-    if not token or len(raw) > MOST_BYTES or not plain:
+    if not token or len(token) > MOST_BYTES or not plain:
         raise access_errors.no_token(file)
     return token

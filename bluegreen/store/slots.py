@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bluegreen.model import AppLock, Slot, SlotRecord, SlotState
@@ -27,8 +27,14 @@ def to_slot_record(row: Row) -> SlotRecord:
         operation=row["operation"],
         gated_by=row["gated_by"],
         hot_until=row["hot_until"],
-        services=tuple(json.loads(row["services"])),
+        services=as_started(json.loads(row["services"])),
+        exclusive=None if row["exclusive"] is None else tuple(json.loads(row["exclusive"])),
     )
+
+
+def as_started(services: Mapping[str, int] | Sequence[str]) -> dict[str, int]:
+    """``SlotRecord.services``; versions that knew of no instances have written the names alone."""
+    return dict(services) if isinstance(services, Mapping) else dict.fromkeys(services, 1)
 
 
 def by_app(rows: Iterable[Row]) -> dict[str, dict[Slot, SlotRecord]]:
@@ -46,16 +52,18 @@ def both_empty(app: str) -> dict[Slot, SlotRecord]:
 def save(connection: sqlite3.Connection, record: SlotRecord) -> None:
     connection.execute(
         "INSERT INTO slots (app, slot, state, version, commit_id, tree, operation, gated_by,"
-        " hot_until, services) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " hot_until, services, exclusive) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (app, slot) DO UPDATE SET state = excluded.state,"
         " version = excluded.version, commit_id = excluded.commit_id, tree = excluded.tree,"
         " operation = excluded.operation, gated_by = excluded.gated_by,"
-        " hot_until = excluded.hot_until, services = excluded.services",
+        " hot_until = excluded.hot_until, services = excluded.services,"
+        " exclusive = excluded.exclusive",
         (
             record.app, record.slot, record.state, record.version, record.commit,
             str(record.tree) if record.tree is not None else None,
             record.operation, record.gated_by, record.hot_until,
-            json.dumps(record.services),
+            json.dumps(dict(record.services)),
+            None if record.exclusive is None else json.dumps(record.exclusive),
         ),
     )  # fmt: skip
 

@@ -130,7 +130,7 @@ class EmbeddedSupervisor:
         service = self._services.get(key)
         if service is not None:
             return service.unit.log_file
-        return self._layout.app(key.app).service_log(key.slot, key.service)
+        return self._layout.app(key.app).service_log(key.slot, key.place)
 
     async def run(self, job: Job) -> JobResult:
         """See `JobRunner.run`."""

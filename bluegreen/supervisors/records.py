@@ -63,12 +63,19 @@ def _decode(text: str) -> ProcessRecord:
         session=Session(
             leader=ProcessIdentity(**session["leader"]), invocation=str(session["invocation"])
         ),
-        key=key and UnitKey(app=key["app"], slot=Slot(key["slot"]), service=key["service"]),
+        key=key and _key(key),
         name=str(data["name"]),
         definition=str(data["definition"]),
         stop_timeout=float(data["stop_timeout"]),
         started_at=float(data["started_at"]),
     )
+
+
+def _key(data: dict[str, Any]) -> UnitKey:
+    # A record of a version that knew of no instances has no number.
+    instance = int(data.get("instance", 1))
+    slot = Slot(data["slot"])
+    return UnitKey(app=data["app"], slot=slot, service=data["service"], instance=instance)
 
 
 class ProcessRecords:

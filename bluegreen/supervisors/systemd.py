@@ -365,7 +365,7 @@ class SystemdSupervisor:
 
         The mark that a unit asks for says whose it is; its name alone could be of two apps.
         """
-        patterns = [f"{PREFIX}*@{slot.value}.service" for slot in Slot]
+        patterns = [f"{PREFIX}*@{slot.value}{more}.service" for slot in Slot for more in ("", "-*")]
         (listed,) = await self._systemd.call("ListUnitsByPatterns", "asas", [], patterns)
         kept = {service_unit(key) for key in keys}
         names = [row[0] for row in listed if row[3] not in AT_REST and row[0] not in kept]

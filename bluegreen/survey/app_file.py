@@ -312,6 +312,7 @@ def _times() -> list[str]:
         "",
         "[keep]",
         'hot = "24h"          # how long the old version stays ready; or "forever"',
+        'drain_timeout = "30s" # what is under way there, a download, may take so long then',
     ]
 
 

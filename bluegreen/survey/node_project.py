@@ -21,6 +21,11 @@ _DEVELOPMENT = re.compile(
     r"vue-cli-service serve|webpack(?:-dev-server| serve)|nodemon|parcel(?: serve)? )"
 )
 
+# Where those leave what browsers fetch, unless they are told otherwise.
+_BUNDLERS = {
+    "vite": "dist", "webpack": "dist", "@vue/cli-service": "dist", "react-scripts": "build",
+}  # fmt: skip
+
 
 def node_part(directory: AppDirectory, path: str) -> Part | None:
     """The project in ``path``, or None where there is none."""
@@ -59,7 +64,20 @@ def _build(
         remarks = [*remarks, "without a lock file two builds of one version may differ"]
     into = (f"cd {shell_word(path)}",) if path else ()
     build = (f"{run} build",) if "build" in _scripts(package) else ()
+    if build and (built := _bundle(package)):
+        remarks = [
+            *remarks,
+            "what browsers have of the old version stays reachable after a switch by",
+            f'assets = "{joined(path, built)}" of [[routes]], if that is where it is built',
+        ]
     return FoundBuild(name="node", commands=(*into, install, *build), remarks=tuple(remarks))
+
+
+def _bundle(package: dict[str, Any]) -> str | None:
+    """The directory that its bundler makes, if it has one that is known."""
+    tables = (package.get("dependencies"), package.get("devDependencies"))
+    needed = {name for table in tables if isinstance(table, dict) for name in table}
+    return next((made for name, made in _BUNDLERS.items() if name in needed), None)
 
 
 def _package_manager(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bluegreen.config.settings import SlotPorts
+from bluegreen.config.settings import MOST_INSTANCES, SlotPorts
 from bluegreen.survey.directory import read_text
 
 FIRST = 8000
@@ -64,7 +64,11 @@ def _ports(data: dict[str, Any]) -> Iterator[int]:
     for service in services.values() if isinstance(services, dict) else ():
         ports = service.get("ports") if isinstance(service, dict) else None
         if isinstance(ports, dict):
-            yield from (port for port in ports.values() if isinstance(port, int))
+            number = service.get("instances", 1)
+            more = min(number, MOST_INSTANCES) if isinstance(number, int) else 1
+            for first in ports.values():
+                if isinstance(first, int):
+                    yield from range(first, first + more)
     nginx = data.get("nginx")
     listens = nginx.get("listen") if isinstance(nginx, dict) else None
     for listen in listens if isinstance(listens, list) else ():

@@ -12,7 +12,7 @@ from bluegreen.gate.hold_file import CLOSED, HOLD, SPECIAL
 from bluegreen.layout import LONGEST_SOCKET_PATH, AppLayout, Layout
 from bluegreen.model import Address, Slot, SwitchMode, Traffic
 from bluegreen.traffic.markers import WATCH
-from bluegreen.traffic.quoting import Directive, quoted
+from bluegreen.traffic.quoting import Directive, quoted, quoted_before
 from bluegreen.traffic.shares import SHARE
 
 WEBSOCKET_TIMEOUT = 3600.0  # seconds that a WebSocket may be silent, at least
@@ -51,10 +51,10 @@ def _milliseconds(seconds: float) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceView:
-    """A service that answers requests. ``addresses`` are nginx's, by slot name."""
+    """A service that answers requests. ``addresses`` of its instances are nginx's, by slot name."""
 
     name: str
-    addresses: Mapping[str, str]
+    addresses: Mapping[str, tuple[str, ...]]
     keepalive: int
     hop_socket: Path
     replaces: str | None  # nginx's address of what serves until the first release is active
@@ -75,6 +75,36 @@ class RouteView:
     service: ServiceView
     websocket: bool
     timeout_ms: int
+    has_assets: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetsView:
+    """Where nginx finds what is asked for among the assets, as arguments of its directives."""
+
+    named: Path  # the directory, as nginx is to name it
+    in_full: Path
+    slot: Directive  # that the request goes to: a variable, or its name
+
+    @property
+    def own(self) -> Directive:
+        """The file of that slot."""
+        return self._argument(f"{self.named}/", "$uri")
+
+    @property
+    def beside(self) -> Directive:
+        """The file of the other one."""
+        return self._argument(f"{self.named}/beside-", "$uri")
+
+    @property
+    def beside_root(self) -> Directive:
+        """In full: for this, nginx would not look from where its workers work."""
+        return self._argument(f"{self.in_full}/beside-", "")
+
+    def _argument(self, path: str, behind: str) -> Directive:
+        if self.slot.startswith("$"):
+            return quoted_before(path, f"{self.slot}{behind}")
+        return quoted_before(path + self.slot, behind) if behind else quoted(path + self.slot)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +135,10 @@ class AppView:
     share_clients: Mapping[
         str, str
     ]  # what the path of a client's begins with, by the slot it is of
+    assets: AssetsView
     preview_socket: Path
+    preview_names: tuple[Directive, ...]  # under which the slot that does not serve is seen
+    preview_allow: tuple[Directive, ...]  # the networks that need no key there
     closed_socket: Path
     ports: Directive | None
 
@@ -116,6 +149,11 @@ class AppView:
     @property
     def slot_variable(self) -> Directive:
         return slot_variable(self.name)
+
+    @property
+    def allow_variable(self) -> Directive:
+        """Whether an address needs no key: a slot, or nothing. As short as `slot_variable`."""
+        return Directive(f"$bp_{self.id}")
 
 
 def _nginx_address(address: Address) -> str:
@@ -134,10 +172,12 @@ def _services(settings: AppSettings, layout: Layout) -> dict[str, ServiceView]:
     app = layout.app(settings.name)
     views = {}
     for name, service in settings.services.items():
-        addresses = {slot.value: service.address(slot, app.run) for slot in Slot}
+        addresses = {slot.value: service.addresses(slot, app.run) for slot in Slot}
         views[name] = ServiceView(
             name=name,
-            addresses={slot: _nginx_address(at) for slot, at in addresses.items() if at},
+            addresses={
+                slot: tuple(map(_nginx_address, each)) for slot, each in addresses.items() if each
+            },
             keepalive=service.keepalive,
             hop_socket=app.nginx_sockets / f"{name}.nginx.sock",
             replaces=_replaced(service.replaces),
@@ -162,6 +202,7 @@ def _routes(settings: AppSettings, services: Mapping[str, ServiceView]) -> tuple
                 timeout_ms=_milliseconds(
                     max(route.timeout, WEBSOCKET_TIMEOUT) if route.websocket else route.timeout
                 ),
+                has_assets=route.assets is not None,
             )
         )
     return tuple(views)
@@ -179,7 +220,8 @@ def _server_names(names: Sequence[str]) -> tuple[Directive, ...]:
 def _ports(service: Service) -> Iterator[str]:
     """Those that the service's redirects may name."""
     if service.ports is not None:
-        yield from (str(service.ports.blue), str(service.ports.green))
+        for first in (service.ports.blue, service.ports.green):
+            yield from map(str, range(first, first + service.instances))
     if service.replaces is not None and not service.replaces.startswith("/"):
         yield service.replaces.rpartition(":")[2]
 
@@ -205,6 +247,9 @@ def view(
     ports = sorted({port for name in services for port in _ports(settings.services[name])})
     directories, markers = layout.app(settings.name), layout.nginx_markers(settings.name)
     previews = layout.nginx_previews(settings.name)
+    constant_slot = (
+        (traffic.active or Slot.BLUE).value if nginx.switch is SwitchMode.RELOAD else None
+    )
     return AppView(
         name=settings.name,
         id=template_id(settings.name),
@@ -213,9 +258,7 @@ def view(
         max_body=nginx.max_body,
         services=tuple(services.values()),
         routes=routes,
-        constant_slot=(
-            (traffic.active or Slot.BLUE).value if nginx.switch is SwitchMode.RELOAD else None
-        ),
+        constant_slot=constant_slot,
         closed=traffic.closed,
         slot_file=slot_file,
         special=markers / SPECIAL,
@@ -230,7 +273,14 @@ def view(
         sticky=settings.promote.sticky if settings.promote.steps else None,
         share=markers / SPECIAL / SHARE,
         share_clients={slot.value: f"{markers / SPECIAL / SHARE}/{slot.value}-" for slot in Slot},
+        assets=AssetsView(
+            named=layout.nginx_assets(settings.name),
+            in_full=directories.assets,
+            slot=Directive(constant_slot or slot_variable(settings.name)),
+        ),
         preview_socket=socket_path(preview_socket(directories)),
+        preview_names=_server_names(settings.preview.server_name),
+        preview_allow=tuple(Directive(network) for network in settings.preview.allow),
         closed_socket=socket_path(directories.nginx_sockets / "closed.nginx.sock"),
         ports=Directive("|".join(ports)) if ports else None,
     )

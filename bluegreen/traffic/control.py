@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from bluegreen.config.settings import AppSettings
 from bluegreen.durations import Durations
@@ -131,8 +132,10 @@ class TrafficControl:
     def ports(self) -> frozenset[int]:
         """Every port that a service of any app has, in either slot."""
         services = (one for app in self._apps.values() for one in app.services.values())
-        pairs = [one.ports for one in services if one.ports is not None]
-        return frozenset(port for pair in pairs for port in (pair.blue, pair.green))
+        addresses = (
+            address for one in services for slot in Slot for address in one.addresses(slot, Path())
+        )
+        return frozenset(one.port for one in addresses if one.port is not None)
 
     def read(self, app: str) -> Traffic:
         """Where the markers say that the app's traffic goes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bluegreen.config.preview_section import PreviewSection
 from bluegreen.config.settings import AppSettings, Nginx
 from bluegreen.errors import RefusedError
 from bluegreen.layout import Layout
@@ -35,9 +36,9 @@ def entrance_address(settings: AppSettings, layout: Layout) -> Address:
     return _reached(settings.nginx.listen[0])
 
 
-def host_header(nginx: Nginx) -> str | None:
-    """What visitors have as ``Host``; None where the site answers to any."""
-    return next((name.replace("*", "www", 1) for name in nginx.server_name if name != "_"), None)
+def host_header(names: Nginx | PreviewSection) -> str | None:
+    """What visitors have as ``Host``; None where there is no name, or any one will do."""
+    return next((name.replace("*", "www", 1) for name in names.server_name if name != "_"), None)
 
 
 def site_url(settings: AppSettings) -> str | None:
@@ -47,8 +48,23 @@ def site_url(settings: AppSettings) -> str | None:
     """
     if settings.nginx.mode != "site":
         return None
-    address = _reached(settings.nginx.listen[0])
-    host = host_header(settings.nginx) or address.host
+    return _url(settings.nginx, host_header(settings.nginx))
+
+
+def preview_url(settings: AppSettings) -> str | None:
+    """Where the slot that does not serve is seen under a name of its own, as `site_url` says it.
+
+    None where it has no such name; in a server of the administrator's own, the name alone.
+    """
+    host = host_header(settings.preview)
+    if host is None or settings.nginx.mode != "site":
+        return host
+    return _url(settings.nginx, host)
+
+
+def _url(nginx: Nginx, name: str | None) -> str:
+    address = _reached(nginx.listen[0])
+    host = name or address.host
     return f"http://{host}" if address.port == HTTP_PORT else f"http://{host}:{address.port}"
 
 

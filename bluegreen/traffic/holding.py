@@ -122,12 +122,12 @@ class Holding:
         self.confirmation.expect_served(name)
         return traffic.held
 
-    def _addresses(self, settings: AppSettings, slot: Slot) -> tuple[Address, ...]:
+    def _addresses(self, settings: AppSettings, slot: Slot) -> tuple[tuple[Address, ...], ...]:
         run = self.layout.app(settings.name).run
         # No route leads to an exclusive one, which runs in one slot alone.
         gated = (service for service in settings.services.values() if not service.exclusive)
-        found = (service.address(slot, run) for service in gated)
-        return tuple(address for address in found if address is not None)
+        found = (service.addresses(slot, run) for service in gated)
+        return tuple(addresses for addresses in found if addresses)
 
     async def _confirm(self, app: str, *, held: bool) -> None:
         await self.confirmation.until(

@@ -7,7 +7,7 @@ import re
 _WORD = re.compile(r"[A-Za-z0-9_./:@%+,=~*\[\]-]+")
 _UNQUOTED = re.compile(r"[A-Za-z0-9_./:-]+")
 _QUOTABLE = re.compile(r"[^\x00-\x1f\x7f\"'`;{}$\\]+")
-_VARIABLE = re.compile(r"\$[a-z_]+")
+_VARIABLES = re.compile(r"(?:\$[a-z_][a-z0-9_]*)+")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f'$\\]*")
 
 
@@ -36,15 +36,15 @@ def quoted(value: object) -> Directive:
     return Directive(text if _UNQUOTED.fullmatch(text) else f'"{text}"')
 
 
-def quoted_before(value: object, variable: str) -> Directive:
-    """The argument that is ``value`` with what nginx finds in ``variable`` (``$name``) behind it.
+def quoted_before(value: object, variables: str) -> Directive:
+    """The argument that is ``value`` with what nginx finds in ``variables`` (``$name``) behind it.
 
     Raises UnsafeValueError as `quoted` does.
     """
     text = str(value)
-    if not _QUOTABLE.fullmatch(text) or not _VARIABLE.fullmatch(variable):
-        raise UnsafeValueError(f"{text}{variable}")
-    return Directive(f'"{text}{variable}"')
+    if not _QUOTABLE.fullmatch(text) or not _VARIABLES.fullmatch(variables):
+        raise UnsafeValueError(f"{text}{variables}")
+    return Directive(f'"{text}{variables}"')
 
 
 def text_argument(value: object) -> Directive:

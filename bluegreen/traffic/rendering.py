@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jinja2 import Environment, Template
 
+from bluegreen.asset_types import ASSET_TYPES
 from bluegreen.config.api_section import ApiSection
 from bluegreen.config.promote_section import LONGEST_STEPS
 from bluegreen.config.settings import AppSettings
@@ -46,10 +47,21 @@ GATE_PATIENCE = 60.0  # seconds that nginx waits for the gate after the longest 
 # What tells clients apart in steps. Who has no cookie is given one: nginx knows it at once.
 _CLIENTS = {"cookie": Directive("$uid_got$uid_set"), "address": Directive("$remote_addr")}
 _GENERATION = "@generation@"  # stands in for the hash of the text that it is part of
-_PAGE = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not available</title>'
-    "<h1>Not available</h1><p>This page cannot be shown at the moment. Please try again soon.</p>"
-    "</html>"
+
+
+def _page(title: str, text: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<h1>{title}</h1><p>{text}</p></html>"
+    )
+
+
+_PAGE = _page("Not available", "This page cannot be shown at the moment. Please try again soon.")
+_NOTHING_PAGE = _page(
+    "No release to preview", "Nothing runs beside the release that serves at the moment."
+)
+_KEY_PAGE = _page(
+    "A preview", "It is shown by a link with a key, which whoever runs this site can make."
 )
 
 
@@ -72,6 +84,9 @@ def _environment() -> Environment:
     made.filters["text"] = text_argument
     made.globals["written_by"] = Directive(WRITTEN_BY)
     made.globals["page"] = _PAGE
+    made.globals["nothing_page"] = _NOTHING_PAGE
+    made.globals["key_page"] = _KEY_PAGE
+    made.globals["asset_types"] = ASSET_TYPES
     return made
 
 
@@ -118,15 +133,18 @@ class Templates:
         """Everything of an app but its slot file."""
         name, mode = settings.name, settings.nginx.mode
         sites = self._layout.nginx / "sites"
+        snippets = self._layout.nginx / "snippets"
         templates = {
             "site": {sites / f"{name}.conf": "site.conf.j2"},
             "upstream": {sites / f"{name}.conf": "upstream.conf.j2"},
             "snippet": {
                 sites / f"{name}.http.conf": "snippet.http.conf.j2",
-                self._layout.nginx / "snippets" / f"{name}.server.conf": "snippet.server.conf.j2",
-                self._layout.nginx / "snippets" / f"{name}.watch.conf": "snippet.watch.conf.j2",
+                snippets / f"{name}.server.conf": "snippet.server.conf.j2",
+                snippets / f"{name}.watch.conf": "snippet.watch.conf.j2",
             },
         }[mode]
+        if mode == "snippet" and settings.preview.server_name:
+            templates[snippets / f"{name}.preview.conf"] = "snippet.preview.conf.j2"
         app = view(
             settings, self._layout, traffic, self.slot_file(name),
             may_be_held=self._build.can_hold and why_not_held(settings) is None,

@@ -70,8 +70,9 @@ class Watching:
             try:
                 await self._traffic.tell_of_requests(name, True)
             except TrafficError as error:
-                log.error("%s is watched without its requests: %s", name, error.message)
-                del self._recordings[name]
+                why = error.message
+                log.error("%s is watched without its requests: %s", name, why, extra={"app": name})
+                self._forget(name)
                 return None
         return recording
 
@@ -81,12 +82,16 @@ class Watching:
             if self._recordings.get(recording.app) is not recording:
                 return
             await self._silence(recording.app)
-            del self._recordings[recording.app]
-            if not self._recordings:
-                self._receiver.listen(frozenset())
-                if self._looking is not None:
-                    self._looking.cancel()
-                    self._looking = None
+            self._forget(recording.app)
+
+    def _forget(self, app: str) -> None:
+        """With the last one nobody listens any more."""
+        del self._recordings[app]
+        if not self._recordings:
+            self._receiver.listen(frozenset())
+            if self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
 
     async def close(self) -> None:
         """After the last operation has ended."""
@@ -98,7 +103,9 @@ class Watching:
         try:
             await self._traffic.tell_of_requests(app, False)
         except TrafficError as error:
-            log.error("nginx tells of requests of %s on: %s", app, error.message)
+            log.error(
+                "nginx tells of requests of %s on: %s", app, error.message, extra={"app": app}
+            )
 
     async def _look(self) -> None:
         clock = asyncio.get_running_loop().time

@@ -9,9 +9,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from bluegreen.config.env_file import read_small_file
+from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.errors import ConfigError
 from bluegreen.webhooks.judging import Rule
@@ -162,7 +161,7 @@ def _in_thread(file: str) -> asyncio.Future[_Read]:
 
 def _read_one(file: str) -> _Read:
     try:
-        text, wrong = read_small_file(Path(file), what="secret file").strip(), None
+        text, wrong = SecretFile(file=file).read().strip(), None
     except ConfigError as error:
         text, wrong = "", error.message
     return _Read(text, wrong, time.monotonic())

@@ -76,7 +76,7 @@ class Door:
 async def open_door() -> AsyncIterator[Door]:
     """With an app that has v1 and v2, traffic on v2, and one that has nothing yet."""
     async with stack() as built:
-        built.write_app(services=("api",))
+        built.write_app(services=("api",), watch="0.3s")
         built.write_app("shop", services=("api",))
         [port] = kernel_ports(1)
         connector = aiohttp.UnixConnector(str(built.layout.control_socket))

@@ -14,7 +14,7 @@ from tests.stack import Stack, stack
 async def serving_v1() -> AsyncIterator[Stack]:
     """The API of the sample app, with v1 serving."""
     async with stack() as built:
-        built.write_app(services=("api",))
+        built.write_app(services=("api",), watch="0.3s")
         await built.serve()
         await built.deploy("v1")
         yield built

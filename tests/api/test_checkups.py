@@ -8,10 +8,14 @@ import os
 import shlex
 import signal
 from collections.abc import AsyncIterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from bluegreen.api import checkups
+from bluegreen.api.checkups import KEPT, KEPT_ILL, Checkups
+from bluegreen.model import Slot
 from tests.operations.asking import ask
 from tests.ports import kernel_ports
 from tests.stack import PYTHON, Stack, stack
@@ -116,3 +120,45 @@ async def test_a_process_that_was_started_since_is_asked_anew(counting: Stack) -
     health = (await active_slot(counting))["health"]
     # Asked right after its start it may not listen yet; but it was asked, or refused.
     assert counts(counting)[0] == asked + 1 or not health["healthy"]
+
+
+async def test_what_is_not_well_is_asked_again_soon_and_another_process_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slot that was asked while it started was told ill for ten seconds, serving or not."""
+    now, pid, answers = [0.0], [7], [True, False, True]
+
+    async def probe(*_: object) -> Any:
+        return {"healthy": answers.pop(), "failing": []}
+
+    monkeypatch.setattr(checkups, "_probe", probe)
+    monkeypatch.setattr(checkups, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    gate = SimpleNamespace(probes=[SimpleNamespace(command=None)])
+    supervisor = SimpleNamespace(status=lambda _: SimpleNamespace(pid=pid[0]))
+    app = cast(
+        "Any",
+        SimpleNamespace(
+            name="shop", settings=SimpleNamespace(gate=gate, services=["web"]),
+            slots={Slot.BLUE: SimpleNamespace(operation=1)}, is_paused=lambda _: False,
+            unit_keys=lambda *_: ["web"],
+            parts=SimpleNamespace(supervisor=supervisor),
+        ),
+    )  # fmt: skip
+    found = Checkups()
+
+    async def healthy(*, at: float) -> tuple[bool | None, bool]:
+        """What is known at that time before anything is asked, and what is answered."""
+        now[0] = at
+        known, answered = found.known(app, Slot.BLUE), await found.health(app, Slot.BLUE)
+        assert answered is not None
+        return None if known is None else known["healthy"], answered["healthy"]
+
+    assert await healthy(at=0) == (None, True)
+    assert await healthy(at=KEPT) == (True, True)
+    pid[0] = 8
+    assert found.is_due(app, Slot.BLUE)
+    assert await healthy(at=KEPT) == (None, False)
+    assert await healthy(at=KEPT + KEPT_ILL) == (False, False)
+    assert await healthy(at=KEPT + KEPT_ILL + 0.1) == (False, True)
+    assert not found.is_due(app, Slot.BLUE)
+    assert answers == []

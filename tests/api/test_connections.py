@@ -285,3 +285,17 @@ async def test_who_hangs_up_on_the_short_way_is_not_missed() -> None:
         reader, writer = await server.connect(b"S2")
         assert await head_of(reader) == b"S2\n"
         writer.close()
+
+
+async def test_one_that_has_only_gone_the_short_way_does_not_rest_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.3)  # aiohttp begins to count as it comes
+    way = Shortly()
+    way.go.set()
+    async with served(short_way=way.takes) as server:
+        reader, writer = await server.connect(b"S1")
+        assert await head_of(reader) == b"S1\n"
+        writer.write(b"S2")
+        assert await ended(reader) == b"S2\n"
+        writer.close()

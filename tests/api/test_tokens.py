@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bluegreen.api import tokens
 from bluegreen.api.tokens import Keyring
 from bluegreen.errors import OverloadedError
-from bluegreen.model import Requester
-from bluegreen.store import Store
-from bluegreen.store.tokens import Hashed, NewToken
+from bluegreen.store.tokens import Hashed
+from tests.api.keyrings import ALICE, NEW, keyring
 
-ALICE = Requester(name="uid 1000 (alice)", via="unix socket")
-NEW = NewToken(name="", scopes=("read",), apps=None, expires_at=None, by=ALICE)
-
-
-@pytest.fixture
-async def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Keyring]:
-    monkeypatch.setattr(tokens, "COST", (2**10, 8, 1))
-    store = await Store.open(tmp_path / "bluegreen.db")
-    built = Keyring(store.tokens)
-    yield built
-    await built.close()
-    await store.close()
+__all__ = ["keyring"]
 
 
 async def test_a_text_is_compared_once_and_remembered(keyring: Keyring) -> None:

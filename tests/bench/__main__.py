@@ -33,6 +33,7 @@ BENCHES = {
     "hold": "10,000 requests held at once, and let through after a switch",
     "hold_deploys": "twenty migrations under a hold, while visitors post",
     "watch": "a bad release left by itself; requests a second in a watch, and the daemon's time",
+    "steps": "shares of 10,000 clients in steps, and how soon all are back",
     "backup": "a backup of 1 GB that is written to, beside sqlite3 .backup",
     "webhooks": "signed deliveries a second, beside Debian's webhook with an HMAC rule",
     "flood": "deploys and switches back beside 500 deliveries a second for 20 s, and without them",

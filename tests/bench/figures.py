@@ -17,7 +17,7 @@ class Figure:
 
     name: str
     value: float
-    unit: str  # "ms", "s", "MB", "times", "%", "requests/s", "requests"
+    unit: str  # "ms", "s", "MB", "times", "%", "requests/s", "requests" and the like
     goal: float | None = None
     at_least: bool = False  # the goal is a floor; else a ceiling
 

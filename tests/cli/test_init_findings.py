@@ -89,11 +89,17 @@ def test_a_start_script_is_named_itself_where_it_can_be(
 
 
 def test_a_development_server_is_no_service(place: Place) -> None:
-    place.init({"package.json": json.dumps({"scripts": {"start": "vite", "build": "vite build"}})})
+    package = {
+        "scripts": {"start": "vite", "build": "vite build"},
+        "devDependencies": {"vite": "7"},
+    }
+    place.init({"package.json": json.dumps(package)})
     text = place.file().read_text()
     assert 'command = "TO-FILL-IN"' in text
     assert "TO FILL IN" in text
     assert "development server" in text
+    # But what it builds is for browsers.
+    assert '# assets = "dist" of [[routes]], if that is where it is built' in text
 
 
 def test_backend_and_frontend_become_two_services(place: Place) -> None:

@@ -132,6 +132,31 @@ def test_a_service_that_did_not_run_on_says_why(
     assert len(cold) == (1 if state == "stopped" else 2)
 
 
+def test_of_several_instances_those_are_told_of_that_did_not_run_on() -> None:
+    running: dict[str, Any] = {"state": "running", "restarts": 0, "last_exit": None}
+    gone: dict[str, Any] = {"state": "stopped", "restarts": 0, "last_exit": None}
+    ended: dict[str, Any] = {"state": "backoff", "restarts": 2, "last_exit": "exit status 3"}
+    slot: dict[str, Any] = {
+        "version": "v1", "commit": None, "state": "cold", "hot_until": None, "health": None,
+    }  # fmt: skip
+    for each, shown in (
+        ([running, running], ["      api 2 of 2 running"]),
+        (
+            [running, ended, {**running, "restarts": 1, "last_exit": "exit status 1"}],
+            [
+                "      api 2 of 3 running, api 2 backoff (restarted 2 times, exit status 3), "
+                "api 3 running (restarted once, exit status 1)"
+            ],
+        ),
+        ([ended, ended], ["      api 0 of 2 running (restarted 4 times, exit status 3)"]),
+        ([gone, gone], []),
+    ):
+        worst = min(each, key=lambda one: ["backoff", "stopped", "running"].index(one["state"]))
+        whole = {**worst, "restarts": sum(one["restarts"] for one in each), "exclusive": False}
+        slot["services"] = {"api": {**whole, "instances": each}}
+        assert slot_lines("blue", slot, active=False)[1:] == shown
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -24,7 +24,10 @@ def slot(version: str, state: str = "hot") -> dict[str, Any]:
     }  # fmt: skip
 
 
-APP = {"app": "shop", "active": "green", "slots": {"blue": slot("v1"), "green": slot("v2")}}
+APP = {
+    "app": "shop", "active": "green", "held": None,
+    "slots": {"blue": slot("v1"), "green": slot("v2")},
+}  # fmt: skip
 
 
 def watched(second: int) -> dict[str, Any]:

@@ -157,6 +157,25 @@ def test_two_apps_cannot_answer_to_one_name_on_one_port(
     assert "app blog" in problem.wrong
 
 
+def test_a_name_for_previews_is_neither_anothers_site_nor_anothers_preview(layout: Layout) -> None:
+    own = '\n[preview]\nserver_name = ["Next.example"]\n'
+    blog = small_app("blog", 9001, 9101, nginx='server_name = ["blog.example"]')
+    install(layout, blog + own, "blog")
+    wiki = small_app("wiki", 9002, 9102, nginx='server_name = ["wiki.example", "next.example"]')
+    install(layout, wiki, "wiki")
+    shop = small_app("shop", 9003, 9103, nginx='server_name = ["shop.example"]')
+    install(layout, shop + own, "shop")
+    found = {problem.file.name: problem for problem in _problems(layout)}
+    assert {name: problem.key for name, problem in found.items()} == {
+        "shop.toml": "preview.server_name[0]",
+        "wiki.toml": "nginx.server_name[1]",
+    }
+    assert all("is answered by app blog" in problem.wrong for problem in found.values())
+    install(layout, shop.replace("[nginx]", '[nginx]\nlisten = ["81"]') + own, "shop")
+    install(layout, wiki.replace(', "next.example"', ""), "wiki")
+    assert list(load_all(layout).apps) == ["blog", "shop", "wiki"]
+
+
 def test_a_file_where_the_directory_of_apps_should_be_is_a_problem(layout: Layout) -> None:
     layout.config.mkdir(parents=True)
     layout.app_files.write_text("")

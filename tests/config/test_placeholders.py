@@ -85,12 +85,12 @@ def test_a_services_values_name_its_slots_addresses(tmp_path: Path) -> None:
         "ports.api": "9183",
         "sockets.web": web_socket,
     }
-    assert api == everywhere | {"port": "9183"}
+    assert api == everywhere | {"port": "9183", "instance": "1"}
     web = slot_values(shop, layout, Slot.GREEN, version="v2", tree=tree, service="web")
-    assert web == everywhere | {"socket": web_socket}
-    for service in ("worker", None):
+    assert web == everywhere | {"socket": web_socket, "instance": "1"}
+    for service, more in (("worker", {"instance": "1"}), (None, {})):
         values = slot_values(shop, layout, Slot.GREEN, version="v2", tree=tree, service=service)
-        assert values == everywhere
+        assert values == everywhere | more
 
 
 def test_whatever_loads_also_expands(tmp_path: Path) -> None:

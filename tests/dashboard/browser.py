@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
+expect.set_options(timeout=60_000)
 CHROMIUM = "/usr/bin/chromium"
 AXE = Path(__file__).parent / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -32,6 +33,15 @@ async def opened(browser: Browser, url: str, **options: Any) -> Page:
     context = await browser.new_context(base_url=url, ignore_https_errors=True, **options)
     context.set_default_timeout(60_000)
     return await context.new_page()
+
+
+async def logged_in(browser: Browser, url: str, token: str, **options: Any) -> Page:
+    page = await opened(browser, url, **options)
+    await page.goto("/")
+    await page.get_by_label("Token").fill(token)
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("heading", name="Apps")).to_be_visible()
+    return page
 
 
 async def obstacles(page: Page) -> list[str]:

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.api.door import Door
-from tests.api.front import nginx_in_front
-from tests.dashboard.browser import chromium, obstacles, opened
+from tests.dashboard.browser import logged_in, obstacles, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-expect.set_options(timeout=60_000)
 POINTS: list[dict[str, Any]] = [
     {"at": 1_800_000_000 + n, "slots": {"green": {"rate": n, "failed": n % 7}}, "judged": None}
     for n in range(300)
 ]
 POINTS.append({"at": 1_800_000_150, "switch": "blue"})
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def url(door: Door, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    directory: Path = tmp_path_factory.mktemp("front")
-    async with nginx_in_front(door, directory) as found:
-        yield found
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as found:
-        yield found
-
-
-async def logged_in(browser: Browser, url: str, token: str, **options: Any) -> Page:
-    page = await opened(browser, url, **options)
-    await page.goto("/")
-    await page.get_by_label("Token").fill(token)
-    await page.get_by_role("button", name="Log in").click()
-    await expect(page.get_by_role("heading", name="Apps")).to_be_visible()
-    return page
 
 
 async def unloaded(page: Page) -> bool:

@@ -14,7 +14,6 @@ from bluegreen.dashboard.offers import ACTIONS
 from bluegreen.dashboard.routes import PAGES
 from tests.api.door import Door
 from tests.dashboard.visitor import Page, Visitor
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -138,8 +137,8 @@ async def test_a_form_of_another_site_changes_nothing(door: Door) -> None:
 
 
 BUTTONS = {
-    "read": set(), "deploy": {"deploy"}, "switch": {"switch"},
-    "admin": {"deploy", "switch", "hold", "lock"},
+    "read": set(), "deploy": {"deploy", "preview", "rollback", "restart"}, "switch": {"switch"},
+    "admin": {"deploy", "preview", "rollback", "restart", "switch", "hold", "lock", "stop"},
 }  # fmt: skip
 
 
@@ -195,6 +194,9 @@ async def test_what_people_wrote_is_shown_as_they_wrote_it(door: Door) -> None:
     ]  # fmt: skip
     for page in pages:
         harmless(page)
+    page = await named.get("/apps/monitor/deploy?version=v%00%1b[31m2")
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", page.text)
+    assert page.text.count(r"v\x00\x1b[31m2") >= 2  # in its field, and where it is refused
     assert "&lt;script&gt;alert(1)" in pages[1].text
     async with aclosing(named.events("/apps/monitor/events")) as events:
         async for kind, document in events:
@@ -270,6 +272,11 @@ async def test_a_button_does_what_the_api_does_and_it_is_recorded(door: Door) ->
     async with aclosing(ops.events(f"/operations/{number}/events")) as events:
         kinds = {kind async for kind, _ in events}
     assert {"put", "output", "line", "points", "end"} == kinds
+    logs = door.stack.layout.app("monitor").operation_logs(number)
+    (logs / "build-colours.log").write_text("\x1b[31mred\x00\x1b[0m\n")
+    async with aclosing(ops.events(f"/operations/{number}/events")) as events:
+        lines = [document async for kind, document in events if kind == "line"]
+    assert {"source": "build-colours", "line": "red"} in lines
     admin = await inside(door, "admin")
     assert (await admin.press("/apps/monitor/lock", {"reason": "a move"})).status == 303
     assert (await admin.press("/apps/monitor/unlock")).status == 303
@@ -308,25 +315,3 @@ async def test_a_status_page_says_who_is_up_and_nothing_else(door: Door) -> None
     finally:
         door.configure(door.usual())
         assert (await door.reload())[0] == 200
-
-
-async def test_a_release_that_waits_for_a_person_is_promoted_by_a_button(door: Door) -> None:
-    admin = await inside(door, "admin")
-    page = await admin.get("/apps/monitor/deploy?version=v1")
-    begun = await admin.post("/apps/monitor/deploy", {**page.hidden(), "manual": "1"})
-    assert begun.status == 303, begun.text
-
-    async def waits() -> bool:
-        return "/apps/monitor/promote" in (await admin.get("/apps/monitor")).links()
-
-    await eventually(waits, "it waits for a person")
-    assert "waits to be promoted" in (await admin.get("/apps/monitor")).text
-    deployer = await inside(door, "deploy")
-    assert "/apps/monitor/promote" not in (await deployer.get("/apps/monitor")).links()
-    page = await admin.press("/apps/monitor/promote")
-    assert page.headers["Location"] == begun.headers["Location"]
-
-    async def has_ended() -> bool:
-        return bool((await door.stack.operations())[0]["state"] == "succeeded")
-
-    await eventually(has_ended, "it is promoted")

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from bluegreen.api import tokens
 from bluegreen.api.tokens import Keyring
 from bluegreen.dashboard import sessions
 from bluegreen.dashboard.entry import page_after
 from bluegreen.dashboard.sessions import IDLE, LONGEST, Sessions
-from bluegreen.model import Requester
-from bluegreen.store import Store
-from bluegreen.store.tokens import NewToken, Token
+from bluegreen.store.tokens import Token
+from tests.api.keyrings import ALICE, NEW, keyring
 
-ALICE = Requester(name="uid 1000 (alice)", via="unix socket")
-NEW = NewToken(name="", scopes=("read",), apps=None, expires_at=None, by=ALICE)
+__all__ = ["keyring"]
 
 
 class Clock:
@@ -27,16 +23,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-async def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Keyring]:
-    monkeypatch.setattr(tokens, "COST", (2**10, 8, 1))
-    store = await Store.open(tmp_path / "bluegreen.db")
-    built = Keyring(store.tokens)
-    yield built
-    await built.close()
-    await store.close()
 
 
 @pytest.fixture

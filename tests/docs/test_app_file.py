@@ -29,6 +29,7 @@ _HEADINGS = {
     "services.limits": "Limits of a service",
     "routes": "[[routes]]",
     "nginx": "[nginx]",
+    "preview": "[preview]",
     "gate": "[gate]",
     "gate.probes": "[[gate.probes]]",
     "gate.probes.http": "http",

@@ -62,6 +62,7 @@ async def _break(built: Stack, secret: Path) -> None:
         of_apps(layout)["secrets"]
     )
     os.chmod(built.root, 0o700)
+    os.chmod(secret, 0o666)
     assert not of_apps(layout)["secrets"].findings, "nobody else comes there"
 
     os.chmod(layout.database, 0o644)

@@ -43,7 +43,7 @@ def held_for(
     markers: Markers, seconds: float, ports: dict[Slot, list[int]], ways: Iterable[Slot] = ()
 ) -> None:
     now = time.time()
-    addresses = {slot: tuple(Address(port=port) for port in ports[slot]) for slot in ports}
+    addresses = {slot: tuple((Address(port=port),) for port in ports[slot]) for slot in ports}
     markers.hold(
         Hold(since=now, until=now + seconds, by="a test", addresses=addresses, ways=tuple(ways))
     )
@@ -128,6 +128,19 @@ async def test_at_the_end_every_service_of_the_slot_has_to_answer(
     async with listening([blue, other, green]):
         at = Door("shop", markers.directory)
         assert await sent_to(at) is Slot.BLUE
+
+
+async def test_at_the_end_one_instance_of_a_service_is_enough(markers: Markers, at: Door) -> None:
+    first, second, other = kernel_ports(3)
+    now = time.time()
+    services = ((Address(port=first), Address(port=second)), (Address(port=other),))
+    addresses = {Slot.BLUE: services}
+    markers.hold(Hold(since=now, until=now + 0.05, by="a test", addresses=addresses))
+    async with listening([second, other]):
+        assert await sent_to(at) is Slot.BLUE
+    async with listening([first, second]):
+        at = Door("shop", markers.directory)
+        assert await sent_to(at) is None
 
 
 async def test_at_the_end_nothing_that_answers_is_nowhere(markers: Markers, at: Door) -> None:

@@ -18,7 +18,11 @@ HELD = Hold(
     by="uid 0 (root)",
     operation=7,
     addresses={
-        Slot.BLUE: (Address(port=9081), Address(socket=Path("/run/my app/blue.sock"))),
+        Slot.BLUE: (
+            (Address(port=9081),),
+            (Address(port=9091), Address(port=9092)),  # of two instances
+            (Address(socket=Path("/run/my app/blue.sock")),),
+        ),
         Slot.GREEN: (),
     },
     ways=(Slot.GREEN,),

@@ -47,7 +47,10 @@ class SubprocessJobs:
 
 
 class FakeSlot:
-    """A ``ServiceView`` of services that run in this process unless told otherwise."""
+    """A ``ServiceView`` of services that run in this process unless told otherwise.
+
+    What there is of an instance is found by its place: ``api``, ``api.2``.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -61,13 +64,14 @@ class FakeSlot:
         self.secrets: dict[str, str] = {}  # variables of every service
         self.add("api")
 
-    def add(self, service: str, address: Address | None = None) -> None:
-        key = UnitKey(app="shop", slot=Slot.GREEN, service=service)
-        self.statuses[service] = UnitStatus(key=key, state=UnitState.RUNNING, pid=os.getpid())
-        self.addresses[service] = address
-        self.pids[service] = frozenset({os.getpid()})
-        self.groups[service] = frozenset()
-        self.logs[service] = [f"line {number} of {service}" for number in range(1, 31)]
+    def add(self, service: str, address: Address | None = None, *, instance: int = 1) -> None:
+        key = UnitKey(app="shop", slot=Slot.GREEN, service=service, instance=instance)
+        place = key.place
+        self.statuses[place] = UnitStatus(key=key, state=UnitState.RUNNING, pid=os.getpid())
+        self.addresses[place] = address
+        self.pids[place] = frozenset({os.getpid()})
+        self.groups[place] = frozenset()
+        self.logs[place] = [f"line {number} of {place}" for number in range(1, 31)]
 
     def crash(self, service: str = "api", *, state: UnitState = UnitState.BACKOFF) -> None:
         self.statuses[service] = replace(
@@ -83,35 +87,39 @@ class FakeSlot:
     @property
     def target(self) -> Target:
         values = {"slot": "green", "version": "v2"}
+        services = tuple(place for place in self.statuses if "." not in place)
         return Target(
             app="shop",
             slot=Slot.GREEN,
             version="v2",
-            services=tuple(self.statuses),
+            services=services,
             view=self,
-            values=dict.fromkeys(self.statuses, values),
+            values=dict.fromkeys(services, values),
             tree=self.root,
             environment={
                 service: ProcessEnvironment(
                     variables={"PATH": os.environ["PATH"], "NAME": service, **self.secrets}
                 )
-                for service in self.statuses
+                for service in services
             },
             jobs=self.jobs,
             logs=self.root / "logs",
         )
 
-    def status(self, service: str) -> UnitStatus:
-        return self.statuses[service]
+    def keys(self, service: str) -> list[UnitKey]:
+        return [one.key for one in self.statuses.values() if one.key.service == service]
 
-    async def processes(self, service: str) -> frozenset[int]:
-        return self.pids[service]
+    def status(self, key: UnitKey) -> UnitStatus:
+        return self.statuses[key.place]
 
-    async def control_groups(self, service: str) -> frozenset[int]:
-        return self.groups[service]
+    async def processes(self, key: UnitKey) -> frozenset[int]:
+        return self.pids[key.place]
 
-    async def log_tail(self, service: str, lines: int) -> list[str]:
-        return self.logs[service][-lines:]
+    async def control_groups(self, key: UnitKey) -> frozenset[int]:
+        return self.groups[key.place]
 
-    def address(self, service: str) -> Address | None:
-        return self.addresses[service]
+    async def log_tail(self, key: UnitKey, lines: int) -> list[str]:
+        return self.logs[key.place][-lines:]
+
+    def address(self, key: UnitKey) -> Address | None:
+        return self.addresses[key.place]

@@ -339,3 +339,53 @@ async def test_a_log_that_cannot_be_read_does_not_hide_the_refusal(
     error = await refused(slot, gate(HTTP))
     assert "service api ended: exit status 1" in error.message
     assert error.detail == ("api | (its log could not be read: no)",)
+
+
+async def test_each_instance_has_to_pass_and_a_finding_names_it(
+    slot: FakeSlot, serve: Serve
+) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.query["n"])
+        return web.Response(status=503 if ill and request.query["n"] == "2" else 200)
+
+    slot.addresses["api"] = await serve(answer)
+    slot.add("api", await serve(answer), instance=2)
+    slot.add("job")
+    slot.add("job", instance=2)
+    values = {**dict(slot.target.values["api"]), "instance": "1"}
+    target = replace(slot.target, values=dict.fromkeys(("api", "job"), values))
+    probe = {**HTTP, "http": {"path": "/health?n={instance}"}}
+    command = {"service": "job", "interval": "20ms", "command": {"run": "true"}}
+
+    ill = False
+    both = gate(probe, command)
+    await pass_gate(target, both, healthy_for=0, on_result=slot.results.append)
+    assert set(asked) == {"1", "2"}
+    assert {one.service for one in slot.results} == {"api 1", "api 2", "job"}
+    assert len(slot.jobs.jobs) == 1  # a command is of the service
+
+    ill = True
+    with pytest.raises(GateError) as caught:
+        await pass_gate(target, gate(probe, deadline="300ms"), on_result=slot.results.append)
+    assert "service api 2: http /health?n={instance}: HTTP 503" in caught.value.message
+    assert caught.value.detail[-1] == "api 2 | line 30 of api.2"
+    assert "`bluegreen logs shop --service api`" in caught.value.remedy
+
+    ill = False
+    slot.crash("job.2")
+    with pytest.raises(GateError, match=r"service job 2 ended: exit status 1"):
+        await pass_gate(target, both, on_result=slot.results.append)
+
+
+async def test_an_instance_in_the_place_of_another_does_not_pass(
+    slot: FakeSlot, server: Server, start_stranger: StartStranger, free_ports: Callable[[int], Any]
+) -> None:
+    """It would answer for both; and so the other one would never be missed."""
+    (port,) = free_ports(1)
+    slot.add("api", Address(port=port), instance=2)
+    slot.pids["api"] |= {await start_stranger(port)}
+    error = await refused(slot, gate(HTTP, deadline="500ms"))
+    assert f"service api 2: http /health: 127.0.0.1:{port} belongs to pid" in error.message
+    assert "which is no process of api 2" in error.message

@@ -28,7 +28,7 @@ def server(port: int, host: str = "127.0.0.1", *, reuse: bool = False) -> socket
 
 
 async def problem(slot: FakeSlot, address: Address) -> str | None:
-    return (await examine(slot, "api", address)).problem
+    return (await examine(slot, slot.keys("api")[0], address)).problem
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
@@ -116,7 +116,7 @@ async def test_of_services_in_control_groups_the_group_is_asked(
     assert await problem(slot, Address(port=port)) is None
     slot.pids["api"] = frozenset({stranger})
     slot.groups["api"] = frozenset({group + 1})
-    found = await examine(slot, "api", Address(port=port))
+    found = await examine(slot, slot.keys("api")[0], Address(port=port))
     assert found.stranger
     assert f"127.0.0.1:{port} belongs to" in str(found.problem)
 
@@ -131,7 +131,7 @@ async def test_of_a_unix_socket_in_a_control_group_the_process_is_asked(
         listener.listen()
         assert await problem(slot, Address(socket=path)) is None
         slot.pids["api"] = frozenset({1})
-        assert (await examine(slot, "api", Address(socket=path))).stranger
+        assert (await examine(slot, slot.keys("api")[0], Address(socket=path))).stranger
 
 
 async def test_a_worker_forked_in_between_is_no_stranger(

@@ -15,6 +15,7 @@ from bluegreen.host.sites import render_sites
 from bluegreen.host.units import unit_files
 from bluegreen.layout import Layout
 from bluegreen.model import Slot
+from bluegreen.supervisors.unit_names import first_instance
 from bluegreen.traffic.build import installed_build
 from bluegreen.traffic.markers import Markers
 from bluegreen.traffic.plan import Planner
@@ -55,6 +56,25 @@ def test_a_unit_says_who_runs_what_where(tmp_path: Path) -> None:
         "LoadCredential=app.JWT_SECRET:/etc/bluegreen/secrets/jwt",
     ):  # fmt: skip
         assert line in lines
+
+
+def test_each_further_instance_has_a_unit_and_the_first_keeps_its_name(tmp_path: Path) -> None:
+    text = SHOP.replace("[services.api]\n", "[services.api]\ninstances = 3\n")
+    units = _units(tmp_path, text.replace("--port {port}", "--port {port} --number {instance}"))
+    assert [name for name in units if "api@green" in name] == [
+        API, "bluegreen-shop-api@green-2.service", "bluegreen-shop-api@green-3.service",
+    ]  # fmt: skip
+    lines = units["bluegreen-shop-api@green-3.service"].splitlines()
+    assert 'Environment="PORT=9185"' in lines
+    assert "Description=shop api 3 (green)" in lines
+    assert "SyslogIdentifier=api-3" in lines
+    (command,) = (line for line in lines if line.startswith("ExecStart="))
+    assert '"--port" "9185" "--number" "3"' in command
+    alone = _units(tmp_path)[API].splitlines()
+    assert "Description=shop api (green)" in alone
+    assert "SyslogIdentifier=api" in alone
+    assert {first_instance(unit) for unit in units if "api@green" in unit} == {API}
+    assert first_instance("bluegreen-shop-job@12-build-2.service") != API
 
 
 def test_an_exclusive_service_asks_for_the_marker_too(tmp_path: Path) -> None:

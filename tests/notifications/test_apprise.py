@@ -67,6 +67,10 @@ async def test_what_hangs_is_ended(listener: Listener) -> None:
     assert "longer than 0.01 s" in answer.said
     sending = asyncio.create_task(AppriseSender(settings, turns).send(trial(0.0), "m"))
     await eventually(arrived.is_set, "it was asked")
+    listener.usual = 200
+    answer = await AppriseSender(settings, turns).send(trial(0.0), "m")
+    assert answer.outcome is Outcome.ACCEPTED, answer.said
+    assert not sending.done(), "nobody has waited for that one"
     [worker] = [one for one in psutil.Process().children() if "apprise_worker" in _words(one)]
     sending.cancel()
     await asyncio.wait([sending])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from bluegreen.config.placeholders import build_cache
 from bluegreen.demo.load import Load
 from bluegreen.demo.load_settings import LoadSettings
 from bluegreen.model import PhaseName
@@ -31,7 +33,7 @@ from tests.waiting import eventually
 APP = "/v1/apps/monitor"
 QUICK: dict[str, Any] = {
     "services": ("web", "api", "terminal"), "watch": "0.5s", "healthy_for": "0.2s",
-    "interval": "0.1s",
+    "interval": "0.2s",
 }  # fmt: skip
 # So that a deploy goes through its phase measure, too.
 INTACT = """
@@ -57,6 +59,7 @@ class Point:
 
     step: str
     before: bool = False
+    built: bool = False  # whether it comes after the build of a deploy
     since: str | None = None  # a step that has to come first
     relapse: bool = False  # the api of green is killed at that first step
     moved: bool  # whether traffic has moved by then
@@ -76,15 +79,57 @@ def points(*steps: str, **rest: Any) -> list[Point]:
     return found
 
 
+@contextlib.asynccontextmanager
+async def beginning(
+    stack: Stack, path: str, body: dict[str, Any], *, built: bool
+) -> AsyncIterator[Callable[[], Coroutine[None, None, None]]]:
+    """What POSTs ``body`` to ``path``, for when the daemon is followed.
+
+    To be followed step by step makes a daemon slow. Where what is looked for comes after the build
+    of a deploy, that is asked for at once and gets as far as its build, which goes on when it is
+    called. A named pipe does that: the build finds it, empty, in the place of its cache.
+    """
+    if not built:
+        yield lambda: _posted(stack, path, body)
+        return
+    cache = build_cache(stack.layout.app("monitor")) / "monitor-assets.json"
+    cache.unlink(missing_ok=True)
+    os.mkfifo(cache)
+    await _posted(stack, path, body)
+
+    def opened() -> int | None:
+        try:
+            return os.open(cache, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return None  # nobody reads yet
+
+    with contextlib.ExitStack() as building:
+        building.callback(os.close, await eventually(opened, "the build looks at its cache"))
+
+        async def go_on() -> None:
+            building.close()
+
+        yield go_on
+
+
 async def kill_at(stack: Stack, point: Point, path: str, body: dict[str, Any]) -> None:
     """POST ``body`` to ``path`` and kill the daemon at ``point`` of what follows.
 
     AssertionError when the operation ends without ever coming there.
     """
+    async with beginning(stack, path, body, built=point.built) as begin:
+        await _kill_at(stack, point, begin)
+
+
+async def _kill_at(
+    stack: Stack, point: Point, begin: Callable[[], Coroutine[None, None, None]]
+) -> None:
     if point.before and point.step.startswith("rename traffic/"):
         marker = stack.layout.app("monitor").traffic / point.step.rpartition("/")[2]
         async with killed_before_rename_of(stack, marker):
-            await _posted(stack, path, body)
+            await begin()
             if point.relapse:
                 await eventually(lambda: is_watched(stack), "the release is watched")
                 kill_service(stack, "green", "api")
@@ -92,7 +137,7 @@ async def kill_at(stack: Stack, point: Point, path: str, body: dict[str, Any]) -
     with tempfile.TemporaryDirectory() as scratch:
         ledger = await asyncio.to_thread(Ledger, stack.layout.database, Path(scratch))
         async with held(stack) as standstill:
-            asking = asyncio.create_task(_posted(stack, path, body), name=f"POST {path}")
+            asking = asyncio.create_task(begin(), name="what the daemon is asked for")
             await come_to(point, stack, standstill, ledger)
             await stack.kill()
         await asking

@@ -127,13 +127,15 @@ async def held(stack: Stack) -> AsyncIterator[Standstill]:
 
 
 @contextlib.asynccontextmanager
-async def killed_before_rename_of(stack: Stack, path: Path) -> AsyncIterator[None]:
+async def killed_before_rename_of(
+    stack: Stack, path: Path, calls: str = RENAMES
+) -> AsyncIterator[None]:
     """SIGKILL the daemon as it asks the kernel to rename ``path``, which is not done any more.
 
-    The block makes it do so.
+    Or for the first of other ``calls`` on it. The block makes it do so.
     """
     assert stack.daemon is not None
-    options = ["-P", str(path), "-e", f"inject={RENAMES}:signal=SIGKILL"]
+    options = ["-P", str(path), "-e", f"inject={calls}:signal=SIGKILL"]
     async with _attached(stack, *options):
         yield
         await asyncio.wait_for(stack.daemon.wait(), PATIENCE)

@@ -22,7 +22,9 @@ def blue_runs(*services: str) -> acceptance.Holds:
 
     def holds(app: str, slot: Slot) -> SlotRecord:
         state = SlotState.HOT if slot is Slot.BLUE else SlotState.COLD
-        return SlotRecord(app=app, slot=slot, state=state, version="v1", services=services)
+        return SlotRecord(
+            app=app, slot=slot, state=state, version="v1", services=dict.fromkeys(services, 1)
+        )
 
     return holds
 

@@ -14,7 +14,7 @@ from bluegreen.model import OperationKind, OperationState, PhaseName
 from bluegreen.operations.plans import phases_of
 from tests.operations.agreement import agreement, disagreements
 from tests.operations.asking import ask, history_of
-from tests.operations.killing import APP, INTACT, LEFT_OUT, Point, Trial, come_to, trial
+from tests.operations.killing import APP, INTACT, LEFT_OUT, Point, Trial, beginning, come_to, trial
 from tests.operations.ledger import Ledger
 from tests.operations.migrations import applied, schema, section, serve
 from tests.operations.standstill import held
@@ -37,15 +37,15 @@ async def visited() -> AsyncIterator[Trial]:
 
 async def cancel_deploy_at(stack: Stack, step: str, version: str = "v2") -> None:
     """Deploy ``version``, and cancel it as the daemon stands still after ``step``."""
+    begun = {f"{phase} intent" for phase in PHASES[: PHASES.index(PhaseName.BUILD) + 1]}
+    deploy = beginning(stack, f"{APP}/deployments", {"version": version}, built=step not in begun)
     with tempfile.TemporaryDirectory() as scratch:
         ledger = await asyncio.to_thread(Ledger, stack.layout.database, Path(scratch))
-        async with held(stack) as standstill:
-            deploying = asyncio.create_task(
-                ask(stack, "POST", f"{APP}/deployments", {"version": version})
-            )
+        async with deploy as begin, held(stack) as standstill:
+            deploying = asyncio.create_task(begin(), name="a deploy")
             await come_to(Point(step=step, moved=False, ends=None), stack, standstill, ledger)
             cancelling = asyncio.create_task(ask(stack, "POST", f"{APP}/cancel", {}))
-    assert (await deploying)[0] == 202
+    await deploying
     status, answer = await cancelling
     assert status == 200, answer
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.operations.agreement import agreement
+from tests.operations.test_hold_deploys import alone
 from tests.stack import Stack
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 # Says where it runs, unless somebody else does at that time; and a version may be too ill for it.
 SCRIPT = """
@@ -110,3 +112,75 @@ async def test_a_release_of_an_app_that_is_out_of_service_is_watched_without_it(
     await runs_in(scheduled, None)
     assert (await scheduled.cli("start", "monitor")).status == 0
     await runs_in(scheduled, second)
+
+
+async def test_one_that_is_renamed_ends_where_the_traffic_was_and_comes_where_it_is(
+    scheduled: Stack,
+) -> None:
+    await runs_in(scheduled, "blue")
+    file = scheduled.layout.app_files / "monitor.toml"
+    as_it_was = file.read_text()
+    file.write_text(as_it_was.replace("[services.scheduler]", "[services.cron]"))
+    assert (await scheduled.cli("reload")).status == 0
+    # A daemon that was not there as it was started knows of it too.
+    await scheduled.kill()
+    await scheduled.serve()
+    await scheduled.deploy("v2")
+    await cron_runs_in(scheduled, "green")
+    assert ran(scheduled) == ["blue", "green"], "never twice, and the old one makes room"
+    back = await scheduled.cli("switch", "back")
+    assert back.status == 0
+    assert "scheduler of blue is not started: the app file no longer names it" in back.out
+    await cron_runs_in(scheduled, None)
+    file.write_text(as_it_was)
+    assert (await scheduled.cli("reload")).status == 0
+    await runs_in(scheduled, "blue")
+    assert ran(scheduled) == ["blue", "green", "blue"]
+
+
+async def cron_runs_in(stack: Stack, slot: str | None) -> None:
+    async def there() -> bool:
+        slots = (await stack.status())["slots"]
+        running = {
+            name for name, held in slots.items() if held["services"]["cron"]["state"] == "running"
+        }
+        return running == ({slot} if slot else set())
+
+    await eventually(there, f"cron runs in {slot}")
+
+
+PROBE = """
+[[gate.probes]]
+service = "api"
+name = "well"
+command = {{ run = "test -e {well}" }}
+"""
+
+
+async def test_after_a_hold_it_comes_once_what_serves_again_has_passed_its_gate(
+    empty: Stack,
+) -> None:
+    script = empty.root / "scheduler.sh"
+    script.write_text(SCRIPT)
+    well = empty.root / "well"
+    well.touch()
+    extra = SCHEDULER.format(script=script) + PROBE.format(well=well)
+    alone(empty, services=("api",), deadline="4s", extra=extra)
+    await empty.serve()
+    await empty.deploy("v1")
+    await runs_in(empty, "blue")
+    well.unlink()
+    deploying = await empty.start_cli("deploy", "monitor", "v2")
+    assert deploying.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        # Longer than it takes until somebody looks where it is to run.
+        said, line = b"does not come up yet, and requests wait on", b"-"
+        while line and said not in line:
+            line = await deploying.stdout.readline()
+        assert line, "it ended"
+    assert ran(empty) == ["blue"]
+    well.touch()
+    await asyncio.wait_for(deploying.communicate(), PATIENCE)
+    assert deploying.returncode == 1
+    await runs_in(empty, "blue")
+    assert ran(empty) == ["blue", "blue"]

@@ -28,7 +28,7 @@ from tests.operations.migrations import (
 )
 from tests.operations.writers import Writers, writing
 from tests.stack import Answer, Stack, stack
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -154,10 +154,23 @@ async def test_nobody_waits_for_what_would_fail_under_the_hold(shop: Stack) -> N
     await rewrite(shop, held(rehearse=False))
 
 
+async def is_in(shop: Stack, phase: str) -> bool:
+    operation = (await shop.status())["operation"]
+    return operation is not None and operation["phase"] == phase
+
+
 async def test_at_the_time_limit_it_is_undone(shop: Stack) -> None:
     await rewrite(shop, held(rehearse=False, limit="20s"), env={"MONITOR_MIGRATION_SECONDS": "60"})
     async with writing(shop) as writers:
-        answer = await failed(shop, "v4-slow", writers, in_phase="migrate")
+        failing = asyncio.create_task(
+            failed(shop, "v4-slow", writers, in_phase="migrate"), name="one that is too slow"
+        )
+        await eventually(lambda: is_in(shop, "migrate"), "both versions are stopped")
+        said = (await shop.cli("status")).out
+        assert "  * blue   v2" in said
+        assert "active  stopped while requests wait\n" in said
+        assert "HEALTHY" not in said
+        answer = await failing
         assert "its requests had waited for 13.3 s in the migrate phase" in answer.err
     writers.expect_all_there(shop)
     assert max(writers.waits) < 60

@@ -47,6 +47,7 @@ FORWARD = points(
     "before gate done",
     "after switch intent",
     "before rename traffic/blue",
+    built=True,
     moved=False,
     ends="interrupted",
 )
@@ -55,6 +56,7 @@ MOVED = points(
     "around release intent",
     "after unlink */traffic/special/hold",
     "before release done",
+    built=True,
     moved=True,
     ends="succeeded",
 )
@@ -68,6 +70,7 @@ BACK = points(
     "before drain undone",
     "around hold undoing",
     "before hold undone",
+    built=True,
     since="gate failed",
     moved=False,
     ends="interrupted",

@@ -62,7 +62,7 @@ async def test_data_are_put_back_once_though_the_store_could_not_say_so(shop: St
 async def test_after_a_reboot_between_switch_and_release_the_new_version_serves(
     shop: Stack,
 ) -> None:
-    point = Point(step="release intent", moved=True, ends=None)
+    point = Point(step="release intent", built=True, moved=True, ends=None)
     await kill_at(shop, point, f"{APP}/deployments", {"version": "v4-notes"})
     for gate in shop.gate_processes():
         os.kill(gate.pid, signal.SIGKILL)

@@ -27,6 +27,10 @@ IN_A_DEPLOY = [
         "after rename run/bluegreen/processes/job-*",
         "after rename */trees/*-green.json",
         "before build done",
+        moved=False,
+        ends="interrupted",
+    ),
+    *points(
         "around measure intent",
         "before measure done",
         "around start intent",
@@ -39,6 +43,7 @@ IN_A_DEPLOY = [
         "before gate done",
         "around switch intent",
         "before rename traffic/blue",
+        built=True,
         moved=False,
         ends="interrupted",
     ),
@@ -51,6 +56,7 @@ IN_A_DEPLOY = [
         "around settle intent",
         "around settle done",
         "after operation succeeded",
+        built=True,
         moved=True,
         ends="succeeded",
     ),
@@ -118,10 +124,11 @@ IN_THE_UNDOING = points(
     "around start undoing",
     "after rename */slots/green",
     "around start undone",
+    built=True,
     since="gate failed",
     moved=False,
     ends="interrupted",
-) + points("after operation failed", moved=False, ends="failed")
+) + points("after operation failed", built=True, moved=False, ends="failed")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -147,6 +154,7 @@ ON_THE_WAY_BACK = points(
     "around switch undone",
     "after start undone",
     "around operation rolled_back",
+    built=True,
     since="watch intent",
     relapse=True,
     moved=False,

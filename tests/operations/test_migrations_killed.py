@@ -57,6 +57,7 @@ IN_A_DEPLOY = points(
     f"{_JOB}*-migrate-check*",
     "before migrate done",
     "around start intent",
+    built=True,
     moved=False,
     ends="interrupted",
 )
@@ -64,6 +65,7 @@ IN_THE_UNDOING = points(
     "around migrate undoing",
     f"{_JOB}*-migrate-rollback*",
     "around migrate undone",
+    built=True,
     since="gate failed",
     moved=False,
     ends="interrupted",

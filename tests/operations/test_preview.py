@@ -13,11 +13,18 @@ from tests.stack import Stack
 from tests.traffic.client import Reply, ask
 from tests.waiting import eventually
 
+NEXT = "next.shop.test"
+OWN_NAME = f"""
+[preview]
+server_name = ["{NEXT}"]
+allow = ["10.0.0.0/8", "127.0.0.1"]
+"""
+
 
 @pytest.fixture
 async def shop(empty: Stack) -> Stack:
     """``good`` is hot in blue, and ``better`` serves in green."""
-    write_shop(empty)
+    write_shop(empty, OWN_NAME)
     await empty.serve()
     await empty.deploy("good", "shop")
     await empty.deploy("better", "shop")
@@ -43,10 +50,13 @@ async def test_link_and_header_lead_to_the_idle_slot(shop: Stack) -> None:
     assert await serving(shop) == "well better"
     site = f"http://{HOST}:{shop.listen['shop']}"
     assert found["link"] == site + found["path"]
-    cookie = (await ask(shop.listen["shop"], found["path"], headers={"Host": HOST})).headers[
-        "set-cookie"
-    ]
-    assert (await see(shop, {"Cookie": cookie.partition(";")[0]})).body == "well good"
+    own = f"http://{NEXT}:{shop.listen['shop']}"
+    allow = ["10.0.0.0/8", "127.0.0.1/32"]
+    assert found["own"] == {"site": own, "link": own + found["path"], "allow": allow}
+    for host in (HOST, NEXT):
+        link = await ask(shop.listen["shop"], found["path"], headers={"Host": host})
+        cookie = link.headers["set-cookie"].partition(";")[0]
+        assert (await see(shop, {"Cookie": cookie, "Host": host})).body == "well good"
 
 
 async def test_it_is_said_in_words_and_the_key_nowhere_else(shop: Stack) -> None:
@@ -55,6 +65,9 @@ async def test_it_is_said_in_words_and_the_key_nowhere_else(shop: Stack) -> None
     (name,) = keys(shop)
     key = name.partition("-")[2]
     assert f"  header: X-Bluegreen-Preview: {key}\n" in answer.out
+    own = f"http://{NEXT}:{shop.listen['shop']}"
+    assert f"  or:     {own}/.bluegreen/shop/preview/{key}\n" in answer.out
+    assert f"          {own}, without a key from 10.0.0.0/8, 127.0.0.1/32\n" in answer.out
     await see(shop, {"X-Bluegreen-Preview": key})
     await shop.terminate()
     elsewhere = [

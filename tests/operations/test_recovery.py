@@ -185,7 +185,7 @@ async def test_a_service_that_died_without_a_daemon_runs_again(deployed: Stack) 
 async def test_a_daemon_killed_again_and_again_as_it_recovers_ends_the_same(
     deployed: Stack,
 ) -> None:
-    point = Point(step="gate intent", moved=False, ends="interrupted")
+    point = Point(step="gate intent", built=True, moved=False, ends="interrupted")
     await kill_at(deployed, point, f"{APP}/deployments", {"version": "v2"})
     for _ in range(4):
         said = len(deployed.daemon_log.read_text())
@@ -217,7 +217,7 @@ def newest_state(stack: Stack) -> str:
 async def test_a_cancel_of_what_cannot_be_settled_says_what_holds_the_app_and_why(
     deployed: Stack,
 ) -> None:
-    point = Point(step="rename */traffic/*", moved=True, ends="succeeded")
+    point = Point(step="rename */traffic/*", built=True, moved=True, ends="succeeded")
     await kill_at(deployed, point, f"{APP}/deployments", {"version": "v2"})
     with closing(sqlite3.connect(deployed.layout.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # the outcome cannot be recorded
@@ -241,7 +241,7 @@ async def test_a_watch_ends_in_time_though_the_clock_has_jumped_a_day(
     empty.write_app(watch="3s")
     await empty.serve()
     await empty.deploy("v1")
-    point = Point(step="watch intent", moved=True, ends="succeeded")
+    point = Point(step="watch intent", built=True, moved=True, ends="succeeded")
     await kill_at(empty, point, f"{APP}/deployments", {"version": "v2"})
     await asyncio.to_thread(move_the_watch, empty, -jump)
     await empty.serve()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import pytest
 
+from tests.api.metrics.page import collect
+from tests.bench.trivial import SLOTS
 from tests.marks import marker_names
 from tests.operations.asking import history_of
 from tests.operations.promoted import end_service, ended, post, seen_by, standing
 from tests.operations.proxied import HOST, serving, write_shop
+from tests.operations.standstill import RENAMES, failing
 from tests.stack import Stack
 from tests.traffic.client import Load, ask
 from tests.waiting import eventually
@@ -35,6 +39,11 @@ async def take_up(stack: Stack, old: str, new: str) -> None:
 
 async def whole(stack: Stack, operation: Any) -> Any:
     return (await stack.ask("GET", f"/v1/operations/{operation['id']}"))[1]
+
+
+async def is_stopped(stack: Stack, slot: str) -> bool:
+    services = (await stack.status("shop"))["slots"][slot]["services"]
+    return all(one["state"] == "stopped" for one in services.values())
 
 
 async def client_of(stack: Stack, answer: str) -> dict[str, str]:
@@ -76,11 +85,20 @@ async def test_steps_go_on_with_the_next_daemon_until_a_person_ends_them(shop: S
     assert "shop: traffic on blue, 10 % of the clients on green" in status.out
     assert "step 10 % (of 10, 60), for " in status.out
     assert "switch back: instant, all clients to good in blue" in status.out
+    connector = aiohttp.UnixConnector(str(shop.layout.control_socket))
+    async with aiohttp.ClientSession("http://bluegreen", connector=connector) as session:
+        figures = await collect(session)
+    ratios = {
+        slot: figures.value("bluegreen_slot_clients_ratio", app="shop", slot=slot) for slot in SLOTS
+    }
+    assert ratios == {"blue": 0.9, "green": 0.1}
     gone, stayed = await client_of(shop, "well better"), await client_of(shop, "well good")
     await shop.kill()
     assert await seen_by(shop, **gone) == "well better"
-    await shop.serve()
-    await standing(shop, "steps", share=10)
+    path = shop.layout.app_files / "shop.toml"
+    path.write_text(path.read_text().replace(STEPS, QUICK.replace("10, 60", "20")))
+    await shop.serve()  # it has begun as the file was then
+    assert (await standing(shop, "steps", share=10))["steps"] == [10, 60]
     await shop.terminate()
     await shop.serve()
     await standing(shop, "steps", share=10)
@@ -115,10 +133,28 @@ async def test_whatever_ends_it_everybody_is_back(shop: Stack) -> None:
         assert await seen_by(shop, **client) == "well good"
         await is_back(client, kind="switch_back")
         assert (await history_of(shop, "shop"))[0]["kind"] == "switch"
+        client = await in_steps()
+        share = shop.layout.app("shop").traffic / "special" / "share"
+        async with failing(shop, RENAMES, "EROFS", share):
+            await shop.cli("cancel", "shop")
+            assert (await ended(shop))["state"] == "cancelled"
+            assert await seen_by(shop, **client) == "well better"
+            assert (await shop.status("shop"))["slots"]["green"]["state"] == "cold"
+        await eventually(lambda: is_stopped(shop, "green"), "all are back, and it is stopped")
+        assert await seen_by(shop, **client) == "well good"
         assert load.failures == []
         client = await in_steps()
     end_service(shop, "green")
     await is_back(client, kind="gate")
+    client = await in_steps()
+    path = shop.layout.app_files / "shop.toml"
+    with_steps = path.read_text()
+    await shop.kill()
+    path.write_text(with_steps.replace(STEPS, ""))  # nginx will tell no clients apart any more
+    await shop.serve()
+    await is_back(client, kind="interrupted")
+    path.write_text(with_steps)
+    assert (await shop.cli("reload")).status == 0
     client = await in_steps()
     await shop.kill()
     end_service(shop, "green")  # as by a reboot: nobody has looked after its clients

@@ -74,7 +74,7 @@ async def app(tmp_path: Path, outside: Failing) -> AsyncIterator[AppRuntime]:
     )
     slots = {
         slot: SlotRecord(
-            app="a", slot=slot, state=SlotState.HOT, version="v1", services=("s",), gated_by=1
+            app="a", slot=slot, state=SlotState.HOT, version="v1", services={"s": 1}, gated_by=1
         )
         for slot in Slot
     }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from bluegreen.errors import SupervisorError
-from bluegreen.model import Slot, SlotRecord, SlotState
+from bluegreen.instances import unit_keys
+from bluegreen.model import Slot, SlotRecord, SlotState, UnitKey
 from bluegreen.operations.runtime import AppRuntime, end_task
 from bluegreen.operations.warmth import Warmth
 from tests.waiting import eventually
@@ -23,11 +25,12 @@ class ToldApp:
 
     def __init__(self, *, overlap: bool = True, ready: bool = True) -> None:
         self.commit = asyncio.Lock()
-        service = SimpleNamespace(address=lambda *_: None, stop_timeout=0.0)
+        service = SimpleNamespace(stop_timeout=0.0)
         self.settings = SimpleNamespace(
-            app=SimpleNamespace(overlap=overlap), services={"web": service}
+            app=SimpleNamespace(overlap=overlap),
+            services={"web": service},
+            keep=SimpleNamespace(drain_timeout=0.0),
         )
-        self.layout = SimpleNamespace(run=None)
         self.parts = SimpleNamespace(traffic=self, note=self.note)
         self.warming: asyncio.Task[None] | None = None
         self.ready = ready
@@ -51,6 +54,12 @@ class ToldApp:
 
     async def note(self, *_: object, **__: object) -> None:
         pass
+
+    def view(self, slot: Slot) -> object:
+        return SimpleNamespace(address=lambda _: None)
+
+    def unit_keys(self, slot: Slot, services: Iterable[str]) -> list[UnitKey]:
+        return unit_keys(self.name, slot, dict.fromkeys(services, 1))
 
     def is_proved(self, slot: Slot) -> bool:
         return self.ready

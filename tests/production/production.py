@@ -107,10 +107,10 @@ class Production:
     def _from_its_network(self) -> Sequence[str]:
         return ("nsenter", f"--net=/proc/{self.host.leader}/ns/net", "--")
 
-    async def ask(self, path: str = "/api/health") -> str:
+    async def ask(self, path: str = "/api/health", *, at: str = URL) -> str:
         """What a visitor of ``path`` gets. AssertionError when it is an error."""
         process = await asyncio.create_subprocess_exec(
-            *self._from_its_network, sys.executable, "-c", _ASK, URL + path, self.app_name,
+            *self._from_its_network, sys.executable, "-c", _ASK, at + path, self.app_name,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, errors = await asyncio.wait_for(process.communicate(), 30)

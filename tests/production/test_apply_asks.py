@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bluegreen.model import Slot, UnitKey
+from bluegreen.supervisors.unit_names import service_unit
 from tests.host import lab
 from tests.production.production import APP, Production
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+MAILER = UnitKey(app=APP, slot=Slot.GREEN, service="mailer")
 FILE = f"/etc/bluegreen/apps/{APP}.toml"
 
 
@@ -61,8 +64,27 @@ async def test_what_runs_is_left_alone(
     assert (await production.bluegreen("apply")).output.splitlines()[0] == "nothing to do"
 
 
-async def test_an_app_that_was_stopped_may_go(production: Production) -> None:
+async def test_an_app_that_was_stopped_runs_nothing_and_may_go(production: Production) -> None:
+    with production.path(FILE).open("a") as file:
+        file.write('[services.mailer]\ncommand = "/bin/sleep 900"\nexclusive = true\n')
+    await production.bluegreen("apply")
+    base, mailer = f"/var/lib/bluegreen/apps/{APP}", service_unit(MAILER)
+    closed = production.path(f"{base}/traffic/special/closed")
+    wanted = production.path(f"{base}/wanted/green")
+    runs_with = wanted.read_text()
     await production.bluegreen("stop", APP)
+    # Also where a boot would start it: what else its unit asks for is there.
+    wanted.write_text(runs_with)
+    assert production.path(f"{base}/traffic/green").exists()
+    await production.host.run("systemctl", "start", mailer)
+    assert await production.unit(mailer, "ConditionResult") == "no"
+    closed.unlink()
+    await production.host.run("systemctl", "start", mailer)
+    assert await production.unit(mailer, "ConditionResult") == "yes"
+    await production.host.run("systemctl", "stop", mailer)
+    closed.touch()
+    wanted.unlink()
+
     production.path(FILE).unlink()
     said = await production.bluegreen("apply")
     assert f"removed {APP}" in said.output

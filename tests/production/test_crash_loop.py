@@ -48,15 +48,15 @@ async def test_commands_give_up_on_a_daemon_that_crash_loops_and_say_where_to_lo
         return await bare.unit(DAEMON, "NRestarts") not in ("0", "1")
 
     await eventually(has_crashed_again, "it crash-loops")
-    said = await asyncio.gather(
-        _bluegreen(bare, "status"), _bluegreen(bare, "switch", "back", APP), deploying
-    )
+    *said, applied = await asyncio.gather(
+        _bluegreen(bare, "status"), _bluegreen(bare, "switch", "back", APP), deploying,
+        _bluegreen(bare, "apply"),
+    )  # fmt: skip
     for each in said:
         assert each.status == 3, each.output
         assert "the daemon does not answer: /run/bluegreen/control.sock" in each.output
         assert "Next: read what the daemon says: journalctl -u bluegreen -e" in each.output
     # apply, which may be what mends it, does its work.
-    applied = await _bluegreen(bare, "apply")
     assert applied.status == 0, applied.output
     assert "the daemon does not answer" in applied.output
     # What was asked for meanwhile is not lost where the daemon comes back.

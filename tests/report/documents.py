@@ -52,6 +52,13 @@ def watched(second: int) -> dict[str, Any]:
     return _event(second + 1, "watch", seconds=1.0, serves=slot, slots={slot: counts}, judged=None)
 
 
+def led(*shares: tuple[float, int]) -> list[dict[str, Any]]:
+    """Steps of the release: when, and how many percent of the visitors it had from then on."""
+    return [
+        _event(at, "share", slot="green", percent=percent, until=None) for at, percent in shares
+    ]
+
+
 def documents() -> Documents:
     states = {name: "undone" if undone else "done" for name, _, _, undone in _PHASES}
     operation = {

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from bluegreen.report.page import page
 from bluegreen.report.story import tell
-from tests.report.documents import documents
+from tests.dashboard.browser import chromium, obstacles
+from tests.report.documents import documents, led
 from tests.stack import stack
-
-
-@asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield launched
-        await launched.close()
 
 
 @asynccontextmanager
@@ -44,7 +36,9 @@ async def opened(browser: Browser, file: Path, **options: object) -> AsyncIterat
 
 async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> None:
     told = tmp_path / "told.html"
-    told.write_text(page(tell(documents()), made_at=documents().made_at))
+    given = documents()
+    given = replace(given, events=[*led((2.5, 10), (3.5, 60)), *given.events])
+    told.write_text(page(tell(given), made_at=given.made_at))
     async with stack() as built:
         built.write_app(services=("api",))
         await built.serve()
@@ -59,8 +53,8 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
         assert refused.status == 1
         assert f"{tmp_path}/none/x cannot be written: No such file or directory" in refused.err
 
-    async with browser() as chromium:
-        async with opened(chromium, made) as tab:
+    async with chromium() as browser:
+        async with opened(browser, made) as tab:
             assert await tab.title() == "monitor: v1 → v3-build-fails: failed"
             text = await tab.inner_text("body")
             for said in (
@@ -74,10 +68,17 @@ async def test_a_report_shows_all_of_it_without_a_network(tmp_path: Path) -> Non
 
         narrow = {"width": 390, "height": 800}
         for scheme in ("light", "dark"):
-            async with opened(chromium, told, color_scheme=scheme, viewport=narrow) as tab:
+            async with opened(browser, told, color_scheme=scheme, viewport=narrow) as tab:
                 assert "<script>alert(1)</script>" in await tab.inner_text("pre >> nth=0")
                 assert await tab.locator("svg.charts .line").count() == 5
+                moments = tab.locator("svg.charts .moment-says")
+                steps = sorted(await moments.all_text_contents())[:2]
+                assert steps == ["10 % to green", "60 % to green"]
+                boxes = [await one.bounding_box() for one in await moments.all()]
+                heights = {round(box["y"]) for box in boxes if box is not None}
+                assert len(heights) == 4, "none is written over another"
                 assert await tab.evaluate("document.documentElement.scrollWidth") == 390
+                assert await obstacles(tab) == []
                 paper = await tab.evaluate(
                     "getComputedStyle(document.documentElement).backgroundColor"
                 )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bluegreen.cli.words import clock
 from bluegreen.report.charts import charts
 from bluegreen.report.story import SHOWN_LINES, Documents, tell
-from tests.report.documents import BACK, ERROR, SWITCHED, documents
+from tests.report.documents import BACK, BEGAN, ERROR, SWITCHED, documents, led
 
 
 def of(**changed: Any) -> Documents:
@@ -77,6 +79,37 @@ def test_each_phase_lies_where_it_was_and_so_does_its_undoing() -> None:
 )
 def test_every_end_has_its_sentence(changed: dict[str, Any], sentence: str) -> None:
     assert tell(without_moves(of(**changed))).sentence == sentence
+
+
+def test_steps_are_told_with_their_percents_and_when_each_began() -> None:
+    given = documents()
+    events = led((2.5, 10), (3.0, 10), (3.5, 60), (5.5, 0))
+    steps = {"phase": "steps", "began": BEGAN + 2.4, "seconds": 2.0, "data": {}, "state": "undone"}
+    operation = {**given.operation, "phases": [*given.operation["phases"], steps]}
+    switched = replace(given, operation=operation, events=[*events[:3], *given.events])
+    told = tell(switched)
+    (note,) = (step.note for step in told.steps if step.name == "steps")
+    assert note == f"10 % to green at {clock(BEGAN + 2.5)}, 60 % to green at {clock(BEGAN + 3.5)}"
+    said = ["10 % to green", "60 % to green", "switched to green", "switched back"]
+    assert [moment.says for moment in told.moments] == said
+    drawn = charts(told.seen, told.moments)
+    assert drawn is not None
+    rows = re.findall(
+        r'y="([\d.]+)"[^>]*class="moment-says"|class="moment-says"[^>]*y="([\d.]+)"', drawn
+    )
+    heights = [float(one or other) for one, other in rows]
+    assert len(set(heights)) == 4, "none is written over another"
+    assert min(heights) > 10
+
+    back = without_moves(replace(switched, events=[*events, *given.events]))
+    told = tell(back)
+    assert told.sentence == (
+        "v2 had up to 60 % of the visitors for 3.0 s; then all were back on v1 in blue."
+    )
+    assert told.moments[-1].says == "all back"
+    assert told.way_back[0] == (
+        "Up to 60 % of the visitors were led to green and, 3.0 s later, back to v1 in blue."
+    )
 
 
 def test_the_charts_are_drawn_of_what_was_seen() -> None:

@@ -75,6 +75,7 @@ async def test_a_tree_is_found_again_for_its_slot_version_and_commit_only(root: 
         {"build": [{**STEP, "env": {"A": "b"}}]},
         {"build": [STEP], "env": {"A": "b"}},
         {"build": [STEP], "shared": ["data"]},
+        {"build": [STEP], "routes": [{"path": "/", "service": "api", "assets": "dist"}]},
         {"build": [STEP],
          "services": {"api": {"command": "true", "ports": {"blue": 9084, "green": 9183}}}},
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from tests.sources.archive_server import ArchiveServer, make_certificate
 from tests.sources.repositories import Repository
+from tests.sources.tarballs import V1, V2
 
 
 @pytest.fixture
@@ -31,3 +32,9 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def server(certificate: Path) -> AsyncIterator[ArchiveServer]:
     async with ArchiveServer().serve(certificate) as serving:
         yield serving
+
+
+@pytest.fixture
+def releases(server: ArchiveServer) -> None:
+    """Two archives are there."""
+    server.files.update({"/v1.tar.gz": V1, "/v2.tar.gz": V2})

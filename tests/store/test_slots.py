@@ -9,10 +9,13 @@ import pytest
 from bluegreen.errors import StoreError
 from bluegreen.model import AppLock, Slot, SlotRecord, SlotState
 from bluegreen.store import Store
+from bluegreen.store.slots import as_started
 
 HOT = SlotRecord(
     app="shop", slot=Slot.BLUE, state=SlotState.HOT, version="v1", commit="0a1b",
     tree=Path("/srv/trees/1-blue"), operation=1, gated_by=2, hot_until=1.5e9,
+    services={"api": 3, "web": 1},
+    exclusive=("web",),
 )  # fmt: skip
 
 
@@ -33,6 +36,11 @@ async def test_a_slot_is_what_was_recorded_last(store: Store) -> None:
         Slot.BLUE: starting,
         Slot.GREEN: SlotRecord(app="shop", slot=Slot.GREEN),
     }
+
+
+def test_what_a_version_without_instances_has_written_is_one_of_each() -> None:
+    assert as_started(["api", "web"]) == {"api": 1, "web": 1}
+    assert as_started({"api": 3}) == {"api": 3}
 
 
 async def test_all_slots_has_both_of_every_app(store: Store) -> None:

@@ -31,7 +31,7 @@ async def gate_failure(
     """What the gate of a slot says, in which ``trouble`` begins once the gate has."""
     supervisor = app.parts.supervisor
     app.slots[Slot.BLUE] = replace(
-        app.slots[Slot.BLUE], state=SlotState.HOT, version="v1", tree=shop.work, services=("api",)
+        app.slots[Slot.BLUE], state=SlotState.HOT, version="v1", tree=shop.work, services={"api": 1}
     )
     await supervisor.start(unit)
     target = app.target(Slot.BLUE, shop.work)

@@ -19,6 +19,7 @@ from tests.waiting import eventually
 
 UNITS = Path("/etc/systemd/system")
 USER = "shopkeeper"
+RUN_ON = "echo here; exec sleep 1000\n"  # the script of a service
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 LAUNCHER = """\

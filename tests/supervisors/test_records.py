@@ -40,6 +40,10 @@ def test_what_is_written_is_loaded(root: Path) -> None:
     records.write(RECORD)
     records.write(JOB)
     assert sorted(records.load(), key=repr) == sorted([RECORD, JOB], key=repr)
+    second = dataclasses.replace(RECORD, key=dataclasses.replace(UNIT.key, instance=2))
+    records.write(second)
+    assert {record.key for record in records.load()} == {RECORD.key, second.key, None}
+    records.remove(second)
     records.remove(RECORD)
     records.remove(RECORD)
     assert records.load() == [JOB]

@@ -31,10 +31,13 @@ class World:
         self.ports = {"blue": blue, "green": green}
         self.control = TrafficControl(self.layout, own_nginx=True)
 
-    def settings(self, name: str = "shop", *, promote: Any = None, **nginx: Any) -> AppSettings:
+    def settings(
+        self, name: str = "shop", *, promote: Any = None, preview: Any = None, **nginx: Any
+    ) -> AppSettings:
         return AppSettings.model_validate(
             {
                 "promote": promote or {},
+                "preview": preview or {},
                 "app": {"name": name},
                 "source": {"directory": "/srv/releases/{version}"},
                 "services": {"web": {"command": "true", "ports": self.ports}},

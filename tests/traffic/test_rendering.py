@@ -89,6 +89,35 @@ def test_markers_are_named_from_where_our_own_nginx_works_and_in_full_for_a_host
     assert "-f /r/var/lib/bluegreen/apps/shop/traffic/green)" in hosts
 
 
+def test_only_a_route_with_assets_has_nginx_look_for_files() -> None:
+    plain = {"path": "/", "service": "web"}
+    with_assets = {"path": "/static/", "service": "web", "assets": "dist"}
+    made = [
+        templates().app(settings(routes=routes), OPEN) for routes in ([plain], [plain, with_assets])
+    ]
+    (without,), (text,) = (rendered.files.values() for rendered in made)
+    assert "beside" not in without
+    assert "assets" not in without
+    root, static = (part.partition("\n    }")[0] for part in text.split("\n    location /")[1:3])
+    assert "beside" not in root
+    assert 'if (-f "shop/assets/beside-$bg_shop$uri") {' in static
+    assert 'root "/r/var/lib/bluegreen/apps/shop/assets/beside-$bg_shop";' in text
+    assert "text/javascript mjs;" in text
+
+
+def test_assets_are_found_by_the_slot_of_the_configuration_and_in_full_for_a_hosts_nginx() -> None:
+    app = settings(
+        "shop-2",
+        routes=[{"path": "/", "service": "web", "assets": "dist"}],
+        nginx={"switch": "reload", "mode": "snippet"},
+    )
+    rendered = Templates(HostLayout(Path("/")), BUILD).app(app, OPEN)
+    (text,) = (text for path, text in rendered.files.items() if path.name.endswith("server.conf"))
+    assert 'if (-f "/var/lib/bluegreen/apps/shop-2/assets/beside-blue$uri") {' in text
+    assert 'if (-f "/var/lib/bluegreen/apps/shop-2/assets/blue$uri") {' in text
+    assert "root /var/lib/bluegreen/apps/shop-2/assets/beside-blue;" in text
+
+
 def test_a_path_too_long_for_a_socket_is_refused_with_its_length() -> None:
     root = Path("/" + "x" * 90)
     with pytest.raises(ConfigError, match=r"is 116 bytes long; a unix socket may have 107"):
@@ -110,6 +139,24 @@ def test_the_slot_is_not_part_of_what_a_marker_switch_loads() -> None:
     blue = templates().app(settings(), Traffic(active=Slot.BLUE, closed=False))
     green = templates().app(settings(), Traffic(active=Slot.GREEN, closed=True))
     assert blue == green
+
+
+def test_a_name_for_previews_adds_a_server_and_nothing_to_that_of_the_site() -> None:
+    site = Path("/r/var/lib/bluegreen/nginx/sites/shop.conf")
+    preview = {"server_name": ["next.test", "*.next.test"], "allow": ["10.0.0.0/8", "::1"]}
+    plain = templates().app(settings(), OPEN)
+    named = templates().app(settings(preview=preview), OPEN)
+    servers, _, confirming = plain.files[site].partition("\n# Answers which slot nginx serves.")
+    text = named.files[site]
+    assert text.startswith(servers)
+    assert confirming.replace(plain.generation, named.generation) in text
+    assert "server_name next.test *.next.test;" in text.removeprefix(servers).replace('"', "")
+    assert "    10.0.0.0/8 blue;\n    ::1/128 blue;\n" in text
+    assert named.generation != plain.generation
+    snippet = settings(preview=preview, nginx={"mode": "snippet"})
+    assert {path.name for path in templates().app(snippet, OPEN).files} == {
+        "shop.http.conf", "shop.server.conf", "shop.watch.conf", "shop.preview.conf",
+    }  # fmt: skip
 
 
 def test_the_slot_is_part_of_what_a_switch_by_reload_loads() -> None:
@@ -136,6 +183,20 @@ def test_nginx_s_own_cure_for_reloads_is_used_where_it_has_one(
     build = NginxBuild(binary="nginx", version=version, arguments="")
     text = "".join(templates(build=build).app(settings(), OPEN).files.values())
     assert ("keepalive_min_timeout" in text) == expected
+
+
+@pytest.mark.parametrize("mode", ["site", "snippet", "upstream"])
+@pytest.mark.parametrize("switch", ["marker", "reload"])
+def test_an_upstream_has_all_instances_of_a_slot(mode: str, switch: str) -> None:
+    ports = {"ports": {"blue": 9001, "green": 9101}}
+    web = {"command": "true", "instances": 3, **ports}
+    shop = settings(services={"web": web}, nginx={"mode": mode, "switch": switch})
+    text = "\n".join(templates().app(shop, OPEN).files.values())
+    name = "shop_web" if (mode, switch) == ("upstream", "reload") else "shop_web_blue"
+    inside = text.partition(f"upstream {name} {{")[2].partition("}")[0]
+    servers = [line.strip() for line in inside.splitlines() if "server " in line]
+    assert servers == [f"server 127.0.0.1:{port} max_fails=0;" for port in (9001, 9002, 9003)]
+    assert "9102" in text or switch == "reload"  # also among those that redirects may name
 
 
 def test_keepalive_zero_keeps_no_connections() -> None:

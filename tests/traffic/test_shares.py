@@ -77,6 +77,7 @@ async def test_clients_with_a_cookie_stay_where_they_are_as_a_share_grows(
     world: World, mode: str, clients: int
 ) -> None:
     settings = await opened(world, "cookie", mode)
+    workers = {process.pid for process in world.nginx_processes()}
     untouched = await pipelined(world.site, [NEW] * 3)
     assert slots_of(untouched) == ["blue"] * 3
     assert not any("Set-Cookie" in answer for answer in untouched)
@@ -100,6 +101,7 @@ async def test_clients_with_a_cookie_stay_where_they_are_as_a_share_grows(
         assert ("green", "blue") not in set(zip(before, now, strict=True))
         before = now
     await world.control.switch(settings, Slot.GREEN)
+    assert {process.pid for process in world.nginx_processes()} == workers  # nothing was reloaded
     assert world.markers == {"green"}
     assert set(slots_of(await pipelined(world.site, known[:500]))) == {"green"}
 

@@ -18,7 +18,7 @@ from bluegreen.watching.receiver import Receiver
 from tests.traffic.backends import Backend
 from tests.traffic.client import ask
 from tests.traffic.conftest import World
-from tests.traffic.held import bodies, hold, opened, send, until_waiting
+from tests.traffic.held import bodies, hold, send, until_waiting
 from tests.traffic.test_preview import issue, see
 from tests.traffic.test_switch import prepare
 from tests.waiting import eventually
@@ -93,9 +93,12 @@ async def test_each_request_is_told_of_with_its_slot_while_it_is_asked_for(
 async def test_one_that_was_held_counts_for_the_slot_that_it_went_to_and_a_preview_for_none(
     world: World, ear: Ear, slots: dict[str, Backend]
 ) -> None:
-    settings = await opened(world)
+    settings = world.settings(preview={"server_name": ["next.test"], "allow": ["127.0.0.1"]})
+    await world.control.open([settings])
+    await world.control.switch(settings, Slot.BLUE)
     await world.control.tell_of_requests("shop", True)
     assert (await see(world, issue(world).key)).body == "green 0"
+    assert (await ask(world.site, headers={"Host": "next.test"})).body == "green 0"
     await hold(world, settings)
     sent = send(world, 3)
     await until_waiting(world, 3)

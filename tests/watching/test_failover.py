@@ -17,15 +17,31 @@ async def test_a_dying_slot_is_left_once_and_then_it_is_a_persons_turn() -> None
         ill = {version: built.root / f"{version} is ill" for version in ("v1", "v2")}
         for version, file in ill.items():
             write_release(built, version, ill=str(file))
-        write_shop(built, FAILOVER, healthy_for="0s", deadline="1s")
+        write_shop(built, FAILOVER, healthy_for="0s")
         await built.serve()
-        for version in ill:
-            assert (await released(built, version))["state"] == "succeeded"
-        assert built.marker(SHOP) == "green"
+        assert (await released(built, "v1"))["state"] == "succeeded"
 
         async def switches() -> list[Any]:
             found = await built.operations(SHOP)
             return [one["requested_by"] for one in found if one["kind"] == "switch"]
+
+        async def deadline(text: str) -> None:
+            write_shop(built, FAILOVER, healthy_for="0s", deadline=text)
+            assert (await built.ask("POST", "/v1/reload", {}))[0] == 200
+
+        await deadline("1s")
+        for file in ill.values():
+            file.touch()
+        async with Visitors(built.listen[SHOP], 100).coming() as load:
+            assert (await released(built, "v2"))["state"] == "failed"
+            await eventually(lambda: len(load.failed()) > 150, "v1 dies, during the gate and after")
+        assert await switches() == []  # as nothing beside it has passed a gate
+        assert built.marker(SHOP) == "blue"
+        for file in ill.values():
+            file.unlink()
+        await deadline("30s")
+        assert (await released(built, "v2"))["state"] == "succeeded"
+        assert built.marker(SHOP) == "green"
 
         ill["v1"].touch()  # the standby too: nobody is led there
         ill["v2"].touch()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bluegreen.config import secret_file
 from bluegreen.config.env_file import read_small_file
 from bluegreen.config.webhook_section import Webhook
 from bluegreen.webhooks import keeping
@@ -69,7 +70,7 @@ async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_count
             released.wait()
         return read_small_file(file, what=what)
 
-    monkeypatch.setattr(keeping, "read_small_file", slowly)
+    monkeypatch.setattr(secret_file, "read_small_file", slowly)
     monkeypatch.setattr(keeping, "READ_AGAIN_AFTER", 0.0)
     monkeypatch.setattr(keeping, "READ_LIMIT", 0.05)
     keeper = SecretKeeper()

@@ -23,6 +23,7 @@ from tests.waiting import eventually
 from tests.webhooks.deliveries import SECRET, STANDARD_SECRET, payload, signed
 from tests.webhooks.hooked import GITLAB_SIGNING, OLD_SECRET, SECRETS, Hooked, hooked
 from tests.webhooks.octokit_signer import octokit_signatures
+from tests.webhooks.strangers import HEADERS, JSON, LINE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -263,30 +264,8 @@ async def test_a_header_that_comes_twice_is_refused(served: Hooked) -> None:
         assert response.status == 401
 
 
-_LINE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
-_VALUE = _LINE | st.text(
-    st.characters(min_codepoint=160, exclude_categories=["Cs"]), min_size=1, max_size=40
-)
-_HEADERS = st.dictionaries(
-    st.sampled_from(
-        ["x-github-event", "x-gitea-event", "x-gitlab-event", "webhook-signature", "webhook-id",
-         "webhook-timestamp", "x-hub-signature-256", "x-gitlab-token", "content-type",
-         "x-gitea-signature", "x-forgejo-signature", "idempotency-key"]
-    ),
-    _VALUE,
-)  # fmt: skip
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["ref", "after", "deleted", "release", "type", "action", "head_commit"]),
-        inner, max_size=4,
-    ),
-)  # fmt: skip
-
-
 @given(
-    body=st.binary(max_size=300) | _JSON.map(lambda one: json.dumps(one).encode()), headers=_HEADERS
+    body=st.binary(max_size=300) | JSON.map(lambda one: json.dumps(one).encode()), headers=HEADERS
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_whatever_anybody_sends_is_refused_and_begins_nothing(
@@ -298,10 +277,10 @@ async def test_whatever_anybody_sends_is_refused_and_begins_nothing(
 
 
 @given(
-    body=st.binary(max_size=300) | _JSON.map(lambda one: json.dumps(one).encode()),
+    body=st.binary(max_size=300) | JSON.map(lambda one: json.dumps(one).encode()),
     provider=st.sampled_from(["github", "gitlab", "gitea", "standard"]),
     event=st.sampled_from(["push", "release", "workflow_run", "ping", "x"]),
-    name=_LINE,
+    name=LINE,
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_whatever_a_sender_signs_that_asks_for_nothing_begins_nothing(

@@ -21,15 +21,26 @@ class LockState(TypedDict):
     at: float
 
 
-class ServiceState(TypedDict):
-    """One process of a slot."""
+class InstanceState(TypedDict):
+    """One instance of a service of a slot."""
 
     state: UnitState
     pid: int | None
     restarts: int
     last_exit: str | None
     address: str | None
+
+
+class ServiceState(TypedDict):
+    """One service of a slot: as its instance is that is worst off, with the restarts of all."""
+
+    state: UnitState
+    pid: int | None
+    restarts: int
+    last_exit: str | None
+    address: str | None  # of the first instance
     exclusive: bool  # runs while its slot has the traffic
+    instances: NotRequired[list[InstanceState]]  # where there are several, the first one first
 
 
 class SlotHealth(TypedDict):
@@ -49,6 +60,7 @@ class SlotContent(TypedDict):
     hot_until: float | None
     ready: bool
     services: dict[str, ServiceState]
+    connections: int | None  # in use, of a slot that runs without traffic; None: not asked for
     health: SlotHealth | None
 
 

@@ -42,8 +42,22 @@ class Released(TypedDict):
     warnings: list[str]
 
 
+class OwnPreview(TypedDict):
+    """Where the idle slot has a name of its own; ``allow`` are the networks that need no key.
+
+    ``site`` is the name alone where only the administrator knows the rest of the address.
+    """
+
+    site: str
+    link: str
+    allow: list[str]
+
+
 class PreviewIssued(TypedDict):
-    """How to see the idle slot; ``link`` is null where only the administrator knows the site."""
+    """How to see the idle slot; ``link`` is null where only the administrator knows the site.
+
+    ``own`` is null where the slot has no name of its own.
+    """
 
     app: str
     slot: Slot
@@ -52,6 +66,7 @@ class PreviewIssued(TypedDict):
     header: dict[str, str]
     path: str
     link: str | None
+    own: OwnPreview | None
 
 
 class PreviewsRevoked(TypedDict):

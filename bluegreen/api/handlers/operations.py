@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from bluegreen.api.bodies import CancelBody, Empty
+from bluegreen.api.bodies import CancelBody, PromoteBody
 from bluegreen.api.context import Api
 from bluegreen.api.documents.operations import OperationInFull, Operations
 from bluegreen.api.logs import kept_output
@@ -66,8 +66,9 @@ async def _view(api: Api, number: int) -> OperationInFull:
     return {**operation_view(operation), "phases": phases, "output": output}
 
 
-async def promote(api: Api, request: web.Request, _: Empty) -> web.Response:
-    operation = await api.desk.promote(api.name(request), await requester(request))
+async def promote(api: Api, request: web.Request, body: PromoteBody) -> web.Response:
+    by = await requester(request)
+    operation = await api.desk.promote(api.name(request), by, number=body.operation)
     return web.json_response(await _view(api, operation.id), status=202)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bluegreen.api.metrics.families import Families, counter, gauge, histogram
 from bluegreen.errors import TrafficError
-from bluegreen.model import AppLock, Pause, Slot, SlotState, Traffic, UnitKey, UnitState
+from bluegreen.model import AppLock, Pause, Slot, SlotState, Traffic, UnitState
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.runtime import AppRuntime
 
@@ -22,6 +22,9 @@ class _Slots:
         self.active = gauge(
             "slot_active", "Whether an app's traffic goes to the slot", "app", "slot"
         )
+        self.clients = gauge(
+            "slot_clients_ratio", "Which share of an app's clients goes to the slot", "app", "slot"
+        )
         self.ready = gauge(
             "slot_ready", "Whether traffic could go to the slot this instant", "app", "slot"
         )
@@ -30,16 +33,21 @@ class _Slots:
             "slot_release_info", "Which release a slot holds", "app", "slot", "version", "commit"
         )
         self.running = gauge(
-            "service_running", "Whether a service of a slot runs", "app", "slot", "service"
+            "service_running",
+            "Whether all instances of a service of a slot run",
+            "app",
+            "slot",
+            "service",
         )
         self.restarts = gauge(
-            "service_restarts", "How often a service was restarted since it was started",
+            "service_restarts", "How often its instances were restarted since they were started",
             "app", "slot", "service",
         )  # fmt: skip
 
     def add(self, app: AppRuntime, slot: Slot, traffic: Traffic) -> None:
         name, record = app.name, app.slots[slot]
         self.active.add_metric([name, slot], slot is traffic.active and not traffic.closed)
+        self.clients.add_metric([name, slot], _clients(slot, traffic))
         self.ready.add_metric([name, slot], app.is_ready(slot))
         for state in SlotState:
             self.state.add_metric([name, slot, state], record.state is state)
@@ -50,15 +58,25 @@ class _Slots:
             return  # nothing is meant to run
         # Not of what the app file names since the release was started.
         for service in app.gated_services(slot) if is_idle else app.services(slot):
-            status = app.parts.supervisor.status(UnitKey(app=name, slot=slot, service=service))
-            labels = [name, slot, service]
-            self.running.add_metric(labels, status.state is UnitState.RUNNING)
-            self.restarts.add_metric(labels, status.restarts)
+            status, labels = app.parts.supervisor.status, [name, slot, service]
+            each = [status(key) for key in app.unit_keys(slot, [service])]
+            self.running.add_metric(labels, all(one.state is UnitState.RUNNING for one in each))
+            self.restarts.add_metric(labels, sum(one.restarts for one in each))
 
     def families(self) -> Families:
         return [
-            self.active, self.ready, self.state, self.release, self.running, self.restarts,
+            self.active, self.clients, self.ready, self.state, self.release, self.running,
+            self.restarts,
         ]  # fmt: skip
+
+
+def _clients(slot: Slot, traffic: Traffic) -> float:
+    """Which share of them nginx leads to the slot, from 0 to 1."""
+    if traffic.active is None or traffic.closed:
+        return 0.0
+    share = traffic.share
+    away = share.percent if share is not None and share.slot is not traffic.active else 0
+    return (100 - away if slot is traffic.active else away) / 100
 
 
 class _Doings:

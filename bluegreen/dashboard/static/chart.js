@@ -1,7 +1,7 @@
 // Draws requests and errors a second of both slots over the time of an operation.
 "use strict";
 
-const LEFT = 46;
+const LEFT = 58;
 const RIGHT = 12;
 const PANELS = { rate: { top: 38, height: 130 }, failed: { top: 202, height: 50 } }; // marks are named above
 const HIGH = 278;
@@ -65,7 +65,7 @@ function draw(figure, points) {
       picture.append(svg("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value) }));
       if (value || what === "rate") picture.append(svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, String(Number(value.toPrecision(2)))));
     }
-    picture.append(svg("text", { class: "name", x: LEFT, y: panel.top - 8 }, what === "rate" ? "requests/s" : "errors/s"));
+    picture.append(svg("text", { class: "name", x: 0, y: panel.top - 12 }, what === "rate" ? "requests/s" : "errors/s"));
     for (const slot of ["blue", "green"]) {
       const path = seconds.map((one, place) => `${place ? "L" : "M"}${x(one.at).toFixed(1)} ${y(one.slots[slot]?.[what] || 0).toFixed(1)}`);
       picture.append(svg("path", { class: `line ${slot} ${what}`, d: path.join("") }));

@@ -180,6 +180,27 @@ function redraw() {
 
 if (chart) addEventListener("resize", redraw);
 
+// -- a page without a stream -----------------------------------------------------------------
+
+// It is asked for again, and what it shows is replaced: whoever reads it stays where they are.
+async function refresh() {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok) throw new Error(answer.statusText);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    const shown = document.getElementById("main");
+    tell("");
+    if (fresh.innerHTML === shown.innerHTML) return;
+    shown.replaceChildren(...fresh.childNodes);
+    say.textContent = shown.querySelector("h1").textContent;
+  } catch {
+    tell("No connection: what is shown may be old. Trying again …", "warn");
+  }
+}
+
+if (page.refresh) setInterval(refresh, page.refresh * 1000);
+
 // -- at last --------------------------------------------------------------------------------
 
 for (const form of document.querySelectorAll("form[data-once]")) {

@@ -89,6 +89,9 @@ class StopBoth(StopSlots):
     def limit(self, run: Run) -> float:
         return super().limit(run) + run.app.settings.hold.limit
 
+    async def _drain(self, run: Run) -> dict[str, Any]:
+        return {}  # requests wait meanwhile, and all that was sent is read
+
     async def undo(self, run: Run) -> bool:
         app, origin = run.app, run.origin
         if run.was_closed or origin is None:

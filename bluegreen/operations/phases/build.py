@@ -8,6 +8,7 @@ from typing import Any
 
 from bluegreen.model import PhaseName, Release
 from bluegreen.operations.run import Run
+from bluegreen.slots.assets import LIMIT
 
 SLACK = 120.0  # seconds for what is not a step: stamping and flushing the tree
 WAIT_LIMIT = 3600.0  # seconds to wait for a free build place
@@ -20,7 +21,9 @@ class Build:
     leaves_nothing = True
 
     def limit(self, run: Run) -> float:
-        return WAIT_LIMIT + SLACK + sum(step.timeout for step in run.app.settings.build)
+        settings = run.app.settings
+        assets = LIMIT if settings.assets else 0.0
+        return WAIT_LIMIT + SLACK + assets + sum(step.timeout for step in settings.build)
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"tree": str(run.tree), "steps": [step.name for step in run.app.settings.build]}

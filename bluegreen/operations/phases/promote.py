@@ -55,7 +55,7 @@ class Promote:
         left = min(max(until - now, 0.0), deadline)
         standing = Promotion(
             phase=self.name, since=until - deadline, until=until,
-            slot=None if self.before_hold else run.target,
+            slot=None if self.before_hold else run.target, steps=run.app.settings.promote.steps,
         )  # fmt: skip
         with promotable(run, standing):
             if self._begins_now:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bluegreen.model import PhaseName, Slot, SlotState
+from bluegreen.operations.draining import let_end_for
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import together
 
@@ -42,21 +43,27 @@ class Close:
 
 
 class StopSlots:
-    """Stop the processes of both slots; their files stay."""
+    """Stop the processes of both slots, once what is under way has ended; their files stay."""
 
     name = PhaseName.STOP
     leaves_nothing = False
 
     def limit(self, run: Run) -> float:
-        return LIMIT + max(s.stop_timeout for s in run.app.settings.services.values())
+        settings = run.app.settings
+        stop = max(s.stop_timeout for s in settings.services.values())
+        return LIMIT + settings.keep.drain_timeout + stop
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {}
 
     async def act(self, run: Run) -> dict[str, Any]:
         await run.app.stop_warming()
+        drained = await self._drain(run)
         await together(run.app.put_to_rest(slot) for slot in Slot)
-        return {}
+        return drained
+
+    async def _drain(self, run: Run) -> dict[str, Any]:
+        return await let_end_for(run, *Slot)
 
     async def undo(self, run: Run) -> bool:
         return True  # what was stopped is started, gated, by `start`

@@ -8,6 +8,7 @@ from typing import Any
 
 from bluegreen.errors import PreflightError, RefusedError
 from bluegreen.model import PhaseName, SlotRecord, SlotState
+from bluegreen.operations.draining import let_end_for
 from bluegreen.operations.findings import strangers
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
@@ -24,8 +25,10 @@ class Start:
 
     def limit(self, run: Run) -> float:
         settings = run.app.settings
+        drain = settings.keep.drain_timeout if run.operation.kind.is_release else 0.0
         starts = (settings.ready_within(name) or 0.0 for name in settings.services)
-        return LIMIT + max(s.stop_timeout for s in settings.services.values()) + max(starts)
+        stop = max(s.stop_timeout for s in settings.services.values())
+        return LIMIT + drain + stop + max(starts)
 
     def intent(self, run: Run) -> dict[str, Any] | None:
         run.previous = run.app.slots[run.target]
@@ -35,6 +38,7 @@ class Start:
     async def act(self, run: Run) -> dict[str, Any]:
         app, slot = run.app, run.target
         record = self._candidate(run)
+        drained = await self._drain(run, record)
         async with app.commit:  # a switch back may want this slot at this very moment
             if run.interruption is not None:
                 raise asyncio.CancelledError
@@ -60,18 +64,30 @@ class Start:
                 remedy="end the process that is named, then try again",
             )
         await app.start_services(slot)
-        return {"slot": slot}
+        return {"slot": slot} | drained
+
+    async def _drain(self, run: Run, record: SlotRecord) -> dict[str, Any]:
+        """Let what began on the old release end there. A switch is not kept waiting by it.
+
+        Nothing of the slot is touched yet: a switch back to it is as instant as before.
+        """
+        if not run.operation.kind.is_release or PhaseName.HOLD in run.recorded:
+            return {}  # under a hold both slots are drained already
+        if self._runs_already(run, record):
+            return {}
+        return await let_end_for(run, run.target)
 
     def _runs_already(self, run: Run, record: SlotRecord) -> bool:
         """Whether the slot runs all of ``record``, gated; or serves it, gated or not."""
         app, slot = run.app, run.target
         held, traffic = app.slots[slot], app.parts.traffic.read(app.name)
         serves = traffic.active is slot and not traffic.closed
+        as_many = all(app.instances(slot, name) == n for name, n in record.services.items())
         return (
             held.tree == record.tree
             and set(record.services) <= set(app.services(slot))
             # One in which a service has crashed since its gate is started anew.
-            and (app.is_ready(slot) or (serves and app.is_running(slot)))
+            and ((app.is_ready(slot) and as_many) or (serves and app.is_running(slot)))
         )
 
     def _candidate(self, run: Run) -> SlotRecord:
@@ -85,7 +101,8 @@ class Start:
             app=run.app.name, slot=run.target, state=SlotState.STARTING,
             version=version, commit=commit, tree=tree, operation=operation,
             # Whatever it ran with before: all that its gate asks, and that nginx sends requests to.
-            services=tuple(run.app.settings.services),
+            services={name: one.instances for name, one in run.app.settings.services.items()},
+            exclusive=tuple(sorted(run.app.settings.exclusive)),
         )  # fmt: skip
 
     async def undo(self, run: Run) -> bool:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import Any
 
-from bluegreen.errors import RefusedError, TrafficError
+from bluegreen.errors import RefusedError
 from bluegreen.model import OperationKind, PhaseName, PhaseState, Share
 from bluegreen.operations.promoting import promotable, unless_promoted
 from bluegreen.operations.proof import pass_again
-from bluegreen.operations.run import Promotion, Run
-from bluegreen.operations.runtime import AppRuntime
+from bluegreen.operations.run import Promotion, Run, Stepping
+from bluegreen.operations.runtime import cold
 from bluegreen.operations.watched import keep_watched, what_was_before
-
-log = logging.getLogger(__name__)
 
 SLACK = 60.0  # seconds beyond the pauses, for each step
 
@@ -36,17 +33,19 @@ class Steps:
     def limit(self, run: Run) -> float:
         settings = run.app.settings
         ill = settings.watch.interval * settings.watch.failures  # until it is known to be
-        each = settings.promote.pause + ill + SLACK
-        return settings.gate.deadline + max(1, len(settings.promote.steps)) * each
+        steps = run.stepping or _as_configured(run)
+        each = steps.pause + ill + SLACK
+        return settings.gate.deadline + max(1, len(steps.percents)) * each
 
     def intent(self, run: Run) -> dict[str, Any] | None:
         if not takes_steps(run):
             return None
         run.go_on.clear()
         self._begins_now = True
-        promote, before = run.app.settings.promote, what_was_before(run)
+        steps, before = _as_configured(run), what_was_before(run)
+        run.stepping = steps
         return {
-            "steps": promote.steps, "pause": promote.pause, "sticky": promote.sticky,
+            "steps": steps.percents, "pause": steps.pause, "sticky": steps.sticky,
             "before": None if before is None else before.to_data(),
         }  # fmt: skip
 
@@ -54,19 +53,19 @@ class Steps:
         if not self._begins_now or PhaseName.PROMOTE in run.recorded:
             # A long time may have passed since it was gated, and a daemon.
             await pass_again(run.app, run.target, run.logs, run.on_probe)
-        promote, reached = run.app.settings.promote, _share_now(run)
-        for percent in promote.steps:
+        steps, reached = run.stepping or _as_configured(run), _share_now(run)
+        for percent in steps.percents:
             if percent < reached:
                 continue  # it had come further, in an earlier daemon
             await self._lead(run, percent)
             now = time.time()
             standing = Promotion(
-                phase=self.name, since=now, until=now + promote.pause, slot=run.target,
-                share=percent,
+                phase=self.name, since=now, until=now + steps.pause, slot=run.target,
+                share=percent, steps=steps.percents,
             )  # fmt: skip
             await run.note("share", slot=run.target, percent=percent, until=standing.until)
             with promotable(run, standing):
-                await unless_promoted(run, keep_watched(run, promote.pause))
+                await unless_promoted(run, keep_watched(run, steps.pause))
             if run.recorded[self.name] is PhaseState.DONE:
                 break
         return {}
@@ -91,7 +90,13 @@ class Steps:
         async with run.app.commit:
             if run.app.parts.traffic.read(run.app.name).share is None:
                 return True  # an operator's switch has ended it, or it had not begun
-            for message in await run.app.end_share():
+            try:
+                warnings = await run.app.end_share()
+            except BaseException:
+                # What is left running was refused: nothing may warm it up, or end it under them.
+                await run.app.keep_slot(cold(run.app.slots[run.target]))
+                raise
+            for message in warnings:
                 await run.note("warning", message=message)
         await run.note("share", slot=run.target, percent=0, until=None)
         return True
@@ -107,6 +112,11 @@ def takes_steps(run: Run) -> bool:
     )
 
 
+def _as_configured(run: Run) -> Stepping:
+    promote = run.app.settings.promote
+    return Stepping(percents=promote.steps, pause=promote.pause, sticky=promote.sticky)
+
+
 def _share_now(run: Run) -> int:
     share = run.app.parts.traffic.read(run.app.name).share
     return share.percent if share is not None and share.slot is run.target else 0
@@ -115,20 +125,12 @@ def _share_now(run: Run) -> int:
 def goes_on(run: Run) -> bool:
     """Whether what an earlier daemon has left goes on; in steps, where clients are and it runs.
 
-    Else everybody is led back, at once.
+    Else everybody is led back, at once. So they are where the app file tells clients apart in
+    another way since, or not at all: nginx would part them anew.
     """
-    if PhaseName.STEPS not in run.recorded:
+    if run.stepping is None:
         return True
+    promote = run.app.settings.promote
+    if not promote.steps or promote.sticky != run.stepping.sticky:
+        return False
     return _share_now(run) > 0 and run.app.is_running(run.target)
-
-
-async def end_forgotten_share(app: AppRuntime) -> None:
-    """Of an operation that is in no history any more, or could not end it."""
-    if app.parts.traffic.read(app.name).share is None:
-        return
-    try:
-        async with app.commit:
-            await app.end_share()
-    except TrafficError as error:
-        log.error("%s: %s", app.name, error.message, extra={"app": app.name})
-        await app.parts.note(app.name, None, "warning", message=error.message)

@@ -65,6 +65,7 @@ class Switch:
             if warnings:
                 data["warnings"] = warnings
             await run.record(self.name, PhaseState.DONE, data, slot=switched_to(run))
+            app.following.look(at_once=True)  # it is hot only now
         return data
 
     async def undo(self, run: Run) -> bool:

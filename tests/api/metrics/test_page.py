@@ -111,6 +111,7 @@ async def test_the_figures_are_those_of_what_was_done_and_are_told_to_who_may_lo
     for slot, active, version in (("blue", 1, "v1"), ("green", 0, "v2")):
         named = {"app": "monitor", "slot": slot}
         assert page.value("bluegreen_slot_active", **named) == active
+        assert page.value("bluegreen_slot_clients_ratio", **named) == active
         assert page.value("bluegreen_slot_state", **named, state="hot") == 1
         assert page.value("bluegreen_slot_ready", **named) == 1
         assert page.value("bluegreen_service_running", **named, service="api") == 1

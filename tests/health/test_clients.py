@@ -1,0 +1,64 @@
+"""Who is connected to an address, as the kernel tells."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bluegreen.health.sockets import clients_of
+from bluegreen.model import Address
+
+
+@contextlib.contextmanager
+def connected(
+    server: socket.socket, address: str | tuple[str, int]
+) -> Iterator[tuple[socket.socket, int]]:
+    """A client's socket and its inode; the server has accepted it."""
+    with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as client:
+        client.connect(address)
+        accepted, _ = server.accept()
+        with accepted:
+            yield client, os.fstat(client.fileno()).st_ino
+
+
+def inodes(address: Address) -> list[int | None]:
+    return [None if client is None else client.inode for client in clients_of([address])]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
+def test_a_client_of_a_port_is_known_by_its_own_socket_while_it_is_connected(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server(
+        (host, 0), family=family, dualstack_ipv6=family is socket.AF_INET6
+    ) as server:
+        port = server.getsockname()[1]
+        assert inodes(Address(port=port)) == []
+        with connected(server, ("127.0.0.1", port)) as (client, inode):
+            assert inodes(Address(port=port)) == [inode]
+            # Nobody has accepted this one yet; it waits there all the same.
+            with socket.create_connection(("127.0.0.1", port)) as waiting:
+                own = os.fstat(waiting.fileno()).st_ino
+                assert sorted(inodes(Address(port=port)), key=str) == sorted([inode, own], key=str)
+            client.shutdown(socket.SHUT_RDWR)
+        assert inodes(Address(port=port)) == []
+
+
+def test_a_client_of_a_unix_socket_too_also_where_its_server_has_a_relative_path(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    for path in (str(root / "absolute.sock"), "relative.sock"):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+            server.listen()
+            address = Address(socket=root / path)
+            assert inodes(address) == []
+            with connected(server, path) as (_, inode):
+                assert inodes(address) == [inode]
+                assert inodes(Address(socket=root / "another.sock")) == []
+            assert inodes(address) == []

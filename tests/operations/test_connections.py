@@ -1,0 +1,94 @@
+"""Which connections to a slot are under way there, and which are nobody's loss."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator, Collection
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bluegreen.health.connection import End
+from bluegreen.health.sockets import clients_of
+from bluegreen.model import Address, Slot, UnitKey, UnitState, UnitStatus
+from bluegreen.operations.draining import connections
+from bluegreen.operations.runtime import AppRuntime
+
+CLIENT = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))):
+    print("connected", flush=True)
+    sys.stdin.read()
+"""
+
+
+def app_at(port: int, pids: Collection[int] = (), groups: Collection[int] = ()) -> AppRuntime:
+    """With one service at ``port``, whose processes and control groups are these."""
+    key = UnitKey(app="shop", slot=Slot.BLUE, service="web")
+
+    async def processes(_: UnitKey) -> frozenset[int]:
+        return frozenset(pids)
+
+    async def control_groups(_: UnitKey) -> frozenset[int]:
+        return frozenset(groups)
+
+    supervisor = SimpleNamespace(
+        processes=processes, control_groups=control_groups,
+        status=lambda _: UnitStatus(key=key, state=UnitState.RUNNING),
+    )  # fmt: skip
+    web = SimpleNamespace(address=lambda *_: Address(port=port))
+    app = SimpleNamespace(
+        services=lambda _: ("web",), keys=lambda _: [key],
+        settings=SimpleNamespace(services={"web": web}), layout=SimpleNamespace(run=None),
+        parts=SimpleNamespace(supervisor=supervisor),
+    )  # fmt: skip
+    return cast("AppRuntime", app)
+
+
+@contextlib.asynccontextmanager
+async def client_of(port: int) -> AsyncIterator[int]:
+    """A process that is connected; its PID."""
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CLIENT, str(port),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert client.stdout is not None
+    assert client.stdin is not None
+    assert await client.stdout.readline() == b"connected\n"
+    try:
+        yield client.pid
+    finally:
+        client.stdin.close()
+        await client.wait()
+
+
+async def count(app: AppRuntime) -> int:
+    return await connections(app, Slot.BLUE)
+
+
+async def test_others_count_and_the_services_own_and_ours_do_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert await count(app_at(port)) == 0
+        with socket.create_connection(("127.0.0.1", port)):  # as a probe is
+            assert await count(app_at(port)) == 0
+            async with client_of(port) as pid:
+                assert await count(app_at(port)) == 1
+                assert await count(app_at(port, pids=[pid])) == 0
+                group = _group_of(port)
+                if group is not None:  # else a kernel before 5.8
+                    # Where there are groups, nobody looks at PIDs: they are of other users.
+                    assert await count(app_at(port, pids=[pid], groups=[group + 1])) == 1
+                    assert await count(app_at(port, groups=[group])) == 0
+        assert await count(app_at(port)) == 0
+
+
+def _group_of(port: int) -> Any:
+    (group,) = {
+        client.control_group
+        for client in clients_of([Address(port=port)])
+        if isinstance(client, End)
+    }
+    return group

@@ -1,0 +1,188 @@
+"""What began on the old slot goes on there, and is waited for before that slot is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.operations.asking import ask, history_of, status_of
+from tests.stack import Stack
+from tests.visits import visit
+from tests.waiting import PATIENCE, eventually
+
+RATE = 200_000  # bytes a second
+DOWNLOAD = 10  # seconds
+TIME = aiohttp.ClientTimeout(total=PATIENCE)
+
+
+def write_app(stack: Stack, drain: str, hot: str = "1h") -> None:
+    keep = f'[keep]\nhot = "{hot}"\ndrain_timeout = "{drain}"\n'
+    stack.write_app(services=("web", "terminal"), watch="0.1s", healthy_for="0.1s", extra=keep)
+
+
+@pytest.fixture
+async def served(empty: Stack) -> Stack:
+    write_app(empty, "10m")
+    await empty.serve()
+    await empty.deploy("v1")
+    return empty
+
+
+@contextlib.asynccontextmanager
+async def talking(stack: Stack) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async with (
+        aiohttp.ClientSession(timeout=TIME) as session,
+        session.ws_connect(stack.url() + "/ws/terminal") as socket,
+    ):
+        await echoes(socket)
+        yield socket
+
+
+async def echoes(socket: aiohttp.ClientWebSocketResponse) -> None:
+    await socket.send_str("still there?")
+    assert await socket.receive_str(timeout=PATIENCE) == "still there?"
+
+
+async def download(stack: Stack, seconds: int, began: asyncio.Event) -> int:
+    """How many bytes arrived."""
+    target = f"{stack.url()}/download?size={seconds * RATE}&rate={RATE}"
+    async with aiohttp.ClientSession(timeout=TIME) as session, session.get(target) as answer:
+        assert answer.status == 200
+        received = 0
+        async for part in answer.content.iter_any():
+            began.set()
+            received += len(part)
+    return received
+
+
+async def is_open(stack: Stack, slot: str, count: int) -> None:
+    """Wait until ``status`` says that so many connections are open to the slot."""
+
+    async def seen() -> bool:
+        return bool((await stack.status())["slots"][slot]["connections"] == count)
+
+    await eventually(seen, f"{count} connections to {slot}")
+
+
+async def waits_for(stack: Stack, what: str) -> None:
+    async def waits() -> bool:
+        operation = (await status_of(stack))["operation"]
+        waits_for = operation and operation["waiting_for"]
+        return waits_for is not None and waits_for.startswith(what)
+
+    await eventually(waits, f"it waits for {what}", within=15)
+
+
+async def pids(stack: Stack, slot: str) -> list[Any]:
+    services = (await status_of(stack))["slots"][slot]["services"]
+    return [each["pid"] for each in services.values()]
+
+
+async def test_a_release_waits_for_what_began_on_the_slot_that_it_takes(served: Stack) -> None:
+    async with talking(served) as socket:
+        await served.deploy("v2")
+        # What is in use counts: nothing that nginx keeps for the next request, and no probe.
+        await is_open(served, "blue", 1)
+        assert "1 connection open" in (await served.cli("status")).out
+        before = await pids(served, "blue")
+
+        # Nothing of the slot is touched while it waits: the way back is instant.
+        deploying = asyncio.create_task(served.cli("deploy", "monitor", "v1"))
+        await waits_for(served, "1 connection to blue to end, for ")
+        assert (await status_of(served))["switch_back"]["how"] == "instant"
+        await switch_back(served, "blue")
+        assert (await deploying).status == 1
+        await echoes(socket)
+
+        began = asyncio.Event()
+        loading = asyncio.create_task(download(served, DOWNLOAD, began))
+        await asyncio.wait_for(began.wait(), PATIENCE)
+        await switch_back(served, "green")
+        deploying = asyncio.create_task(served.cli("deploy", "monitor", "v1"))
+        await waits_for(served, "2 connections to blue")
+        assert (await served.cli("cancel", "monitor")).status == 0
+        assert (await deploying).status == 1
+        assert await pids(served, "blue") == before
+        await echoes(socket)
+        deploying = asyncio.create_task(served.cli("deploy", "monitor", "v1"))
+        await waits_for(served, "")
+        await echoes(socket)
+    assert await asyncio.wait_for(loading, PATIENCE) == DOWNLOAD * RATE
+    done = await deploying
+    assert done.status == 0, done.out + done.err
+    assert "nothing is under way any more" in done.out
+    assert served.marker() == "blue"
+    # What blue held before is gone from the disk, as is what the two that were ended had built.
+    held = {each["version"] for each in (await status_of(served))["slots"].values()}
+    trees = [each for each in served.layout.app("monitor").trees.iterdir() if each.is_dir()]
+    assert (held, len(trees)) == ({"v1", "v2"}, 2), trees
+
+
+async def switch_back(stack: Stack, to: str) -> None:
+    status, answer = await ask(stack, "POST", "/v1/apps/monitor/switch", {"to": "back"})
+    assert (status, answer["to"]) == (200, to), answer
+
+
+async def test_what_never_ends_is_cut_after_the_time_and_told(served: Stack) -> None:
+    async with talking(served) as socket:
+        await served.deploy("v2")
+        write_app(served, "4s")
+        assert (await served.cli("reload")).status == 0
+        done = await served.deploy("v1")
+        assert "waiting for 1 connection to blue to end" in done.out
+        assert "1 connection to blue still open after 4 s (drain_timeout): cut" in done.out
+        assert (await socket.receive(timeout=PATIENCE)).type is not aiohttp.WSMsgType.TEXT
+    newest, *_ = await history_of(served)
+    _, document = await ask(served, "GET", f"/v1/operations/{newest['id']}")
+    (start,) = [
+        each for each in document["phases"] if (each["phase"], each["state"]) == ("start", "done")
+    ]
+    assert start["data"]["cut"] == 1
+
+    # Out of service: nobody new is let in, and whoever is in may finish.
+    write_app(served, "10m")
+    assert (await served.cli("reload")).status == 0
+    async with talking(served) as socket:
+        stopping = asyncio.create_task(served.cli("stop", "monitor"))
+        await waits_for(served, "1 connection to blue to end, for ")
+        assert (await visit(served, "/"))[0] == 503
+        await echoes(socket)
+    stopped = await stopping
+    assert stopped.status == 0, stopped.out + stopped.err
+
+
+async def test_a_slot_whose_hot_time_is_over_is_drained_before_it_is_stopped(empty: Stack) -> None:
+    write_app(empty, "10m", hot="0.5s")
+    await empty.serve()
+    await empty.deploy("v1")
+
+    async def state() -> Any:
+        return (await status_of(empty))["slots"]["blue"]["state"]
+
+    async def cold() -> bool:
+        return bool(await state() == "cold")
+
+    async with talking(empty) as socket:
+        await empty.deploy("v2")
+        await is_open(empty, "blue", 1)
+        waits = "blue was kept hot for its time, and waits for 1 connection to blue to end"
+        await eventually(lambda: waits in empty.daemon_log.read_text(), waits)
+        assert await state() == "hot"
+        await switch_back(empty, "blue")  # as instant as before
+        await switch_back(empty, "green")
+        await eventually(lambda: empty.daemon_log.read_text().count(waits) == 2, f"{waits}, again")
+        await echoes(socket)
+    await eventually(cold, "blue is stopped, as nobody is there any more")
+
+    write_app(empty, "1s", hot="0.5s")
+    assert (await empty.cli("reload")).status == 0
+    async with talking(empty) as socket:
+        await empty.deploy("v1")
+        assert (await socket.receive(timeout=PATIENCE)).type is not aiohttp.WSMsgType.TEXT
+    told = "green was kept hot for its time; 1 connection to green still open after 1 s"
+    await eventually(lambda: told in empty.daemon_log.read_text(), told)
