@@ -271,7 +271,7 @@ class UnitKey:
 
     @property
     def place(self) -> str:
-        """``api`` and, from the second instance on, ``api.2``: no service's name has a dot."""
+        """``api``; from the second instance on, ``api.2``: no service's name has a dot."""
         return self.service if self.instance == 1 else f"{self.service}.{self.instance}"
 
 
@@ -377,8 +377,7 @@ class Hold:
     by: str  # "uid 1000 (alice)"
     operation: int | None = None  # whose it is; None: by hand
     addresses: Mapping[Slot, tuple[tuple[Address, ...], ...]] = field(default_factory=dict)
-    # To which, besides the one that the marker names, they may be let through at the end, should
-    # the daemon be away.
+    # Besides the marker's, those that they may be let through to if the daemon is away at the end.
     ways: tuple[Slot, ...] = ()
 
 

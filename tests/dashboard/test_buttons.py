@@ -62,6 +62,9 @@ async def test_every_button_says_what_it_does_and_does_it(
     door: Door, url: str, browser: Browser
 ) -> None:
     """From v2 serving in green, and v1 hot in blue, to the same with the slots changed."""
+    own_name = '[preview]\nserver_name = ["next.localhost"]'
+    door.stack.write_app(services=("api",), watch="0.3s", extra=own_name)
+    assert (await door.reload())[0] == 200
     page = await logged_in(browser, url, await door.token("admin"), viewport=PHONE)
     hand, visitor = Hand(page), await opened(browser, door.stack.url())
     await hand.ask("Preview…", "Whoever has the link sees v1 in blue through the site")
@@ -69,6 +72,11 @@ async def test_every_button_says_what_it_does_and_does_it(
     await visitor.goto(await page.locator("#preview-link").inner_text())
     await visitor.goto("/api/health")
     await expect(visitor.locator("body")).to_contain_text('"version": "v1"')
+    own = await page.get_by_role("link", name="next.localhost").get_attribute("href")
+    await visitor.goto(own or "")
+    await visitor.goto(f"http://next.localhost:{door.stack.listen['monitor']}/api/health")
+    await expect(visitor.locator("body")).to_contain_text('"version": "v1"')
+    await visitor.goto(f"{door.stack.url()}/api/health")
     await hand.press("End all previews")
     await hand.told("1 preview ended")
     await visitor.goto("/api/health")
