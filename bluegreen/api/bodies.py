@@ -71,6 +71,10 @@ class DeployBody(Body):
     force: bool = False  # past the versions that the app file lets in, starts from and goes by
 
 
+class PlanBody(Body):
+    version: Version
+
+
 class RollbackBody(Body):
     version: Version | None = None
     restore: Annotated[int, Field(ge=1, lt=2**62)] | None = None  # the number of a backup

@@ -214,6 +214,10 @@ ROUTES = (
         f"{_APP}/plan", queries.PlanQuery, apps.plan, "What a deploy would do now",
         answers=Plan,
     ),
+    _post(
+        f"{_APP}/plan", bodies.PlanBody, apps.plan_and_build, _DEPLOY,
+        "The same, with pending migrations asked in a build that is thrown away", answers=Plan,
+    ),
     _look(
         f"{_APP}/logs", queries.LogQuery, output.logs,
         "The output of services, or of an operation, as JSON lines",

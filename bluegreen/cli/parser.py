@@ -154,6 +154,10 @@ class _Commands:
         )
         kinds.add_app(plan)
         plan.add_argument("version", metavar="VERSION", help="a tag, a branch or a commit")
+        plan.add_argument(
+            "--build", action="store_true",
+            help="build it, to ask it for pending migrations, and throw the build away",
+        )  # fmt: skip
         deploy = self._add(
             "deploy", ("release", "deploy"), "upgrade the idle slot, gate it, switch, watch",
             app=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,9 +19,13 @@ def plan(options: argparse.Namespace) -> int:
     """Exit status 1 if something is in the way."""
     from urllib.parse import quote
 
-    client = Client(options.root, patience=PATIENCE)
-    asked = f"version={quote(options.version, safe='', errors='surrogateescape')}"
-    found = client.get(f"{app_path(options.app)}/plan?{asked}")
+    client, path = Client(options.root, patience=PATIENCE), f"{app_path(options.app)}/plan"
+    if options.build:
+        print(f"building {options.version}, beside what serves …", file=sys.stderr)
+        found = client.post(path, {"version": options.version})
+    else:
+        asked = f"version={quote(options.version, safe='', errors='surrogateescape')}"
+        found = client.get(f"{path}?{asked}")
     print(json.dumps(found) if options.json else "\n".join(plan_lines(found)))
     return 1 if found["findings"] else 0
 

@@ -136,6 +136,10 @@ class Client:
     async def plan(self, app: str, version: str) -> Plan:
         return await self._get(_app(app, "plan"), version=version)
 
+    async def plan_and_build(self, app: str, version: str, *, key: str | None = None) -> Plan:
+        """As ``plan``, and the version is built for it: see ``POST /v1/apps/{app}/plan``."""
+        return await self._post(_app(app, "plan"), key, version=version)
+
     async def operations(
         self, app: str | None = None, *, before: int | None = None, limit: int | None = None
     ) -> Operations:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 STEPS = 10_000  # of SQLite's virtual machine, between looks at the clock
 RETRY = 0.02  # seconds
+OPENING = 2.0  # seconds that one who opens or closes it may be between its -wal and its -shm
 _WAL_VERSION = 2  # of the write version, at byte 18: see "Database File Format" of SQLite
 # A query reads. Whatever else it may say (ATTACH, VACUUM INTO) could make files.
 _READING = {
@@ -38,13 +39,16 @@ def ask(database: Path, query: str, *, timeout: float) -> Iterator[str]:
     them, with its own rights. They are missing while nobody has it open: then nobody writes either,
     and the file is read as it stands; afterwards it is looked at whether that was so.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    deadline = began + timeout
     while True:
         before = _look(database)
         try:
             lines = _read(database, query, before.mode, deadline)
         except sqlite3.Error as error:
-            changed = _look(database) != before
+            # Of what a crash has left, a moment of somebody's opening it looks the same.
+            passes = _cannot_open(error) and time.monotonic() < began + OPENING
+            changed = passes or _look(database) != before
             if not changed or time.monotonic() > deadline:
                 raise UnreadableError(_why(database, error, timeout, deadline)) from error
         else:
@@ -91,14 +95,22 @@ def _text(value: object) -> str:
 
 
 def _why(database: Path, error: sqlite3.Error, timeout: float, deadline: float) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_INTERRUPT or time.monotonic() > deadline:
-        return f"no answer within {timeout:g} s ({error})"
-    if code == sqlite3.SQLITE_CANTOPEN:
+    code = _code(error)
+    if _cannot_open(error):
         return (
             f"{error}: a crash has left {database.name}-wal, and nobody has opened it since; "
             f"as the app's user: sqlite3 {database} 'PRAGMA wal_checkpoint'"
         )
+    if code == sqlite3.SQLITE_INTERRUPT or time.monotonic() > deadline:
+        return f"no answer within {timeout:g} s ({error})"
     if code == sqlite3.SQLITE_AUTH:
         return f"a query may only read ({error})"
     return str(error)
+
+
+def _cannot_open(error: sqlite3.Error) -> bool:
+    return _code(error) == sqlite3.SQLITE_CANTOPEN
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -24,7 +24,7 @@ from bluegreen.migrations.apart import naming
 from bluegreen.migrations.names import LONGEST, check_name, is_name
 from bluegreen.migrations.nouns import MigrationPlace
 from bluegreen.model import Job
-from bluegreen.slots.building import LONGEST_LINE, last_lines
+from bluegreen.slots.building import LONGEST_LINE, NOT_KEPT, last_lines
 from bluegreen.supervisors.interface import JobRunner
 
 MOST_PENDING = 10_000  # names that one check may print
@@ -45,7 +45,8 @@ _MARKED = re.compile(rf"{_MARK} \([0-9a-f]{{16}}\)")
 class Commands:
     """The commands of one app in one release's tree, for one phase of an operation.
 
-    ``live`` is the directory of the app's real data where ``layout`` has a copy of them.
+    ``live`` is the directory of the app's real data where ``layout`` has a copy of them;
+    ``operation`` 0: of none, for a plan.
     """
 
     settings: AppSettings
@@ -164,11 +165,11 @@ class Commands:
     def _error(self, what: str, detail: list[str], first: str, step: str) -> MigrationError:
         name = self.settings.name
         where = " in the rehearsal" if self.live is not None else ""
+        kept = f"the whole output: bluegreen logs {name} {self.operation} --phase {self.phase}"
         return MigrationError(
-            f"{name}: {what}{where}",
+            f"{name}: {what}{where if self.operation else ' on a copy of the data'}",
             detail=detail,
-            remedy=f"{first}the whole output: bluegreen logs {name} {self.operation} "
-            f"--phase {self.phase}",
+            remedy=first + (kept if self.operation else NOT_KEPT),
         )
 
 

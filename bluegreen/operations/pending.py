@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.work import nobody_listens
-from bluegreen.errors import BluegreenError
+from bluegreen.errors import BluegreenError, BuildError, MigrationError
 from bluegreen.migrations.commands import Commands
 from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
 from bluegreen.model import Release, Slot
+from bluegreen.operations.phases.build import WAIT_LIMIT
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.slots.trees import OnStep
 from bluegreen.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """``names`` None: not known yet. ``says`` is how it is known, or where it will be."""
+    """``names`` None: not known yet. ``says`` is how it is known, or where it will be.
+
+    ``refusal`` is what a deploy would fail with, found out by asking.
+    """
 
     names: tuple[str, ...] | None
     says: str
+    refusal: BluegreenError | None = None
 
 
 LIMIT = 60.0  # seconds to ask for them: a plan is waited for
@@ -30,29 +40,78 @@ FEW = 512 * 2**20  # bytes that are copied though it may be for nothing
 LATER = Pending(names=None, says="found out in the rehearsal, before anything is touched")
 
 
-async def pending_of(
-    app: AppRuntime, release: Release | None, version: str, slot: Slot, scratch: Path
-) -> Pending | None:
-    """None where the app has no migrations that a deploy would run. Changes nothing.
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """The release that is asked: ``release`` None where the source does not give it."""
+
+    release: Release | None
+    version: str
+    slot: Slot
+    scratch: Path
+
+
+async def pending_of(app: AppRuntime, of: Question) -> Pending | None:
+    """None where the app has no migrations that a deploy would bring. Changes nothing.
 
     Asked in a throw-away checkout on a copy of the data; else, and where build steps are missing in
     it and it names none, what the latest rehearsal of the version has found.
     """
     section = app.settings.migrations
-    if section is None or not section.runs:
+    if section is None or section.mode == "none":
         return None
     if section.check is None:
         return Pending(names=None, says="not known: [migrations] has no check")
+    copied = _is_copied(app)
     # Whatever is in the way, its time too: then it is told by what is known.
     with contextlib.suppress(BluegreenError, OSError):
         async with asyncio.timeout(LIMIT):
-            if release is not None and await _can_be_asked(app):
-                names = await _asked(app, await app.source.resolve(version), slot, scratch)
+            if of.release is not None and copied and await _are_few(app):
+                names = await _asked(app, of, build=False)
                 if not app.settings.build:
                     return Pending(names=names, says="asked on a copy of the data")
                 if names:  # that there are none may be as nothing is built
                     return Pending(names=names, says="asked on a copy of the data, before a build")
-    return await rehearsed(app.parts.store, app.name, version)
+    known = await rehearsed(app.parts.store, app.name, of.version)
+    if known.names is None and copied and app.settings.build:
+        by = f"bluegreen plan {app.name} {of.version} --build"
+        return replace(known, says=f"{known.says}; now, by a build that is thrown away: {by}")
+    return known
+
+
+async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
+    """As `pending_of`, in a checkout that is built as a deploy builds it, on a copy of the data.
+
+    It takes one of the host's places for builds, waiting for one as a deploy does.
+    """
+    section = app.settings.migrations
+    asks = section is not None and section.mode != "none" and section.check is not None
+    if section is None or not asks or of.release is None or not app.settings.build:
+        return await pending_of(app, of)
+    if not _is_copied(app):
+        return replace(LATER, says=f"{LATER.says}: not all of [backup] can be copied for a plan")
+    steps = sum(step.timeout for step in app.settings.build)
+    limit = app.settings.data_timeout + steps + section.timeout + LIMIT
+    try:
+        async with _place_for_builds(app), asyncio.timeout(limit):
+            names = await _asked(app, of, build=True)
+    except (BuildError, MigrationError) as error:  # a deploy would fail with the same
+        return Pending(names=None, says=f"not known: {error.message}", refusal=error)
+    except BluegreenError as error:
+        return Pending(names=None, says=f"not known: {error.message}; {error.remedy}")
+    except TimeoutError:
+        says = f"not known: {of.version} was not built in time; plan again when less is done"
+        return Pending(names=None, says=says)
+    return Pending(names=names, says="asked on a copy of the data, in a build of it")
+
+
+@contextlib.asynccontextmanager
+async def _place_for_builds(app: AppRuntime) -> AsyncIterator[None]:
+    async with asyncio.timeout(WAIT_LIMIT):
+        await app.parts.builds.acquire()
+    try:
+        yield
+    finally:
+        app.parts.builds.release()
 
 
 async def rehearsed(store: Store, app: str, version: str) -> Pending:
@@ -76,28 +135,44 @@ async def rehearsed(store: Store, app: str, version: str) -> Pending:
     return Pending(names=left, says=f"as the rehearsal of operation {operation} has found")
 
 
-async def _can_be_asked(app: AppRuntime) -> bool:
-    """Whether the data can be copied, and are few where the answer may need a build."""
+def _is_copied(app: AppRuntime) -> bool:
+    """Whether all of the data can be copied."""
     backup = app.settings.backup
-    if backup is None or backup.postgres or backup.command:
-        return False
+    return backup is not None and not backup.postgres and not backup.command
+
+
+async def _are_few(app: AppRuntime) -> bool:
+    """Whether the data are, where the answer may need a build."""
     return not app.settings.build or (await app.backups.room()).data <= FEW
 
 
-async def _asked(
-    app: AppRuntime, release: Release, slot: Slot, scratch: Path
-) -> tuple[str, ...] | None:
-    async with app.trees.for_a_look(app.source, release) as tree:
+async def _asked(app: AppRuntime, of: Question, *, build: bool) -> tuple[str, ...] | None:
+    release = await app.source.resolve(of.version)
+    async with app.trees.for_a_look(app.source, release, build=build) as tree:
         rehearsal = RehearsalPlace(tree)
-        await app.backups.begin_rehearsal(rehearsal, scratch / "copy.log", nobody_listens)
+        # Before it is built: so that not even a build step meets the real data.
+        await app.backups.begin_rehearsal(rehearsal, of.scratch / "copy.log", nobody_listens)
+        if build:
+            await app.trees.build_for_a_look(
+                release, tree, of.slot, data=rehearsal.data, logs=of.scratch,
+                on_step=_telling(app.name, release),
+            )  # fmt: skip
         commands = Commands(
             settings=app.settings,
             layout=replace(app.layout, data=rehearsal.data),
             jobs=app.parts.supervisor,
-            place=MigrationPlace(version=release.version, slot=slot, tree=tree),
+            place=MigrationPlace(version=release.version, slot=of.slot, tree=tree),
             operation=0,
-            phase=scratch.name,
-            logs=scratch,
+            phase=of.scratch.name,
+            logs=of.scratch,
             live=app.layout.shared,
         )
         return await commands.pending()
+
+
+def _telling(app: str, release: Release) -> OnStep:
+    async def on_step(step: str, state: str) -> None:
+        what = f"build step {step} of {release.label}, for a plan: {state}"
+        log.info("%s: %s", app, what, extra={"app": app})
+
+    return on_step

@@ -25,7 +25,7 @@ from bluegreen.model import (
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.findings import look
 from bluegreen.operations.locking import refuse_if_locked
-from bluegreen.operations.pending import Pending, pending_of
+from bluegreen.operations.pending import Pending, Question, pending_of, pending_when_built
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.reversing import outlived
 from bluegreen.operations.runtime import AppRuntime
@@ -74,8 +74,11 @@ class Plan:
     hot: float | None  # seconds that the way back stays so; None: for ever
 
 
-async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
-    """Look at everything; changes nothing. Raises UsageError for what cannot be a version."""
+async def plan(desk: Desk, app: AppRuntime, version: str, *, build: bool = False) -> Plan:
+    """Look at everything; changes nothing. Raises UsageError for what cannot be a version.
+
+    ``build``: where nothing but a lock is in the way, build it to ask it for pending migrations.
+    """
     traffic = desk.parts.traffic.read(app.name)
     serving = None if traffic.active is None else app.slots[traffic.active]
     slot = app.idle
@@ -96,8 +99,15 @@ async def plan(desk: Desk, app: AppRuntime, version: str) -> Plan:
             remedies=app.parts.layout.remedies,
         )  # fmt: skip
         findings += (await look(app, candidate, OperationKind.DEPLOY)).found
-        release = None if comparison is None else comparison.release
-        pending = await pending_of(app, release, version, slot, scratch)
+        question = Question(
+            release=None if comparison is None else comparison.release,
+            version=version, slot=slot, scratch=scratch,
+        )  # fmt: skip
+        # What is in the way of a deploy, as a full disk is, is in the way of a build as well.
+        builds = build and all(isinstance(error, LockedError) for error in findings)
+        ask = pending_when_built if builds else pending_of
+        if (pending := await ask(app, question)) is not None and pending.refusal is not None:
+            findings.append(pending.refusal)
     findings += upgrade.with_all_acknowledged.unmet()
     times = await desk.parts.store.latest_phases(app.name, OperationKind.DEPLOY, limit=LATEST)
     held = app.slots[slot]

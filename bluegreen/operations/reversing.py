@@ -47,12 +47,13 @@ async def outlived(app: AppRuntime, release: Release) -> list[PreflightError]:
     came = await came_after(app, release.version, release.commit)
     if not came:
         return []
+    to = f"bluegreen rollback {app.name} --to {release.version}"
+    by_name = f"go back to it, which undoes that by name: {to}"
     return [
         PreflightError(
             f"{app.name}: {', '.join(one.name for one in came)} came after {release.label}, which "
             "cannot live with that, and a deploy undoes nothing",
-            remedy=f"go back to it, which undoes that by name: bluegreen rollback {app.name} --to "
-            f"{release.version}",
+            remedy=by_name if section.rollback is not None else await way_left(app, came),
         )
     ]
 

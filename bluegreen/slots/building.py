@@ -21,6 +21,7 @@ from bluegreen.supervisors.interface import JobRunner
 
 SHOWN_LINES = 15
 LONGEST_LINE = 500  # characters
+NOT_KEPT = "see to what it says, then plan again"  # of no operation, so its output is gone
 
 
 class DiskFullError(BuildError):
@@ -29,7 +30,7 @@ class DiskFullError(BuildError):
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One release being built in one tree."""
+    """One release being built in one tree; ``operation`` 0: of none, only to be looked at."""
 
     settings: AppSettings
     layout: AppLayout
@@ -79,11 +80,12 @@ class Build:
         if full:
             detail.append(shortage(self.tree, self.bytes_needed))
         kind = DiskFullError if full else BuildError
+        kept = f"the whole output: bluegreen logs {name} {self.operation} --phase build"
         return kind(
             f"{name}: build step {step.name} of {self.release.label} failed: {result.ending}",
             detail=detail,
             remedy=("free some space on the disk; " if full else "")
-            + f"the whole output: bluegreen logs {name} {self.operation} --phase build",
+            + (kept if self.operation else NOT_KEPT),
         )
 
 

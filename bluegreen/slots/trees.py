@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bluegreen.config.placeholders import build_cache
@@ -32,7 +33,9 @@ from bluegreen.supervisors.interface import JobRunner
 
 LEAST_BYTES = 64 * 2**20
 """What a release is expected to need before any has been built."""
-LOOKED_AT = "look"  # the name of a tree that no operation has
+# The names of trees that no operation has; a build takes its time, and keeps nobody from a look.
+LOOKED_AT, BUILT = "look", "look-built"
+OnStep = Callable[[str, str], Awaitable[None]]  # (name, "started" | "done")
 
 
 class Trees:
@@ -47,7 +50,7 @@ class Trees:
         self._jobs = supervisor
         self._custody = Custody(settings.name, layout, supervisor)
         self._assets = Assets(settings, layout, supervisor)
-        self._looking = asyncio.Lock()
+        self._looking = {name: asyncio.Lock() for name in (LOOKED_AT, BUILT)}
 
     def path(self, operation: int, slot: Slot) -> Path:
         """``trees/12-green``: where the tree of that operation is, or would be."""
@@ -77,13 +80,17 @@ class Trees:
         stamp.remove_stamp(tree)
 
     @contextlib.asynccontextmanager
-    async def for_a_look(self, source: Source, release: Release) -> AsyncIterator[Path]:
-        """A tree of the release, not built and of no operation, which is gone afterwards.
+    async def for_a_look(
+        self, source: Source, release: Release, *, build: bool = False
+    ) -> AsyncIterator[Path]:
+        """A tree of the release, not yet built and of no operation, which is gone afterwards.
 
-        One at a time; what a killed daemon left of one is removed. Raises SourceError and OSError.
+        One at a time, and beside it one that is to ``build``; what a killed daemon left of one is
+        removed. Raises SourceError and OSError.
         """
-        tree = self._layout.trees / LOOKED_AT
-        async with self._looking:
+        name = BUILT if build else LOOKED_AT
+        tree = self._layout.trees / name
+        async with self._looking[name]:
             await self._custody.remove(tree)
             try:
                 await source.lay_out(release, tree)
@@ -129,7 +136,7 @@ class Trees:
         slot: Slot,
         *,
         logs: Path,
-        on_step: Callable[[str, str], Awaitable[None]],
+        on_step: OnStep,
     ) -> None:
         """Run every ``[[build]]`` step in order; ``on_step(name, "started" | "done")``.
 
@@ -144,21 +151,49 @@ class Trees:
         )  # fmt: skip
         with self._writing(BuildError, tree):
             await asyncio.to_thread(self._prepare_build, release.version, tree, slot, logs)
+        await self._run_steps(build, on_step)
+
+    async def build_for_a_look(
+        self,
+        release: Release,
+        tree: Path,
+        slot: Slot,
+        *,
+        data: Path,
+        logs: Path,
+        on_step: OnStep,
+    ) -> None:
+        """As ``build``, in a tree `for_a_look`, as ``slot`` would be built, on the copy ``data``.
+
+        It gets no stamp. Raises BuildError and ConfigError.
+        """
+        build = Build(
+            settings=self._settings, layout=replace(self._layout, data=data), release=release,
+            tree=tree, slot=slot, operation=0, logs=logs, bytes_needed=await self.bytes_needed(),
+        )  # fmt: skip
+        with self._writing(BuildError, tree):
+            await asyncio.to_thread(self._prepare_places, logs)
+        await self._run_steps(build, on_step)
+
+    async def _run_steps(self, build: Build, on_step: OnStep) -> None:
         for step in self._settings.build:
             await on_step(step.name, "started")
             try:
                 await build.run(step, self._jobs)
             except DiskFullError:
-                await self._custody.remove(tree)
+                await self._custody.remove(build.tree)
                 raise
             await on_step(step.name, "done")
 
     def _prepare_build(self, version: str, tree: Path, slot: Slot, logs: Path) -> None:
-        logs.mkdir(parents=True, exist_ok=True)
-        build_cache(self._layout).mkdir(parents=True, exist_ok=True)
+        self._prepare_places(logs)
         # As it is when the build begins: a secret changed meanwhile means another build.
         recipe = recipe_digest(self._settings, self._layout, slot, version)
         stamp.write_draft(tree, Draft(source=stamp.read_draft(tree).source, recipe=recipe))
+
+    def _prepare_places(self, logs: Path) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        build_cache(self._layout).mkdir(parents=True, exist_ok=True)
 
     async def complete(self, release: Release, tree: Path, slot: Slot, operation: int) -> TreeInfo:
         """Keep its assets, write all to disk and then the stamp: from now on it counts as good.
@@ -284,8 +319,9 @@ class Trees:
                 await self._custody.remove(tree)
             await asyncio.to_thread(self._remove_lone_stamps, kept)
             await in_thread(lambda _: self._assets.reclaim(), name=f"reclaim {self._layout.assets}")
-            if not self._looking.locked():
-                await self._custody.remove(self._layout.trees / LOOKED_AT)
+            for name, looking in self._looking.items():
+                if not looking.locked():
+                    await self._custody.remove(self._layout.trees / name)
         return len(going)
 
     def _placed(self) -> set[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_what_is_no_database_or_not_there_is_said(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["app.db"]
 
 
-def test_a_wal_that_a_crash_has_left_is_not_read_over(tmp_path: Path) -> None:
+def left_by_a_crash(tmp_path: Path) -> Path:
+    """A database with its -wal and without its -shm."""
     path = tmp_path / "app.db"
     with closing(connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = wal")
@@ -110,6 +112,21 @@ def test_a_wal_that_a_crash_has_left_is_not_read_over(tmp_path: Path) -> None:
         for suffix in ("", "-wal"):
             copy = left.with_name(left.name + suffix)
             copy.write_bytes(path.with_name(path.name + suffix).read_bytes())
+    return left
+
+
+def test_one_that_is_just_being_opened_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens it has its -wal a moment before its -shm, as a crash leaves them."""
+    left = left_by_a_crash(tmp_path)
+    with closing(connect(left)) as opening:
+        monkeypatch.setattr(time, "sleep", lambda _: opening.execute(USERS).fetchall())
+        assert list(ask(left, USERS, timeout=20)) == ["0"]
+
+
+def test_a_wal_that_a_crash_has_left_is_not_read_over(tmp_path: Path) -> None:
+    left = left_by_a_crash(tmp_path)
     with pytest.raises(UnreadableError, match=r"a crash has left app\.db-wal"):
         ask(left, USERS, timeout=0.2)
     assert sorted(os.listdir(left.parent)) == ["app.db", "app.db-wal"]

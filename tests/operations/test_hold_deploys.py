@@ -189,6 +189,9 @@ async def test_what_migrates_as_it_starts_is_known_by_name(shop: Stack) -> None:
     said = (await shop.status())["switch_back"]
     assert (said["how"], said["backup"]) == ("restore", operation["id"])
     assert said["migrations"] == ["0001_audit_logs"]
+    planned = (await shop.cli("plan", "v2")).out  # nothing could undo it by name
+    assert "0001_audit_logs came after v2" in planned
+    assert f"bluegreen rollback monitor --restore {operation['id']}" in planned
 
 
 async def test_without_names_the_way_back_is_the_backup(shop: Stack) -> None:

@@ -79,6 +79,7 @@ async def test_check_is_asked_on_the_copy(fresh: Stack) -> None:
     await serve(fresh, section(CHECK), deadline="6s", **AT_START)
     answer, _ = await refused(fresh, "v4-silent")
     assert "the release has come up, and check still calls migrations pending" in answer.err
+    assert "pending migrations: 0001_audit_logs (" in (await fresh.cli("plan", "v4-audit")).out
     await fresh.deploy("v4-audit")
     assert phase(await last(fresh), "rehearse")["data"]["pending"] == ["0001_audit_logs"]
     backups = await listed(fresh)

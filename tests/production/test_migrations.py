@@ -70,6 +70,11 @@ async def test_a_plan_asks_for_them_on_a_copy(host: Production) -> None:
     planned = await host.document("plan", APP, "v4-rename")
     assert planned["migrations"]["names"] == ["0006_rename"], planned
     assert planned["migrations"]["says"].startswith("asked on a copy of the data")
+    built = await host.document("plan", APP, "v4-rename", "--build")
+    assert built["migrations"] == {
+        "names": ["0006_rename"], "says": "asked on a copy of the data, in a build of it",
+    }, built  # fmt: skip
+    assert built["findings"] == []
     assert await schema(host) == before
     assert await jobs(host) == ""
     assert (await host.host.run("ls", f"{BASE}/trees")).output.split() == ["1-blue", "1-blue.json"]

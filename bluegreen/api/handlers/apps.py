@@ -6,7 +6,7 @@ import time
 
 from aiohttp import web
 
-from bluegreen.api.bodies import Empty, LockBody
+from bluegreen.api.bodies import Empty, LockBody, PlanBody
 from bluegreen.api.checkups import Checkups
 from bluegreen.api.context import Api
 from bluegreen.api.documents.apps import Locked, Unlocked
@@ -43,6 +43,11 @@ async def app(api: Api, request: web.Request, query: ProbeQuery) -> web.Response
 
 async def plan(api: Api, request: web.Request, query: PlanQuery) -> web.Response:
     found = await planning.plan(api.desk, api.app(request), query.version)
+    return web.json_response(plan_view(found))
+
+
+async def plan_and_build(api: Api, request: web.Request, body: PlanBody) -> web.Response:
+    found = await planning.plan(api.desk, api.app(request), body.version, build=True)
     return web.json_response(plan_view(found))
 
 
