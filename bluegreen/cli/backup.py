@@ -10,8 +10,8 @@ from typing import Any
 
 from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.release import begin
-from bluegreen.cli.words import ago
 from bluegreen.errors import NotFoundError, UsageError
+from bluegreen.words import ago
 
 
 def create(options: argparse.Namespace) -> int:

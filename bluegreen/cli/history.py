@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path
-from bluegreen.cli.words import ago, seconds
+from bluegreen.words import ago, seconds
 
 SHOWN = 160  # characters of an error; the whole of it is in `bluegreen logs`
 

@@ -7,8 +7,8 @@ import json
 
 from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.times import time_of
-from bluegreen.cli.words import seconds
 from bluegreen.gate.hold_file import LONGEST_HOLD
+from bluegreen.words import seconds
 
 
 def hold(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from bluegreen.cli.client import Client
-from bluegreen.cli.words import ago, seconds
+from bluegreen.words import ago, seconds
 
 _SAYS = {
     "accepted": "it was taken", "refused": "REFUSED", "failed": "NOT TOLD",

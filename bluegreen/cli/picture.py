@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bluegreen.cli.sparks import SHOWN, SLOTS, Traffic
 from bluegreen.cli.status_lines import is_paused, slot_lines
-from bluegreen.cli.words import seconds
+from bluegreen.words import seconds
 
 WIDE = 70  # columns: on fewer there is no room for lines of blocks
 _OF_SLOT = 46  # columns that are left to what is said of a slot

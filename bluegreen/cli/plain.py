@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bluegreen.cli.words import seconds
+from bluegreen.words import seconds
 
 
 class PlainLines:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path
-from bluegreen.cli.words import seconds
+from bluegreen.words import seconds
 
 PATIENCE = 150.0  # seconds: a remote and the commands of [requires] may take their time
 

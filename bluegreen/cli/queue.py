@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path
-from bluegreen.cli.words import ago, seconds
+from bluegreen.words import ago, seconds
 
 
 def resume(options: argparse.Namespace) -> int:

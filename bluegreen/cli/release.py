@@ -9,8 +9,8 @@ from typing import Any
 
 from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.follow import events_of
-from bluegreen.cli.words import seconds
 from bluegreen.errors import UsageError
+from bluegreen.words import seconds
 
 EXIT_STATUS = {
     "succeeded": 0, "failed": 1, "rolled_back": 5, "cancelled": 1, "superseded": 1,

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from bluegreen.cli.queue import waiting_lines
-from bluegreen.cli.words import ago, seconds
 from bluegreen.remedies import Remedies
+from bluegreen.words import ago, seconds
 
 
 def status_lines(found: dict[str, Any], remedies: Remedies) -> list[str]:

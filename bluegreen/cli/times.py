@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bluegreen.cli.words import seconds
 from bluegreen.config.values import parse_duration
 from bluegreen.errors import UsageError
+from bluegreen.words import seconds
 
 
 def time_of(option: str, text: str, longest: float) -> float:

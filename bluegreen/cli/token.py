@@ -11,7 +11,7 @@ from typing import Any
 from bluegreen.api.limits import LONGEST_LIFE
 from bluegreen.cli.client import Client
 from bluegreen.cli.times import time_of
-from bluegreen.cli.words import ago
+from bluegreen.words import ago
 
 
 def create(options: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from bluegreen.cli.client import Client, app_path
-from bluegreen.cli.words import ago
 from bluegreen.errors import UsageError
+from bluegreen.words import ago
 
 _FILTERS = ("branches", "tags", "workflows", "environments")
 

@@ -13,8 +13,8 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bluegreen.cli.words import seconds
 from bluegreen.log_tail import visible
+from bluegreen.words import seconds
 
 _HERE = Path(__file__).resolve().parent
 _SIZE_OF_VERSION = 8  # hexadecimal digits

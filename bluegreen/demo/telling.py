@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bluegreen.cli.words import seconds
 from bluegreen.model import PhaseState
+from bluegreen.words import seconds
 
 EVIDENCE_LINES = 2
 WIDEST = 140  # characters of a line

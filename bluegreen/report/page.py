@@ -9,11 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bluegreen import __version__
-from bluegreen.cli.words import clock, seconds
 from bluegreen.log_tail import printable
 from bluegreen.report.charts import charts
 from bluegreen.report.phases import share_text
 from bluegreen.report.story import Story
+from bluegreen.words import clock, seconds
 
 _HERE = Path(__file__).parent
 

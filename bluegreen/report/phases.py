@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bluegreen.cli.words import seconds
 from bluegreen.report.shares import led, note
+from bluegreen.words import seconds
 
 # For people who do not know bluegreen.
 MEANS = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bluegreen.cli.words import clock
+from bluegreen.words import clock
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bluegreen.cli.plain import event_text
-from bluegreen.cli.words import seconds
 from bluegreen.report.charts import Moment
 from bluegreen.report.phases import Step, steps
 from bluegreen.report.shares import led
 from bluegreen.report.watched import Seconds, Total, recorded, totals
+from bluegreen.words import seconds
 
 SHOWN_LINES = 25  # of each source of output, the last ones
 SHOWN_ANSWER = 300  # characters of what a probe was answered

@@ -20,7 +20,7 @@ from bluegreen.cli.parser import parse
 from bluegreen.cli.plain import PlainLines
 from bluegreen.cli.progress import Progress
 from bluegreen.cli.status_lines import slot_lines
-from bluegreen.cli.words import ago, seconds
+from bluegreen.words import ago, seconds
 
 
 def phase(name: str, state: str, at: float, **data: Any) -> dict[str, Any]:

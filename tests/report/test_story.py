@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bluegreen.cli.words import clock
 from bluegreen.report.charts import charts
 from bluegreen.report.story import SHOWN_LINES, Documents, tell
+from bluegreen.words import clock
 from tests.report.documents import BACK, BEGAN, ERROR, SWITCHED, documents, led
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.cli.words import seconds
+from bluegreen.words import seconds
 
 
 @pytest.mark.parametrize(
