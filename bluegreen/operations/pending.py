@@ -38,6 +38,11 @@ class Pending:
 LIMIT = 60.0  # seconds to ask for them: a plan is waited for
 FEW = 512 * 2**20  # bytes that are copied though it may be for nothing
 LATER = Pending(names=None, says="found out in the rehearsal, before anything is touched")
+NOT_REHEARSED = Pending(names=None, says="asked in the deploy, before anything is migrated")
+NOT_COPIED = replace(
+    NOT_REHEARSED,
+    says=f"{NOT_REHEARSED.says}: what [backup] has under postgres and command cannot be copied",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +66,21 @@ async def pending_of(app: AppRuntime, of: Question) -> Pending | None:
         return None
     if section.check is None:
         return Pending(names=None, says="not known: [migrations] has no check")
-    copied = _is_copied(app)
+    if not _is_copied(app):
+        return NOT_COPIED
     # Whatever is in the way, its time too: then it is told by what is known.
     with contextlib.suppress(BluegreenError, OSError):
         async with asyncio.timeout(LIMIT):
-            if of.release is not None and copied and await _are_few(app):
+            if of.release is not None and await _are_few(app):
                 names = await _asked(app, of, build=False)
                 if not app.settings.build:
                     return Pending(names=names, says="asked on a copy of the data")
                 if names:  # that there are none may be as nothing is built
                     return Pending(names=names, says="asked on a copy of the data, before a build")
     known = await rehearsed(app.parts.store, app.name, of.version)
-    if known.names is None and copied and app.settings.build:
+    if known is LATER and not section.rehearses:
+        known = NOT_REHEARSED
+    if known.names is None and app.settings.build:
         by = f"bluegreen plan {app.name} {of.version} --build"
         return replace(known, says=f"{known.says}; now, by a build that is thrown away: {by}")
     return known
@@ -88,7 +96,7 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
     if section is None or not asks or of.release is None or not app.settings.build:
         return await pending_of(app, of)
     if not _is_copied(app):
-        return replace(LATER, says=f"{LATER.says}: not all of [backup] can be copied for a plan")
+        return NOT_COPIED
     steps = sum(step.timeout for step in app.settings.build)
     limit = app.settings.data_timeout + steps + section.timeout + LIMIT
     try:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from bluegreen.config.settings import AppSettings
 from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
 from bluegreen.model import (
     Lane,
@@ -17,7 +20,15 @@ from bluegreen.model import (
     Requester,
     Slot,
 )
-from bluegreen.operations.pending import LATER, rehearsed
+from bluegreen.operations.pending import (
+    LATER,
+    Pending,
+    Question,
+    pending_of,
+    pending_when_built,
+    rehearsed,
+)
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.store import Store
 
 PLACE = MigrationPlace(version="v1.1", slot=Slot.GREEN, tree=Path("/trees/1-green"))
@@ -74,3 +85,35 @@ async def test_what_was_rolled_back_since_the_rehearsal_is_not_said_to_be_applie
     assert (await rehearsed(store, "notes", "v1.1")).names == ("0001_at",)
     await deploy(store, "v1.2", ["0001_at"])
     assert (await rehearsed(store, "notes", "v1.2")).names == ()
+
+
+@pytest.mark.parametrize(
+    ("backup", "says"),
+    [
+        ({"command": "dump", "restore_command": "load"}, "under postgres and command cannot be"),
+        ({"sqlite": ["data/notes.db"]}, "migrated; now, by a build that is thrown away: "),
+    ],
+)
+async def test_without_a_rehearsal_none_is_promised(
+    store: Store, backup: dict[str, object], says: str
+) -> None:
+    settings = AppSettings.model_validate(
+        {
+            "app": {"name": "notes"},
+            "source": {"directory": "/srv/releases/{version}"},
+            "services": {"web": {"command": "true", "ports": {"blue": 7001, "green": 7002}}},
+            "build": [{"name": "all", "run": "make"}],
+            "backup": backup,
+            "migrations": {"check": "check", "run": "run", "rehearse": False},
+        }
+    )
+    app = cast(
+        "AppRuntime",
+        SimpleNamespace(name="notes", settings=settings, parts=SimpleNamespace(store=store)),
+    )
+    of = Question(release=None, version="v1.2", slot=Slot.GREEN, scratch=Path("/plans/1"))
+    for found in (await pending_of(app, of), await pending_when_built(app, of)):
+        assert isinstance(found, Pending)
+        assert found.names is None
+        assert found.says.startswith("asked in the deploy, before anything is migrated")
+        assert says in found.says

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from bluegreen.model import Slot
+from tests.operations.data import shared
 from tests.operations.migrations import BACKUP, applied, rewrite, section, serve
 from tests.operations.writers import writing
 from tests.stack import Stack, stack
@@ -35,6 +37,11 @@ async def test_online_and_refused(shop: Stack, version: str) -> None:
 
 
 async def test_online_and_back_and_rolled_back(shop: Stack) -> None:
+    """And who was logged in stays so, and what an operator has put among the data."""
+    settings = shared(shop) / "site.conf"
+    settings.write_text("key = kept")
+    settings.chmod(0o600)
+    before = settings.stat()
     async with writing(shop) as writers:
         await shop.deploy("v4-notes")
         await writers.write_more()
@@ -42,6 +49,8 @@ async def test_online_and_back_and_rolled_back(shop: Stack) -> None:
             answer = await shop.cli(*command)
             assert answer.status == 0, answer.out + answer.err
             await writers.write_more()
+            seen = shop.layout.app("monitor").slot(Slot(shop.marker())) / "data" / "site.conf"
+            assert (seen.read_text(), seen.stat()) == ("key = kept", before)
     writers.expect_all_there(shop)
     assert await applied(shop) == []
 
