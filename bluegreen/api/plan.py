@@ -35,7 +35,7 @@ def plan_view(plan: Plan) -> plans.Plan:
         "acknowledge": plan.upgrade.to_acknowledge,
         "variables": list(plan.defaults),
         "warnings": [
-            *([] if plan.failed_before is None else [plan.failed_before]),
+            *(one for one in (plan.unbuilt, plan.failed_before) if one is not None),
             *(() if release is None else release.warnings),
         ],
         "findings": [_finding(error) for error in plan.findings],

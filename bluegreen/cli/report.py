@@ -53,7 +53,8 @@ def _chosen(client: Client, app: str | None, number: int | None) -> dict[str, An
     if app is not None and operation["app"] != app:
         raise NotFoundError(
             f"operation {number} is one of {operation['app']}, not of {app}",
-            remedy=f"bluegreen history {app}",
+            remedy=f"bluegreen report {operation['app']} {number}; or see what there is of {app}: "
+            f"bluegreen history {app}",
         )
     if operation["finished_at"] is None:
         raise BusyError(

@@ -17,6 +17,12 @@ def asset_findings(draft: Draft) -> Iterator[Finding]:
             wrong = 'with [nginx] mode = "upstream" no route of bluegreen\'s is asked'
             right = 'Remove it; or set mode = "site" or "snippet" in [nginx]'
             yield Finding(place=place, wrong=wrong, right=right)
+        if "{" in directory:
+            yield Finding(
+                place=place,
+                wrong=f'"{directory}" has a placeholder, and none is expanded here',
+                right='Write where the build leaves its files in the release, such as "dist"',
+            )
         if any(f"{directory}/".startswith(f"{path}/") for path in shared):
             yield Finding(
                 place=place,

@@ -91,7 +91,8 @@ def _finding(details: ErrorDetails, model: type[Section], data: Mapping[str, Any
         )
         return Finding(place=place, wrong="it is empty", right=right)
     right = f"Write {cause}" if kind == "value_error" else _right(kind, context, details["msg"])
-    if kind == "tuple_type" and isinstance(details["input"], dict):
+    of_tables = _section_at(model, place) is not _section_at(model, place[:-1])
+    if kind == "tuple_type" and of_tables and isinstance(details["input"], dict):
         right = f"Write [[{dotted(place)}]], in double brackets: there may be several"
     return Finding(
         place=place, wrong=f"{_shown(place, details['input'])} cannot be used here", right=right

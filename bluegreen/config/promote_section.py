@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.section import Section
 from bluegreen.config.values import PositiveDuration
 from bluegreen.config.windows import Window, Windows, parse_window
+from bluegreen.words import seconds
 
 LONGEST_STEPS = 7 * 86400.0  # seconds
 
@@ -71,15 +79,17 @@ class Promote(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _steps_that_end(self) -> Promote:
-        if len(self.steps) * self.pause > LONGEST_STEPS:
+    @field_validator("pause")
+    @classmethod
+    def _steps_that_end(cls, pause: float, info: ValidationInfo) -> float:
+        steps = len(info.data.get("steps", ()))
+        if steps * pause > LONGEST_STEPS:
             raise ValueRefusedError(
-                f"{len(self.steps)} steps of {self.pause:g} s take longer than "
+                f"{steps} steps of {seconds(pause)} take longer than "
                 f"{LONGEST_STEPS / 86400:g} days, for which clients are remembered",
-                "Make pause shorter, or the steps fewer",
+                f"Write at most {LONGEST_STEPS / steps // 60:.0f}m, or fewer steps",
             )
-        return self
+        return pause
 
     @property
     def windows(self) -> Windows | None:

@@ -100,10 +100,10 @@ def _variable(value: str) -> str:
 
 def _inside(value: str) -> str:
     parts = value.split("/")
-    if value.startswith("/") or ".." in parts or "" in parts or "." in parts or "\0" in value:
+    if value.startswith("/") or {"..", "", "."} & set(parts) or not value.isprintable():
         raise ValueError(
             'a path inside the release, such as "data" or "backend/.env": '
-            "relative, without '..' and without empty parts"
+            "relative, without '..', empty parts and control characters"
         )
     return value
 
@@ -114,7 +114,7 @@ def _shared(value: str) -> str:
     except ValueError:
         raise ValueError(
             'a path inside the app\'s shared directory, such as "data/app.db": relative, without '
-            "'..' and without empty parts"
+            "'..', empty parts and control characters"
         ) from None
 
 
@@ -200,7 +200,8 @@ def _listen(value: str) -> str:
     raise ValueError('a port or an IP address with one: "80", "127.0.0.1:8080", "[::1]:8080"')
 
 
-def _server_name(value: str) -> str:
+def check_server_name(value: str) -> str:
+    """``value``; ValueError for what nginx would not take for one."""
     if value != "_" and not re.fullmatch(r"(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", value):
         raise ValueError('a host name such as "mon.example.org", "*.example.org", or "_" for any')
     return value
@@ -322,7 +323,7 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 RequestPath = Annotated[str, AfterValidator(_request_path)]
 Location = Annotated[str, AfterValidator(_location)]
 Listen = Annotated[str, AfterValidator(_listen)]
-ServerName = Annotated[str, AfterValidator(_server_name)]
+ServerName = Annotated[str, AfterValidator(check_server_name)]
 Line = Annotated[str, StringConstraints(min_length=1), AfterValidator(_one_line)]
 Command = Annotated[Line, AfterValidator(_command)]
 Script = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_nul)]

@@ -135,7 +135,12 @@ def _asked(target: Target, probe: Probe) -> Sequence[UnitKey | None]:
 
 
 def with_implied(target: Target, probes: Sequence[Probe]) -> list[Probe]:
-    """``probes``, and for each service with an address but without a probe that it accepts."""
+    """``probes``, and for each service with an address but without a probe that it accepts.
+
+    Through nginx only ``probes``: what nginx leads nobody to has passed at its own address.
+    """
+    if target.entrance is not None:
+        return list(probes)
     probed = {probe.service for probe in probes}
     implied = [
         Probe(service=service, tcp=TcpProbe())

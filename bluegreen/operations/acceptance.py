@@ -59,7 +59,7 @@ def refusals(
                         line=None,
                         key="app.name",
                         wrong=f"{name} runs, and is gone",
-                        right=f"put the file back, or first: bluegreen stop {name}",
+                        right=f"Put the file back, or first: bluegreen stop {name}",
                     )
                 )
             continue
@@ -101,7 +101,7 @@ def _gone_services(
             line=None,
             key=f"services.{service}",
             wrong=f"{service} of {old.name} runs, and is gone",
-            right="put it back; or, to rename or remove it, first take the app out of service: "
+            right="Put it back; or, to rename or remove it, first take the app out of service: "
             f"bluegreen stop {old.name}, then change the file, {layout.remedies.take_up}, and "
             f"bluegreen start {old.name}",
         )
@@ -126,7 +126,7 @@ def _moved_addresses(
                 line=None,
                 key=dotted(place),
                 wrong=f"{slot} runs and listens on {before}, not on {after}",
-                right=f"leave {slot} at {before} until its release has been replaced: change "
+                right=f"Leave {slot} at {before} until its release has been replaced: change "
                 f"the slot that is not running, deploy, then change {slot}",
             ),
         )

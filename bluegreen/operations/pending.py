@@ -92,8 +92,7 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
     It takes one of the host's places for builds, waiting for one as a deploy does.
     """
     section = app.settings.migrations
-    asks = section is not None and section.mode != "none" and section.check is not None
-    if section is None or not asks or of.release is None or not app.settings.build:
+    if section is None or why_unbuilt(app) or of.release is None or not app.settings.build:
         return await pending_of(app, of)
     if not _is_copied(app):
         return NOT_COPIED
@@ -110,6 +109,17 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
         says = f"not known: {of.version} was not built in time; plan again when less is done"
         return Pending(names=None, says=says)
     return Pending(names=names, says="asked on a copy of the data, in a build of it")
+
+
+def why_unbuilt(app: AppRuntime) -> str | None:
+    """Why a build for a plan would answer nothing, for the person who has asked for one."""
+    section = app.settings.migrations
+    if section is not None and section.mode != "none" and section.check is not None:
+        return None
+    return (
+        "nothing was built: --build is to ask `check` of [migrations], which the app file does not "
+        "have; whether the version can be built shows in its deploy"
+    )
 
 
 @contextlib.asynccontextmanager

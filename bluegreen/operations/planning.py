@@ -25,7 +25,13 @@ from bluegreen.model import (
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.findings import look
 from bluegreen.operations.locking import refuse_if_locked
-from bluegreen.operations.pending import Pending, Question, pending_of, pending_when_built
+from bluegreen.operations.pending import (
+    Pending,
+    Question,
+    pending_of,
+    pending_when_built,
+    why_unbuilt,
+)
 from bluegreen.operations.plans import phases_of
 from bluegreen.operations.reversing import outlived
 from bluegreen.operations.runtime import AppRuntime
@@ -68,6 +74,7 @@ class Plan:
     times: Sequence[PhaseTime]
     deploys: int  # that were measured
     pending: Pending | None  # None: a deploy runs no migrations
+    unbuilt: str | None  # why it was not built, where that was asked for
     failed_before: str | None  # how its latest attempt ended, if not well
     way_back: WayBack
     promote: Promote  # whether it waits for a person
@@ -124,6 +131,7 @@ async def plan(desk: Desk, app: AppRuntime, version: str, *, build: bool = False
         times=_medians(times),
         deploys=len({record.operation for record in times}),
         pending=pending,
+        unbuilt=why_unbuilt(app) if build else None,
         failed_before=await _failed_before(app, version, comparison),
         way_back=way_back_after(app, traffic, () if pending is None else pending.names),
         promote=app.settings.promote,

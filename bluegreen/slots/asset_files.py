@@ -67,12 +67,20 @@ def _enter(tree: Path, directory: str) -> int:
         try:
             inner = os.open(part, _DIRECTORY, dir_fd=descriptor)
         except (FileNotFoundError, NotADirectoryError) as error:
-            what = "is not there" if isinstance(error, FileNotFoundError) else "is no directory"
-            raise AssetsError(f"{directory} {what} after the build") from error
+            raise AssetsError(f"{directory} {_seen(part, descriptor)} after the build") from error
         finally:
             os.close(descriptor)
         descriptor = inner
     return descriptor
+
+
+def _seen(name: str, directory: int) -> str:
+    """What is there in the place of a directory."""
+    try:
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return "is not there"
+    return "is a link" if stat.S_ISLNK(mode) else "is no directory"
 
 
 def _files(top: int) -> Iterator[tuple[str, int, str]]:

@@ -16,6 +16,7 @@ path = "/static/"
 service = "api"
 assets = "dist"
 """
+OTHER = '[[routes]]\npath = "/a"\nservice = "api"\n'
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,7 @@ assets = "dist"
     [
         ("", '\n[nginx]\nmode = "upstream"\n', "no route of bluegreen's is asked", '"snippet"'),
         ('shared = ["dist"]', "", "dist is shared: both versions have the same", "the build"),
+        ("", f"{OTHER}assets = '{{slot_dir}}/a'", "a placeholder, and none is expanded", "dist"),
     ],
 )
 def test_assets_of_which_none_could_be_kept_are_refused(

@@ -88,6 +88,7 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ('"www-data"', '"www data"', "app.user", "cannot be used", "a user of this host"),
     ('["data",', '["../data",', "app.shared[0]", "cannot be used", "inside the release"),
     ('["data",', '["/data",', "app.shared[0]", "cannot be used", "inside the release"),
+    ('["data",', r'["da\nta",', "app.shared[0]", "cannot be used", "control characters"),
     ('["data",', '["backend",', "app.shared[1]", "lie in each other", "Keep the outer one"),
     ('["data",', '["backend/.env",', "app.shared[1]", "is listed twice", "Keep"),
     ("submodules = false", 'submodules = "no"', "source.submodules", '"no"', "true or false"),

@@ -39,7 +39,7 @@ def test_what_parts_no_clients_is_refused(tmp_path: Path, app: str, more: str, s
         ("steps = [5, 5]", "Write percents of clients in their order, such as [5, 25, 50]"),
         ("steps = [0, 5]", "promote.steps[0]"),
         ("steps = [100]", "promote.steps[0]"),
-        ('steps = [5, 25]\npause = "4d"', "2 steps of 345600 s take longer than 7 days"),
+        ('steps = [5, 25]\npause = "4d"', "promote.pause: 2 steps of 96 h take longer"),
         ('sticky = "header"', 'Write "cookie" or "address"'),
         ('deadline = "0s"', "promote.deadline"),
     ],

@@ -73,7 +73,10 @@ async def test_the_plan_of_a_first_release(shop: Stack) -> None:
 async def test_the_plan_of_an_upgrade_is_what_then_happens(shop: Stack) -> None:
     await shop.deploy("v1")
     before = state_of(shop)
+    answer = await shop.cli("plan", "monitor", "v2", "--build")
+    assert "  warning: nothing was built: --build is to ask `check` of [migrations]" in answer.out
     answer = await shop.cli("plan", "monitor", "v2")
+    assert "nothing was built" not in answer.out
     assert state_of(shop) == before
     assert len(await shop.operations()) == 1
     assert answer.status == 0, answer.err

@@ -41,6 +41,7 @@ async def test_the_first_release_is_asked_through_nginx_too_and_no_key_is_left_a
     answer = await empty.deploy("good", "shop")
     assert "http /health through nginx passes" in answer.out
     assert "smoke POST /buy through nginx passes" in answer.out
+    assert " tcp passes" not in answer.out
     assert keys(empty) == []
     slot = (empty.layout.app("shop").slots / "blue").resolve()
     requests = (slot / "seen.log").read_text().splitlines()

@@ -87,7 +87,7 @@ async def test_files_for_browsers_are_kept_under_the_paths_of_the_site(
     ("spoil", "why"),
     [
         (lambda _: None, "dist is not there after the build"),
-        (lambda tree: (tree / "dist").symlink_to("/etc"), "dist is no directory after the build"),
+        (lambda tree: (tree / "dist").symlink_to("/etc"), "dist is a link after the build"),
         (lambda tree: (tree / "dist").touch(), "dist is no directory after the build"),
     ],
 )
