@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
+from bluegreen.config.api_section import IpAddress, split_address
 from bluegreen.config.draft import Draft
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
@@ -37,8 +38,9 @@ class _Claim:
 
 @dataclass
 class _Host:
-    """What has been claimed so far."""
+    """What has been claimed so far. ``api`` is where the daemon itself listens over TCP."""
 
+    api: tuple[IpAddress, int] | None = None
     names: dict[str, _Claim] = field(default_factory=dict)
     slot_ports: dict[int, _Claim] = field(default_factory=dict)
     listen_ports: dict[int, _Claim] = field(default_factory=dict)
@@ -46,9 +48,11 @@ class _Host:
     sites: dict[tuple[str, str], _Claim] = field(default_factory=dict)
 
 
-def conflicts(claimants: Sequence[Claimant], layout: Layout) -> Iterator[tuple[Claimant, Finding]]:
-    """Who claims what an earlier one of ``claimants`` has claimed."""
-    host = _Host()
+def conflicts(
+    claimants: Sequence[Claimant], layout: Layout, api: str | None = None
+) -> Iterator[tuple[Claimant, Finding]]:
+    """Who claims what an earlier one of ``claimants`` has claimed, or ``listen`` of ``[api]``."""
+    host = _Host(api=None if api is None else split_address(api))
     for claimant in claimants:
         for finding in (
             *_name(host, claimant),
@@ -114,6 +118,12 @@ def _same(address: Address, replaced: str) -> bool:
 
 
 def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
+    if _is_the_daemons(host, IPv4Address("127.0.0.1"), port):
+        yield Finding(
+            place=claim.place,
+            wrong=f"port {port} is also listen of [api] in bluegreen.toml",
+            right="Give each service of each slot a port that nothing else on the host uses",
+        )
     listener = host.listen_ports.get(port)
     holder = host.slot_ports.setdefault(port, claim) if listener is None else listener
     if holder is not claim:
@@ -122,6 +132,12 @@ def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
             wrong=f"port {port} is also {holder.seen_from(claim.claimant)}",
             right="Give each service of each slot a port that nothing else on the host uses",
         )
+
+
+def _is_the_daemons(host: _Host, address: IpAddress, port: int) -> bool:
+    if host.api is None or host.api[1] != port:
+        return False
+    return host.api[0] == address or host.api[0].is_unspecified or address.is_unspecified
 
 
 def _socket(host: _Host, claim: _Claim, socket: Path) -> Iterator[Finding]:
@@ -151,6 +167,12 @@ def _site(host: _Host, claimant: Claimant) -> Iterator[Finding]:
         address, _, text = listen.rpartition(":")
         port = int(text)
         host.listen_ports.setdefault(port, claim)
+        if _is_the_daemons(host, ip_address(address.strip("[]") or "0.0.0.0"), port):  # noqa: S104
+            yield Finding(
+                place=claim.place,
+                wrong=f"port {port} is also listen of [api] in bluegreen.toml",
+                right="Give one of the two another port, or another address",
+            )
         if holder := host.slot_ports.get(port):
             yield Finding(
                 place=claim.place,

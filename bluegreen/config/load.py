@@ -62,7 +62,7 @@ def load_app(path: Path) -> AppSettings:
     Raises InvalidConfiguration with all problems of the file. Blocking, as all of this module.
     """
     app = _read_app(path)
-    _find_conflicts([app], Layout(Path("/")))
+    _find_conflicts([app], Layout(Path("/")), DaemonSettings())
     problems = app.document.problems()
     if problems or app.settings is None:
         raise InvalidConfiguration(problems)
@@ -78,7 +78,7 @@ def load_all(layout: Layout) -> Configuration:
     problems: list[Problem] = []
     daemon, daemon_text = _read_installed_daemon(layout, problems)
     apps = _read_apps(_installed(layout, problems), problems)
-    _find_conflicts(apps, layout)
+    _find_conflicts(apps, layout, daemon)
     for app in apps:
         problems += app.document.problems()
     if problems:
@@ -103,8 +103,8 @@ def check_files(
     ``judge`` adds what the rules of the host find wrong with those that can be understood.
     """
     problems: list[Problem] = []
+    daemon, _ = _read_installed_daemon(layout, [] if files else problems)
     if not files:
-        _read_installed_daemon(layout, problems)
         files = _installed(layout, problems)
     app_files = []
     for file in dict.fromkeys(files):
@@ -112,7 +112,7 @@ def check_files(
             app_files.append(file)
             continue
         try:
-            _read_daemon(file)
+            daemon, _ = _read_daemon(file)
         except InvalidConfiguration as error:
             problems += error.problems
     asked = _read_apps(app_files, problems)
@@ -122,7 +122,7 @@ def check_files(
     installed = {file.absolute() for file in found}
     others = [file for file in found if file.stem not in replaced]
     everything = [*_read_apps(others, unasked), *asked]
-    _find_conflicts(everything, layout)
+    _find_conflicts(everything, layout, daemon)
     if judge is not None:
         judge([(app.document, app.settings) for app in everything if app.settings is not None])
     for app in asked:
@@ -210,9 +210,10 @@ def _read_daemon(file: Path) -> tuple[DaemonSettings, str]:
     return settings, document.text
 
 
-def _find_conflicts(apps: Sequence[_AppFile], layout: Layout) -> None:
+def _find_conflicts(apps: Sequence[_AppFile], layout: Layout, daemon: DaemonSettings) -> None:
     documents = {app.document.file: app.document for app in apps}
-    for claimant, finding in conflicts([app.claimant for app in apps], layout):
+    claimants = [app.claimant for app in apps]
+    for claimant, finding in conflicts(claimants, layout, daemon.api.listen):
         documents[claimant.file].wrong.append(finding)
 
 

@@ -157,6 +157,21 @@ def test_two_apps_cannot_answer_to_one_name_on_one_port(
     assert "app blog" in problem.wrong
 
 
+def test_no_app_has_the_address_on_which_the_daemon_listens(layout: Layout) -> None:
+    install(layout, small_app("blog", 9001, 9101, nginx='listen = ["127.0.0.1:9000"]'), "blog")
+    for listen, key in {
+        "127.0.0.1:9101": "services.web.ports.green",
+        "127.0.0.1:9000": "nginx.listen[0]",
+    }.items():
+        layout.daemon_file.write_text(f'[api]\nlisten = "{listen}"\n')
+        (problem,) = _problems(layout)
+        assert (problem.file.name, problem.key) == ("blog.toml", key)
+        assert problem.wrong == f"port {listen[-4:]} is also listen of [api] in bluegreen.toml"
+        assert check_files([], layout) == [problem]
+    layout.daemon_file.write_text('[api]\nlisten = "[::1]:9000"\n')
+    assert list(load_all(layout).apps) == ["blog"]
+
+
 def test_a_name_for_previews_is_neither_anothers_site_nor_anothers_preview(layout: Layout) -> None:
     own = '\n[preview]\nserver_name = ["Next.example"]\n'
     blog = small_app("blog", 9001, 9101, nginx='server_name = ["blog.example"]')
