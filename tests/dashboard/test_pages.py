@@ -160,6 +160,9 @@ async def test_buttons_are_those_of_the_scope_and_others_are_refused(door: Door)
                 assert refused.status == 403, name
                 assert f"the scope {action.route.scope}" in refused.text
     assert await what_is(door) == before
+    page = await (await inside(door, "admin")).get("/apps/shop/preview")  # an old page's button
+    assert "Nothing runs in blue." in page.text
+    assert "a deploy starts one" in page.text
 
 
 async def test_a_token_of_one_app_sees_no_other(door: Door) -> None:
