@@ -27,7 +27,7 @@ from bluegreen.operations import waiting
 from bluegreen.operations.run import Promotion, Run
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switching import Switched
-from bluegreen.operations.triggers import Wanted
+from bluegreen.operations.triggers import Wanted, against
 from tests.operations.queued import PERSON, QueuedDesk
 from tests.waiting import eventually
 
@@ -282,12 +282,11 @@ async def test_what_a_person_lets_go_on_as_a_newer_one_comes_is_not_ended_by_tha
     await queued.trigger("v2")
     await queued.builds("v2")
     run = stand(queued)
-    look = waiting.against
 
     async def looked(app: AppRuntime, wanted: Wanted) -> str | None:
         if queued.desk.waiting.of("a"):  # as its turn comes; before that, it was to wait at all
             run.promotion = None
-        return await look(app, wanted)
+        return await against(app, wanted)
 
     monkeypatch.setattr(waiting, "against", looked)
     await queued.trigger("v3")
