@@ -185,12 +185,9 @@ class _Commands:
             "rollback", ("release", "rollback"), "an older release through the same gates"
         )
         rollback.add_argument(
-            "--to",
-            metavar="VERSION",
-            dest="version",
-            type=kinds.version,
+            "--to", metavar="VERSION", dest="version", type=kinds.version,
             help="default: the release before",
-        )
+        )  # fmt: skip
         rollback.add_argument(
             "--restore", metavar="BACKUP", type=kinds.at_least_one,
             help="with the data of that backup, and by default its release",
