@@ -123,7 +123,7 @@ class Daemon:
         self._in_force = await asyncio.to_thread(acceptance.load, self._layout, held)
         configuration = self._in_force.configuration
         self._say_problems()
-        on_host = self._options.on_host
+        on_host, stop_apps = self._options.on_host, self._options.stop_apps
         kind = SystemdSupervisor if on_host else EmbeddedSupervisor
         supervisor: Supervisor = kind(self._layout)
         parts = Parts(
@@ -144,7 +144,6 @@ class Daemon:
                 await parts.note(app.name, None, "warning", message=message)
         await supervisor.open(await units_that_may_run(list(desk.apps.values())))
         await count_instances(list(desk.apps.values()))
-        stop_apps = self._options.stop_apps
         desk.watching.open()
         try:
             await self._open_traffic(parts.traffic, list(configuration.apps.values()))

@@ -88,6 +88,7 @@ class _Commands:
         self.parser.add_argument("--version", action="version", version=f"bluegreen {__version__}")
         self._commands = self.parser.add_subparsers(metavar="COMMAND", required=True)
         self._host()
+        self._plan()
         self._releases()
         self._by_hand()
         self._switches()
@@ -148,7 +149,7 @@ class _Commands:
         demo = self._add("demo", ("demo", "demo"), "show all of it on this machine", app=False)
         demo.add_argument("--keep", action="store_true", help="leave it running at the end")
 
-    def _releases(self) -> None:
+    def _plan(self) -> None:
         plan = self._add(
             "plan", ("plan", "plan"), "what a deploy would do, and what is in its way", app=False
         )
@@ -158,6 +159,8 @@ class _Commands:
             "--build", action="store_true",
             help="build it, to ask it for pending migrations, and throw the build away",
         )  # fmt: skip
+
+    def _releases(self) -> None:
         deploy = self._add(
             "deploy", ("release", "deploy"), "upgrade the idle slot, gate it, switch, watch",
             app=False,
@@ -182,12 +185,9 @@ class _Commands:
             "rollback", ("release", "rollback"), "an older release through the same gates"
         )
         rollback.add_argument(
-            "--to",
-            metavar="VERSION",
-            dest="version",
-            type=kinds.version,
+            "--to", metavar="VERSION", dest="version", type=kinds.version,
             help="default: the release before",
-        )
+        )  # fmt: skip
         rollback.add_argument(
             "--restore", metavar="BACKUP", type=kinds.at_least_one,
             help="with the data of that backup, and by default its release",

@@ -35,7 +35,7 @@ _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _REQUEST = struct.Struct("=BBBxI48x")  # family, protocol, extensions, states; any address
 # Family, state, ports, addresses; inode as it is.
 _MESSAGE = struct.Struct("!BBxxHH16s16s12x16x4s")
-_UNIX_REQUEST = struct.Struct("=BxxxIIII8x")  # family, states, any inode, what to show
+_UNIX_REQUEST = struct.Struct("=BxxxI4xI8x")  # family, states, what to show; any inode
 _UNIX_MESSAGE = struct.Struct("=BBBxI8x")  # family, type, state, inode
 _MAPPED = bytes(10) + b"\xff\xff"  # an IPv4 address as IPv6 has it
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
@@ -56,9 +56,7 @@ def connections() -> list[End]:
 
 def unix_connections() -> list[End]:
     """The same of unix sockets; not of those that nobody has accepted yet. As `listeners`."""
-    request = _UNIX_REQUEST.pack(
-        socket.AF_UNIX, 1 << TCP_ESTABLISHED, 0, UDIAG_SHOW_NAME_AND_PEER, 0
-    )
+    request = _UNIX_REQUEST.pack(socket.AF_UNIX, 1 << TCP_ESTABLISHED, UDIAG_SHOW_NAME_AND_PEER)
     return [_unix_end(message) for message in _asked([request])]
 
 

@@ -21,14 +21,15 @@ DEFAULT_STOP_TIMEOUT = 10.0  # seconds, for a service whose settings are gone
 async def units_that_may_run(apps: Sequence[AppRuntime]) -> list[ServiceUnit]:
     """The units to be found again: all of every slot that the store does not call cold or empty.
 
-    And of the one that serves, whatever a store says that was full once.
+    And of the one that serves, whatever a store says that was full once, or has clients in steps.
     """
     serving = await asyncio.to_thread(_serving, apps)
+    asked = serving | await asyncio.to_thread(_led_to, apps)
     return [
         await _unit_or_notice(app, key)
         for app in apps
         for record in app.slots.values()
-        if record.state in (SlotState.HOT, SlotState.STARTING) or (app.name, record.slot) in serving
+        if record.state in (SlotState.HOT, SlotState.STARTING) or (app.name, record.slot) in asked
         for service in record.services or tuple(app.settings.services)
         # An exclusive one where traffic is not any more is ended.
         if service not in app.exclusive(record.slot) or (app.name, record.slot) in serving
@@ -67,6 +68,12 @@ def _serving(apps: Sequence[AppRuntime]) -> set[tuple[str, Slot]]:
     """The slots that the markers name, of apps that are in service."""
     markers = [(app.name, Markers(app.layout.traffic)) for app in apps]
     return {(app, slot) for app, each in markers if not each.closed for slot in each.present()}
+
+
+def _led_to(apps: Sequence[AppRuntime]) -> set[tuple[str, Slot]]:
+    """Those that some clients were led to: one that was refused with them there is called cold."""
+    shares = [(app.name, Markers(app.layout.traffic).share) for app in apps]
+    return {(app, share.slot) for app, share in shares if share is not None}
 
 
 async def _unit_or_notice(app: AppRuntime, key: UnitKey) -> ServiceUnit:

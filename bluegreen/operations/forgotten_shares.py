@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from bluegreen.errors import TrafficError
+from bluegreen.model import Slot
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.warmth import Warmth
 
@@ -17,6 +18,7 @@ class ForgottenShares:
     def __init__(self, warmth: Warmth) -> None:
         self._warmth = warmth
         self._said: dict[str, str] = {}
+        self._left: dict[str, Slot] = {}  # where clients of an app were at the last look
 
     async def end(self, app: AppRuntime) -> None:
         """Have everybody back, if anybody is away; of an app that no operation is to take steps of.
@@ -26,7 +28,11 @@ class ForgottenShares:
         share = app.parts.traffic.read(app.name).share
         if share is None:
             self._said.pop(app.name, None)
+            # An operator's switch has led them back meanwhile: nobody else ends what they were on.
+            if (slot := self._left.pop(app.name, None)) is not None:
+                self._warmth.end_refused(app, slot)
             return
+        self._left[app.name] = share.slot
         try:
             async with app.commit:
                 warnings = await app.end_share()
@@ -37,6 +43,7 @@ class ForgottenShares:
             await self._say(app, message)
         log.warning("%s: all clients are back", app.name, extra={"app": app.name})
         await app.parts.note(app.name, None, "share", slot=share.slot, percent=0, until=None)
+        del self._left[app.name]
         self._warmth.end_refused(app, share.slot)
 
     async def _say(self, app: AppRuntime, message: str) -> None:

@@ -108,6 +108,9 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
     except TimeoutError:
         says = f"not known: {of.version} was not built in time; plan again when less is done"
         return Pending(names=None, says=says)
+    except OSError as error:  # of the throw-away checkout: a deploy has another one
+        why = error.strerror or str(error)
+        return Pending(names=None, says=f"not known: {of.version} could not be built aside: {why}")
     return Pending(names=names, says="asked on a copy of the data, in a build of it")
 
 

@@ -265,7 +265,8 @@ class Waiting:
             await self._end(first, OperationState.SUPERSEDED, error)
         elif standing is not None:  # only now, as it is lost by it and this one would begin
             began = False
-            standing.interrupt(Interruption.NEWER)
+            if self._giving_way(app) is standing:  # else a person has let it go on meanwhile
+                standing.interrupt(Interruption.NEWER)
         else:
             began = await self._queue.begin_waiting(app, first)
         await self._read(app)

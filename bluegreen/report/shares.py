@@ -23,13 +23,16 @@ class Led:
 
 
 def led(events: Iterable[Mapping[str, Any]]) -> list[Led]:
-    """Of the events ``share``, in order. A step that the next daemon has made again counts once."""
+    """Of the events ``share``, in order. A step that the next daemon has made again counts once.
+
+    The first has some: of one that a daemon was killed in, before it said so, only its end is told.
+    """
     found: list[Led] = []
     for event in events:
         if event["kind"] != "share":
             continue
         slot, percent = event["data"]["slot"], event["data"]["percent"]
-        if not found or found[-1].percent != percent:
+        if percent != (found[-1].percent if found else 0):
             found.append(Led(at=event["at"], slot=slot, percent=percent))
     return found
 

@@ -78,6 +78,8 @@ class Assets:
             cwd=self._layout.trees, env={}, timeout=LIMIT,
             log_file=self._layout.logs / "assets.log",
         )  # fmt: skip
+        # What a job says is appended: the last line is to be none of an earlier release.
+        await asyncio.to_thread(job.log_file.unlink, missing_ok=True)
         result = await self._jobs.run(job)
         if not result.ok:
             lines = await asyncio.to_thread(last_lines, job.log_file, job.env)

@@ -81,8 +81,8 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.2)
-    monkeypatch.setattr(connections, "HANDSHAKE_TIMEOUT", 0.2)
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.8)
+    monkeypatch.setattr(connections, "HANDSHAKE_TIMEOUT", 0.8)
 
 
 @pytest.mark.parametrize("content", [b"", b"GET / HT", REQUEST[:-2]], ids=repr)

@@ -14,6 +14,8 @@ from bluegreen import __version__
 from tests.install.prepared import MADE, NEWER, SOURCE, Installed, Prepared, copy_checkout
 from tests.production.test_guide import steps
 
+# A package is made, and installed three times, while other tests run.
+pytestmark = pytest.mark.timeout(900)
 PACKAGE, NEWER_PACKAGE = "/srv/bluegreen.deb", "/srv/newer.deb"
 # The same package as one of a newer version, which is made on the host already.
 REPACK = f"""\
@@ -35,7 +37,7 @@ def package(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = tmp_path_factory.mktemp("package") / "checkout"
     copy_checkout(checkout)
     subprocess.run(
-        ["sh", "-c", MAKE], check=True, timeout=300, capture_output=True, cwd=checkout,
+        ["sh", "-c", MAKE], check=True, timeout=600, capture_output=True, cwd=checkout,
         env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)},
     )  # fmt: skip
     (made,) = (checkout / "dist").glob(f"bluegreen_{__version__}_*.deb")
@@ -44,7 +46,7 @@ def package(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def apt(installed: Installed, *words: str, check: bool = True) -> str:
     said = await installed.host.run(
-        "apt-get", "--yes", "--option=Dpkg::Use-Pty=0", *words, check=check, timeout=200,
+        "apt-get", "--yes", "--option=Dpkg::Use-Pty=0", *words, check=check, timeout=400,
         env={"DEBIAN_FRONTEND": "noninteractive"},
     )  # fmt: skip
     return said.output
@@ -63,7 +65,7 @@ async def test_it_is_installed_upgraded_and_removed_with_apt(
     await installed.run_installer("--uninstall")
 
     await host.run("sh", "-c", f"mkdir {SOURCE}/dist; ln {PACKAGE} {SOURCE}/dist/bluegreen_1_a.deb")
-    said = await host.run("sh", "-c", f"cd {SOURCE}; {INSTALL}", timeout=200)
+    said = await host.run("sh", "-c", f"cd {SOURCE}; {INSTALL}", timeout=400)
     assert "bluegreen.service is ready" in said.output
     assert await installed.answering() == __version__
     assert (await host.run("readlink", "/usr/bin/bluegreen")).output.startswith("/opt/bluegreen/")
@@ -80,7 +82,7 @@ async def test_it_is_installed_upgraded_and_removed_with_apt(
         await load.ready()
         assert "was restarted, and is ready" in await apt(installed, "install", NEWER_PACKAGE)
         assert await installed.answering() == NEWER
-        removed = (await host.run("sh", "-c", REMOVE, timeout=200)).output
+        removed = (await host.run("sh", "-c", REMOVE, timeout=400)).output
         assert await installed.served() == "v1"
         report = await load.stop()
     assert (report.failed, report.websockets_cut, report.downloads_broken) == (0, 0, 0)

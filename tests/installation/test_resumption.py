@@ -33,6 +33,16 @@ async def in_phase(stack: Stack, phase: str) -> bool:
     return operation is not None and operation["phase"] == phase
 
 
+async def listens(stack: Stack) -> bool:
+    """The release in green; before that it has prepared itself for signals."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", stack.ports["monitor"][1])
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
 async def resumed(stack: Stack, *, is_killed: bool = True) -> list[str]:
     """What is said once the daemon was killed, or told to end, and started again."""
     before = await asyncio.to_thread(resumption.running, stack.root)
@@ -52,6 +62,7 @@ async def test_a_release_that_is_undone_only_by_the_next_daemon_is_resumed(
     # It is undone STOP_SECONDS after the next daemon is ready.
     await deployed.cli("deploy", "monitor", "v3-ignores-sigterm", "--detach")
     await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
+    await eventually(lambda: listens(deployed), "it ignores what it is told")
     (said,) = await resumed(deployed)
 
     newest, before, *_ = await deployed.operations()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.traffic.gate import HostGate
 from tests.bench.servers import nginx_main
 from tests.bench.trivial import SLOTS
 from tests.operations.asking import history_of
@@ -195,6 +196,11 @@ async def test_what_holds_closes_or_fails_leaves_them_right(shop: Stack) -> None
     by_hand = await shop.cli("hold", "shop")
     assert by_hand.status == 0, by_hand.err
     waiting = asyncio.create_task(script(shop, "one"), name="a held request")
+
+    async def is_held() -> bool:
+        return (await HostGate(shop.layout).ask("shop")).waiting == 1
+
+    await eventually(is_held, "the request waits")
     assert (await shop.cli("release", "shop")).status == 0
     assert await waiting == "script of one"
     assert (await shop.cli("stop", "shop")).status == 0

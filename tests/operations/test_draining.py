@@ -10,7 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bluegreen.errors import RefusedError
+from bluegreen.model import Release, Share, Slot, Traffic
+from bluegreen.operations.phases import start
 from tests.operations.asking import ask, history_of, status_of
+from tests.operations.queued import QueuedDesk
 from tests.stack import Stack
 from tests.visits import visit
 from tests.waiting import PATIENCE, eventually
@@ -186,3 +190,31 @@ async def test_a_slot_whose_hot_time_is_over_is_drained_before_it_is_stopped(emp
         assert (await socket.receive(timeout=PATIENCE)).type is not aiohttp.WSMsgType.TEXT
     told = "green was kept hot for its time; 1 connection to green still open after 1 s"
     await eventually(lambda: told in empty.daemon_log.read_text(), told)
+
+
+async def test_clients_who_were_left_on_the_slot_come_back_before_it_is_waited_for(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+
+    async def end_share() -> tuple[str, ...]:
+        done.append("back")
+        return ()
+
+    async def let_end_for(*_: object) -> None:
+        done.append("waited for")
+        raise RefusedError("enough", remedy="see what is done")
+
+    monkeypatch.setattr(queued.app, "end_share", end_share)
+    monkeypatch.setattr(start, "let_end_for", let_end_for)
+    share = Share(slot=Slot.GREEN, percent=10)
+    queued.traffic.now = Traffic(active=Slot.BLUE, closed=False, share=share)
+    await queued.trigger("v2")
+    await queued.builds("v2")
+    run = queued.desk.running("a")
+    assert run is not None
+    run.release = Release(app="a", version="v2", commit=None, origin="test")
+    with pytest.raises(RefusedError, match="enough"):
+        await start.Start().act(run)
+    assert done == ["back", "waited for"]
+    await queued.settled()

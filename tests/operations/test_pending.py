@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +20,7 @@ from bluegreen.model import (
     OperationState,
     PhaseName,
     PhaseState,
+    Release,
     Requester,
     Slot,
 )
@@ -87,16 +91,7 @@ async def test_what_was_rolled_back_since_the_rehearsal_is_not_said_to_be_applie
     assert (await rehearsed(store, "notes", "v1.2")).names == ()
 
 
-@pytest.mark.parametrize(
-    ("backup", "says"),
-    [
-        ({"command": "dump", "restore_command": "load"}, "under postgres and command cannot be"),
-        ({"sqlite": ["data/notes.db"]}, "migrated; now, by a build that is thrown away: "),
-    ],
-)
-async def test_without_a_rehearsal_none_is_promised(
-    store: Store, backup: dict[str, object], says: str
-) -> None:
+def app_with(backup: dict[str, object], store: Store, **more: object) -> AppRuntime:
     settings = AppSettings.model_validate(
         {
             "app": {"name": "notes"},
@@ -107,10 +102,38 @@ async def test_without_a_rehearsal_none_is_promised(
             "migrations": {"check": "check", "run": "run", "rehearse": False},
         }
     )
-    app = cast(
-        "AppRuntime",
-        SimpleNamespace(name="notes", settings=settings, parts=SimpleNamespace(store=store)),
+    parts = SimpleNamespace(store=store, builds=asyncio.Semaphore(1))
+    app = SimpleNamespace(name="notes", settings=settings, parts=parts, **more)
+    return cast("AppRuntime", app)
+
+
+async def test_where_nothing_can_be_built_aside_the_plan_says_so_and_gives_its_place_back(
+    store: Store,
+) -> None:
+    async def full(_: str) -> Release:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    app = app_with({"sqlite": ["data/notes.db"]}, store, source=SimpleNamespace(resolve=full))
+    release = Release(app="notes", version="v1.2", commit=None, origin="test")
+    of = Question(release=release, version="v1.2", slot=Slot.GREEN, scratch=Path("/plans/1"))
+    found = await pending_when_built(app, of)
+    assert found == Pending(
+        names=None, says="not known: v1.2 could not be built aside: No space left on device"
     )
+    assert not app.parts.builds.locked()
+
+
+@pytest.mark.parametrize(
+    ("backup", "says"),
+    [
+        ({"command": "dump", "restore_command": "load"}, "under postgres and command cannot be"),
+        ({"sqlite": ["data/notes.db"]}, "migrated; now, by a build that is thrown away: "),
+    ],
+)
+async def test_without_a_rehearsal_none_is_promised(
+    store: Store, backup: dict[str, object], says: str
+) -> None:
+    app = app_with(backup, store)
     of = Question(release=None, version="v1.2", slot=Slot.GREEN, scratch=Path("/plans/1"))
     for found in (await pending_of(app, of), await pending_when_built(app, of)):
         assert isinstance(found, Pending)

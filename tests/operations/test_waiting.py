@@ -24,8 +24,10 @@ from bluegreen.model import (
     Traffic,
 )
 from bluegreen.operations import waiting
-from bluegreen.operations.run import Promotion
+from bluegreen.operations.run import Promotion, Run
+from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switching import Switched
+from bluegreen.operations.triggers import Wanted, against
 from tests.operations.queued import PERSON, QueuedDesk
 from tests.waiting import eventually
 
@@ -266,17 +268,38 @@ class Clock:
         return self.now
 
 
+def stand(queued: QueuedDesk) -> Run:
+    """Let what runs wait for a person."""
+    run = queued.desk.running("a")
+    assert run is not None
+    run.promotion = Promotion(phase=PhaseName.PROMOTE, since=1.0, until=2.0, slot=run.target)
+    return run
+
+
+async def test_what_a_person_lets_go_on_as_a_newer_one_comes_is_not_ended_by_that(
+    queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queued.trigger("v2")
+    await queued.builds("v2")
+    run = stand(queued)
+
+    async def looked(app: AppRuntime, wanted: Wanted) -> str | None:
+        if queued.desk.waiting.of("a"):  # as its turn comes; before that, it was to wait at all
+            run.promotion = None
+        return await against(app, wanted)
+
+    monkeypatch.setattr(waiting, "against", looked)
+    await queued.trigger("v3")
+    assert (run.promotion, run.interruption) == (None, None)
+    assert await queued.settled() == [("v2", "succeeded"), ("v3", "succeeded")]
+
+
 async def test_a_newer_release_takes_the_place_of_one_that_waits_to_be_promoted(
     queued: QueuedDesk,
 ) -> None:
-    def stand() -> None:
-        run = queued.desk.running("a")
-        assert run is not None
-        run.promotion = Promotion(phase=PhaseName.PROMOTE, since=1.0, until=2.0, slot=run.target)
-
     await queued.trigger("v2")
     await queued.builds("v2")
-    stand()
+    stand(queued)
     older = await queued.trigger("v1.5")
     assert older.said == "a: v1.5 is older than v2, which waits to be promoted"
     queued.configure(queue={"policy": "serial"})
@@ -296,6 +319,6 @@ async def test_a_newer_release_takes_the_place_of_one_that_waits_to_be_promoted(
     queued.go_on.clear()
     await queued.desk.deploy("a", "v3", PERSON)
     await queued.builds("v3")
-    stand()
+    stand(queued)
     waits = await queued.trigger("v4")  # what a person has begun, a person ends
     assert "waits behind operation 4 (deploy v3) by uid 1 (ann), until: " in waits.said

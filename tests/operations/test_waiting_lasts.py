@@ -74,8 +74,8 @@ async def test_of_an_app_that_is_removed_nothing_waits_on(queued: QueuedDesk) ->
     first = await queued.trigger("v2")
     await queued.trigger("v3")
     assert await queued.ended(first.operation) is OperationState.SUCCEEDED
+    await queued.settled()  # v3 too, which would wait behind the lock
     await queued.desk.set_lock(AppLock(app="a", reason="fair", by="ann", at=time.time()))
-    await queued.settled()
     await queued.trigger("v4")
     async with queued.app.admission:
         late = asyncio.create_task(queued.trigger("v5"), name="late")
@@ -93,13 +93,18 @@ async def test_of_an_app_that_is_removed_nothing_waits_on(queued: QueuedDesk) ->
 async def test_a_trigger_that_is_not_on_disk_is_refused_and_one_that_is_waits(
     queued: QueuedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def full(*_: Any, **__: Any) -> Any:
+    tries: list[object] = []
+
+    async def full(*what: Any, **__: Any) -> Any:
+        tries.append(what)
         raise StoreFullError("the store is full", remedy="free some space")
 
-    async def busy(*_: Any) -> Any:
+    async def busy(*what: Any) -> Any:
+        tries.append(what)
         raise BusyError("a is busy", remedy="wait")
 
-    async def unreadable(*_: Any) -> Any:
+    async def unreadable(*what: Any) -> Any:
+        tries.append(what)
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
@@ -116,8 +121,8 @@ async def test_a_trigger_that_is_not_on_disk_is_refused_and_one_that_is_waits(
             assert waits.operation.state is OperationState.QUEUED
             place = queued.desk.waiting._place(queued.app)
             await eventually(lambda at=place: at.task is not None, "its turn is waited for")
-            for _ in range(3):  # it is tried, again and again
-                await asyncio.sleep(waiting.LOOK_AGAIN)
+            tries.clear()
+            await eventually(lambda: len(tries) > 2, "it is tried, again and again")
         assert (await queued.settled())[-1] == (f"v{number}", "succeeded")
         queued.go_on.clear()
 

@@ -101,6 +101,10 @@ def test_steps_are_told_with_their_percents_and_when_each_began() -> None:
     assert len(set(heights)) == 4, "none is written over another"
     assert min(heights) > 10
 
+    # A daemon was killed between the first clients and what was to be said of them.
+    unsaid = without_moves(replace(switched, events=[*led((5.5, 0)), *given.events]))
+    assert tell(unsaid).sentence == "v2 was not put into service: v1 in blue served throughout."
+
     back = without_moves(replace(switched, events=[*events, *given.events]))
     told = tell(back)
     assert told.sentence == (

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bluegreen.asset_types import ASSET_TYPES, is_asset
 from bluegreen.errors import BuildError
-from bluegreen.model import Slot
+from bluegreen.model import Job, JobResult, Slot
 from bluegreen.slots import asset_files
 from bluegreen.slots.asset_files import AssetsError, assets_in, keep, pack, packed
 from bluegreen.slots.assets import Assets
@@ -23,14 +23,25 @@ from bluegreen.sources.interruptible import Stop
 from tests.slots.sources import Runner, layout_in, settings_with
 
 
-def assets_of(root: Path, directories: Mapping[str, str], *, own_user: bool = False) -> Assets:
+class Silent(Runner):
+    async def run(self, job: Job) -> JobResult:
+        return JobResult(exit_status=None, ending="killed by SIGKILL")
+
+
+def assets_of(
+    root: Path,
+    directories: Mapping[str, str],
+    *,
+    own_user: bool = False,
+    jobs: Runner | None = None,
+) -> Assets:
     routes = [{"path": path, "service": "api", "assets": d} for path, d in directories.items()]
     layout = layout_in(root)
     for directory in (layout.trees, layout.logs):
         directory.mkdir(parents=True, exist_ok=True)
     if own_user:
         layout = replace(layout, env_launcher=Path("/bin/env"))
-    return Assets(settings_with(routes=routes), layout, Runner())
+    return Assets(settings_with(routes=routes), layout, jobs or Runner())
 
 
 def tree_in(root: Path, *files: str, name: str = "1-blue") -> Path:
@@ -94,13 +105,17 @@ async def test_files_for_browsers_are_kept_under_the_paths_of_the_site(
 async def test_without_the_directory_the_build_has_failed_and_says_what_to_do(
     root: Path, own_user: bool, spoil: Callable[[Path], None], why: str
 ) -> None:
-    tree = tree_in(root)
+    tree, assets = tree_in(root), assets_of(root, {"/": "dist"}, own_user=own_user)
     spoil(tree)
     with pytest.raises(BuildError) as failed:
-        await assets_of(root, {"/": "dist"}, own_user=own_user).keep(tree)
+        await assets.keep(tree)
     assert failed.value.message == f"shop: the assets of the release cannot be kept: {why}"
     assert "a [[build]] step may make it" in failed.value.remedy
     assert {path.name for path in tree.parent.iterdir()} == {"1-blue"}
+    if own_user:  # another time it ends without a word; what was said before is not said again
+        silent = assets_of(root, {"/": "dist"}, own_user=True, jobs=Silent())
+        with pytest.raises(BuildError, match=r"cannot be kept: killed by SIGKILL$"):
+            await silent.keep(tree)
 
 
 @pytest.mark.parametrize(("limit", "most"), [("MOST_FILES", 1), ("MOST_BYTES", 20)])

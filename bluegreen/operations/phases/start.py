@@ -38,6 +38,9 @@ class Start:
     async def act(self, run: Run) -> dict[str, Any]:
         app, slot = run.app, run.target
         record = self._candidate(run)
+        async with app.commit:
+            if app.parts.traffic.read(app.name).share is not None:
+                await app.end_share()  # of steps that could not be undone: nobody is to come here
         drained = await self._drain(run, record)
         async with app.commit:  # a switch back may want this slot at this very moment
             if run.interruption is not None:
@@ -47,8 +50,6 @@ class Start:
                     f"{app.name}: traffic has moved to {slot}, which this operation was to fill",
                     remedy=f"look again and repeat it: bluegreen status {app.name}",
                 )
-            if app.parts.traffic.read(app.name).share is not None:
-                await app.end_share()  # of steps that could not be undone: nobody is to be here
             if self._runs_already(run, record):
                 # From now on its hot time cannot end in the middle of this operation.
                 await app.save_slot(replace(app.slots[slot], hot_until=None))
