@@ -114,11 +114,9 @@ def keep(assets: Iterable[Asset], target: Path, stop: Stop) -> int:
     """
     total = 0
     _make(target)
-    for number, asset in enumerate(assets, start=1):
+    for asset in _not_too_much(assets):
         stop.check()
         total += asset.size
-        if number > MOST_FILES or total > MOST_BYTES:
-            raise AssetsError(f"they are more than {MOST_FILES} files or {MOST_BYTES // 2**20} MiB")
         if not is_asset(asset.path):
             raise AssetsError(f"{asset.path!r} is no asset")
         place = target / asset.path
@@ -130,6 +128,16 @@ def keep(assets: Iterable[Asset], target: Path, stop: Stop) -> int:
     return total
 
 
+def _not_too_much(assets: Iterable[Asset]) -> Iterator[Asset]:
+    """Raises AssetsError at the first one that is."""
+    total = 0
+    for number, asset in enumerate(assets, start=1):
+        total += asset.size
+        if number > MOST_FILES or total > MOST_BYTES:
+            raise AssetsError(f"they are more than {MOST_FILES} files or {MOST_BYTES // 2**20} MiB")
+        yield asset
+
+
 def _make(directory: Path) -> None:
     if not directory.is_dir():
         _make(directory.parent)
@@ -139,7 +147,7 @@ def _make(directory: Path) -> None:
 
 def pack(assets: Iterable[Asset], into: BinaryIO) -> None:
     """Write them one after another. Raises AssetsError and OSError. Blocking."""
-    for asset in assets:
+    for asset in _not_too_much(assets):
         name = os.fsencode(asset.path)
         into.write(_HEAD.pack(len(name), asset.size) + name)
         _copy(asset, into)

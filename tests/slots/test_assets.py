@@ -123,8 +123,12 @@ async def test_there_is_a_limit_to_them(
     root: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
     monkeypatch.setattr(asset_files, limit, most)
+    tree, into = tree_in(root, "d/a.js", "d/b.js"), io.BytesIO()
     with pytest.raises(BuildError, match="they are more than"):
-        await assets_of(root, {"/": "d"}).keep(tree_in(root, "d/a.js", "d/b.js"))
+        await assets_of(root, {"/": "d"}).keep(tree)
+    with pytest.raises(AssetsError, match="they are more than"):
+        pack(assets_in(tree, {"/": "d"}), into)
+    assert b"b.js" not in into.getvalue(), "nor is it written for the daemon to read"
 
 
 async def test_a_slot_has_what_its_tree_has_until_that_is_reclaimed(root: Path) -> None:
