@@ -365,12 +365,18 @@ async def test_a_replay_is_a_persons_request_by_the_rules_of_today(served: Hooke
 
 
 async def test_nothing_that_is_kept_holds_a_secret(served: Hooked) -> None:
+    def content(file: Path) -> bytes:
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:  # a release has just ended, and its markers with it
+            return b""
+
     def found() -> list[Path]:
         files = [one for one in served.stack.root.rglob("*") if one.is_file()]
-        contents = [(one, one.read_bytes()) for one in files if one.name not in SECRETS]
+        kept = [(one, content(one)) for one in files if one.name not in SECRETS]
+        assert any(each for _, each in kept)
         return [
-            one for one, content in contents
-            for secret in SECRETS.values() if secret.encode() in content
+            one for one, each in kept for secret in SECRETS.values() if secret.encode() in each
         ]  # fmt: skip
 
     assert await asyncio.to_thread(found) == []
