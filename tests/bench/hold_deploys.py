@@ -19,7 +19,7 @@ from tests.stack import Stack, stack
 DEPLOYS = 20
 MIGRATIONS = ("0001_audit_logs", "0002_notes")
 LOAD: dict[str, Any] = {
-    "connections": 24, "websockets": 0, "downloads": 0, "think": 0.02, "timeout": 60.0,
+    "connections": 32, "websockets": 0, "downloads": 0, "think": 0.02, "timeout": 60.0,
 }  # fmt: skip
 
 
