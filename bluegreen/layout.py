@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import platform
 from dataclasses import dataclass
+from hashlib import blake2s
 from pathlib import Path
 
 from bluegreen.model import Slot
@@ -20,6 +23,19 @@ def number_of(name: str) -> int | None:
     """
     named = name.isascii() and name.isdecimal() and len(name) <= LONGEST_NUMBER
     return int(name) if named and name == str(int(name)) else None
+
+
+MACHINE_ID = Path("/etc/machine-id")  # machine-id(5)
+
+
+@functools.cache
+def _this_host() -> str:
+    """The machine's ID, and the host's name, which tells machines made of one image apart."""
+    try:
+        machine = MACHINE_ID.read_text().strip()
+    except OSError:  # a container may have none
+        machine = ""
+    return f"{machine} {platform.node()}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,18 @@ class AppLayout:
     @property
     def shared(self) -> Path:
         return self.base / "shared" if self.data is None else self.data
+
+    @property
+    def copy_suffix(self) -> str:
+        """What ends the names of copies that are in no directory, such as those of databases.
+
+        Of the copy in ``data`` and of this host alone, as several may use one server: the same in a
+        next daemon, which removes them. Empty where there is no copy.
+        """
+        if self.data is None:
+            return ""
+        told = f"{_this_host()}\0{self.data}".encode()
+        return f"_copy_{blake2s(told, digest_size=5).hexdigest()}"
 
     @property
     def backups(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bluegreen.config.copies import uncopied
 from bluegreen.config.draft import Draft
 from bluegreen.config.problems import Finding
 
@@ -38,11 +39,9 @@ def migration_findings(draft: Draft) -> Iterator[Finding]:
             right='Add [backup], with sqlite = ["data/app.db"] for instance',
         )
         return
-    kind = "postgres" if backup.postgres else "command" if backup.command else None
     # A command that the file has not stands in for what is wrong there, and is told by itself.
-    if migrations.rehearses and kind in draft.backed_up:
-        yield Finding(
-            place=("migrations",),
-            wrong=f"what [backup] has under {kind} cannot be copied for a rehearsal",
-            right="Write rehearse = false",
-        )
+    if backup.command is not None and "command" not in draft.backed_up:
+        return
+    found = uncopied(backup, migrations, draft.env.values())
+    if migrations.rehearses and found is not None:
+        yield Finding(place=("migrations",), wrong=found[0], right=found[1])

@@ -132,7 +132,7 @@ def _of_defaults(draft: Draft) -> _Texts:
 
 def _of_backup(draft: Draft) -> _Texts:
     if draft.backup is not None:
-        for key in ("command", "restore_command"):
+        for key in ("command", "restore_command", "copy_command", "drop_command"):
             if (script := getattr(draft.backup, key)) is not None:
                 yield ("backup", key), script
 

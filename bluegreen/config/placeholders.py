@@ -17,7 +17,8 @@ from bluegreen.layout import AppLayout
 from bluegreen.model import Address, Slot
 
 # Known for every service and build step; port, socket, ports.X and sockets.X depend on the app.
-EVERYWHERE = frozenset({"slot", "version", "slot_dir", "shared_dir", "cache_dir"})
+COPY = "copy"
+EVERYWHERE = frozenset({"slot", "version", "slot_dir", "shared_dir", "cache_dir", COPY})
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 # What may be repeated in a message: other text between braces could be part of a secret.
@@ -33,6 +34,11 @@ def unknown_placeholders(text: str, known: Collection[str]) -> list[str]:
         named = match[1] is not None and _NAME.fullmatch(match[1])
         unknown[match[0] if named else match[0][0]] = None
     return list(unknown)
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether ``expand`` would put the value of ``name`` into ``text``."""
+    return any(match[1] == name for match in _TOKEN.finditer(text))
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -57,6 +63,16 @@ def expand_argv(command: str, values: Mapping[str, str]) -> list[str]:
     return [expand(word, values) for word in shlex.split(command)]
 
 
+def expand_script(script: str, values: Mapping[str, str]) -> str:
+    """The same in a script of a shell: each value is one word, but for what ends a name.
+
+    That is of letters and digits, or nothing at all, which as a word of its own would be two quotes
+    in the middle of a name.
+    """
+    words = {name: value if name == COPY else shlex.quote(value) for name, value in values.items()}
+    return expand(script, words)
+
+
 def listing(names: Collection[str]) -> str:
     """``{port}, {slot}``: placeholders as a sentence shows them."""
     return ", ".join(f"{{{name}}}" for name in sorted(names))
@@ -76,7 +92,8 @@ def slot_values(
 
     ``{slot_dir}`` is the tree itself, not the link in ``slots``: builds bake the path in, and a
     tree never moves. ``{port}`` and ``{socket}`` exist for services that have one, and are the
-    instance's own; those of other services are those of their first instances.
+    instance's own; those of other services are those of their first instances. ``{copy}`` is empty
+    but on a copy of the data.
     """
     values = {
         "slot": slot.value,
@@ -84,6 +101,7 @@ def slot_values(
         "slot_dir": str(tree),
         "shared_dir": str(layout.shared),
         "cache_dir": str(build_cache(layout)),
+        COPY: layout.copy_suffix,
     }
     for name, other in settings.services.items():
         if (address := other.address(slot, layout.run)) is not None:

@@ -232,7 +232,8 @@ class Backup(Section):
     """``[backup]``: which data are backed up. Paths are inside the app's shared directory.
 
     ``command`` and ``restore_command`` are run by ``/bin/sh -c``, as build steps are: the one
-    prints a backup, the other reads it from its standard input.
+    prints a backup, the other reads it from its standard input. So does ``copy_command``, on what
+    is ``{copy}`` of a rehearsal, and ``drop_command`` removes that.
     """
 
     sqlite: tuple[SharedPath, ...] = ()
@@ -240,6 +241,8 @@ class Backup(Section):
     postgres: tuple[PostgresUrl, ...] = ()
     command: Script | None = None
     restore_command: Script | None = None
+    copy_command: Script | None = None
+    drop_command: Script | None = None
     keep: Annotated[int, Field(ge=1, strict=True)] = 10
     timeout: PositiveDuration = DATA_TIMEOUT
 
@@ -254,6 +257,16 @@ class Backup(Section):
             raise ValueRefusedError(
                 "it has a restore_command, and no command that makes what this would read",
                 "Add the command, or remove restore_command",
+            )
+        if self.copy_command is not None and self.command is None:
+            raise ValueRefusedError(
+                "it has a copy_command, and no command that makes what this would read",
+                "Add the command, or remove copy_command",
+            )
+        if self.drop_command is not None and self.copy_command is None:
+            raise ValueRefusedError(
+                "it has a drop_command, and no copy_command that makes what this would drop",
+                "Add copy_command, or remove drop_command",
             )
         return self
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bluegreen.config.postgres_address import copy_of
 from bluegreen.config.settings import AppSettings
 from bluegreen.data import answers, shapes
 from bluegreen.data.catalog import Catalog, Entry
+from bluegreen.data.copies import Copies
 from bluegreen.data.manifest import OUTPUT, Manifest, manifest_of
 from bluegreen.data.programs import Part, Programs, unloadable
 from bluegreen.data.replacement import Step
@@ -230,15 +232,27 @@ class Backups:
     # -- rehearsals -------------------------------------------------------------------------
 
     async def schema(self, shared: Path | None = None) -> Schema:
-        """What the databases in ``shared``, the app's or a copy of it, are like. DataError."""
+        """What the databases are like, or their copies that go with the copy ``shared``. DataError.
+
+        Copies are called what they are copies of.
+        """
         task = {"of": str(shared or self.layout.shared), "sqlite": self._paths(None)[0]}
         done = await self._work.do("schema", task, log=None)
-        return await self._work.checked(lambda it: as_schema(it["schema"]), done)
+        found = dict(await self._work.checked(lambda it: as_schema(it["schema"]), done))
+        suffix = replace(self.layout, data=shared).copy_suffix
+        for url in self._urls(None):
+            found[url] = await self.programs.schema(copy_of(url, suffix))
+        return found
+
+    async def bytes_in_servers(self) -> int:
+        """What databases take that a copy of the data has on servers' disks. Raises DataError."""
+        return sum([await self.programs.bytes_of(url) for url in self._urls(None)])
 
     async def begin_rehearsal(self, place: RehearsalPlace, log: Path, on_line: OnLine) -> int:
         """Copy the data, and lead the tree's links to the copy; how many files were left out."""
         task = self._rehearsal(place)
         done = await self._work.do("begin-rehearsal", task, log=log, on_line=on_line)
+        await self._copies(place).make(log, on_line)
         return await self._work.checked(lambda it: shapes.count(it["left_out"]), done)
 
     async def copy_release(
@@ -256,8 +270,18 @@ class Backups:
         await self._work.do("copy-release", task, log=log, on_line=on_line)
 
     async def end_rehearsal(self, place: RehearsalPlace, log: Path) -> None:
-        """Lead the tree's links to the real data again, durably, and remove the copies."""
+        """Lead the tree's links to the real data again, durably, and remove the copies in it.
+
+        Those that are in no directory are removed before, as what tells of them goes here.
+        """
         await self._work.do("end-rehearsal", self._rehearsal(place), log=log)
+
+    async def drop_copies(self, place: RehearsalPlace, log: Path) -> None:
+        """Remove those copies of a rehearsal that are in no directory, if there are any."""
+        await self._copies(place).drop(log)
+
+    def _copies(self, place: RehearsalPlace) -> Copies:
+        return Copies(programs=self.programs, data=place.data)
 
     def _rehearsal(self, place: RehearsalPlace) -> dict[str, Any]:
         sqlite, files = self._paths(None)

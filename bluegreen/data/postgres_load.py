@@ -16,10 +16,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bluegreen.data.postgres_rows import NOT_FOUND
+from bluegreen.data.postgres_facts import NOT_FOUND
 
 EMPTYING = Path(__file__).with_name("postgres_load.sql")
 
+PG_LOCK_WAIT = "10s"  # for a table that somebody else has locked
 PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1")
 # It has its COMMIT at its end: that of a damaged dump never gets there. Without the option, that of
 # one with large objects would commit in its middle.
@@ -39,7 +40,7 @@ def main(url: str, dump: str) -> int:
     try:
         foreign = _asked([*PSQL, "--tuples-only", "--no-align", f"--dbname={url}", "-c", _FOREIGN])
         with _without(dump, foreign.split()) as chosen:
-            return _load(url, [*_SCRIPT, *chosen, dump])
+            return load(url, [*_SCRIPT, *chosen, dump])
     except FileNotFoundError as error:
         print(f"{error.filename}: not found", file=sys.stderr)
         return NOT_FOUND
@@ -69,21 +70,27 @@ def _without(dump: str, extensions: Collection[str]) -> Iterator[tuple[str, ...]
         yield (f"--use-list={file.name}",)
 
 
-def _load(url: str, restore: Sequence[str]) -> int:
+def load(url: str, dump: Sequence[str], *, end: bytes = b"") -> int:
+    """Let the script that ``dump`` writes take the place of all that is there: its exit status.
+
+    In one transaction, which ``end`` or the script commits. Raises FileNotFoundError for a program.
+    """
     words = [*PSQL, "--output=/dev/null", f"--dbname={url}", "--file=-"]
     reading, writing = os.pipe()
     with open(reading, "rb") as script:
         psql = subprocess.Popen(words, stdin=script)
-    restored = 0
+    dumped = 0
     try:
         with open(writing, "wb", buffering=0) as script:
             script.write(b"BEGIN;\n" + EMPTYING.read_bytes())
-            restored = subprocess.run(restore, stdin=subprocess.DEVNULL, stdout=script).returncode
+            dumped = subprocess.run(dump, stdin=subprocess.DEVNULL, stdout=script).returncode
+            if dumped == 0:
+                script.write(end)
     except BrokenPipeError:
         pass  # psql has ended, and has said why
     finally:
         loaded = psql.wait()
-    return abs(loaded or restored)
+    return abs(loaded or dumped)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bluegreen.config.environment import ProcessEnvironment, backup_environment
-from bluegreen.config.placeholders import expand, slot_values
+from bluegreen.config.placeholders import expand_script, slot_values
 from bluegreen.config.settings import AppSettings
 from bluegreen.data.manifest import OUTPUT, dump
-from bluegreen.data.postgres_load import loader
-from bluegreen.data.postgres_rows import NOT_FOUND, counter, rows_in_log
-from bluegreen.data.work import DiskFullError, OnLine
+from bluegreen.data.postgres_copy import copier
+from bluegreen.data.postgres_facts import NOT_FOUND, asker, rows_in_log, schema_in_log, size_in_log
+from bluegreen.data.postgres_load import PG_LOCK_WAIT, loader
+from bluegreen.data.work import SHORT, DiskFullError, OnLine
 from bluegreen.errors import DataError
 from bluegreen.layout import AppLayout
 from bluegreen.model import Job, Slot
@@ -25,11 +26,12 @@ from bluegreen.slots.building import last_lines
 from bluegreen.sources.disk_space import says_full, shortage
 from bluegreen.supervisors.interface import JobRunner
 
-PG_LOCK_WAIT = "10s"  # for a table that somebody else has locked
-
 # Its own standard output is the log; $2 is opened before the script can do anything.
 _TO_FILE = 'exec /bin/sh -c "$1" >"$2"'
 _FROM_FILE = 'exec /bin/sh -c "$1" <"$2"'
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +75,21 @@ class Programs:
     def _command(self, command: str, restore_command: str | None, directory: Path) -> Part:
         file = str(directory / OUTPUT)
 
-        def words(how: str, script: str) -> tuple[str, ...]:
-            return ("/bin/sh", "-c", how, "sh", self.expanded(script), file)
-
         return Part(
             name="command",
             file=OUTPUT,
-            dump=(words(_TO_FILE, command),),
-            load=() if restore_command is None else words(_FROM_FILE, restore_command),
+            dump=(self.writing(command, file),),
+            load=() if restore_command is None else self.reading(restore_command, file),
             is_atomic=False,
         )
+
+    def writing(self, script: str, file: str) -> tuple[str, ...]:
+        """The words that run ``script`` with ``file`` as its standard output."""
+        return ("/bin/sh", "-c", _TO_FILE, "sh", self.expanded(script), file)
+
+    def reading(self, script: str, file: str) -> tuple[str, ...]:
+        """The words that run ``script`` with ``file`` as its standard input."""
+        return ("/bin/sh", "-c", _FROM_FILE, "sh", self.expanded(script), file)
 
     def expanded(self, script: str) -> str:
         """A command of ``[backup]``, as a shell gets it."""
@@ -90,7 +97,7 @@ class Programs:
             self.settings, self.layout, self.slot,
             version=self.version, tree=self.tree, service=None,
         )  # fmt: skip
-        return expand(script, {name: shlex.quote(value) for name, value in values.items()})
+        return expand_script(script, values)
 
     async def dump(
         self, parts: Sequence[Part], *, logs: Path, operation: int, on_line: OnLine
@@ -103,45 +110,71 @@ class Programs:
         for part in parts:
             log = logs / f"backup-{part.name}.log"
             for argv in part.dump:
-                await self._run(part.name, argv, log, str(operation), self.layout.backups)
+                await self.run(part.name, argv, log, self.layout.backups, operation)
             said = f"{part.name}: backed up by {os.path.basename(part.dump[0][0])}"
             if part.url is not None:
-                found[part.url] = rows = await asyncio.to_thread(_counted, log)
+                found[part.url] = rows = await asyncio.to_thread(_read, rows_in_log, log)
                 said += f" and read back, {sum(rows.values())} rows in {len(rows)} tables"
             await on_line(said)
         return found
 
     async def rows_now(self, url: str) -> dict[str, int]:
         """The rows by table of a PostgreSQL database. Raises DataError."""
-        purpose = secrets.token_hex(4)
-        log = self.layout.work / f"count-{purpose}.log"
+        return await self._asked(asker("now", url), rows_in_log)
+
+    async def schema(self, url: str) -> dict[str, str]:
+        """By object of a PostgreSQL database, the digest of its definition. Raises DataError."""
+        return await self._asked(asker("schema", url), schema_in_log)
+
+    async def bytes_of(self, url: str) -> int:
+        """What a PostgreSQL database takes on its server's disk. Raises DataError."""
+        return await self._asked(asker("size", url), size_in_log)
+
+    async def _asked(self, words: tuple[str, ...], read: Callable[[Path], _T]) -> _T:
+        async with self.kept_nowhere() as log:
+            await self.run("ask", words, log, self.layout.backups, limit=SHORT)
+            return await asyncio.to_thread(_read, read, log)
+
+    @contextlib.asynccontextmanager
+    async def kept_nowhere(self) -> AsyncIterator[Path]:
+        """A log that is gone afterwards."""
+        log = self.layout.work / f"said-{secrets.token_hex(4)}.log"
         try:
-            await self._run("count", counter("now", url), log, purpose, self.layout.backups)
-            return await asyncio.to_thread(_counted, log)
+            yield log
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                log.unlink()
+            await asyncio.to_thread(log.unlink, missing_ok=True)
 
     async def load(self, part: Part, *, logs: Path, operation: int) -> None:
         """Have a part read back from its backup. Raises DataError."""
         log = logs / f"restore-{part.name}.log"
-        await self._run(part.name, part.load, log, str(operation), self.layout.shared)
+        await self.run(part.name, part.load, log, self.layout.shared, operation)
 
-    async def _run(
-        self, name: str, argv: tuple[str, ...], log: Path, purpose: str, writes: Path
+    async def run(
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        log: Path,
+        writes: Path,
+        operation: int = 0,
+        *,
+        limit: float | None = None,
     ) -> None:
+        """Have ``argv`` run, which writes to ``writes``. Raises DataError, with the end of ``log``.
+
+        ``operation`` 0: of none that has an output which is kept. ``limit`` in seconds.
+        """
+        purpose = operation or secrets.token_hex(4)
         environment: ProcessEnvironment = await asyncio.to_thread(
             backup_environment, self.settings, self.layout, self.slot,
             version=self.version, tree=self.tree,
         )  # fmt: skip
-        backup = self.settings.backup
         job = Job(
             app=self.settings.name,
             name=f"{self.settings.name}-{purpose}-{name}",
             argv=environment.command(argv),
             cwd=self.tree,
             env=environment.variables,
-            timeout=backup.timeout if backup is not None else 0.0,
+            timeout=self.settings.data_timeout if limit is None else limit,
             log_file=log,
         )
         result = await self.jobs.run(job)
@@ -154,23 +187,27 @@ class Programs:
             f"{self.settings.name}: {name} ({_called(argv)}) failed: {result.ending}",
             detail=[*lines, *([shortage(writes)] if full else [])],
             remedy=_remedy(result.exit_status, full=full)
-            + f"the whole output: bluegreen logs {self.settings.name} {purpose}",
+            + (
+                f"the whole output: bluegreen logs {self.settings.name} {operation}"
+                if operation
+                else "see to what it says, then try again"
+            ),
         )
 
 
-def _counted(log: Path) -> dict[str, int]:
+def _read(read: Callable[[Path], _T], log: Path) -> _T:
     """Of a database that the app may have filled with whatever names: it is checked what it is."""
     try:
-        return rows_in_log(log)
+        return read(log)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"the rows of a PostgreSQL database could not be counted: {error}",
+            f"what is asked of a PostgreSQL database has no answer that makes sense: {error}",
             remedy="see that psql and pg_restore are those of the server's version, then try again",
         ) from error
 
 
 def _called(argv: tuple[str, ...]) -> str:
-    ours = {counter(): "counting rows", loader(): "pg_restore"}
+    ours = {asker(): "asking psql", loader(): "pg_restore", copier(): "copying it"}
     return ours.get(argv[:4], os.path.basename(argv[0]))
 
 
@@ -192,7 +229,7 @@ def _database(number: int, url: str, directory: Path) -> Part:
                 "pg_dump", "--format=custom", "--no-password",
                 f"--lock-wait-timeout={PG_LOCK_WAIT}", f"--file={file}", f"--dbname={url}",
             ),
-            counter("dump", file),
+            asker("dump", file),
         ),
         load=loader(url, file),
         is_atomic=True,

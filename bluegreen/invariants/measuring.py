@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +12,8 @@ from pathlib import Path
 
 from bluegreen.config.environment import backup_environment
 from bluegreen.config.invariants import Invariant, measuring_time
-from bluegreen.config.placeholders import expand, slot_values
+from bluegreen.config.placeholders import expand_script, slot_values
+from bluegreen.config.postgres_address import copy_of
 from bluegreen.config.secrets import redact
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import GateError
@@ -83,12 +83,12 @@ class Survey:
                 self.settings, self.layout, self.slot,
                 version=self.version, tree=self.tree, service=None,
             )  # fmt: skip
-            quoted = {name: shlex.quote(value) for name, value in values.items()}
-            script = expand(invariant.command, quoted)
+            script = expand_script(invariant.command, values)
             return Question(timeout=timeout, argv=("/bin/sh", "-c", script))
         query = invariant.query or ""
         if invariant.postgres is not None:
-            return Question(timeout=timeout, argv=_psql(invariant.postgres, query, timeout))
+            url = copy_of(invariant.postgres, self.layout.copy_suffix)
+            return Question(timeout=timeout, argv=_psql(url, query, timeout))
         shared, sqlite = str(self.layout.shared), invariant.sqlite or ""
         return Question(timeout=timeout, shared=shared, sqlite=sqlite, query=query)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import dropwhile
@@ -14,13 +13,13 @@ from typing import BinaryIO
 
 from bluegreen.config.environment import ProcessEnvironment, backup_environment
 from bluegreen.config.migrations_section import Migrations
-from bluegreen.config.placeholders import expand, slot_values
+from bluegreen.config.placeholders import expand_script, slot_values
 from bluegreen.config.secrets import redact
 from bluegreen.config.settings import AppSettings
 from bluegreen.errors import MigrationError
 from bluegreen.layout import AppLayout
 from bluegreen.log_tail import printable
-from bluegreen.migrations.apart import naming
+from bluegreen.migrations.apart import naming_data
 from bluegreen.migrations.names import LONGEST, check_name, is_name
 from bluegreen.migrations.nouns import MigrationPlace
 from bluegreen.model import Job
@@ -119,7 +118,7 @@ class Commands:
             self.settings, self.layout, place.slot,
             version=place.version, tree=place.tree, service=None,
         ) | dict(more)  # fmt: skip
-        script = expand(script, {name: shlex.quote(value) for name, value in values.items()})
+        script = expand_script(script, values)
         self._require_apart(step, script, environment)
         shell: tuple[str, ...] = ("/bin/sh", "-c", script)
         if mark is not None:
@@ -154,11 +153,12 @@ class Commands:
         if self.live is None:
             return
         texts = environment.variables | {f"{step} in [migrations]": script}
-        if named := naming((self.live, self.layout.slots), texts):
+        if named := naming_data(self.settings, (self.live, self.layout.slots), texts):
             raise self._error(
                 f"{step} would have worked on the real data",
                 named,
-                "write {shared_dir} there, which is the copy in a rehearsal, or rehearse = false; ",
+                "write {shared_dir} there, which is the copy in a rehearsal, and {copy} behind the "
+                "name of a database; or rehearse = false; ",
                 step,
             )
 

@@ -25,6 +25,7 @@ from bluegreen.operations.runtime import AppRuntime
 from bluegreen.requirements.backup_programs import unmet_backup
 from bluegreen.requirements.candidate import Candidate
 from bluegreen.requirements.commands import unmet_commands
+from bluegreen.requirements.copies import unmet_copies
 from bluegreen.requirements.resources import unmet_memory, unmet_room
 from bluegreen.requirements.variables import unmet_variables
 
@@ -53,6 +54,7 @@ async def look(
         _nginx(app),
         unmet_commands(candidate),
         _backup(app, candidate, kind, restores=restores),
+        _copies(app, candidate, kind),
         *([] if restores else [_invariants(app, candidate)]),
         asyncio.to_thread(unmet_variables, candidate),
         asyncio.to_thread(unmet_memory, app.name, app.settings.requires.memory),
@@ -172,6 +174,19 @@ async def _backup(
         return []
     log = candidate.logs / "preflight-backup.log"
     return await unmet_backup(app.backups, f"{candidate.operation}-programs", log)
+
+
+async def _copies(
+    app: AppRuntime, candidate: Candidate, kind: OperationKind
+) -> list[PreflightError]:
+    """Whether the data could be copied, where migrations are rehearsed."""
+    migrations, phases = app.settings.migrations, data_phases(kind, candidate.version, app.settings)
+    if migrations is None or not migrations.rehearses:
+        return []
+    if not phases & {PhaseName.REHEARSE, PhaseName.REVERSE}:
+        return []
+    log = candidate.logs / "preflight-copies.log"
+    return await unmet_copies(app.backups, f"{candidate.operation}-copies", log)
 
 
 async def _invariants(app: AppRuntime, candidate: Candidate) -> list[PreflightError]:

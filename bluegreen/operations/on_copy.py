@@ -22,7 +22,7 @@ from bluegreen.errors import BluegreenError, MigrationError
 from bluegreen.health.target import Target
 from bluegreen.layout import AppLayout
 from bluegreen.log_tail import tail
-from bluegreen.migrations.apart import naming
+from bluegreen.migrations.apart import naming_data
 from bluegreen.model import (
     Address,
     Job,
@@ -232,10 +232,11 @@ def _require_apart(run: Run, what: OnCopy, jobs: Mapping[str, Job]) -> None:
     texts = {f"the command of {service}": " ".join(job.argv) for service, job in jobs.items()}
     for job in jobs.values():
         texts |= job.env
-    if named := naming(what.real, texts | dict(commands)):
+    if named := naming_data(run.app.settings, what.real, texts | dict(commands)):
         raise MigrationError(
             f"{run.app.name}: {what.version} would have worked on the real data in the rehearsal",
             detail=named,
             remedy="write {shared_dir} and {slot_dir} there, which are the copies in a rehearsal, "
+            "and {copy} behind the name of a database; "
             'or rehearse = "migrations", and false where the app has no run, in [migrations]',
         )

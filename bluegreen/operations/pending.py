@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bluegreen.data.backups import RehearsalPlace
-from bluegreen.data.work import nobody_listens
+from bluegreen.config.copies import why_uncopied
 from bluegreen.errors import BluegreenError, BuildError, MigrationError
 from bluegreen.migrations.commands import Commands
 from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
 from bluegreen.model import Release, Slot
+from bluegreen.operations.copies_for_plans import copied_for_a_look
 from bluegreen.operations.phases.build import WAIT_LIMIT
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.slots.trees import OnStep
@@ -39,10 +39,6 @@ LIMIT = 60.0  # seconds to ask for them: a plan is waited for
 FEW = 512 * 2**20  # bytes that are copied though it may be for nothing
 LATER = Pending(names=None, says="found out in the rehearsal, before anything is touched")
 NOT_REHEARSED = Pending(names=None, says="asked in the deploy, before anything is migrated")
-NOT_COPIED = replace(
-    NOT_REHEARSED,
-    says=f"{NOT_REHEARSED.says}: what [backup] has under postgres and command cannot be copied",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +62,8 @@ async def pending_of(app: AppRuntime, of: Question) -> Pending | None:
         return None
     if section.check is None:
         return Pending(names=None, says="not known: [migrations] has no check")
-    if not _is_copied(app):
-        return NOT_COPIED
+    if (why := why_uncopied(app.settings)) is not None:
+        return _not_copied(why)
     # Whatever is in the way, its time too: then it is told by what is known.
     with contextlib.suppress(BluegreenError, OSError):
         async with asyncio.timeout(LIMIT):
@@ -94,8 +90,8 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
     section = app.settings.migrations
     if section is None or why_unbuilt(app) or of.release is None or not app.settings.build:
         return await pending_of(app, of)
-    if not _is_copied(app):
-        return NOT_COPIED
+    if (why := why_uncopied(app.settings)) is not None:
+        return _not_copied(why)
     steps = sum(step.timeout for step in app.settings.build)
     limit = app.settings.data_timeout + steps + section.timeout + LIMIT
     try:
@@ -156,31 +152,35 @@ async def rehearsed(store: Store, app: str, version: str) -> Pending:
     return Pending(names=left, says=f"as the rehearsal of operation {operation} has found")
 
 
-def _is_copied(app: AppRuntime) -> bool:
-    """Whether all of the data can be copied."""
-    backup = app.settings.backup
-    return backup is not None and not backup.postgres and not backup.command
+def _not_copied(why: str) -> Pending:
+    return replace(NOT_REHEARSED, says=f"{NOT_REHEARSED.says}: {why}")
 
 
 async def _are_few(app: AppRuntime) -> bool:
-    """Whether the data are, where the answer may need a build."""
+    """Whether the data are, where the answer may need a build, and those of a server in any case.
+
+    A server that serves others too has no copy made of much that nobody has asked for.
+    """
+    if await app.backups.bytes_in_servers() > FEW:
+        return False
     return not app.settings.build or (await app.backups.room()).data <= FEW
 
 
 async def _asked(app: AppRuntime, of: Question, *, build: bool) -> tuple[str, ...] | None:
     release = await app.source.resolve(of.version)
-    async with app.trees.for_a_look(app.source, release, build=build) as tree:
-        rehearsal = RehearsalPlace(tree)
+    async with (
+        app.trees.for_a_look(app.source, release, build=build) as tree,
         # Before it is built: so that not even a build step meets the real data.
-        await app.backups.begin_rehearsal(rehearsal, of.scratch / "copy.log", nobody_listens)
+        copied_for_a_look(app, tree, of.scratch / "copy.log") as data,
+    ):
         if build:
             await app.trees.build_for_a_look(
-                release, tree, of.slot, data=rehearsal.data, logs=of.scratch,
+                release, tree, of.slot, data=data, logs=of.scratch,
                 on_step=_telling(app.name, release),
             )  # fmt: skip
         commands = Commands(
             settings=app.settings,
-            layout=replace(app.layout, data=rehearsal.data),
+            layout=replace(app.layout, data=data),
             jobs=app.parts.supervisor,
             place=MigrationPlace(version=release.version, slot=of.slot, tree=tree),
             operation=0,

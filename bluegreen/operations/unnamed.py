@@ -54,4 +54,4 @@ async def unnamed_change(app: AppRuntime) -> AppliedMigration | None:
 def _is_seen(app: AppRuntime) -> bool:
     """Whether all data are such that their schema is looked at."""
     backup = app.settings.backup
-    return backup is not None and not backup.postgres and backup.command is None
+    return backup is not None and backup.command is None

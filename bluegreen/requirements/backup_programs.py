@@ -14,6 +14,7 @@ from pathlib import Path
 from bluegreen.config.environment import backup_environment
 from bluegreen.data.backups import Backups
 from bluegreen.data.postgres_load import PSQL
+from bluegreen.data.programs import Programs
 from bluegreen.errors import BluegreenError, PreflightError
 from bluegreen.log_tail import printable
 from bluegreen.requirements.asked import Asker
@@ -40,27 +41,31 @@ async def unmet_backup(backups: Backups, purpose: str, log: Path) -> list[Prefli
     programs, backup = backups.programs, backups.settings.backup
     if backup is None or not (backup.postgres or backup.command):
         return []
-    settings, layout = programs.settings, programs.layout
+    keys = ("command", "restore_command", "copy_command", "drop_command")
     scripts = {
-        key: programs.expanded(text)
-        for key, text in (("command", backup.command), ("restore_command", backup.restore_command))
-        if text is not None
+        key: programs.expanded(text) for key in keys if (text := getattr(backup, key)) is not None
     }
-    asked = _Questions(settings.name, backup.postgres, scripts)
+    asked = _Questions(programs.settings.name, backup.postgres, scripts)
     try:
-        environment = await asyncio.to_thread(
-            backup_environment, settings, layout, programs.slot,
-            version=programs.version, tree=programs.tree,
-        )  # fmt: skip
-        environment.variables.setdefault("PGCONNECT_TIMEOUT", _CONNECT)
-        asker = Asker(
-            app=settings.name, purpose=purpose, jobs=programs.jobs, environment=environment,
-            cwd=await asyncio.to_thread(_directory, programs.tree, layout.trees), log=log,
-        )  # fmt: skip
+        asker = await asker_of(programs, purpose, log)
         answers = await asker.ask(asked.commands)
     except BluegreenError as error:
         return [PreflightError(error.message, detail=error.detail, remedy=error.remedy)]
-    return [*asked.problems(answers, environment.variables.get("PATH", ""))]
+    return [*asked.problems(answers, asker.environment.variables.get("PATH", ""))]
+
+
+async def asker_of(programs: Programs, purpose: str, log: Path) -> Asker:
+    """Who asks as a backup would. Raises ConfigError for what its environment comes from."""
+    settings, layout = programs.settings, programs.layout
+    environment = await asyncio.to_thread(
+        backup_environment, settings, layout, programs.slot,
+        version=programs.version, tree=programs.tree,
+    )  # fmt: skip
+    environment.variables.setdefault("PGCONNECT_TIMEOUT", _CONNECT)
+    return Asker(
+        app=settings.name, purpose=purpose, jobs=programs.jobs, environment=environment,
+        cwd=await asyncio.to_thread(_directory, programs.tree, layout.trees), log=log,
+    )  # fmt: skip
 
 
 def _directory(tree: Path, otherwise: Path) -> Path:

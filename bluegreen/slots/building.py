@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.environment import build_environment
-from bluegreen.config.placeholders import expand, slot_values
+from bluegreen.config.placeholders import expand_script, slot_values
 from bluegreen.config.secrets import redact
 from bluegreen.config.settings import AppSettings, BuildStep
 from bluegreen.errors import BuildError
@@ -54,7 +53,7 @@ class Build:
             self.settings, self.layout, self.slot,
             version=self.release.version, tree=self.tree, service=None,
         )  # fmt: skip
-        script = expand(step.run, {name: shlex.quote(value) for name, value in values.items()})
+        script = expand_script(step.run, values)
         job = Job(
             app=self.settings.name,
             name=f"{self.settings.name}-{self.operation}-{self.slot.value}-build-{step.name}",

@@ -6,7 +6,15 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,19 +46,31 @@ LOOKED_AT, BUILT = "look", "look-built"
 OnStep = Callable[[str, str], Awaitable[None]]  # (name, "started" | "done")
 
 
+def no_looks() -> dict[str, asyncio.Lock]:
+    """By the name of its tree, what is held while somebody looks at one."""
+    return {name: asyncio.Lock() for name in (LOOKED_AT, BUILT)}
+
+
 class Trees:
     """Lays trees out, builds, stamps, finds, places and reclaims them.
 
-    Keeps nothing of them in memory: what it has to know of a tree lies beside it.
+    Keeps nothing of them in memory: what it has to know of a tree lies beside it. ``looking`` are
+    the locks of `no_looks`, which all `Trees` of one app have in common.
     """
 
-    def __init__(self, settings: AppSettings, layout: AppLayout, supervisor: JobRunner) -> None:
+    def __init__(
+        self,
+        settings: AppSettings,
+        layout: AppLayout,
+        supervisor: JobRunner,
+        looking: Mapping[str, asyncio.Lock] | None = None,
+    ) -> None:
         self._settings = settings
         self._layout = layout
         self._jobs = supervisor
         self._custody = Custody(settings.name, layout, supervisor)
         self._assets = Assets(settings, layout, supervisor)
-        self._looking = {name: asyncio.Lock() for name in (LOOKED_AT, BUILT)}
+        self._looking = no_looks() if looking is None else looking
 
     def path(self, operation: int, slot: Slot) -> Path:
         """``trees/12-green``: where the tree of that operation is, or would be."""

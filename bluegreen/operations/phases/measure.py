@@ -93,7 +93,13 @@ async def require_unchanged(run: Run) -> list[dict[str, str]]:
 
 async def measured_on(run: Run, copy: Path) -> list[Measured]:
     """What the databases of a rehearsal answer before it, of those that are in its ``copy``."""
-    asked = [one for one in run.app.settings.gate.unchanged if one.sqlite is not None]
+    backup = run.app.settings.backup
+    copied = () if backup is None else backup.postgres
+    asked = [
+        one
+        for one in run.app.settings.gate.unchanged
+        if one.sqlite is not None or one.postgres in copied
+    ]
     if not asked:
         return []
     answers = await _ask(run, asked, PhaseName.REHEARSE, copy=copy)

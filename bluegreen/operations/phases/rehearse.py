@@ -51,14 +51,16 @@ class Rehearse:
         if left_out:
             await run.say(f"{left_out} files are not in the copy: they are not in [backup]")
         data = await self._rehearse(run, place)
+        await backups.drop_copies(place, log)
         await backups.end_rehearsal(place, log)
         known.rehearsal_over = True
         if leaked := differences(known.schema, await backups.schema()):
             raise MigrationError(
                 f"{run.app.name}: while the migrations were rehearsed, the real data changed",
                 detail=leaked,
-                remedy="if the migrations did it, let them find their data by {shared_dir} or by a "
-                "path in the release, or write rehearse = false in [migrations]",
+                remedy="if the migrations did it, let them find their data by {shared_dir}, by a "
+                "path in the release or by a name that {copy} ends, or write rehearse = false in "
+                "[migrations]",
             )
         return _found(run, data)
 
@@ -68,6 +70,8 @@ class Rehearse:
         known.pending = await commands.pending()
         if known.pending == ():
             return {}
+        # Not that of the data: what a dump makes of a definition may have other words.
+        copied = await backups.schema(place.data)
         measured = await measured_on(run, place.data)
         began = time.monotonic()
         if commands.has_run:
@@ -87,7 +91,7 @@ class Rehearse:
                 f"bluegreen logs {run.app.name} {run.operation.id} --phase {self.name}",
             )
         await require_unchanged_on(run, measured, place.data)
-        changes = differences(known.schema or {}, await backups.schema(place.data))
+        changes = differences(copied, await backups.schema(place.data))
         await run.say(f"rehearsed in {took:.1f} s: {'; '.join(changes) or 'the schema stays'}")
         data = {"seconds": known.rehearsed_seconds, "changes": changes}
         if known.pending is None and not changes:
@@ -97,7 +101,9 @@ class Rehearse:
     async def undo(self, run: Run) -> bool:
         """A tree whose links may lead to the copy is never used again."""
         if not run.migrating.rehearsal_over and run.tree is not None:
-            await run.app.trees.disown(run.tree, RehearsalPlace(run.tree).directory)
+            place = RehearsalPlace(run.tree)
+            await run.app.trees.disown(run.tree, place.directory)
+            await run.app.backups.drop_copies(place, run.logs / "rehearse-copy.log")
         return True
 
 

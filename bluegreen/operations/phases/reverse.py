@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from bluegreen.config.migrations_section import Migrations
@@ -233,19 +234,20 @@ async def _rehearse(run: Run, steps: Sequence[StepBack]) -> None:
     before = await backups.schema()
     try:
         await backups.begin_rehearsal(rehearsal, log, run.say)
+        copied = await backups.schema(rehearsal.data)
         run.migrating.place = place
         commands = commands_of(run, PhaseName.REVERSE, rehearsal.data)
         for step in own:
             await _rehearse_one(run, commands, step.name)
-        changes = differences(before, await backups.schema(rehearsal.data))
+        changes = differences(copied, await backups.schema(rehearsal.data))
     finally:
         await _end_rehearsal(run, place)
     if leaked := differences(before, await backups.schema()):
         raise MigrationError(
             f"{run.app.name}: while the rollback was rehearsed, the real data changed",
             detail=leaked,
-            remedy="if rollback did it, let it find the data by {shared_dir} or by a path in the "
-            "release, or write rehearse = false in [migrations]",
+            remedy="if rollback did it, let it find the data by {shared_dir}, by a path in the "
+            "release or by a name that {copy} ends, or write rehearse = false in [migrations]",
         )
     await run.say(f"rehearsed: {'; '.join(changes) or 'the schema stays'}")
 
@@ -264,11 +266,17 @@ async def _rehearse_one(run: Run, commands: Commands, name: str) -> None:
 
 
 async def _end_rehearsal(run: Run, place: MigrationPlace) -> None:
+    rehearsal, log = RehearsalPlace(place.tree), run.logs / "reverse-copy.log"
+    try:
+        await run.app.backups.drop_copies(rehearsal, log)
+    finally:
+        await _lead_back(run, place, rehearsal, log)
+
+
+async def _lead_back(run: Run, place: MigrationPlace, rehearsal: RehearsalPlace, log: Path) -> None:
     """Lead the tree's links to the real data; where that fails, nothing may ever start there."""
     try:
-        await run.app.backups.end_rehearsal(
-            RehearsalPlace(place.tree), run.logs / "reverse-copy.log"
-        )
+        await run.app.backups.end_rehearsal(rehearsal, log)
     except BluegreenError as error:
         await asyncio.to_thread(remove_stamp, place.tree)
         raise SlotError(

@@ -1,0 +1,58 @@
+"""Whether all of an app's data can be copied, and the app led to the copy, for a rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bluegreen.config.migrations_section import Migrations
+from bluegreen.config.placeholders import COPY, mentions
+from bluegreen.config.postgres_address import LONGEST_NAME, database_of
+from bluegreen.config.settings import AppSettings, Backup
+
+LONGEST_SUFFIX = 16  # bytes of ``{copy}``
+
+
+def uncopied(
+    backup: Backup, migrations: Migrations, environment: Iterable[str]
+) -> tuple[str, str] | None:
+    """What keeps them from being copied, and what would be right; None: nothing.
+
+    ``environment`` are the texts of ``[env]``.
+    """
+    if backup.command is not None and backup.copy_command is None:
+        return (
+            "what [backup] has under command cannot be copied for a rehearsal",
+            "Add copy_command, which reads what command prints and makes {copy} of it, and "
+            "drop_command, which removes that; or write rehearse = false",
+        )
+    for address in backup.postgres:
+        name = database_of(address)
+        if name is None:
+            return (
+                f"the copy of {address} cannot be named after it: it names no database",
+                'Write the name, such as "postgresql:///shop"; or rehearse = false',
+            )
+        if len(name.encode()) > LONGEST_NAME - LONGEST_SUFFIX:
+            return (
+                f"a copy of {name} would have a name of more than {LONGEST_NAME} bytes",
+                "Give the database a shorter name, or write rehearse = false",
+            )
+    scripts = (migrations.check, migrations.run)
+    told = (*environment, *(script for script in scripts if script is not None))
+    if backup.postgres and not any(mentions(text, COPY) for text in told):
+        name = database_of(backup.postgres[0])
+        return (
+            "nothing leads the app to the copy of its PostgreSQL database in a rehearsal",
+            f"Write {{copy}} behind the name where the app gets it, such as "
+            f'DATABASE_URL = "postgresql://127.0.0.1/{name}{{copy}}" in [env]; or rehearse = false',
+        )
+    return None
+
+
+def why_uncopied(settings: AppSettings) -> str | None:
+    """The same of an app file in force; None also where it has no migrations."""
+    if settings.backup is None or settings.migrations is None:
+        return None
+    texts = [text for text in settings.env.values() if isinstance(text, str)]
+    found = uncopied(settings.backup, settings.migrations, texts)
+    return None if found is None else found[0]

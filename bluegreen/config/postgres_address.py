@@ -1,0 +1,62 @@
+"""The database that the address of one names, and the address of its copy.
+
+As libpq reads them: https://www.postgresql.org/docs/current/libpq-connect.html, 34.1.1.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+LONGEST_NAME = 63  # bytes of a name, of which the server cuts off the rest
+
+# With what drivers and languages put around it: ``jdbc:postgresql://``, ``postgresql+asyncpg://``.
+_ADDRESS = re.compile(r"\bpostgres(?:ql)?(?:\+\w+)?://[^\s'\"]*")
+_OF_LIBPQ = "PGDATABASE"
+
+
+def database_of(address: str) -> str | None:
+    """The name of the database; None where the address leaves it to the user's name.
+
+    Raises ValueError for what is no address.
+    """
+    parts = urlsplit(address)
+    named = dict(parse_qsl(parts.query)).get("dbname")
+    return named or unquote(parts.path.removeprefix("/")) or None
+
+
+def copy_of(address: str, suffix: str) -> str:
+    """The address of the database whose name ends with ``suffix`` in addition."""
+    if not suffix:
+        return address
+    # Not put together by urlunsplit, which drops the empty host of postgresql:///app?host=/run.
+    before, mark, after = address.partition("?")
+    scheme, _, rest = before.partition("://")
+    host, _, path = rest.partition("/")
+    name = (database_of(address) or "") + suffix
+    query = parse_qsl(after, keep_blank_values=True)
+    if any(key == "dbname" for key, _ in query):
+        named = [(key, name if key == "dbname" else value) for key, value in query]
+        return f"{scheme}://{host}/{path}?{urlencode(named, quote_via=quote)}"
+    return f"{scheme}://{host}/{quote(name, safe='')}{mark}{after}"
+
+
+def naming_databases(names: Collection[str], texts: Mapping[str, str]) -> list[str]:
+    """``DATABASE_URL names the database shop``: which of ``texts``, each by what it is, name one.
+
+    On whichever host: one server has many names.
+    """
+    found = []
+    for what, text in texts.items():
+        named = {_named(address) for address in _ADDRESS.findall(text)}
+        named |= {text} if what == _OF_LIBPQ else set()
+        found += [f"{what} names the database {name}" for name in names if name in named]
+    return found
+
+
+def _named(address: str) -> str | None:
+    try:
+        return database_of(address)
+    except ValueError:
+        return None
