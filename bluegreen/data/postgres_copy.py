@@ -36,7 +36,7 @@ def main(what: str, url: str, name: str, *copy: str) -> int:
     try:
         done = subprocess.run(asking, stdin=subprocess.DEVNULL).returncode
         if done == 0 and what == "make":
-            done = load(copy[0], [*_DUMP, f"--dbname={url}"], end=b"COMMIT;\n")
+            done = load(copy[0], [*_DUMP, f"--dbname={url}"], as_one=False)
         return abs(done)
     except FileNotFoundError as error:
         print(f"{error.filename}: not found", file=sys.stderr)

@@ -70,10 +70,11 @@ def _without(dump: str, extensions: Collection[str]) -> Iterator[tuple[str, ...]
         yield (f"--use-list={file.name}",)
 
 
-def load(url: str, dump: Sequence[str], *, end: bytes = b"") -> int:
+def load(url: str, dump: Sequence[str], *, as_one: bool = True) -> int:
     """Let the script that ``dump`` writes take the place of all that is there: its exit status.
 
-    In one transaction, which ``end`` or the script commits. Raises FileNotFoundError for a program.
+    ``as_one``: in one transaction, which that script commits at its end. Raises FileNotFoundError
+    for a program.
     """
     words = [*PSQL, "--output=/dev/null", f"--dbname={url}", "--file=-"]
     reading, writing = os.pipe()
@@ -82,10 +83,8 @@ def load(url: str, dump: Sequence[str], *, end: bytes = b"") -> int:
     dumped = 0
     try:
         with open(writing, "wb", buffering=0) as script:
-            script.write(b"BEGIN;\n" + EMPTYING.read_bytes())
+            script.write(b"BEGIN;\n" + EMPTYING.read_bytes() + (b"" if as_one else b"COMMIT;\n"))
             dumped = subprocess.run(dump, stdin=subprocess.DEVNULL, stdout=script).returncode
-            if dumped == 0:
-                script.write(end)
     except BrokenPipeError:
         pass  # psql has ended, and has said why
     finally:

@@ -47,11 +47,11 @@ async def unmet_copies(backups: Backups, purpose: str, log: Path) -> list[Prefli
         return [PreflightError(error.message, detail=error.detail, remedy=error.remedy)]
     pairs = zip(backup.postgres, answers, strict=True)
     found = [(url, answer.said) for url, answer in pairs if answer.status == 0]
-    return await asyncio.to_thread(_all_problems, backups.settings.name, found)
+    return await asyncio.to_thread(problems, backups.settings.name, found)
 
 
-def _all_problems(app: str, answers: Sequence[tuple[str, str]]) -> list[PreflightError]:
-    """Blocks on the disk."""
+def problems(app: str, answers: Sequence[tuple[str, str]]) -> list[PreflightError]:
+    """Of what each server, by its address, has answered. Blocks on the disk."""
     return [problem for url, answer in answers for problem in _problems(app, url, answer)]
 
 

@@ -68,6 +68,9 @@ def test_all_of_it_is_read(tmp_path: Path) -> None:
         ('postgres = ["mysql:///shop"]', "backup.postgres[0]", "postgresql:///app"),
         ('postgres = ["postgresql:///a", "postgresql:///a"]', "backup.postgres[1]", "the same as"),
         ('sqlite = ["a.db"]\nrestore_command = "x"', "backup", "no command that makes"),
+        ('sqlite = ["a.db"]\ncopy_command = "x"', "backup", "no command that makes"),
+        ('command = "dump"\ndrop_command = "x"', "backup", "no copy_command that makes"),
+        ('command = "d"\ncopy_command = "{prot}"', "backup.copy_command", "no placeholder {prot}"),
         ('command = "dump {prot}"', "backup.command", "no placeholder {prot}"),
         (
             'command = "dump"\nrestore_command = "load {nothing}"',

@@ -104,8 +104,10 @@ def test_what_is_wrong_is_named(tmp_path: Path, section: str, key: str, says: st
     ("backup", "says"),
     [
         ("", "no data are changed without a backup"),
-        ('[backup]\npostgres = ["postgresql:///shop"]\n', "postgres cannot be copied"),
-        ('[backup]\ncommand = "dump"\n', "command cannot be copied"),
+        ('[backup]\npostgres = ["postgresql:///shop"]\n', "nothing leads the app to the copy"),
+        ('[backup]\npostgres = ["postgresql://h"]\n', "it names no database"),
+        (f'[backup]\npostgres = ["postgresql:///{"a" * 48}"]\n', "more than 63 bytes"),
+        ('[backup]\ncommand = "dump"\n', "under command cannot be copied"),
     ],
 )
 def test_what_it_needs_of_the_backup(tmp_path: Path, section: str, backup: str, says: str) -> None:
@@ -114,6 +116,32 @@ def test_what_it_needs_of_the_backup(tmp_path: Path, section: str, backup: str, 
     (problem,) = caught.value.problems
     assert problem.key == "migrations"
     assert says in problem.wrong
+
+
+POSTGRES = '[backup]\npostgres = ["postgresql:///shop"]\n'
+COMMANDS = '[backup]\ncommand = "dump"\ncopy_command = "load shop{copy}"\n'
+
+
+@pytest.mark.parametrize(
+    ("section", "backup"),
+    [
+        ('run = "psql shop{copy}"', POSTGRES),
+        ('check = "psql shop{copy}"', POSTGRES),
+        ("", f'{POSTGRES}[env]\nURL = "postgresql:///shop{{copy}}"\n'),
+        ("rehearse = false", POSTGRES),
+        ('mode = "none"', POSTGRES),
+        ("", COMMANDS),
+        ("", f'{COMMANDS}drop_command = "drop shop{{copy}}"\n'),
+    ],
+)
+def test_all_kinds_of_data_can_be_rehearsed_on(tmp_path: Path, section: str, backup: str) -> None:
+    load(tmp_path, section, backup=backup)
+
+
+def test_a_brace_that_is_written_twice_leads_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        load(tmp_path, 'run = "psql shop{{copy}}"', backup=POSTGRES)
+    assert "Write {copy} behind the name" in caught.value.problems[0].right
 
 
 @pytest.mark.parametrize("sqlite", ['["/abs.db"]', '["../x"]', '"text"', "[]"])

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bluegreen.config.copies import LONGEST_SUFFIX
 from bluegreen.config.load import load_app
-from bluegreen.config.placeholders import expand, expand_argv, slot_values, unknown_placeholders
+from bluegreen.config.placeholders import (
+    expand,
+    expand_argv,
+    expand_script,
+    slot_values,
+    unknown_placeholders,
+)
 from bluegreen.errors import UsageError
 from bluegreen.layout import Layout
 from bluegreen.model import Slot
@@ -83,6 +92,7 @@ def test_a_services_values_name_its_slots_addresses(tmp_path: Path) -> None:
         "shared_dir": "/var/lib/bluegreen/apps/shop/shared",
         "cache_dir": "/var/lib/bluegreen/apps/shop/cache/build",
         "ports.api": "9183",
+        "copy": "",
         "sockets.web": web_socket,
     }
     assert api == everywhere | {"port": "9183", "instance": "1"}
@@ -105,3 +115,24 @@ def test_whatever_loads_also_expands(tmp_path: Path) -> None:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def test_in_a_script_a_value_is_one_word_and_what_ends_a_name_is_a_part_of_it() -> None:
+    values = {"shared_dir": "/srv/a b", "copy": ""}
+    assert expand_script('ls {shared_dir}; psql "shop{copy}"', values) == (
+        "ls '/srv/a b'; psql \"shop\""
+    )
+    values["copy"] = "_copy_0a1b2c3d4e"
+    assert expand_script("psql shop{copy}", values) == "psql shop_copy_0a1b2c3d4e"
+
+
+def test_the_names_of_copies_end_with_what_is_of_one_copy_alone(tmp_path: Path) -> None:
+    layout = Layout(tmp_path).app("shop")
+    places = [layout.trees / "1-green/data", layout.trees / "2-green/data"]
+    ends = [replace(layout, data=place).copy_suffix for place in places]
+    assert ends == [replace(layout, data=place).copy_suffix for place in places]
+    assert len({*ends}) == 2
+    for end in ends:
+        assert re.fullmatch("_copy_[0-9a-f]{10}", end)
+        assert len(end) <= LONGEST_SUFFIX
+    assert layout.copy_suffix == ""

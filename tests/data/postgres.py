@@ -19,13 +19,14 @@ PASSWORD = "sesam open"
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server, whose user ``shop`` has to give a password."""
+    """A database of a running server, whose user ``shop`` has to give a password."""
 
     directory: Path
+    database: str = "shop"
 
     @property
     def url(self) -> str:
-        return f"postgresql://shop@/shop?host={self.directory}"
+        return f"postgresql://shop@/{self.database}?host={self.directory}"
 
     def sql(self, text: str) -> list[str]:
         """The lines that ``text`` answers, asked by the user shop."""
@@ -40,7 +41,7 @@ class Postgres:
     def admin(self, text: str) -> None:
         """Have ``text`` done in the database by an administrator."""
         subprocess.run(
-            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname=shop",
+            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={self.database}",
              f"--host={self.directory}", "--username=postgres", f"--command={text}"],
             timeout=LIMIT, check=True,
         )  # fmt: skip

@@ -126,7 +126,7 @@ async def test_where_nothing_can_be_built_aside_the_plan_says_so_and_gives_its_p
 @pytest.mark.parametrize(
     ("backup", "says"),
     [
-        ({"command": "dump", "restore_command": "load"}, "under postgres and command cannot be"),
+        ({"command": "dump", "restore_command": "load"}, "under command cannot be copied"),
         ({"sqlite": ["data/notes.db"]}, "migrated; now, by a build that is thrown away: "),
     ],
 )

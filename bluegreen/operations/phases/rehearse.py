@@ -9,7 +9,7 @@ from bluegreen.config.invariants import measuring_time
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.schema import differences
-from bluegreen.errors import MigrationError
+from bluegreen.errors import BluegreenError, GateError, MigrationError
 from bluegreen.model import PhaseName
 from bluegreen.operations.migrating import commands_of
 from bluegreen.operations.phases.measure import measured_on, require_unchanged_on
@@ -50,19 +50,28 @@ class Rehearse:
         left_out = await backups.begin_rehearsal(place, log, run.say)
         if left_out:
             await run.say(f"{left_out} files are not in the copy: they are not in [backup]")
-        data = await self._rehearse(run, place)
+        try:
+            data = await self._rehearse(run, place)
+        except (MigrationError, GateError) as error:
+            await self._require_untouched(run, error)
+            raise
         await backups.drop_copies(place, log)
         await backups.end_rehearsal(place, log)
         known.rehearsal_over = True
-        if leaked := differences(known.schema, await backups.schema()):
+        await self._require_untouched(run)
+        return _found(run, data)
+
+    async def _require_untouched(self, run: Run, failed: BluegreenError | None = None) -> None:
+        """Raises MigrationError where the schema of the real data has changed, whatever failed."""
+        leaked = differences(run.migrating.schema or {}, await run.app.backups.schema())
+        if leaked:
             raise MigrationError(
                 f"{run.app.name}: while the migrations were rehearsed, the real data changed",
-                detail=leaked,
+                detail=[*leaked, *([] if failed is None else [failed.message])],
                 remedy="if the migrations did it, let them find their data by {shared_dir}, by a "
                 "path in the release or by a name that {copy} ends, or write rehearse = false in "
                 "[migrations]",
-            )
-        return _found(run, data)
+            ) from failed
 
     async def _rehearse(self, run: Run, place: RehearsalPlace) -> dict[str, Any]:
         known, backups = run.migrating, run.app.backups
