@@ -337,6 +337,16 @@ class AppSettings(Section):
         return DATA_TIMEOUT if self.backup is None else self.backup.timeout
 
     @property
+    def copying_time(self) -> float:
+        """Seconds that the copies of a rehearsal may take.
+
+        That of what is shared, and each of what programs give: made, asked about, and dropped.
+        """
+        backup = self.backup
+        programs = 0 if backup is None else len(backup.postgres) + (backup.command is not None)
+        return (1 + 3 * programs) * self.data_timeout
+
+    @property
     def watch_probes(self) -> tuple[Probe, ...]:
         return self.gate.probes if self.watch.probes is None else self.watch.probes
 

@@ -93,7 +93,7 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
     if (why := why_uncopied(app.settings)) is not None:
         return _not_copied(why)
     steps = sum(step.timeout for step in app.settings.build)
-    limit = app.settings.data_timeout + steps + section.timeout + LIMIT
+    limit = app.settings.copying_time + steps + section.timeout + LIMIT
     try:
         async with _place_for_builds(app), asyncio.timeout(limit):
             names = await _asked(app, of, build=True)

@@ -28,9 +28,10 @@ class Rehearse:
     def limit(self, run: Run) -> float:
         settings = run.app.settings
         section = settings.migrations or Migrations()
+        copying = settings.copying_time + 2 * settings.data_timeout
         services = 2 * settings.gate.rehearsal_time
         asked = 2 * measuring_time(settings.gate.unchanged)
-        return SLACK + 3 * section.timeout + 3 * settings.data_timeout + services + asked
+        return SLACK + 3 * section.timeout + copying + services + asked
 
     def intent(self, run: Run) -> dict[str, Any]:
         section = run.app.settings.migrations

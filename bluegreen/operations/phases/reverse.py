@@ -84,7 +84,8 @@ class Reverse:
 
     def limit(self, run: Run) -> float:
         section = run.app.settings.migrations or Migrations()
-        return SLACK + 2 * run.app.settings.data_timeout + 6 * MOST_AT_ONCE * section.timeout
+        copying = run.app.settings.copying_time + run.app.settings.data_timeout
+        return SLACK + copying + 6 * MOST_AT_ONCE * section.timeout
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"after": _version(run)}
