@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.data.postgres import PROGRAMS
 from tests.host import lab
 from tests.host.program import PROGRAM
 from tests.operations.migrations import BACKUP, SCENARIO
@@ -118,4 +119,43 @@ async def test_under_a_hold_visitors_wait_whatever_comes_of_it(host: Production)
         report = await load.stop()
     assert report.failed == 0
     assert await schema(host) == before
+    assert await jobs(host) == ""
+
+
+SERVER = "/srv/postgres"
+_PSQL = 'psql "$SHOP" -XqAtc'
+POSTGRES = f"""
+[backup]
+postgres = ["postgresql:///shop?host={SERVER}"]
+
+[migrations]
+check = '''{_PSQL} "SELECT '0001_how' WHERE to_regclass('how') IS NULL"'''
+run = '''{_PSQL} "CREATE TABLE how (at text)"'''
+"""
+
+
+async def test_a_database_of_a_server_is_copied_by_the_apps_user(host: Production) -> None:
+    run, programs = host.host.run, str(PROGRAMS[-1])
+    await run("install", "--directory", "--owner=postgres", SERVER)
+    as_postgres = ("runuser", "-u", "postgres", "--")
+    await run(*as_postgres, f"{programs}/initdb", "--auth=peer", "--no-sync", f"{SERVER}/data")
+    options = f"-k {SERVER} -c listen_addresses= -c fsync=off"
+    await run(
+        *("systemd-run", "--uid=postgres", "--property=Type=notify", "--unit=shop-db.service"),
+        *(f"{programs}/postgres", "-D", f"{SERVER}/data", *options.split()),
+    )
+    for sql in (f"CREATE ROLE {APP} LOGIN CREATEDB", f"CREATE DATABASE shop OWNER {APP}"):
+        await run(*as_postgres, "psql", f"--host={SERVER}", f"--command={sql}")
+    variables = {"SHOP": f"postgresql:///shop{{copy}}?host={SERVER}"}
+    host.write_app(extra=POSTGRES, env=variables, **OPTIONS)
+    await host.bluegreen("apply")
+    planned = await host.document("plan", APP, "v2", "--build")
+    assert planned["migrations"]["names"] == ["0001_how"], planned
+    said = await host.deploy("v2")
+    assert "copied for the rehearsal, as shop_copy_" in said.output
+    asked = await run(
+        *as_postgres, "psql", f"--host={SERVER}", "-XqAtc",
+        "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database",
+    )  # fmt: skip
+    assert asked.output.split() == ["postgres", "shop", "template0", "template1"]
     assert await jobs(host) == ""
