@@ -12,7 +12,7 @@ from bluegreen.config.draft import Draft
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
-from bluegreen.model import Address, Slot
+from bluegreen.model import Slot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,9 @@ def conflicts(
             *_site(host, claimant),
         ):
             yield claimant, finding
+    for claimant in claimants:  # once it is known who has what
+        for finding in _replaced(host, claimant):
+            yield claimant, finding
 
 
 def _name(host: _Host, claimant: Claimant) -> Iterator[Finding]:
@@ -81,18 +84,10 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
         if service.settings is None:
             continue
         kind = "ports" if service.settings.ports is not None else "sockets"
-        replaced = service.settings.replaces or ""
         for slot in Slot:
             claim = _Claim(claimant, ("services", name, kind, slot.value))
             found: list[Finding] = []
             for address in service.settings.addresses(slot, run):
-                if _same(address, replaced):
-                    yield Finding(
-                        place=("services", name, "replaces"),
-                        wrong=f"{replaced} is also services.{name}.{kind}.{slot.value}",
-                        right="Give the slots ports of their own: what is replaced runs beside "
-                        "them",
-                    )
                 if address.port is not None:
                     found += _port(host, claim, address.port)
                 if address.socket is not None:
@@ -109,12 +104,31 @@ def _once(found: Sequence[Finding], instances: int) -> Iterator[Finding]:
         yield from found
 
 
-def _same(address: Address, replaced: str) -> bool:
-    if address.port is None:
-        return str(address.socket) == replaced
-    host, _, port = replaced.rpartition(":")
-    # Another host's port is nobody's here.
-    return port == str(address.port) and ip_address(host.strip("[]")).is_loopback
+def _replaced(host: _Host, claimant: Claimant) -> Iterator[Finding]:
+    """What ran before bluegreen, at an address of a slot, which is there for releases."""
+    for name, service in claimant.draft.services.items():
+        if service.settings is None or service.settings.replaces is None:
+            continue
+        replaced = service.settings.replaces
+        if (holder := _holder(host, replaced)) is None:
+            continue
+        right = "Give the slots ports of their own: what is replaced runs beside them"
+        if holder.claimant is not claimant:
+            right = "Write where what ran before bluegreen listens, or remove it if nothing did"
+        yield Finding(
+            place=("services", name, "replaces"),
+            wrong=f"{replaced} is also {holder.seen_from(claimant)}",
+            right=right,
+        )
+
+
+def _holder(host: _Host, replaced: str) -> _Claim | None:
+    """The slot that listens there. Another host's port is nobody's here."""
+    if replaced.startswith("/"):
+        return host.sockets.get(Path(replaced))
+    address, _, port = replaced.rpartition(":")
+    where = ip_address(address.strip("[]"))
+    return host.slot_ports.get(int(port)) if where.is_loopback or where.is_unspecified else None
 
 
 def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
