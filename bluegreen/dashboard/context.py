@@ -16,6 +16,11 @@ from bluegreen.dashboard.live import Live
 from bluegreen.dashboard.pages import Pages
 from bluegreen.dashboard.rows import Rows
 from bluegreen.dashboard.sessions import Session, Sessions
+from bluegreen.errors import NotFoundError
+
+
+def no_such_page() -> NotFoundError:
+    return NotFoundError("there is no such page", remedy="the dashboard itself begins at /")
 
 
 @dataclass(frozen=True)
