@@ -223,3 +223,23 @@ def app_path(named: str | None) -> str:
     from urllib.parse import quote
 
     return f"/v1/apps/{quote(os.fsencode(named), safe='')}"
+
+
+def require_beside_app(
+    client: Client, app: str | None, named: str, what: str, command: str
+) -> None:
+    """Refuse ``plan shop``, which reaches us as the version shop of the only app, itself shop.
+
+    ``what`` is what was to be named beside it. Raises UsageError.
+    """
+    if app is not None or not (named.isascii() and named.replace("-", "").isalnum()):
+        return
+    try:
+        client.get(app_path(named))
+    except RefusalError:
+        return  # no app is called so
+    raise UsageError(
+        f"{named} is an app, and its {what} is not named",
+        remedy=f"{command} {named} {what}; where {named} is a {what}, too: "
+        f"{command} {named} {named}",
+    )

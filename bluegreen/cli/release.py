@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.client import LONGEST_NAME, Client, app_path, require_beside_app
 from bluegreen.cli.follow import events_of
 from bluegreen.errors import UsageError
 from bluegreen.words import seconds
@@ -20,6 +20,8 @@ EXIT_STATUS = {
 
 def deploy(options: argparse.Namespace) -> int:
     # `deploy VERSION`, where there is one app, reaches us as its version alone.
+    client = Client(options.root)
+    require_beside_app(client, options.app, options.version, "VERSION", options.prog)
     body = {"version": options.version} | ({"ack": options.ack} if options.ack else {})
     body |= {"force": True} if options.force else {}
     body |= {"manual": True} if options.manual else {}
@@ -69,7 +71,7 @@ def _app_and_operation(options: argparse.Namespace) -> tuple[str | None, int | N
     """``cancel 7``, where there is one app, reaches us with the number as the app."""
     app: str | None = options.app
     number: int | None = options.operation
-    if number is None and app is not None and app.isdecimal():
+    if number is None and app is not None and app.isdecimal() and len(app) < LONGEST_NAME:
         return None, int(app)
     return app, number
 
