@@ -109,6 +109,7 @@ def day(at: float) -> str:
 
 def coded(text: str) -> Markup:
     """A sentence whose commands stand in backticks, as a terminal has them: as code."""
+    text = visible(text)
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)  # one that is none of a pair
