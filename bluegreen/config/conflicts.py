@@ -45,6 +45,7 @@ class _Host:
     slot_ports: dict[int, _Claim] = field(default_factory=dict)
     listen_ports: dict[int, _Claim] = field(default_factory=dict)
     sockets: dict[Path, _Claim] = field(default_factory=dict)
+    replaced: dict[int | Path, _Claim] = field(default_factory=dict)  # ports of here, and sockets
     sites: dict[tuple[str, str], _Claim] = field(default_factory=dict)
 
 
@@ -57,12 +58,21 @@ def conflicts(
         for finding in (
             *_name(host, claimant),
             *_slots(host, claimant, layout),
+            *_replaced(host, claimant),
             *_site(host, claimant),
         ):
             yield claimant, finding
-    for claimant in claimants:  # once it is known who has what
-        for finding in _replaced(host, claimant):
-            yield claimant, finding
+
+
+def claimed_besides(claimant: Claimant, layout: Layout, api: str) -> list[str]:
+    """What of an app has ``listen`` of ``[api]``, too: ``services.web.ports.blue of app shop (…)``.
+
+    For who asks about the daemon's file alone: of the app's, nothing is told then.
+    """
+    without = {finding for _, finding in conflicts([claimant], layout)}
+    found = (finding for _, finding in conflicts([claimant], layout, api))
+    places = dict.fromkeys(finding.place for finding in found if finding not in without)
+    return [f"{dotted(place)} of app {claimant.draft.name} ({claimant.file})" for place in places]
 
 
 def _name(host: _Host, claimant: Claimant) -> Iterator[Finding]:
@@ -110,7 +120,10 @@ def _replaced(host: _Host, claimant: Claimant) -> Iterator[Finding]:
         if service.settings is None or service.settings.replaces is None:
             continue
         replaced = service.settings.replaces
-        if (holder := _holder(host, replaced)) is None:
+        if (address := _address_here(replaced)) is None:
+            continue
+        host.replaced.setdefault(address, _Claim(claimant, ("services", name, "replaces")))
+        if (holder := _holder(host, address)) is None:
             continue
         right = "Give the slots ports of their own: what is replaced runs beside them"
         if holder.claimant is not claimant:
@@ -122,13 +135,20 @@ def _replaced(host: _Host, claimant: Claimant) -> Iterator[Finding]:
         )
 
 
-def _holder(host: _Host, replaced: str) -> _Claim | None:
-    """The slot that listens there. Another host's port is nobody's here."""
+def _holder(host: _Host, address: int | Path) -> _Claim | None:
+    """The slot that listens there."""
+    if isinstance(address, Path):
+        return host.sockets.get(address)
+    return host.slot_ports.get(address)
+
+
+def _address_here(replaced: str) -> int | Path | None:
+    """The port or the socket. Another host's port is nobody's here."""
     if replaced.startswith("/"):
-        return host.sockets.get(Path(replaced))
+        return Path(replaced)
     address, _, port = replaced.rpartition(":")
     where = ip_address(address.strip("[]"))
-    return host.slot_ports.get(int(port)) if where.is_loopback or where.is_unspecified else None
+    return int(port) if where.is_loopback or where.is_unspecified else None
 
 
 def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
@@ -138,8 +158,8 @@ def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
             wrong=f"port {port} is also listen of [api] in bluegreen.toml",
             right="Give each service of each slot a port that nothing else on the host uses",
         )
-    listener = host.listen_ports.get(port)
-    holder = host.slot_ports.setdefault(port, claim) if listener is None else listener
+    other = host.listen_ports.get(port) or host.replaced.get(port)
+    holder = other or host.slot_ports.setdefault(port, claim)
     if holder is not claim:
         yield Finding(
             place=claim.place,
@@ -155,7 +175,7 @@ def _is_the_daemons(host: _Host, address: IpAddress, port: int) -> bool:
 
 
 def _socket(host: _Host, claim: _Claim, socket: Path) -> Iterator[Finding]:
-    holder = host.sockets.setdefault(socket, claim)
+    holder = host.replaced.get(socket) or host.sockets.setdefault(socket, claim)
     if holder is not claim:
         yield Finding(
             place=claim.place,
