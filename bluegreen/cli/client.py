@@ -225,6 +225,13 @@ def app_path(named: str | None) -> str:
     return f"/v1/apps/{quote(os.fsencode(named), safe='')}"
 
 
+def app_and_operation(app: str | None, number: int | None) -> tuple[str | None, int | None]:
+    """``cancel 7``, where there is one app, reaches us with the number as the app."""
+    if number is None and app is not None and app.isdecimal() and len(app) <= LONGEST_NAME:
+        return None, int(app)
+    return app, number
+
+
 def require_beside_app(
     client: Client, app: str | None, named: str, what: str, command: str
 ) -> None:

@@ -271,7 +271,10 @@ def test_a_text_that_nobody_can_keep_is_said_in_the_words_of_the_command(
         (["history", "--limit", "201"], "'201' is not a whole number from 1 to 200", "--help"),
         (["logs", "--lines", "200000"], "'200000' is not a whole number from 0 to", "logs --help"),
         (["logs", "a", "9" * 20], "'9999999999999999999...' is not a whole number", "logs --help"),
-        (["cancel", "9" * 5000], "9... cannot be the name of an app", "bluegreen status"),
+        *(
+            ([command, "9" * 5000], "9... cannot be the name of an app", "bluegreen status")
+            for command in ("cancel", "promote", "logs", "report")
+        ),
         (["rollback", "--restore", "0"], "'0' is not a whole number from 1 up", "rollback --help"),
     ],
 )
