@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from bluegreen.api.attempts import Attempts
 from bluegreen.api.origin import client_address, guest_of, is_trusted, parsed
 from bluegreen.api.peer import Caller, note_caller, require_app, require_whole_host
-from bluegreen.api.route import PAGES
+from bluegreen.api.route import is_for_people
 from bluegreen.api.routes import route_of
 from bluegreen.api.scopes import Scope, grant
 from bluegreen.api.tokens import Keyring
@@ -124,8 +124,7 @@ class Access:
             return
         origin = self.origin(request)
         route = route_of(request)
-        is_page = request.match_info.route in request.app[PAGES]
-        if is_page or (route is not None and route.scope is None):
+        if is_for_people(request) or (route is not None and route.scope is None):
             note_caller(request, _from_outside(origin.address))
             grant(request, ())
             return

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
@@ -157,15 +160,36 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
 
 def body_of(request: web.Request, raw: bytes, kind: type[B]) -> B:
     """The same, where the bytes are here."""
+    raw = raw or b"{}"
     try:
-        return kind.model_validate_json(raw or b"{}")
+        found = kind.model_validate_json(raw)
     except ValidationError as error:
-        fields = ", ".join(f'"{name}"' for name in kind.model_fields) or "no fields"
-        raise UsageError(
-            f"{request.method} {request.path}: the body is not as it should be",
-            detail=faults(error, "body"),
-            remedy=f"send a JSON object with {fields}",
-        ) from error
+        raise _refused(request, kind, faults(error, "body")) from error
+    # Of two the parser took the last, and whoever asks may have meant the other.
+    if twice := _given_twice(raw):
+        raise _refused(request, kind, [f"{name}: it is given more than once" for name in twice])
+    return found
+
+
+def _given_twice(raw: bytes) -> list[str]:
+    """The keys that an object of this JSON has more than once."""
+    twice: list[str] = []
+
+    def note(pairs: Sequence[tuple[str, object]]) -> None:
+        counts = Counter(name for name, _ in pairs)
+        twice.extend(name for name, count in counts.items() if count > 1)
+
+    json.loads(raw, object_pairs_hook=note)
+    return twice
+
+
+def _refused(request: web.Request, kind: type[Body], wrong: Sequence[str]) -> UsageError:
+    fields = ", ".join(f'"{name}"' for name in kind.model_fields)
+    return UsageError(
+        f"{request.method} {request.path}: the body is not as it should be",
+        detail=wrong,
+        remedy=f"send a JSON object with {f'{fields}, each once' if fields else 'no fields'}",
+    )
 
 
 def faults(error: ValidationError, whole: str) -> list[str]:

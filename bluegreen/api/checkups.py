@@ -40,12 +40,12 @@ class Checkups:
 
     def known(self, app: AppRuntime, slot: Slot) -> SlotHealth | None:
         """The last answer of what runs now, of the last minute; nothing is asked."""
-        if app.is_paused(slot):
-            return None
         last = self._last.get((app.name, slot))
-        if last is None or last.subject != _subject(app, slot, _asked(app)):
+        if last is None or time.monotonic() - last.ended > FORGOTTEN:
             return None
-        return None if time.monotonic() - last.ended > FORGOTTEN else last.health
+        if last.subject != _subject(app, slot, _asked(app)) or app.is_paused(slot):
+            return None
+        return last.health
 
     def is_due(self, app: AppRuntime, slot: Slot) -> bool:
         """Whether `health` would ask."""

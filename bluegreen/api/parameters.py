@@ -47,7 +47,10 @@ def last_event_id(request: web.Request) -> int:
 
 def idempotency_key(request: web.Request) -> str | None:
     """What names the request among its repetitions, if anything. Raises UsageError."""
-    key = request.get(_KEY) or request.headers.get("Idempotency-Key")
+    keys = request.headers.getall("Idempotency-Key", [])
+    if len(keys) > 1:  # by the first alone it would be another request than by the second
+        raise UsageError("Idempotency-Key is given more than once", remedy="send one")
+    key = request.get(_KEY) or next(iter(keys), None)
     if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
         raise UsageError(
             "Idempotency-Key is not right", remedy=f"1 to {KEY_LENGTH} characters of ASCII"

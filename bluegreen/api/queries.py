@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -17,6 +18,8 @@ class Query(BaseModel):
     """The parameters of a request, each once; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    # Parameters that might be looked for here, and how that is asked for.
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
 
 class NoQuery(Query):
@@ -49,6 +52,10 @@ class PageQuery(Query):
 
 
 class PlanQuery(Query):
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "build": 'to have it built, POST {"version": …} to the same path'
+    }
+
     version: Annotated[Version, Field(description="which would be deployed")]
 
 
@@ -84,8 +91,10 @@ def read_query(request: web.Request, kind: type[Q]) -> Q:
     if not wrong:
         return found
     takes = ", ".join(kind.model_fields)
+    hints = [hint for name, hint in kind.elsewhere.items() if name in request.query]
+    right = f"it takes {takes}, each once" if takes else "leave them out: there are none"
     raise UsageError(
         f"{request.method} {request.path}: the parameters are not as they should be",
         detail=wrong,
-        remedy=f"it takes {takes}, each once" if takes else "leave them out: there are none",
+        remedy="; ".join([right, *hints]),
     )

@@ -51,3 +51,16 @@ class Route:
 
 IN_TABLE = web.AppKey("routes", dict[web.AbstractRoute, Route])
 PAGES = web.AppKey("pages", set[web.AbstractRoute])  # for people: these judge who asks themselves
+_OF_PROGRAMS = ("/v1", "/hooks")
+
+
+def is_for_people(request: web.Request) -> bool:
+    """Whether it is for a page: one that there is, or one that a browser asks for in vain."""
+    if request.match_info.route in request.app[PAGES]:
+        return True
+    return (
+        request.match_info.http_exception is not None
+        and request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("Accept", "")
+        and "/".join(request.path.split("/")[:2]) not in _OF_PROGRAMS
+    )

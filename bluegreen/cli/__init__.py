@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TRACE = "BLUEGREEN_TRACE"  # the variable that lets a defect show its stack trace
 
-_ONLY_LOOK = {"check", "doctor", "history", "logs", "report", "status"}
+_ONLY_LOOK = {"check", "doctor", "history", "logs", "plan", "report", "status"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -223,3 +223,30 @@ def app_path(named: str | None) -> str:
     from urllib.parse import quote
 
     return f"/v1/apps/{quote(os.fsencode(named), safe='')}"
+
+
+def app_and_operation(app: str | None, number: int | None) -> tuple[str | None, int | None]:
+    """``cancel 7``, where there is one app, reaches us with the number as the app."""
+    if number is None and app is not None and app.isdecimal() and len(app) <= LONGEST_NAME:
+        return None, int(app)
+    return app, number
+
+
+def require_beside_app(
+    client: Client, app: str | None, named: str, what: str, command: str
+) -> None:
+    """Refuse ``plan shop``, which reaches us as the version shop of the only app, itself shop.
+
+    ``what`` is what was to be named beside it. Raises UsageError.
+    """
+    if app is not None or not (named.isascii() and named.replace("-", "").isalnum()):
+        return
+    try:
+        client.get(app_path(named))
+    except RefusalError:
+        return  # no app is called so
+    raise UsageError(
+        f"{named} is an app, and its {what} is not named",
+        remedy=f"{command} {named} {what}; where {named} is a {what}, too: "
+        f"{command} {named} {named}",
+    )

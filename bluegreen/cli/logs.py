@@ -8,16 +8,13 @@ import sys
 from typing import Any
 from urllib.parse import urlencode
 
-from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.client import Client, app_and_operation, app_path
 from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.log_tail import printable
 
 
 def logs(options: argparse.Namespace) -> int:
-    # `logs 12` is operation 12 of the only app.
-    app, operation = options.app, options.operation
-    if operation is None and app is not None and app.isdecimal():
-        operation, app = int(app), None
+    app, operation = app_and_operation(options.app, options.operation)
     if options.phase is not None and operation is None:
         raise UsageError(
             "--phase is of an operation, and none was named",

@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from bluegreen.cli.client import Client, require_beside_app
 from bluegreen.cli.release import begin
 
 _APP = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -27,4 +28,5 @@ def rollback(options: argparse.Namespace) -> int:
 
 
 def mark_applied(options: argparse.Namespace) -> int:
+    require_beside_app(Client(options.root), options.app, options.name, "NAME", options.prog)
     return begin(options, "migrations/mark-applied", {"name": options.name})

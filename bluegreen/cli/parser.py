@@ -150,10 +150,7 @@ class _Commands:
         demo.add_argument("--keep", action="store_true", help="leave it running at the end")
 
     def _plan(self) -> None:
-        plan = self._add(
-            "plan", ("plan", "plan"), "what a deploy would do, and what is in its way", app=False
-        )
-        kinds.add_app(plan)
+        plan = self._add("plan", ("plan", "plan"), "what a deploy would do, and what is in its way")
         plan.add_argument("version", metavar="VERSION", help="a tag, a branch or a commit")
         plan.add_argument(
             "--build", action="store_true",
@@ -162,10 +159,8 @@ class _Commands:
 
     def _releases(self) -> None:
         deploy = self._add(
-            "deploy", ("release", "deploy"), "upgrade the idle slot, gate it, switch, watch",
-            app=False,
-        )  # fmt: skip
-        kinds.add_app(deploy)
+            "deploy", ("release", "deploy"), "upgrade the idle slot, gate it, switch, watch"
+        )
         deploy.add_argument(
             "version", metavar="VERSION", type=kinds.version, help="a tag, a branch or a commit"
         )
@@ -296,11 +291,9 @@ class _Commands:
         for name, text in texts.items():
             way = ways.add_parser(name, help=text, parents=[self._common])
             way.set_defaults(run=("migrations", name.replace("-", "_")))
+            kinds.add_app(way)
             if name == "mark-applied":
-                kinds.add_app(way)
                 way.add_argument("name", metavar="NAME", help="as check prints it")
-            else:
-                kinds.add_app(way)
             if name == "rollback":
                 way.add_argument("name", metavar="NAME", nargs="?", help="default: the newest")
             way.add_argument("--detach", action="store_true", help="return once it has begun")

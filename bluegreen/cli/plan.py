@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.client import Client, app_path, require_beside_app
 from bluegreen.words import seconds
 
 PATIENCE = 150.0  # seconds: a remote and the commands of [requires] may take their time
@@ -20,6 +20,7 @@ def plan(options: argparse.Namespace) -> int:
     from urllib.parse import quote
 
     client, path = Client(options.root, patience=PATIENCE), f"{app_path(options.app)}/plan"
+    require_beside_app(client, options.app, options.version, "VERSION", options.prog)
     if options.build:
         print(f"building {options.version}, beside what serves …", file=sys.stderr)
         found = client.post(path, {"version": options.version})

@@ -33,7 +33,7 @@ def preview_lines(answer: dict[str, Any]) -> list[str]:
     return [
         f"{answer['app']}: {answer['version']} in {answer['slot']}, until {until}",
         f"  link:   {link}",
-        *_own_lines(answer["own"]),
+        *_own_lines(answer.get("own")),  # an older daemon has none
         f"  header: {header}: {key}",
         "Whoever has one of them sees it. The link sets a cookie; end all of them: "
         f"bluegreen preview {answer['app']} --revoke",

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.client import Client, app_and_operation, app_path, require_beside_app
 from bluegreen.cli.follow import events_of
 from bluegreen.errors import UsageError
 from bluegreen.words import seconds
@@ -20,6 +20,8 @@ EXIT_STATUS = {
 
 def deploy(options: argparse.Namespace) -> int:
     # `deploy VERSION`, where there is one app, reaches us as its version alone.
+    client = Client(options.root)
+    require_beside_app(client, options.app, options.version, "VERSION", options.prog)
     body = {"version": options.version} | ({"ack": options.ack} if options.ack else {})
     body |= {"force": True} if options.force else {}
     body |= {"manual": True} if options.manual else {}
@@ -35,7 +37,7 @@ def rollback(options: argparse.Namespace) -> int:
 
 
 def promote(options: argparse.Namespace) -> int:
-    options.app, number = _app_and_operation(options)
+    options.app, number = app_and_operation(options.app, options.operation)
     return begin(options, "promote", {} if number is None else {"operation": number})
 
 
@@ -53,7 +55,7 @@ def start(options: argparse.Namespace) -> int:
 
 def cancel(options: argparse.Namespace) -> int:
     client = Client(options.root)
-    app, number = _app_and_operation(options)
+    app, number = app_and_operation(options.app, options.operation)
     body = {} if number is None else {"operation": number}
     operation = client.post(f"{app_path(app)}/cancel", body)
     if options.json:
@@ -63,15 +65,6 @@ def cancel(options: argparse.Namespace) -> int:
         if operation["error"]:
             print(f"  {operation['error']['message']}")
     return 0
-
-
-def _app_and_operation(options: argparse.Namespace) -> tuple[str | None, int | None]:
-    """``cancel 7``, where there is one app, reaches us with the number as the app."""
-    app: str | None = options.app
-    number: int | None = options.operation
-    if number is None and app is not None and app.isdecimal():
-        return None, int(app)
-    return app, number
 
 
 def begin(options: argparse.Namespace, what: str, body: dict[str, Any]) -> int:

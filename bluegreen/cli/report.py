@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bluegreen.cli.client import Client, app_path
+from bluegreen.cli.client import Client, app_and_operation, app_path
 from bluegreen.cli.follow import events_of
 from bluegreen.errors import BusyError, NotFoundError, RefusalError, RefusedError, UsageError
 from bluegreen.files import write_atomically
@@ -20,10 +20,7 @@ _BROUGHT = ("succeeded", "cancelled", "superseded")  # which may have left a rel
 
 
 def report(options: argparse.Namespace) -> int:
-    # `report 12` is operation 12 of the only app.
-    app, number = options.app, options.operation
-    if number is None and app is not None and app.isdecimal():
-        number, app = int(app), None
+    app, number = app_and_operation(options.app, options.operation)
     client = Client(options.root)
     operation = _chosen(client, app, number)
     file = Path(options.output or f"{operation['app']}-{operation['id']}.html")

@@ -12,7 +12,7 @@ from bluegreen.config.draft import Draft
 from bluegreen.config.places import Place, dotted
 from bluegreen.config.problems import Finding
 from bluegreen.layout import LONGEST_SOCKET_PATH, Layout
-from bluegreen.model import Address, Slot
+from bluegreen.model import Slot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class _Host:
     slot_ports: dict[int, _Claim] = field(default_factory=dict)
     listen_ports: dict[int, _Claim] = field(default_factory=dict)
     sockets: dict[Path, _Claim] = field(default_factory=dict)
+    replaced: dict[int | Path, _Claim] = field(default_factory=dict)  # ports of here, and sockets
     sites: dict[tuple[str, str], _Claim] = field(default_factory=dict)
 
 
@@ -57,9 +58,21 @@ def conflicts(
         for finding in (
             *_name(host, claimant),
             *_slots(host, claimant, layout),
+            *_replaced(host, claimant),
             *_site(host, claimant),
         ):
             yield claimant, finding
+
+
+def claimed_besides(claimant: Claimant, layout: Layout, api: str) -> list[str]:
+    """What of an app has ``listen`` of ``[api]``, too: ``services.web.ports.blue of app shop (…)``.
+
+    For who asks about the daemon's file alone: of the app's, nothing is told then.
+    """
+    without = {finding for _, finding in conflicts([claimant], layout)}
+    found = (finding for _, finding in conflicts([claimant], layout, api))
+    places = dict.fromkeys(finding.place for finding in found if finding not in without)
+    return [f"{dotted(place)} of app {claimant.draft.name} ({claimant.file})" for place in places]
 
 
 def _name(host: _Host, claimant: Claimant) -> Iterator[Finding]:
@@ -81,18 +94,10 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
         if service.settings is None:
             continue
         kind = "ports" if service.settings.ports is not None else "sockets"
-        replaced = service.settings.replaces or ""
         for slot in Slot:
             claim = _Claim(claimant, ("services", name, kind, slot.value))
             found: list[Finding] = []
             for address in service.settings.addresses(slot, run):
-                if _same(address, replaced):
-                    yield Finding(
-                        place=("services", name, "replaces"),
-                        wrong=f"{replaced} is also services.{name}.{kind}.{slot.value}",
-                        right="Give the slots ports of their own: what is replaced runs beside "
-                        "them",
-                    )
                 if address.port is not None:
                     found += _port(host, claim, address.port)
                 if address.socket is not None:
@@ -109,12 +114,41 @@ def _once(found: Sequence[Finding], instances: int) -> Iterator[Finding]:
         yield from found
 
 
-def _same(address: Address, replaced: str) -> bool:
-    if address.port is None:
-        return str(address.socket) == replaced
-    host, _, port = replaced.rpartition(":")
-    # Another host's port is nobody's here.
-    return port == str(address.port) and ip_address(host.strip("[]")).is_loopback
+def _replaced(host: _Host, claimant: Claimant) -> Iterator[Finding]:
+    """What ran before bluegreen, at an address of a slot, which is there for releases."""
+    for name, service in claimant.draft.services.items():
+        if service.settings is None or service.settings.replaces is None:
+            continue
+        replaced = service.settings.replaces
+        if (address := _address_here(replaced)) is None:
+            continue
+        host.replaced.setdefault(address, _Claim(claimant, ("services", name, "replaces")))
+        if (holder := _holder(host, address)) is None:
+            continue
+        right = "Give the slots ports of their own: what is replaced runs beside them"
+        if holder.claimant is not claimant:
+            right = "Write where what ran before bluegreen listens, or remove it if nothing did"
+        yield Finding(
+            place=("services", name, "replaces"),
+            wrong=f"{replaced} is also {holder.seen_from(claimant)}",
+            right=right,
+        )
+
+
+def _holder(host: _Host, address: int | Path) -> _Claim | None:
+    """The slot that listens there."""
+    if isinstance(address, Path):
+        return host.sockets.get(address)
+    return host.slot_ports.get(address)
+
+
+def _address_here(replaced: str) -> int | Path | None:
+    """The port or the socket. Another host's port is nobody's here."""
+    if replaced.startswith("/"):
+        return Path(replaced)
+    address, _, port = replaced.rpartition(":")
+    where = ip_address(address.strip("[]"))
+    return int(port) if where.is_loopback or where.is_unspecified else None
 
 
 def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
@@ -124,8 +158,8 @@ def _port(host: _Host, claim: _Claim, port: int) -> Iterator[Finding]:
             wrong=f"port {port} is also listen of [api] in bluegreen.toml",
             right="Give each service of each slot a port that nothing else on the host uses",
         )
-    listener = host.listen_ports.get(port)
-    holder = host.slot_ports.setdefault(port, claim) if listener is None else listener
+    other = host.listen_ports.get(port) or host.replaced.get(port)
+    holder = other or host.slot_ports.setdefault(port, claim)
     if holder is not claim:
         yield Finding(
             place=claim.place,
@@ -141,7 +175,7 @@ def _is_the_daemons(host: _Host, address: IpAddress, port: int) -> bool:
 
 
 def _socket(host: _Host, claim: _Claim, socket: Path) -> Iterator[Finding]:
-    holder = host.sockets.setdefault(socket, claim)
+    holder = host.replaced.get(socket) or host.sockets.setdefault(socket, claim)
     if holder is not claim:
         yield Finding(
             place=claim.place,

@@ -50,7 +50,6 @@ _RIGHT = {
     "enum": "Write {expected}",
     "greater_than": "Write something greater than {gt}",
     "greater_than_equal": "Write {ge} or more",
-    "less_than_equal": "Write {le} or less",
 }
 
 

@@ -15,16 +15,16 @@ SHORTEST_HOLD = 20.0  # seconds: nginx has five to confirm a switch, and a way b
 
 
 def _bearable(seconds: float) -> float:
+    right = (
+        f"Write how long a visitor may wait at most, from {SHORTEST_HOLD:g} seconds to "
+        f'{LONGEST_HOLD / 60:g} minutes, such as "60s"'
+    )
     if seconds < SHORTEST_HOLD:
-        raise ValueRefusedError(
-            f"in less than {SHORTEST_HOLD:g} s no release comes up, nor is it taken back",
-            'Write how long a visitor may wait at most, such as "60s"',
-        )
+        wrong = f"in less than {SHORTEST_HOLD:g} s no release comes up, nor is it taken back"
+        raise ValueRefusedError(wrong, right)
     if seconds > LONGEST_HOLD:
-        raise ValueRefusedError(
-            f"no request is held for more than {LONGEST_HOLD / 60:g} minutes",
-            'Write how long a visitor may wait at most, such as "60s"',
-        )
+        wrong = f"no request is held for more than {LONGEST_HOLD / 60:g} minutes"
+        raise ValueRefusedError(wrong, right)
     return seconds
 
 

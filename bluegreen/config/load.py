@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from bluegreen.config.conflicts import Claimant, conflicts
+from bluegreen.config.conflicts import Claimant, claimed_besides, conflicts
 from bluegreen.config.consistency import inconsistencies
 from bluegreen.config.document import Document, read_document
 from bluegreen.config.draft import draft
@@ -104,6 +104,7 @@ def check_files(
     """
     problems: list[Problem] = []
     daemon, _ = _read_installed_daemon(layout, [] if files else problems)
+    of_daemon: Document | None = None  # where that was asked about
     if not files:
         files = _installed(layout, problems)
     app_files = []
@@ -112,7 +113,7 @@ def check_files(
             app_files.append(file)
             continue
         try:
-            daemon, _ = _read_daemon(file)
+            daemon, of_daemon = _read_daemon(file)
         except InvalidConfiguration as error:
             problems += error.problems
     asked = _read_apps(app_files, problems)
@@ -121,7 +122,8 @@ def check_files(
     found = _installed(layout, unasked)
     installed = {file.absolute() for file in found}
     others = [file for file in found if file.stem not in replaced]
-    everything = [*_read_apps(others, unasked), *asked]
+    besides = _read_apps(others, unasked)
+    everything = [*besides, *asked]
     _find_conflicts(everything, layout, daemon)
     if judge is not None:
         judge([(app.document, app.settings) for app in everything if app.settings is not None])
@@ -129,7 +131,20 @@ def check_files(
         if app.settings is not None and app.document.file.absolute() in installed:
             app.document.wrong.extend(file_findings(app.settings, layout.remedies))
         problems += app.document.problems()
+    if of_daemon is not None and daemon.api.listen is not None:
+        of_daemon.wrong.extend(_taken(daemon.api.listen, besides, layout))
+        problems += of_daemon.problems()
     return problems
+
+
+def _taken(listen: str, apps: Sequence[_AppFile], layout: Layout) -> Iterator[Finding]:
+    for app in apps:
+        for other in claimed_besides(app.claimant, layout, listen):
+            yield Finding(
+                place=("api", "listen"),
+                wrong=f"its port is also {other}",
+                right="Listen on a port that no app uses",
+            )
 
 
 def _read_installed_daemon(
@@ -138,7 +153,8 @@ def _read_installed_daemon(
     """The settings and the text; the defaults where there is no file, or one with problems."""
     if os.path.lexists(layout.daemon_file):  # a link to nowhere is a problem, not a default
         try:
-            return _read_daemon(layout.daemon_file)
+            settings, document = _read_daemon(layout.daemon_file)
+            return settings, document.text
         except InvalidConfiguration as error:
             problems += error.problems
     return DaemonSettings(), None
@@ -201,13 +217,13 @@ def _read_app(file: Path) -> _AppFile:
     return _AppFile(document=document, claimant=claimant, settings=settings)
 
 
-def _read_daemon(file: Path) -> tuple[DaemonSettings, str]:
-    """The settings, and the text that they were read from."""
+def _read_daemon(file: Path) -> tuple[DaemonSettings, Document]:
+    """The settings, and what they were read from."""
     document = read_document(file)
     settings = _validate(DaemonSettings, document, document.data)
     if settings is None:
         raise InvalidConfiguration(document.problems())
-    return settings, document.text
+    return settings, document
 
 
 def _find_conflicts(apps: Sequence[_AppFile], layout: Layout, daemon: DaemonSettings) -> None:

@@ -16,7 +16,7 @@ from pydantic import (
 
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.section import Section
-from bluegreen.config.values import PositiveDuration
+from bluegreen.config.values import PositiveDuration, within
 from bluegreen.config.windows import Window, Windows, parse_window
 from bluegreen.words import seconds
 
@@ -43,7 +43,7 @@ def _zone(value: str) -> str:
     return value
 
 
-Percent = Annotated[int, Field(ge=1, le=99, strict=True)]
+Percent = Annotated[int, Field(strict=True), within(1, 99)]
 
 
 def _rising(steps: tuple[int, ...]) -> tuple[int, ...]:

@@ -56,6 +56,7 @@ from bluegreen.config.values import (
     Switch,
     UserName,
     VariableName,
+    within,
 )
 from bluegreen.config.watch_section import Watch
 from bluegreen.config.webhook_section import Webhook
@@ -148,12 +149,12 @@ class Service(Section):
     command: Command
     ports: SlotPorts | None = None
     sockets: SlotSockets | None = None
-    instances: Annotated[int, Field(ge=1, le=MOST_INSTANCES, strict=True)] = 1  # in each slot
+    instances: Annotated[int, Field(strict=True), within(1, MOST_INSTANCES)] = 1  # in each slot
     env: Environment = Field(default={})
     env_file: AbsolutePath | None = None
     # Where what ran before bluegreen serves this until the first release is active.
     replaces: Endpoint | None = None
-    keepalive: Annotated[int, Field(ge=0, le=1024, strict=True)] = 16
+    keepalive: Annotated[int, Field(strict=True), within(0, 1024)] = 16
     stop_timeout: Duration = 10.0
     ready: Literal["notify"] | None = None  # None: it is up when it is started
     exclusive: Switch = False  # runs in the slot alone that has the traffic

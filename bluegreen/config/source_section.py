@@ -18,7 +18,15 @@ from bluegreen.config.git_url import check_ssh_path, check_token_user
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.section import Section
-from bluegreen.config.values import AbsolutePath, GitUrl, Line, PositiveDuration, Size, Switch
+from bluegreen.config.values import (
+    AbsolutePath,
+    GitUrl,
+    Line,
+    PositiveDuration,
+    Size,
+    Switch,
+    within,
+)
 
 ArchiveUrl = Annotated[Line, AfterValidator(check_archive_url)]
 HostPattern = Annotated[str, AfterValidator(check_host)]
@@ -109,7 +117,7 @@ class Source(Section):
     minisign: MinisignKey | None = None
     allow_private: Switch = False  # http, and addresses that are not public
     allowed_hosts: tuple[HostPattern, ...] = ()  # for redirects, besides the archive's own
-    strip: Annotated[int, Field(ge=0, le=16, strict=True)] | None = None  # None: see ``unpack``
+    strip: Annotated[int, Field(strict=True), within(0, 16)] | None = None  # None: see ``unpack``
     max_size: Size = 2**30  # bytes of an archive
     max_unpacked: Size = 4 * 2**30  # bytes of what is in it
     timeout: PositiveDuration = 300.0

@@ -305,6 +305,17 @@ def _json_value(value: Any) -> Any:
     return value
 
 
+def within(least: int, most: int) -> AfterValidator:
+    """Of a whole number: what is out of bounds is told both of them."""
+
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return value
+
+    return AfterValidator(check)
+
+
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 PositiveDuration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
@@ -313,7 +324,7 @@ Share = Annotated[float, BeforeValidator(parse_share)]
 Name = Annotated[str, AfterValidator(_name)]
 UserName = Annotated[str, AfterValidator(_user)]
 Switch = Annotated[bool, Field(strict=True)]
-Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Port = Annotated[int, Field(strict=True), within(1, 65535)]
 InsidePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
 SharedPath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_shared)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres)]
@@ -328,7 +339,7 @@ Line = Annotated[str, StringConstraints(min_length=1), AfterValidator(_one_line)
 Command = Annotated[Line, AfterValidator(_command)]
 Script = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_nul)]
 VariableName = Annotated[str, AfterValidator(_variable)]
-Status = Annotated[int, Field(ge=100, le=599, strict=True)]
+Status = Annotated[int, Field(strict=True), within(100, 599)]
 GitUrl = Annotated[Line, AfterValidator(check_git_url)]
 EnvText = Annotated[str, BeforeValidator(_text), AfterValidator(_without_nul)]
 DefaultText = Annotated[str, AfterValidator(_one_line)]

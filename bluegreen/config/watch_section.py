@@ -103,9 +103,11 @@ def _that_may_come(requests: int) -> int:
     if requests > MOST_REQUIRED:
         raise ValueRefusedError(
             f"no release would be judged before {requests} requests have come",
-            f"Write {MOST_REQUIRED} or less: so many show one failure of 100000, and nginx tells "
-            "of 30000 a second at the most",
+            f"Write a whole number from 1 to {MOST_REQUIRED}: so many show one failure of 100000, "
+            "and nginx tells of 30000 a second at the most",
         )
+    if requests < 1:
+        raise ValueError(f"a whole number from 1 to {MOST_REQUIRED}")
     return requests
 
 
@@ -120,7 +122,7 @@ class Watch(Section):
     max_error_rate: Share | None = None  # of requests that were answered 5xx
     max_p99: PositiveDuration | None = None
     max_p99_ratio: Annotated[float, Field(ge=1, strict=True, allow_inf_nan=False)] | None = None
-    min_requests: Annotated[int, Field(ge=1, strict=True), AfterValidator(_that_may_come)] = (
+    min_requests: Annotated[int, Field(strict=True), AfterValidator(_that_may_come)] = (
         20  # fewer are not judged
     )
     window: Annotated[float, BeforeValidator(_window)] = 10.0

@@ -15,10 +15,10 @@ from bluegreen.api.plan import plan_view
 from bluegreen.api.scopes import require
 from bluegreen.config.versions import check_version
 from bluegreen.dashboard.app_page import state_of
-from bluegreen.dashboard.context import Dashboard, Visit
+from bluegreen.dashboard.context import Dashboard, Visit, no_such_page
 from bluegreen.dashboard.offers import ACTIONS, Action
 from bluegreen.dashboard.older import Older, older_releases
-from bluegreen.errors import BluegreenError, NotFoundError, SourceError
+from bluegreen.errors import BluegreenError, SourceError
 from bluegreen.operations import planning
 
 PLAN_LIMIT = 20.0  # seconds that the page of a deploy waits for what git has to be asked
@@ -29,7 +29,7 @@ def _action_of(visit: Visit) -> Action:
     """Raises NotFoundError; ForbiddenError for whom the session's token lets not."""
     action = ACTIONS.get(visit.request.match_info["action"])
     if action is None:
-        raise NotFoundError("there is no such page", remedy="the dashboard itself begins at /")
+        raise no_such_page()
     require(visit.request, action.route.scope)
     return action
 

@@ -16,6 +16,19 @@ from bluegreen.dashboard.live import Live
 from bluegreen.dashboard.pages import Pages
 from bluegreen.dashboard.rows import Rows
 from bluegreen.dashboard.sessions import Session, Sessions
+from bluegreen.errors import NotFoundError
+
+
+def no_such_page() -> NotFoundError:
+    return NotFoundError("there is no such page", remedy="the dashboard itself begins at /")
+
+
+@dataclass
+class Made:
+    """A page as it was last made, at a time of time.monotonic(); None: it was not yet."""
+
+    text: str | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class Dashboard:
     rounds: Rounds
     rows: Rows
     pages: Pages
+    made_for_all: Made = field(default_factory=Made)  # the status page
 
     async def close(self) -> None:
         """Keep the sessions for the next daemon."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from aiohttp import web
 from bluegreen.api.bodies import Body, body_of
 from bluegreen.api.context import Api
 from bluegreen.api.documents.apps import AppState
+from bluegreen.api.limits import NUMBER_LIMIT
 from bluegreen.api.route import Route
 from bluegreen.api.routes import ROUTES
 from bluegreen.dashboard.context import Visit
 from bluegreen.errors import UsageError
+from bluegreen.gate.hold_file import LONGEST_HOLD
 from bluegreen.model import UnitState
+from bluegreen.traffic.previews import LONGEST_PREVIEW
 
 _BELOW_APP = "/v1/apps/{app}/"
 _ROUTES = {
@@ -61,11 +65,19 @@ class Offer:
     weight: str
 
 
-def _number(text: str, kind: type[int] | type[float], field: str) -> int | float:
-    try:
-        return kind(text)
-    except ValueError:
-        raise UsageError(f"{field}: {text[:60]!r} is no number", remedy="write digits") from None
+def _time(visit: Visit, field: str, longest: float, unit: float = 1.0) -> float:
+    """Seconds, of a field in which so many times ``unit`` are written. Raises UsageError.
+
+    What the API would say of it is in its own words, and in its own unit.
+    """
+    text = visit.text(field)
+    with contextlib.suppress(ValueError):
+        if 0 < (seconds := float(text) * unit) <= longest:
+            return seconds
+    raise UsageError(
+        f"{field}: {text[:60]!r} is no such time",
+        remedy=f"write a number, more than 0 and at most {longest / unit:g}",
+    )
 
 
 def _deploy(visit: Visit) -> dict[str, Any]:
@@ -80,11 +92,16 @@ def _deploy(visit: Visit) -> dict[str, Any]:
 
 def _operation(visit: Visit) -> dict[str, Any]:
     """That of the page: what has taken its place since, nobody has seen."""
-    return {"operation": _number(visit.text("operation"), int, "operation")}
+    text = visit.text("operation")
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(NUMBER_LIMIT))):
+        raise UsageError(
+            f"operation: {text[:60]!r} is no number", remedy="load the page again, and look at it"
+        )
+    return {"operation": int(text)}
 
 
 def _hold(visit: Visit) -> dict[str, Any]:
-    return {"timeout": _number(visit.text("timeout"), float, "seconds")}
+    return {"timeout": _time(visit, "timeout", LONGEST_HOLD)}
 
 
 def _rollback(visit: Visit) -> dict[str, Any]:
@@ -94,7 +111,7 @@ def _rollback(visit: Visit) -> dict[str, Any]:
 def _preview(visit: Visit) -> dict[str, Any]:
     if visit.text("revoke"):
         return {"revoke": True}
-    return {"seconds": _number(visit.text("minutes"), float, "minutes") * 60}
+    return {"seconds": _time(visit, "minutes", LONGEST_PREVIEW, unit=60)}
 
 
 def _is_at_rest(app: AppState) -> bool:

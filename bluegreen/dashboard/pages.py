@@ -71,19 +71,19 @@ class Pages:
         self._environment.globals["asset"] = self._asset
         self._environment.filters.update(duration=seconds, moment=moment, day=day, coded=coded)
 
-    def page(
-        self, template: str, /, *, status: int = 200, public: bool = False, **values: Any
-    ) -> web.Response:
-        """A whole page, which nobody keeps but, for a moment, where it is ``public``."""
-        text = self._environment.get_template(template).render(values)
-        kept = "public, max-age=2" if public else "no-store"
+    def page(self, template: str, /, *, status: int = 200, **values: Any) -> web.Response:
+        """A whole page, which nobody keeps."""
         return web.Response(
-            status=status, text=text, content_type="text/html", headers={"Cache-Control": kept}
-        )
+            status=status, text=self.text(template, **values), content_type="text/html",
+            headers={"Cache-Control": "no-store"},
+        )  # fmt: skip
+
+    def text(self, template: str, /, **values: Any) -> str:
+        return self._environment.get_template(template).render(values)
 
     def fragment(self, template: str, /, **values: Any) -> Fragment:
         """A part of one, whose template writes an empty ``data-v`` for what is its version."""
-        text = self._environment.get_template(template).render(values)
+        text = self.text(template, **values)
         version = version_of(text.encode())
         # In what was escaped there are no quotes. And all was.
         return Fragment(version, Markup(text.replace('data-v=""', f'data-v="{version}"', 1)))  # noqa: S704
@@ -109,6 +109,7 @@ def day(at: float) -> str:
 
 def coded(text: str) -> Markup:
     """A sentence whose commands stand in backticks, as a terminal has them: as code."""
+    text = visible(text)
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)  # one that is none of a pair

@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bluegreen.api import route
 from bluegreen.api.access import let_in
 from bluegreen.api.peer import caller_of, require_app
+from bluegreen.api.route import is_for_people
 from bluegreen.api.scopes import Scope, require
 from bluegreen.dashboard import (
     actions,
@@ -23,7 +25,7 @@ from bluegreen.dashboard import (
     static,
     status_page,
 )
-from bluegreen.dashboard.context import Dashboard, Visit
+from bluegreen.dashboard.context import Dashboard, Visit, no_such_page
 from bluegreen.dashboard.entry import VIA, form_of
 from bluegreen.dashboard.guard import (
     HEADERS,
@@ -79,6 +81,13 @@ PAGES = (
 )
 
 
+async def _nowhere(_: Dashboard, __: Visit) -> web.StreamResponse:
+    raise no_such_page()
+
+
+_NOWHERE = _inside("GET", "", _nowhere)
+
+
 def add_pages(application: web.Application, dashboard: Dashboard) -> None:
     """Let ``application`` answer every page of the table, with the headers that all have."""
     ours = application[route.PAGES]
@@ -86,11 +95,18 @@ def add_pages(application: web.Application, dashboard: Dashboard) -> None:
         application.router.add_route(page.method, page.path, _checked(page, dashboard))
         for page in PAGES
     )
+    nowhere = _checked(_NOWHERE, dashboard)
+
+    @web.middleware
+    async def astray(request: web.Request, handler: Handler) -> web.StreamResponse:
+        is_ours = request.match_info.route in ours or not is_for_people(request)
+        return await (handler if is_ours else nowhere)(request)
 
     async def guard(request: web.Request, response: web.StreamResponse) -> None:
-        if request.match_info.route in ours:
+        if is_for_people(request):
             response.headers.update(HEADERS)
 
+    application.middlewares.append(astray)
     application.on_response_prepare.append(guard)
 
 

@@ -11,6 +11,8 @@ from bluegreen.dashboard.context import Dashboard
 from bluegreen.errors import NotFoundError
 from bluegreen.operations.runtime import AppRuntime
 
+KEPT = 2.0  # seconds: whoever reaches the address may ask, as often as they like
+
 
 async def page(dashboard: Dashboard, _: web.Request) -> web.StreamResponse:
     """Of an app that has never been deployed nothing is said. Raises NotFoundError."""
@@ -18,10 +20,20 @@ async def page(dashboard: Dashboard, _: web.Request) -> web.StreamResponse:
         raise NotFoundError(
             "there is no status page", remedy="status_page = true in [api] makes one"
         )
+    made, now = dashboard.made_for_all, time.monotonic()
+    if made.text is None or now - made.at >= KEPT:
+        made.text, made.at = _text(dashboard), now
+    return web.Response(
+        text=made.text, content_type="text/html",
+        headers={"Cache-Control": f"public, max-age={KEPT:.0f}"},
+    )  # fmt: skip
+
+
+def _text(dashboard: Dashboard) -> str:
     apps = sorted(dashboard.api.desk.apps.values(), key=lambda app: app.name)
     dashboard.rounds.begin(apps)
     states = {app.name: found for app in apps if (found := is_up(dashboard.api, app)) is not None}
-    return dashboard.pages.page("status.html", public=True, states=states)
+    return dashboard.pages.text("status.html", states=states)
 
 
 def is_up(api: Api, app: AppRuntime) -> bool | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bluegreen.cli.check import installed
@@ -13,7 +13,7 @@ from bluegreen.config.load import Configuration, InvalidConfiguration, check_fil
 from bluegreen.config.secret_file import SecretFile
 from bluegreen.config.settings import AppSettings, DaemonSettings
 from bluegreen.doctor.nouns import Look
-from bluegreen.doctor.ports import holders
+from bluegreen.doctor.ports import Holder, holders
 from bluegreen.host import daemons_files, refusals
 from bluegreen.host.accounts import find
 from bluegreen.host.places import DAEMON_USER
@@ -81,29 +81,32 @@ def _is_closed(file: Path) -> bool:
 def _ports(layout: Layout, apps: Iterable[AppSettings]) -> Look:
     look = Look("ports")
     free = "end what holds it, or name another port in the app file"
-    for settings in apps:
-        if not layout.is_whole:
+    if not layout.is_whole:
+        for settings in apps:
             for line in strangers(settings, layout):
                 look.find(f"{settings.name}: {line}", free)
-        else:
-            _of_units(look, settings, layout, free)
+    elif os.geteuid() != 0:
+        look.unseen = ["who holds the ports of apps"]
+    else:
+        held = holders()
+        for settings in apps:
+            for line in _in_the_way(settings, layout, held):
+                look.find(f"{settings.name}: {line}", free)
     if not look.findings and not look.unseen:
         look.seen.append("none is held by a stranger")
     return look
 
 
-def _of_units(look: Look, settings: AppSettings, layout: Layout, free: str) -> None:
+def _in_the_way(
+    settings: AppSettings, layout: Layout, held: Mapping[int, Sequence[Holder]]
+) -> Iterator[str]:
     """Under systemd each port is its unit's."""
-    if os.geteuid() != 0:
-        look.unseen = ["who holds the ports of apps"]
-        return
-    for name, service in settings.services.items():
-        for slot in Slot:
-            for key in unit_keys(settings.name, slot, {name: service.instances}):
-                address = service.address(slot, layout.run, key.instance)
-                if address is None or address.port is None:
-                    continue
-                unit = service_unit(key)
-                for holder in holders(address.port):
-                    if not holder.is_in(unit):
-                        look.find(f"{settings.name}: port {address.port} is held by {holder}", free)
+    instances = {name: service.instances for name, service in settings.services.items()}
+    for slot in Slot:
+        for key in unit_keys(settings.name, slot, instances):
+            address = settings.services[key.service].address(slot, layout.run, key.instance)
+            if address is None or address.port is None:
+                continue
+            for holder in held.get(address.port, ()):
+                if not holder.is_in(service_unit(key)):
+                    yield f"port {address.port} is held by {holder}"

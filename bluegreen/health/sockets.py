@@ -93,7 +93,7 @@ def clients_of(addresses: Iterable[Address]) -> list[End | None]:
     addresses = tuple(addresses)
     ports = {one.port for one in addresses if one.port is not None}
     paths = [one.socket for one in addresses if one.socket is not None]
-    tcp = sock_diag.connections() if ports else []
+    tcp = sock_diag.connections(ports) if ports else []
     unix = sock_diag.unix_connections() if paths else []
     served = [end for end in tcp if end.port in ports]
     served += [end for end in unix if any(bound_to(end, path) for path in paths)]

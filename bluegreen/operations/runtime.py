@@ -181,10 +181,10 @@ class AppRuntime:
 
     def is_paused(self, slot: Slot) -> bool:
         """Whether an operation has it stopped while requests wait: on purpose, so it is not ill."""
+        if not self.is_stopped(slot):
+            return False  # first: of what runs, every page looks, and markers are on the disk
         held = self.parts.traffic.read(self.name).held
-        if held is None or held.operation is None or time.time() >= held.until:
-            return False
-        return self.is_stopped(slot)
+        return held is not None and held.operation is not None and time.time() < held.until
 
     def has_passed_gate(self, slot: Slot) -> None:
         """Remember how often each service had been restarted when the slot passed its gate."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bluegreen.report.shares import led, note
-from bluegreen.words import seconds
+from bluegreen.words import clock, seconds
 
 # For people who do not know bluegreen.
 MEANS = {
@@ -93,6 +93,7 @@ def steps(operation: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
         if failed and phase["state"] in ("undone", "undoing"):
             ended = "failed, and undone"
         said = note(shares) if phase["phase"] == "steps" and shares else _note(phase)
+        said = ", ".join(filter(None, (said, _promoted(phase["phase"], mine))))
         found.append(
             Step(
                 name=phase["phase"], means=MEANS.get(phase["phase"], ""), began=phase["began"],
@@ -100,6 +101,14 @@ def steps(operation: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> 
             )
         )  # fmt: skip
     return found
+
+
+def _promoted(phase: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """Who let the release go on from a phase in which it waits for that, or may."""
+    if phase not in ("promote", "steps"):
+        return ""
+    by = ((one["at"], one["data"]["data"].get("by")) for one in records)
+    return next((f"promoted by {who} at {clock(at)}" for at, who in by if who is not None), "")
 
 
 def _note(phase: Mapping[str, Any]) -> str:

@@ -110,6 +110,11 @@ class _Teller:
         end = ends[-1] if ends else self.moved or self.operation["finished_at"]
         return max(step.percent for step in begun), seconds(end - begun[0].at)
 
+    def _are_led_back(self) -> bool:
+        """Whether those who had it in steps were back by its end: a marker may not go away."""
+        steps = (phase["state"] for phase in self.operation["phases"] if phase["phase"] == "steps")
+        return "undone" in steps or not self.led[-1].percent
+
     def moments(self) -> list[Moment]:
         found = [Moment(at=step.at, says=step.says) for step in self.led]
         if self.moved is not None:
@@ -139,10 +144,10 @@ class _Teller:
             return f"{self.version} got the visitors, and then the {kind} {_PAST[state]}."
         if self.led:
             percent, for_ = self._share_of_visitors()
-            return (
-                f"{self.version} had up to {percent} % of the visitors for {for_}; then all were "
-                f"back on {self.before}."
-            )
+            then = f"the {kind} {_PAST[state]}"
+            if self._are_led_back():
+                then = f"all were back on {self.before}"
+            return f"{self.version} had up to {percent} % of the visitors for {for_}; then {then}."
         if self.operation["from_slot"] is None:
             return f"{self.version} was not put into service: no visitor met it."
         return f"{self.version} was not put into service: {self.before} served throughout."
@@ -190,9 +195,11 @@ class _Teller:
             said += self._data_undone()
         elif self.moved is None and self.led:
             percent, for_ = self._share_of_visitors()
+            then = f"and, {for_} later, back to {self.before}"
+            if not self._are_led_back():
+                then = "and not led back before it ended"
             said.append(
-                f"Up to {percent} % of the visitors were led to {operation['slot']} and, {for_} "
-                f"later, back to {self.before}."
+                f"Up to {percent} % of the visitors were led to {operation['slot']} {then}."
             )
             said += self._data_undone()
         elif self.moved is None:

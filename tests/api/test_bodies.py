@@ -17,6 +17,7 @@ from bluegreen.api.handlers.webhooks import receive
 from bluegreen.api.hook_body import ALL_BODIES, BODIES_OF_ONE, HookRoom, NoRoomError
 from bluegreen.api.peer import Caller, note_caller
 from bluegreen.api.problems import as_problems
+from bluegreen.errors import UsageError
 
 
 async def test_a_body_that_does_not_arrive_is_not_waited_for(
@@ -42,6 +43,21 @@ async def test_a_body_that_does_not_arrive_is_not_waited_for(
         writer.close()
     finally:
         await runner.cleanup()
+
+
+def test_a_field_that_is_given_twice_is_refused_by_its_name() -> None:
+    request: Any = SimpleNamespace(method="POST", path="/v1/apps/shop/switch")
+    for raw, kind, name in (
+        (b'{"to": "blue", "to": "green"}', bodies.SwitchBody, "to"),
+        (b'{"version": "v1", "\\u0076ersion": "v1"}', bodies.DeployBody, "version"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            bodies.body_of(request, raw, kind)
+        assert caught.value.http_status == 400
+        assert list(caught.value.detail) == [f"{name}: it is given more than once"]
+        assert f'"{name}"' in caught.value.remedy
+    assert bodies.body_of(request, b"", bodies.Empty) == bodies.Empty()
+    assert bodies.body_of(request, b'{"to": "blue"}', bodies.SwitchBody).to == "blue"
 
 
 def test_deliveries_of_one_and_of_all_take_so_much_memory_and_give_it_back() -> None:

@@ -18,6 +18,7 @@ from bluegreen.cli import main
 from bluegreen.cli.history import history_line
 from bluegreen.cli.parser import parse
 from bluegreen.cli.plain import PlainLines
+from bluegreen.cli.preview import preview_lines
 from bluegreen.cli.progress import Progress
 from bluegreen.cli.status_lines import slot_lines
 from bluegreen.words import ago, seconds
@@ -270,6 +271,10 @@ def test_a_text_that_nobody_can_keep_is_said_in_the_words_of_the_command(
         (["history", "--limit", "201"], "'201' is not a whole number from 1 to 200", "--help"),
         (["logs", "--lines", "200000"], "'200000' is not a whole number from 0 to", "logs --help"),
         (["logs", "a", "9" * 20], "'9999999999999999999...' is not a whole number", "logs --help"),
+        *(
+            ([command, "9" * 5000], "9... cannot be the name of an app", "bluegreen status")
+            for command in ("cancel", "promote", "logs", "report")
+        ),
         (["rollback", "--restore", "0"], "'0' is not a whole number from 1 up", "rollback --help"),
     ],
 )
@@ -367,3 +372,15 @@ def test_a_switch_imports_nothing_that_takes_long() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert ended.stdout.strip() == "3 []"
+
+
+def test_a_preview_of_a_daemon_that_knows_no_names_of_their_own_is_told_all_the_same() -> None:
+    """As while bluegreen itself is upgraded: the command is the new one at once."""
+    answer = {
+        "app": "shop", "slot": "green", "version": "v2", "until": 1_800_000_000.0,
+        "header": {"X-Bluegreen-Preview": "k"}, "path": "/.bluegreen/shop/preview/k",
+        "link": "https://shop.example/.bluegreen/shop/preview/k",
+    }  # fmt: skip
+    assert preview_lines(answer)[1] == f"  link:   {answer['link']}"
+    own = {"site": "https://next.example", "link": "https://next.example/x", "allow": []}
+    assert "  or:     https://next.example/x" in preview_lines({**answer, "own": own})

@@ -158,7 +158,9 @@ def test_two_apps_cannot_answer_to_one_name_on_one_port(
 
 
 def test_no_app_has_the_address_on_which_the_daemon_listens(layout: Layout) -> None:
-    install(layout, small_app("blog", 9001, 9101, nginx='listen = ["127.0.0.1:9000"]'), "blog")
+    app = install(
+        layout, small_app("blog", 9001, 9101, nginx='listen = ["127.0.0.1:9000"]'), "blog"
+    )
     for listen, key in {
         "127.0.0.1:9101": "services.web.ports.green",
         "127.0.0.1:9000": "nginx.listen[0]",
@@ -168,6 +170,9 @@ def test_no_app_has_the_address_on_which_the_daemon_listens(layout: Layout) -> N
         assert (problem.file.name, problem.key) == ("blog.toml", key)
         assert problem.wrong == f"port {listen[-4:]} is also listen of [api] in bluegreen.toml"
         assert check_files([], layout) == [problem]
+        (problem,) = check_files([layout.daemon_file], layout)  # alone, as before it is installed
+        assert (problem.file, problem.line, problem.key) == (layout.daemon_file, 2, "api.listen")
+        assert problem.wrong == f"its port is also {key} of app blog ({app})"
     layout.daemon_file.write_text('[api]\nlisten = "[::1]:9000"\n')
     assert list(load_all(layout).apps) == ["blog"]
 

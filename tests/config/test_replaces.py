@@ -8,7 +8,7 @@ import pytest
 
 from bluegreen.config.load import check_files, load_app
 from bluegreen.layout import Layout
-from tests.config.samples import SHOP, problems_of, write
+from tests.config.samples import SHOP, install, problems_of, small_app, write
 
 
 def with_line(line: str, service: str = "api") -> str:
@@ -42,6 +42,28 @@ def test_it_cannot_be_a_slot_s_own_port(tmp_path: Path) -> None:
     (problem,) = check_files([file], Layout(tmp_path))
     assert problem.key == "services.api.replaces"
     assert "services.api.ports.green" in problem.wrong
+
+
+def test_nor_is_it_that_of_another_service_or_app(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    blog = small_app("blog", 9001, 9101).replace("[services.web]", "[services.web]\ninstances = 2")
+    for address, key in {
+        "127.0.0.1:9001": f"services.web.ports.blue of app blog ({tmp_path}/blog.toml)",
+        "[::1]:9102": f"services.web.ports.green of app blog ({tmp_path}/blog.toml)",
+        f"{layout.app('shop').run}/web-blue.sock": "services.web.sockets.blue",
+    }.items():
+        shop = write(tmp_path, with_line(f'replaces = "{address}"'))
+        others = write(tmp_path, blog, "blog")
+        (problem,) = check_files([others, shop], layout)
+        assert (problem.file, problem.key) == (shop, "services.api.replaces")
+        assert problem.line is not None
+        assert problem.wrong == f"{address} is also {key}"
+        if "of app" in key:  # told of the other one where that comes later, or is asked about alone
+            install(layout, shop.read_text())
+            for files in ([shop, others], [others]):
+                (problem,) = check_files(files, layout)
+                assert (problem.file, problem.key) == (others, key.partition(" ")[0])
+                assert "is also services.api.replaces of app shop" in problem.wrong
 
 
 def test_a_worker_replaces_nothing_that_nginx_knows(tmp_path: Path) -> None:

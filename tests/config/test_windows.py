@@ -142,4 +142,4 @@ def test_what_is_wrong_with_the_queue_is_said(tmp_path: Path) -> None:
         load_app(file)
     policy, limit = map(str, refused.value.problems)
     assert 'queue.policy: "newest" cannot be used here. Write "latest", "serial"' in policy
-    assert "Write 1 or more" in limit
+    assert "Write a whole number from 1 to 1000" in limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bluegreen.dashboard.pages import Pages
+from bluegreen.errors import UsageError
 
 BEGUN: dict[str, Any] = {
     "id": 3, "app": "shop", "kind": "deploy", "version": "v2", "state": "running", "slot": None,
@@ -16,3 +17,10 @@ BEGUN: dict[str, Any] = {
 def test_an_operation_that_has_no_phase_yet_is_told_of() -> None:
     shown = Pages().fragment("parts/outcome.html", operation=BEGUN, phases=[], app=None)
     assert 'data-say="deploy v2: running"' in shown.html
+
+
+def test_what_moves_a_cursor_is_shown_also_where_commands_are_marked_as_code() -> None:
+    error = UsageError("it \x1b[2J says `ls\0`", remedy="one ` of no pair\x9b")
+    shown = Pages().fragment("parts/failure.html", error=error).html
+    assert r"it \x1b[2J says <code>ls\x00</code>" in shown
+    assert r"one ` of no pair\x9b" in shown

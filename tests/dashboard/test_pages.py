@@ -92,6 +92,26 @@ async def test_who_has_not_logged_in_is_shown_and_may_do_nothing(door: Door) -> 
         assert response.status == 404  # whoever is on the host has the command line
 
 
+async def test_a_browser_that_asks_for_no_page_is_answered_one_and_a_program_as_before(
+    door: Door,
+) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    nobody, somebody = visitor(door), await inside(door, "read")
+    for path in ("/nowhere", "/apps/monitor/history/of", "/logout"):
+        page = await nobody.get(path, **browser)
+        assert (page.status, page.headers["Location"]) == (303, f"/login?next={path}")
+        page = await somebody.get(path, **browser)
+        assert (page.status, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert "/" in page.links()
+        assert {*HEADERS.items()} <= {*page.headers.items()}
+        assert (await nobody.get(path)).status == 401
+    for path in ("/v1/nowhere", "/v1", "/hooks/monitor"):
+        page = await somebody.get(path, **browser)
+        assert (page.status, page.headers["Content-Type"]) == (
+            401, "application/problem+json; charset=utf-8",
+        )  # fmt: skip
+
+
 async def test_a_wrong_token_is_refused_and_counted_as_one_of_the_api_is(door: Door) -> None:
     guest = visitor(door)
     _, before = await door.ask("GET", "/v1/apps", await door.token("admin"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.health import sock_diag
 from bluegreen.health.sockets import clients_of
 from bluegreen.model import Address
 
@@ -46,6 +47,26 @@ def test_a_client_of_a_port_is_known_by_its_own_socket_while_it_is_connected(hos
                 assert sorted(inodes(Address(port=port)), key=str) == sorted([inode, own], key=str)
             client.shutdown(socket.SHUT_RDWR)
         assert inodes(Address(port=port)) == []
+
+
+def test_of_all_connections_the_kernel_gives_those_of_the_ports_that_are_asked_about() -> None:
+    """A host has tens of thousands, and a status that is watched asks every second."""
+    with contextlib.ExitStack() as opened:
+        ports = []
+        for host in ("127.0.0.1", "::1", "127.0.0.1"):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            server = opened.enter_context(socket.create_server((host, 0), family=family))
+            ports.append(server.getsockname()[1])
+            client = opened.enter_context(socket.create_connection((host, ports[-1])))
+            opened.enter_context(server.accept()[0])
+            assert client.getsockname()[1] != ports[-1]
+        for port in ports:
+            ends = sock_diag.connections([port])
+            assert [end.port == port for end in ends].count(True) == 1
+            assert {end.name for end in ends} == {end.peer for end in ends}
+            assert len(ends) == 2
+        among = {end.port for end in sock_diag.connections(ports)}
+        assert among.issuperset(ports)
 
 
 def test_a_client_of_a_unix_socket_too_also_where_its_server_has_a_relative_path(

@@ -198,3 +198,15 @@ async def test_what_cannot_be_a_version_or_an_app_is_refused(shop: Stack) -> Non
         assert (status, document["kind"]) == (400, "usage")
     assert (await shop.cli("plan", "other", "v1")).status == 2
     assert (await shop.cli("plan", "monitor", "v\udcff")).status == 2
+    for command, what in (
+        (("plan",), "VERSION"), (("deploy",), "VERSION"),
+        (("migrations", "mark-applied"), "NAME"),
+    ):  # fmt: skip
+        answer = await shop.cli(*command, "monitor")  # the only app, and no version of it
+        typed = " ".join(["bluegreen", *command])
+        assert (answer.status, answer.err.splitlines()) == (2, [
+            f"bluegreen: monitor is an app, and its {what} is not named",
+            f"Next: {typed} monitor {what}; where monitor is a {what}, too: "
+            f"{typed} monitor monitor",
+        ])  # fmt: skip
+    assert await shop.operations() == []

@@ -1,13 +1,15 @@
-"""What an app has in common, however often it is asked for."""
+"""What an app's runtime has in common, and answers of its slots."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from bluegreen.layout import Layout
+from bluegreen.model import Hold, Slot, Traffic
 from bluegreen.operations.parts import Parts
 from bluegreen.operations.runtime import AppRuntime
 from tests.slots.sources import RELEASE, FilesSource, Runner, settings_with
@@ -39,3 +41,21 @@ async def test_two_plans_do_not_look_at_one_tree_at_a_time(tmp_path: Path) -> No
     assert await first == await second
     assert looked.is_set()
     assert not [*app.layout.trees.iterdir()]
+
+
+def test_of_a_slot_that_runs_no_page_reads_a_marker_to_tell_whether_it_is_paused() -> None:
+    """A page of 200 apps asks four times of each, every two seconds."""
+    looked: list[str] = []
+    hold = Hold(since=0.0, until=time.time() + 60, by="deploy", operation=7)
+
+    def read(app: str) -> Traffic:
+        looked.append(app)
+        return Traffic(active=Slot.BLUE, closed=False, held=hold)
+
+    parts = SimpleNamespace(traffic=SimpleNamespace(read=read))
+    app = cast("Any", SimpleNamespace(name="shop", parts=parts, is_stopped=lambda _: False))
+    assert not AppRuntime.is_paused(app, Slot.BLUE)
+    assert looked == []
+    app.is_stopped = lambda _: True
+    assert AppRuntime.is_paused(app, Slot.BLUE)
+    assert looked == ["shop"]

@@ -59,6 +59,12 @@ def led(*shares: tuple[float, int]) -> list[dict[str, Any]]:
     ]
 
 
+def promoted(at: float, phase: str) -> dict[str, Any]:
+    """Somebody let the release go on from that phase."""
+    by = {"by": "uid 1000 (alice)"}
+    return _event(at, "phase", phase=phase, state="done", data=by)
+
+
 def documents() -> Documents:
     states = {name: "undone" if undone else "done" for name, _, _, undone in _PHASES}
     operation = {

@@ -12,7 +12,7 @@ import pytest
 from bluegreen.report.charts import charts
 from bluegreen.report.story import SHOWN_LINES, Documents, tell
 from bluegreen.words import clock
-from tests.report.documents import BACK, BEGAN, ERROR, SWITCHED, documents, led
+from tests.report.documents import BACK, BEGAN, ERROR, SWITCHED, documents, led, promoted
 
 
 def of(**changed: Any) -> Documents:
@@ -114,6 +114,38 @@ def test_steps_are_told_with_their_percents_and_when_each_began() -> None:
     assert told.way_back[0] == (
         "Up to 60 % of the visitors were led to green and, 3.0 s later, back to v1 in blue."
     )
+
+
+def test_who_was_not_led_back_from_a_step_is_not_said_to_be() -> None:
+    given = documents()
+    for state, sentence, back in (
+        ("failed", "then the deploy was cancelled.", "and not led back before it ended."),
+        # As by an operator's switch, of which the operation itself says nothing.
+        ("undone", "then all were back on v1 in blue.", "and, 5.0 s later, back to v1 in blue."),
+    ):
+        steps = {"phase": "steps", "began": BEGAN + 2.4, "seconds": 2, "data": {}, "state": state}
+        phases = [*given.operation["phases"], steps]
+        operation = {**given.operation, "phases": phases, "state": "cancelled"}
+        events = [*led((3.0, 10)), *given.events]
+        told = tell(without_moves(replace(given, operation=operation, events=events)))
+        assert told.sentence == f"v2 had up to 10 % of the visitors for 5.0 s; {sentence}"
+        assert told.way_back[0] == f"Up to 10 % of the visitors were led to green {back}"
+
+
+def test_who_let_a_release_go_on_is_told_with_when() -> None:
+    given = documents()
+    waits: list[dict[str, Any]] = [
+        {"phase": name, "began": BEGAN + 2.2, "seconds": 1.0, "data": {}, "state": "done"}
+        for name in ("promote", "steps")
+    ]
+    operation = {**given.operation, "phases": [*given.operation["phases"], *waits]}
+    events = [promoted(2.4, "promote"), *led((2.5, 10)), promoted(3.5, "steps")]
+    told = tell(replace(given, operation=operation, events=[*events, *given.events]))
+    assert [step.note for step in told.steps if step.name in ("promote", "steps")] == [
+        f"promoted by uid 1000 (alice) at {clock(BEGAN + 2.4)}",
+        f"10 % to green at {clock(BEGAN + 2.5)}, "
+        f"promoted by uid 1000 (alice) at {clock(BEGAN + 3.5)}",
+    ]
 
 
 def test_the_charts_are_drawn_of_what_was_seen() -> None:
