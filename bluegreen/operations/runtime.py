@@ -36,7 +36,7 @@ from bluegreen.operations.following import Following
 from bluegreen.operations.parts import Parts
 from bluegreen.operations.slot_view import SlotView
 from bluegreen.operations.unwritten import end_promise
-from bluegreen.slots.trees import Trees
+from bluegreen.slots.trees import Looks, Trees
 from bluegreen.sources.interface import Source
 from bluegreen.sources.open import open_source
 from bluegreen.traffic.replaced import can_serve_again
@@ -65,6 +65,7 @@ class AppRuntime:
     removed: bool = False  # its file is gone, and a reload has taken that up
     # Switches that a full disk has kept out of the history so far, the oldest first.
     unrecorded: list[Attempt] = field(default_factory=list)
+    _looking: Looks = field(default_factory=Looks)
     _since: float = field(default_factory=time.monotonic)
     _traffic_left: dict[Slot, float] = field(default_factory=dict)  # by the monotonic clock
     _restarts_at_gate: dict[UnitKey, int] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class AppRuntime:
 
     @property
     def trees(self) -> Trees:
-        return Trees(self.settings, self.layout, self.parts.supervisor)
+        return Trees(self.settings, self.layout, self.parts.supervisor, self._looking)
 
     @property
     def backups(self) -> Backups:
