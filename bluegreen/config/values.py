@@ -185,8 +185,9 @@ def _request_path(value: str) -> str:
 
 def _location(value: str) -> str:
     # nginx compares it with paths from which it has taken such parts: it would never be found.
-    if not re.fullmatch(r"/[A-Za-z0-9._~@%/-]*", value) or {".", ".."} & set(value.split("/")):
-        raise ValueError('a path of the site, such as "/" or "/api/", without \'..\'')
+    merged = "//" in value or not {".", ".."}.isdisjoint(value.split("/"))
+    if not re.fullmatch(r"/[A-Za-z0-9._~@%/-]*", value) or merged:
+        raise ValueError("a path of the site, such as \"/\" or \"/api/\", without '..' or '//'")
     return value
 
 

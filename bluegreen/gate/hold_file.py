@@ -23,7 +23,7 @@ CLOSED = "closed"
 LONGEST_HOLD = 3600.0  # seconds; nginx waits for the gate's answer a little longer
 # Seconds from its making, of a file that does not say it: somebody has put it there.
 UNSAID = 30.0
-_BYTES = 64 * 1024
+_BYTES = 4 * 2**20  # many services, of many instances each
 
 
 def encode(hold: Hold) -> str:
@@ -93,11 +93,15 @@ def read(directory: Path | str) -> Hold | None:
     except (FileNotFoundError, NotADirectoryError):  # nothing is held by what is not there
         return None
     try:
-        made = os.fstat(descriptor).st_mtime
-        text = os.read(descriptor, _BYTES).decode(errors="replace")
+        found = os.fstat(descriptor)
+        text = os.read(descriptor, min(found.st_size, _BYTES)).decode(errors="replace")
     finally:
         os.close(descriptor)
     try:
         return decode(text)
     except ValueError:
-        return Hold(since=made, until=made + UNSAID, by="somebody who made the file by hand")
+        return Hold(
+            since=found.st_mtime,
+            until=found.st_mtime + UNSAID,
+            by="somebody who made the file by hand",
+        )

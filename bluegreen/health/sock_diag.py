@@ -64,7 +64,9 @@ def connections(ports: Collection[int]) -> list[End]:
 def unix_connections() -> list[End]:
     """The same of unix sockets; not of those that nobody has accepted yet. As `listeners`."""
     request = _UNIX_REQUEST.pack(socket.AF_UNIX, 1 << TCP_ESTABLISHED, UDIAG_SHOW_NAME_AND_PEER)
-    return [_unix_end(message) for message in _asked([request])]
+    ends = (_unix_end(message) for message in _asked([request]))
+    # An end stays established until it is closed itself; of a peer that has closed there is 0.
+    return [end for end in ends if end.peer != 0]
 
 
 def _tcp(state: int, filters: bytes = b"") -> Iterator[bytes]:

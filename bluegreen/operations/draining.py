@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from bluegreen.health.sockets import clients_of, sockets_of
 from bluegreen.model import Slot, UnitState
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
+
+log = logging.getLogger(__name__)
 
 LOOK_TIMEOUT = 5.0  # seconds
 POLL = 0.1  # seconds between two looks, at least
@@ -92,16 +95,29 @@ async def let_end(
 
     Whoever calls it stops them next, and those connections end with them. Nothing is touched
     before it returns, so that it may be cancelled at any moment. ``on_wait`` is told, once, what
-    is waited for, in words. Raises UnseenError.
+    is waited for, in words. Raises UnseenError where that cannot be seen to begin with; later a
+    look that fails, as while systemd reads all units anew, says what the one before has said.
     """
     clock, limit = asyncio.get_running_loop().time, app.settings.keep.drain_timeout
     if not limit:
         return {}
     slots, began, told = tuple(slots), clock(), False
+    counts: dict[Slot, int] = {}
+    unseen: str | None = None
     while True:
         looked = clock()
-        counts = {slot: await connections(app, slot) for slot in slots}
-        counts = {slot: count for slot, count in counts.items() if count}
+        try:
+            found = {slot: await connections(app, slot) for slot in slots}
+            counts, unseen = {slot: count for slot, count in found.items() if count}, None
+        except UnseenError as error:
+            if not counts:
+                raise
+            if str(error) != unseen:
+                unseen = str(error)
+                log.warning(
+                    "%s: what is under way cannot be seen, and is waited for on: %s",
+                    app.name, unseen, extra={"app": app.name},
+                )  # fmt: skip
         left = began + limit - clock()
         if not counts or left <= 0:
             return counts

@@ -15,7 +15,7 @@ from bluegreen.errors import (
     RefusedError,
     TrafficError,
 )
-from bluegreen.health.ownership import examine
+from bluegreen.health.ownership import LOOK_TIMEOUT, examine
 from bluegreen.instances import instance_name, unit_keys
 from bluegreen.invariants.comparison import problem
 from bluegreen.invariants.measuring import Survey
@@ -99,8 +99,10 @@ async def _room_for_data(
 
 
 async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
-    """A line for each address of the slot that somebody else listens on."""
+    """A line for each address of the slot that somebody else listens on.
 
+    Raises PreflightError where that cannot be told in time.
+    """
     view = app.view(slot)
     # Of what will be started; what runs there may be more, or less.
     will = {name: service.instances for name, service in app.settings.services.items()}
@@ -109,7 +111,15 @@ async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
         address = view.address(key)
         if address is None:
             return None
-        ownership = await examine(view, key, address)
+        try:
+            ownership = await examine(view, key, address)
+        except TimeoutError as error:
+            raise PreflightError(
+                f"{app.name}: it could not be told within {LOOK_TIMEOUT:g} s who listens on "
+                f"{address}",
+                remedy="look what keeps the host so busy, and try again; the active slot was not "
+                "touched",
+            ) from error
         if not ownership.stranger:
             return None
         name = instance_name(key, will[key.service])
@@ -120,7 +130,10 @@ async def strangers(app: AppRuntime, slot: Slot) -> list[str]:
 
 
 async def _ports(app: AppRuntime, slot: Slot) -> list[PreflightError]:
-    found = await strangers(app, slot)
+    try:
+        found = await strangers(app, slot)
+    except PreflightError as error:
+        return [error]
     if not found:
         return []
     return [

@@ -76,11 +76,23 @@ async def recover(desk: Desk, names: Collection[str]) -> None:
     shares = ForgottenShares(desk.warmth)
     for app in apps:
         if desk.running(app.name) is None:
-            await shares.end(app)
-            await desk.warmth.keep(app)
+            await _put_right(desk, app, shares)
     await desk.waiting.take_over(
         names, [one for one in left if one.state is OperationState.QUEUED], desk.apps
     )
+
+
+async def _put_right(desk: Desk, app: AppRuntime, shares: ForgottenShares) -> None:
+    """Of an app nobody works on: all clients come back, and the idle slot is as warm as it was.
+
+    But for what an operation has left that is not settled yet: it goes on from there, or undoes it,
+    and what it was about to gate is nothing to be called ready meanwhile.
+    """
+    left = [one.operation.id for one in desk.unsettled.values() if one.operation.app == app.name]
+    if not left:
+        await shares.end(app)
+    if app.slots[app.idle].operation not in left:
+        await desk.warmth.keep(app)
 
 
 async def _note_unseen_switch(desk: Desk, app: AppRuntime) -> None:

@@ -36,7 +36,7 @@ from bluegreen.operations.following import Following
 from bluegreen.operations.parts import Parts
 from bluegreen.operations.slot_view import SlotView
 from bluegreen.operations.unwritten import end_promise
-from bluegreen.slots.trees import Trees, no_looks
+from bluegreen.slots.trees import Looks, Trees
 from bluegreen.sources.interface import Source
 from bluegreen.sources.open import open_source
 from bluegreen.traffic.replaced import can_serve_again
@@ -62,7 +62,7 @@ class AppRuntime:
     # Held while an operation is let in, so that two requests cannot both find the app free.
     admission: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Held while a plan looks at a tree of that name.
-    looking: dict[str, asyncio.Lock] = field(default_factory=no_looks)
+    looking: Looks = field(default_factory=Looks)
     warming: asyncio.Task[None] | None = None  # see Warmth, and Serving
     removed: bool = False  # its file is gone, and a reload has taken that up
     # Switches that a full disk has kept out of the history so far, the oldest first.

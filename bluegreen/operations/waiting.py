@@ -159,13 +159,12 @@ class Waiting:
 
     async def obstacle(self, app: AppRuntime) -> str | None:
         """What keeps an automatic release from beginning now."""
-        if self._giving_way(app) is not None and (why := await self._put_off(app)) is not None:
-            return why
-        return self._in_progress(app) or await self._put_off(app)
+        before = self._in_progress(app, besides=self._giving_way(app))
+        return before or await self._put_off(app) or self._in_progress(app)
 
-    def _in_progress(self, app: AppRuntime) -> str | None:
-        """The operation behind which it would have to wait."""
-        if (run := self._queue.running(app.name)) is not None:
+    def _in_progress(self, app: AppRuntime, *, besides: Run | None = None) -> str | None:
+        """The operation behind which it would have to wait, ``besides`` one that would end."""
+        if (run := self._queue.running(app.name)) is not None and run is not besides:
             one = run.operation
             what = " ".join(filter(None, (one.kind, one.version)))
             ends = "" if run.promotion is None else f", until: bluegreen promote {app.name}"
@@ -247,8 +246,8 @@ class Waiting:
         if self._closed or not waiting:
             return False
         standing = self._giving_way(app)
-        behind = None if standing is not None else self._in_progress(app)
-        if behind is not None or await self._put_off(app) is not None:
+        before = self._in_progress(app, besides=standing)
+        if before is not None or await self._put_off(app) is not None:
             return False
         latest = app.settings.queue.policy == "latest"
         *older, first = waiting if latest else waiting[:1]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bluegreen.config.settings import AppSettings
-from bluegreen.errors import BuildError
+from bluegreen.errors import BluegreenError, BuildError
 from bluegreen.files import link_atomically, sync_directory
 from bluegreen.layout import AppLayout
 from bluegreen.model import Job, Slot
@@ -42,19 +42,26 @@ class Assets:
     async def keep(self, tree: Path) -> int:
         """Copy those of a built ``tree``, durably; the bytes that they are.
 
-        Raises BuildError, SlotError where they cannot be flushed, and OSError.
+        Raises BuildError, SlotError where they cannot be flushed, and OSError. Half a copy, which
+        may be what has filled the disk, does not stay.
         """
         target = self._layout.assets / tree.name
-        await in_thread(lambda _: remove_tree(target), name=f"remove {target}")
+        await self._remove(target)
         if not self._directories:
             return 0
         try:
             kept = await self._copy(tree, target)
-        except AssetsError as error:
-            raise self._failed(str(error)) from error
+        except (AssetsError, BluegreenError, OSError) as error:
+            await self._remove(target)
+            if isinstance(error, AssetsError):
+                raise self._failed(str(error)) from error
+            raise
         await flush(target)
         await asyncio.to_thread(self._link_beside)
         return kept
+
+    async def _remove(self, copy: Path) -> None:
+        await in_thread(lambda _: remove_tree(copy), name=f"remove {copy}")
 
     async def _copy(self, tree: Path, target: Path) -> int:
         if not self._layout.has_own_user:

@@ -12,7 +12,6 @@ from collections.abc import (
     Callable,
     Collection,
     Iterator,
-    Mapping,
     Sequence,
 )
 from dataclasses import replace
@@ -46,31 +45,29 @@ LOOKED_AT, BUILT = "look", "look-built"
 OnStep = Callable[[str, str], Awaitable[None]]  # (name, "started" | "done")
 
 
-def no_looks() -> dict[str, asyncio.Lock]:
-    """By the name of its tree, what is held while somebody looks at one."""
-    return {name: asyncio.Lock() for name in (LOOKED_AT, BUILT)}
+class Looks(dict[str, asyncio.Lock]):
+    """Who has which of the trees that no operation has: of one app, whatever its settings are."""
+
+    def __init__(self) -> None:
+        super().__init__({name: asyncio.Lock() for name in (LOOKED_AT, BUILT)})
 
 
 class Trees:
     """Lays trees out, builds, stamps, finds, places and reclaims them.
 
-    Keeps nothing of them in memory: what it has to know of a tree lies beside it. ``looking`` are
-    the locks of `no_looks`, which all `Trees` of one app have in common.
+    Keeps nothing of them in memory: what it has to know of a tree lies beside it. ``looking`` is
+    shared by all that are made for one app.
     """
 
     def __init__(
-        self,
-        settings: AppSettings,
-        layout: AppLayout,
-        supervisor: JobRunner,
-        looking: Mapping[str, asyncio.Lock] | None = None,
+        self, settings: AppSettings, layout: AppLayout, supervisor: JobRunner, looking: Looks
     ) -> None:
         self._settings = settings
         self._layout = layout
         self._jobs = supervisor
         self._custody = Custody(settings.name, layout, supervisor)
         self._assets = Assets(settings, layout, supervisor)
-        self._looking = no_looks() if looking is None else looking
+        self._looking = looking
 
     def path(self, operation: int, slot: Slot) -> Path:
         """``trees/12-green``: where the tree of that operation is, or would be."""
@@ -341,7 +338,8 @@ class Trees:
             await in_thread(lambda _: self._assets.reclaim(), name=f"reclaim {self._layout.assets}")
             for name, looking in self._looking.items():
                 if not looking.locked():
-                    await self._custody.remove(self._layout.trees / name)
+                    async with looking:
+                        await self._custody.remove(self._layout.trees / name)
         return len(going)
 
     def _placed(self) -> set[Path]:

@@ -123,6 +123,7 @@ REFUSALS: list[tuple[str, str, str, str, str]] = [
     ('path = "/"', 'path = "/../x"', "routes[1].path", "cannot", "without '..'"),
     ('path = "/"', 'path = "/a/./b"', "routes[1].path", "cannot", "a path of the site"),
     ("[services.worker]", "[services.My_Worker]", "services.My_Worker", "cannot", "a name of"),
+    ('path = "/"', 'path = "/a//b"', "routes[1].path", "cannot", "a path of the site"),
     ('path = "/"', 'path = "/;x"', "routes[1].path", "cannot", "a path of the site"),
     ('["80", ', '["0", ', "nginx.listen[0]", '"0" cannot', "a port or an IP address"),
     ('["80", ', '["300.0.0.1:80", ', "nginx.listen[0]", '"300.0.0.1:80" cannot', "an IP address"),

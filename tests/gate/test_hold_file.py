@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bluegreen.config.settings import MOST_INSTANCES
 from bluegreen.gate import hold_file
 from bluegreen.gate.hold_file import HOLD, LONGEST_HOLD, UNSAID, decode, encode
 from bluegreen.model import Address, Hold, Slot
@@ -33,6 +35,14 @@ def test_what_is_written_is_read() -> None:
     assert decode(encode(HELD)) == HELD
     by_hand = Hold(since=1.0, until=2.0, by="alice")
     assert decode(encode(by_hand)) == by_hand
+
+
+def test_so_is_that_of_many_services_of_as_many_instances_as_there_may_be(tmp_path: Path) -> None:
+    long = "/var/lib/bluegreen/some/root/of/its/own/run/bluegreen/apps/shop/blue"
+    each = tuple(Address(socket=Path(f"{long}-{n}.sock")) for n in range(MOST_INSTANCES))
+    many = replace(HELD, addresses=dict.fromkeys(Slot, (each,) * 20))
+    (tmp_path / HOLD).write_text(encode(many))
+    assert hold_file.read(tmp_path) == many
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,9 @@ def test_a_client_of_a_unix_socket_too_also_where_its_server_has_a_relative_path
             server.listen()
             address = Address(socket=root / path)
             assert inodes(address) == []
-            with connected(server, path) as (_, inode):
+            with connected(server, path) as (client, inode):
                 assert inodes(address) == [inode]
                 assert inodes(Address(socket=root / "another.sock")) == []
+                client.close()
+                assert inodes(address) == [], "its server works on, and has nobody to answer"
             assert inodes(address) == []

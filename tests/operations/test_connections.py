@@ -46,7 +46,7 @@ def app_at(port: int, pids: Collection[int] = (), groups: Collection[int] = ()) 
     )  # fmt: skip
     web = SimpleNamespace(address=lambda *_: Address(port=port))
     app = SimpleNamespace(
-        services=lambda _: ("web",), keys=lambda _: [key], unit_keys=lambda *_: [key],
+        name="shop", services=lambda _: ("web",), keys=lambda _: [key], unit_keys=lambda *_: [key],
         settings=SimpleNamespace(services={"web": web}), layout=SimpleNamespace(run=None),
         parts=SimpleNamespace(supervisor=supervisor),
     )  # fmt: skip
@@ -98,11 +98,7 @@ async def test_what_the_kernel_does_not_tell_is_said_and_not_taken_for_nothing(
     def refused(_: object) -> list[End | None]:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
-    app = app_at(1)
-    app.settings = cast(
-        "AppSettings",
-        SimpleNamespace(services=app.settings.services, keep=SimpleNamespace(drain_timeout=60.0)),
-    )
+    app = drained_at(1)
 
     async def waits(what: str) -> None:
         raise AssertionError(what)
@@ -110,6 +106,38 @@ async def test_what_the_kernel_does_not_tell_is_said_and_not_taken_for_nothing(
     monkeypatch.setattr(draining, "clients_of", refused)
     with pytest.raises(UnseenError, match="Operation not permitted"):
         await draining.let_end(app, [Slot.BLUE], on_wait=waits)
+
+
+async def test_a_look_that_fails_cuts_nothing_that_was_seen(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looks: list[list[End | None] | OSError] = [
+        [None], TimeoutError(), TimeoutError(), [None], TimeoutError(), [],
+    ]  # fmt: skip
+
+    def look(_: object) -> list[End | None]:
+        match looks.pop(0):
+            case OSError() as error:
+                raise error
+            case found:
+                return found
+
+    async def waits(_: str) -> None:
+        """It may take that long."""
+
+    app = drained_at(1)
+    monkeypatch.setattr(draining, "clients_of", look)
+    assert await draining.let_end(app, [Slot.BLUE], on_wait=waits) == {}
+    assert not looks
+    assert caplog.text.count("waited for on: no answer within 5 s") == 2
+
+
+def drained_at(port: int) -> AppRuntime:
+    app = app_at(port)
+    keep = SimpleNamespace(drain_timeout=60.0)
+    app.settings = cast("AppSettings", SimpleNamespace(services=app.settings.services, keep=keep))
+    return app
 
 
 def _group_of(port: int) -> Any:

@@ -199,7 +199,10 @@ async def test_clients_who_were_left_on_the_slot_come_back_before_it_is_waited_f
 
     async def end_share() -> tuple[str, ...]:
         done.append("back")
-        return ()
+        return ("nginx does not say so",)
+
+    async def note(kind: str, **data: object) -> None:
+        done.append(f"{kind}: {data['message']}")
 
     async def let_end_for(*_: object) -> None:
         done.append("waited for")
@@ -214,7 +217,8 @@ async def test_clients_who_were_left_on_the_slot_come_back_before_it_is_waited_f
     run = queued.desk.running("a")
     assert run is not None
     run.release = Release(app="a", version="v2", commit=None, origin="test")
+    monkeypatch.setattr(run, "note", note)
     with pytest.raises(RefusedError, match="enough"):
         await start.Start().act(run)
-    assert done == ["back", "waited for"]
+    assert done == ["back", "warning: nginx does not say so", "waited for"]
     await queued.settled()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from bluegreen.operations.run import Promotion, Run
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switching import Switched
 from bluegreen.operations.triggers import Wanted, against
+from bluegreen.operations.unsettled import Unsettled
 from tests.operations.queued import PERSON, QueuedDesk
 from tests.waiting import eventually
 
@@ -310,7 +311,17 @@ async def test_a_newer_release_takes_the_place_of_one_that_waits_to_be_promoted(
     latest = await queued.trigger("v2.2")  # could not begin, so what waits for a person goes on
     assert "waits as a is locked by ann" in latest.said
     assert (await queued.states())[0] == ("v2", "running")
+    # Nor could it while an instant switch, which a daemon has left, is not in the history.
+    assert latest.operation is not None
+    switch = replace(latest.operation, id=99)
+    queued.desk.unsettled[switch.id] = Unsettled(operation=switch, error=OSError("full"))
     await queued.desk.clear_lock("a")
+    why = await queued.desk.waiting.why(queued.app, latest.operation)
+    assert why == f"behind operation {switch.id}, which is not settled yet"
+    async with queued.app.admission:
+        assert not await queued.desk.waiting._begin_next(queued.app)
+    assert (await queued.states())[0] == ("v2", "running")
+    del queued.desk.unsettled[switch.id]
     await queued.builds("v2.2")
     assert await queued.settled() == [
         ("v2", "superseded"), ("v2.1", "superseded"), ("v2.2", "succeeded"),

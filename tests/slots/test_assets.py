@@ -126,6 +126,7 @@ async def test_there_is_a_limit_to_them(
     tree, into = tree_in(root, "d/a.js", "d/b.js"), io.BytesIO()
     with pytest.raises(BuildError, match="they are more than"):
         await assets_of(root, {"/": "d"}).keep(tree)
+    assert not list(layout_in(root).assets.iterdir()), "half of it may fill the disk"
     with pytest.raises(AssetsError, match="they are more than"):
         pack(assets_in(tree, {"/": "d"}), into)
     assert b"b.js" not in into.getvalue(), "nor is it written for the daemon to read"

@@ -12,7 +12,7 @@ import pytest
 from bluegreen.errors import BuildError, ConfigError
 from bluegreen.model import Release, Slot
 from bluegreen.slots.building import last_lines
-from bluegreen.slots.trees import Trees
+from bluegreen.slots.trees import Looks, Trees
 from tests.slots.sources import RELEASE, FilesSource, Runner, layout_in, settings_with
 from tests.waiting import eventually
 
@@ -23,7 +23,7 @@ class Site:
     def __init__(self, root: Path, **tables: object) -> None:
         self.layout = layout_in(root)
         self.runner = Runner()
-        self.trees = Trees(settings_with(**tables), self.layout, self.runner)
+        self.trees = Trees(settings_with(**tables), self.layout, self.runner, Looks())
         self.tree = self.trees.path(12, Slot.BLUE)
         self.logs = self.layout.operation_logs(12)
         self.steps: list[tuple[str, str]] = []

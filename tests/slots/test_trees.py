@@ -11,7 +11,7 @@ import pytest
 from bluegreen.errors import BluegreenError, BuildError, SlotError, SourceError
 from bluegreen.model import Release, Slot
 from bluegreen.slots import stamp
-from bluegreen.slots.trees import LEAST_BYTES, Trees
+from bluegreen.slots.trees import LEAST_BYTES, Looks, Trees
 from bluegreen.sources.directory import DirectorySource
 from tests.slots.sources import RELEASE, FilesSource, Runner, layout_in, settings_with
 
@@ -23,7 +23,7 @@ async def no_news(step: str, state: str) -> None:
 
 
 def trees_in(root: Path, **tables: object) -> Trees:
-    return Trees(settings_with(**tables), layout_in(root), Runner())
+    return Trees(settings_with(**tables), layout_in(root), Runner(), Looks())
 
 
 async def make(

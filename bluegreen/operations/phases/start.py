@@ -40,7 +40,9 @@ class Start:
         record = self._candidate(run)
         async with app.commit:
             if app.parts.traffic.read(app.name).share is not None:
-                await app.end_share()  # of steps that could not be undone: nobody is to come here
+                # Of steps that could not be undone: nobody is to come here.
+                for message in await app.end_share():
+                    await run.note("warning", message=message)
         drained = await self._drain(run, record)
         async with app.commit:  # a switch back may want this slot at this very moment
             if run.interruption is not None:
