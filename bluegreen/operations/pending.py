@@ -93,9 +93,9 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
     if (why := why_uncopied(app.settings)) is not None:
         return _not_copied(why)
     steps = sum(step.timeout for step in app.settings.build)
-    limit = app.settings.copying_time + steps + section.timeout + LIMIT
+    limit = app.settings.copying_time + steps + section.timeout + WAIT_LIMIT + LIMIT
     try:
-        async with _place_for_builds(app), asyncio.timeout(limit):
+        async with asyncio.timeout(limit):
             names = await _asked(app, of, build=True)
     except (BuildError, MigrationError) as error:  # a deploy would fail with the same
         return Pending(names=None, says=f"not known: {error.message}", refusal=error)
@@ -170,6 +170,8 @@ async def _asked(app: AppRuntime, of: Question, *, build: bool) -> tuple[str, ..
     release = await app.source.resolve(of.version)
     async with (
         app.trees.for_a_look(app.source, release, build=build) as tree,
+        # Not while another plan of this app has the tree.
+        _place_for_builds(app) if build else contextlib.nullcontext(),
         # Before it is built: so that not even a build step meets the real data.
         copied_for_a_look(app, tree, of.scratch / "copy.log") as data,
     ):
