@@ -17,7 +17,7 @@ from bluegreen.notify import Notifier
 from bluegreen.vitals import DOING, Vitals
 from tests.service_manager import ServiceManager, service_manager
 from tests.stack import Stack, stack
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 WATCHDOG = 1.0  # seconds; fed at half of it
 
@@ -121,7 +121,7 @@ async def hanging_locks(stack: Stack, pid: int) -> AsyncIterator[None]:
     )  # fmt: skip
     assert strace.stderr is not None
     try:
-        assert b"attached" in await asyncio.wait_for(strace.stderr.readline(), 10)
+        assert b"attached" in await asyncio.wait_for(strace.stderr.readline(), PATIENCE)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -162,7 +162,7 @@ async def test_a_reload_begins_and_ends(empty: Stack, manager: ServiceManager, v
 async def test_a_reload_by_command_is_told_as_well(empty: Stack, manager: ServiceManager) -> None:
     await empty.serve(prefix=manager.environment())
     ready = await manager.until(is_ready, "READY")
-    assert (await empty.cli("reload")).status == 0
+    await empty.reload()
 
     began = await manager.until(lambda t: t.startswith("RELOADING=1"), "RELOADING", since=ready)
     await manager.until(is_ready, "READY again", since=began)

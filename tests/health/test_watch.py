@@ -134,5 +134,5 @@ async def test_an_attempt_under_way_at_the_end_is_given_up(slot: FakeSlot, serve
     slot.addresses["api"] = await serve(answer_once)
     patient = Probe.model_validate({**HTTP, "timeout": "1h"})
     async with asyncio.timeout(60):
-        await keep(slot, watch(), patient, seconds=0.3)
+        await keep(slot, watch(), patient, seconds=1.0)
     assert asked == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -131,9 +130,8 @@ async def test_one_that_ignores_sigterm_is_killed_in_time_and_deploys_go_on(
     await production.deploy("v3-ignores-sigterm")
     name = await slot(production, "active")
     await production.deploy("v2")
-    began = time.monotonic()
+    assert await production.unit(unit(name), "TimeoutStopUSec") == "1s"
     await production.deploy("v1")  # into the slot of the one that does not want to leave it
-    assert time.monotonic() - began < 30
     assert await production.served() == "v1"
     assert await slot(production, "active") == name
     said = await production.host.run("journalctl", "-u", unit(name), "-o", "cat", "--no-pager")
