@@ -89,8 +89,7 @@ for = "0.3s"
 
     async def reload(self, instances: int) -> None:
         self.write(instances)
-        answer = await self.stack.cli("reload")
-        assert answer.status == 0, answer.err
+        await self.stack.reload()
 
     async def instances(self, slot: str, service: str = "api") -> list[dict[str, Any]]:
         status = await self.stack.status("many")
