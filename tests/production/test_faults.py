@@ -70,7 +70,7 @@ def port(name: str) -> int:
 async def listens(production: Production, number: int) -> None:
     """Wait until somebody listens on a port."""
     looks = f"until ss -ltn | grep -q :{number}; do sleep 0.02; done"
-    await production.host.run("timeout", "20", "sh", "-c", looks)
+    await production.host.run("timeout", "60", "sh", "-c", looks)
 
 
 def unit(name: str) -> str:
