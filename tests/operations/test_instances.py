@@ -18,7 +18,7 @@ import pytest
 from bluegreen.processes import identify
 from tests.ports import kernel_port_range, kernel_ports
 from tests.stack import PYTHON, Stack
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, end_tasks, eventually
 
 SERVER = """
 import http.server, json, sys
@@ -151,7 +151,7 @@ class Load:
                             self.answered[one["version"], one["instance"]] += 1
                         else:
                             self.failed.append((began, str(response.status)))
-                except aiohttp.ClientError as error:
+                except (aiohttp.ClientError, TimeoutError) as error:
                     self.failed.append((began, repr(error)))
                 await asyncio.sleep(0.005)
 
@@ -161,9 +161,7 @@ class Load:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
 
     async def more(self, number: int) -> None:
         """So many answers more."""
