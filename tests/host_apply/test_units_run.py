@@ -103,7 +103,7 @@ async def test_a_service_is_up_when_one_of_its_processes_says_so(installed: Inst
     installed.path(f"{APP}/wanted/blue").write_text("v1\n")
     await installed.host.run("systemctl", "start", "--no-block", API)
     begun = f"until test -e {APP}/slots/blue/begun; do sleep 0.02; done"
-    await installed.host.run("timeout", "10", "sh", "-c", begun)
+    await installed.host.run("timeout", "60", "sh", "-c", begun)
     assert await installed.unit(API, "ActiveState") == "activating"
     (tree / "go").touch()
     # It is queued already, so this waits for it.

@@ -214,7 +214,7 @@ async def test_a_deploy_that_runs_is_resumed_and_nobody_notices(upgradable: Inst
 
 
 async def test_a_watch_goes_on_in_the_newer_version(upgradable: Installed) -> None:
-    await upgradable.serve_the_sample_app(watch="15s")
+    await upgradable.serve_the_sample_app(watch="30s")
     await upgradable.command("deploy", APP, "v2", "--detach")
     await eventually(lambda: _phase(upgradable, "watch"), "it watches")
     await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
