@@ -26,14 +26,17 @@ def gate(*probes: dict[str, Any], deadline: str = "20s", healthy_for: str = "200
 
 
 class Server:
-    """Answers 200 or what ``status`` says, and counts."""
+    """Answers 200 or what ``status`` says, and counts; or hangs ``after`` so many answers."""
 
     def __init__(self) -> None:
         self.status: Callable[[int], int] = lambda _: 200
         self.asked = 0
+        self.after: int | None = None
 
     async def answer(self, _: web.Request) -> web.Response:
         self.asked += 1
+        if self.after is not None and self.asked > self.after:
+            await asyncio.Event().wait()
         return web.Response(status=self.status(self.asked), text="answer")
 
 
@@ -196,18 +199,9 @@ async def test_a_hanging_server_is_refused_at_the_deadline_not_at_the_probes_tim
 
 
 async def test_a_server_that_hangs_in_the_window_does_not_pass(
-    slot: FakeSlot, serve: Serve
+    slot: FakeSlot, server: Server
 ) -> None:
-    asked = 0
-
-    async def answer_once(_: web.Request) -> web.Response:
-        nonlocal asked
-        asked += 1
-        if asked > 1:
-            await asyncio.Event().wait()
-        return web.Response()
-
-    slot.addresses["api"] = await serve(answer_once)
+    server.after = 1
     error = await refused(slot, gate({**HTTP, "timeout": "200ms"}, deadline="1500ms"))
     assert "no answer within 0.2 s" in error.message
 
