@@ -103,7 +103,7 @@ async def rebooted_in_the_watch(stack: Stack) -> Path:
     path.write_text(re.sub(r'command = "(.*)"', slowly, path.read_text()))
     await stack.reload()
     await kill_at(
-        stack, Point(step="watch intent", moved=True, ends=None),
+        stack, Point(step="watch intent", built=True, moved=True, ends=None),
         f"{APP}/deployments", {"version": "v2"},
     )  # fmt: skip
     held.touch()
