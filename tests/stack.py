@@ -192,6 +192,11 @@ class Stack:
         ):
             return response.status, await response.json()
 
+    async def reload(self) -> None:
+        """Have the daemon take up what the files say now."""
+        status, document = await self.ask("POST", "/v1/reload", {})
+        assert status == 200, document
+
     async def status(self, app: str = "monitor") -> Any:
         """What ``bluegreen status APP --json`` shows of the app."""
         status, document = await self.ask("GET", f"/v1/apps/{app}?probe=1")

@@ -25,7 +25,7 @@ from bluegreen.processes import (
     spawn,
     uninterrupted,
 )
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -262,7 +262,7 @@ async def test_the_end_of_another_ones_child_is_noticed_without_its_status() -> 
     held = Process.hold(identity)
     assert held is not None
     held.send(signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         ending = await held.wait()
     assert ending == Ending()
     assert not is_alive(identity)

@@ -17,6 +17,7 @@ from bluegreen.notify import Notifier
 from bluegreen.operations import acceptance, app_directories
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
+from tests.waiting import PATIENCE
 
 
 async def nothing(*_: object) -> None:
@@ -94,7 +95,7 @@ async def test_what_fails_once_nginx_has_it_is_a_warning_and_is_done_by_the_next
         "then reload again",
     )
     fails = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await daemon._reload(desk)
     assert recovered == [["shop"]]
     assert daemon._now_in_force().warnings == ()

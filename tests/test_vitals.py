@@ -17,7 +17,7 @@ from bluegreen.notify import Notifier
 from bluegreen.vitals import DOING, Vitals
 from tests.service_manager import ServiceManager, service_manager
 from tests.stack import Stack, stack
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 WATCHDOG = 1.0  # seconds; fed at half of it
 
@@ -121,7 +121,7 @@ async def hanging_locks(stack: Stack, pid: int) -> AsyncIterator[None]:
     )  # fmt: skip
     assert strace.stderr is not None
     try:
-        assert b"attached" in await asyncio.wait_for(strace.stderr.readline(), 10)
+        assert b"attached" in await asyncio.wait_for(strace.stderr.readline(), PATIENCE)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 PATIENCE = 60.0  # seconds that anything may take before a test fails
@@ -41,3 +41,13 @@ async def eventually(
         if not clock.expired():
             raise
         raise AssertionError(f"did not come true within {within:g} s: {what}") from error
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel those that would go on, and wait for them; raises what one has failed with."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    for ended in await asyncio.gather(*ending, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api.door import SCOPES, Door, open_door
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, end_tasks, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -205,9 +205,7 @@ async def test_failed_attempts_of_an_address_are_slowed_and_right_ones_are_not(d
         if statuses == {401, 429}:
             break
     assert statuses == {401, 429}
-    for attempt in attempts:
-        attempt.cancel()
-    await asyncio.gather(*attempts, return_exceptions=True)
+    await end_tasks(attempts)
 
 
 async def test_every_change_without_an_operation_is_recorded_with_who_asked(door: Door) -> None:

@@ -11,6 +11,7 @@ import pytest
 from bluegreen.api import attempts
 from bluegreen.api.attempts import Attempts, delay
 from bluegreen.errors import OverloadedError
+from tests.waiting import PATIENCE
 
 HERE = ipaddress.ip_address("203.0.113.7")
 
@@ -77,5 +78,5 @@ async def test_memory_is_bounded_and_failures_are_forgotten(
         counted.fail(HERE, "no valid token")
     assert len(caplog.records) == 4  # the first, the second, the fourth, the eighth
     monkeypatch.setattr(attempts, "FORGOTTEN_AFTER", -1.0)
-    async with asyncio.timeout(5), counted.turn(HERE):
+    async with asyncio.timeout(PATIENCE), counted.turn(HERE):
         assert counted._record(str(HERE)).failures == 0

@@ -290,7 +290,7 @@ async def test_who_hangs_up_on_the_short_way_is_not_missed() -> None:
 async def test_one_that_has_only_gone_the_short_way_does_not_rest_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.3)  # aiohttp begins to count as it comes
+    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.8)  # aiohttp begins to count as it comes
     way = Shortly()
     way.go.set()
     async with served(short_way=way.takes) as server:

@@ -13,6 +13,7 @@ import pytest
 from bluegreen.api import unix_peer
 from bluegreen.api.peer import Caller
 from bluegreen.model import Requester
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +45,12 @@ async def test_a_directory_service_that_is_down_holds_nothing_up(
 
     def hang(uid: int) -> None:
         loop.call_soon_threadsafe(asked.set)
-        assert is_up.wait(10)
+        assert is_up.wait(PATIENCE)
 
     monkeypatch.setattr(pwd, "getpwuid", hang)
     asking = asyncio.create_task(unix_peer.name_of(os.getuid()))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asked.wait()
             assert not asking.done()  # and the loop goes on
             assert await asking == f"uid {os.getuid()} (unknown)"

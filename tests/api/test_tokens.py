@@ -13,6 +13,7 @@ from bluegreen.api.tokens import Keyring
 from bluegreen.errors import OverloadedError
 from bluegreen.store.tokens import Hashed
 from tests.api.keyrings import ALICE, NEW, keyring
+from tests.waiting import PATIENCE
 
 __all__ = ["keyring"]
 
@@ -34,7 +35,7 @@ async def test_what_lasts_is_ended_with_its_token(keyring: Keyring) -> None:
             if not ends:
                 assert not ended.is_set()
                 await keyring.revoke(token.id, ALICE)
-            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.wait_for(ended.wait(), PATIENCE)
         assert not keyring._lasting
         ended.clear()
         if not ends:
@@ -56,7 +57,7 @@ async def test_what_is_revoked_while_it_is_compared_is_not_remembered(
 
     monkeypatch.setattr(keyring, "_hash", slow)
     comparing = asyncio.create_task(keyring.find(text))
-    await asyncio.wait_for(hashed.wait(), 10)
+    await asyncio.wait_for(hashed.wait(), PATIENCE)
     await keyring.revoke(token.id, ALICE)
     go.set()
     assert await comparing is None

@@ -14,9 +14,8 @@ from pathlib import Path
 import aiohttp
 
 from bluegreen.demo.versions import write_version
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
-PATIENCE = 20.0  # seconds that anything may take before a test fails
 HEALTH = {"web": "/health", "api": "/api/health", "stream": "/health", "terminal": "/health"}
 
 

@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from bluegreen.demo.versions import write_version
 from tests.apps import stranger
-from tests.apps.services import PATIENCE, answers, build, built_tree, listening, started
-from tests.waiting import eventually
+from tests.apps.services import answers, build, built_tree, listening, started
+from tests.waiting import PATIENCE, eventually
 
 FreePorts = Callable[[int], list[int]]
 
@@ -193,7 +193,7 @@ async def test_ws_closes_completes_the_handshake_and_closes_with_1011(
         async with client.get(stream.url("/health")) as response:
             assert response.status == 200
         async with client.ws_connect(stream.url("/ws/monitoring")) as socket:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE)
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1011)
 
 

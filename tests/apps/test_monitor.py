@@ -24,7 +24,7 @@ from tests.apps.services import (
     started,
 )
 from tests.ports import kernel_ports
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -156,11 +156,11 @@ async def test_the_stream_sends_metrics_and_answers_a_ping(
     monitor: dict[str, RunningService], client: aiohttp.ClientSession
 ) -> None:
     async with client.ws_connect(monitor["stream"].url("/ws/monitoring")) as socket:
-        metrics = await socket.receive_json(timeout=5)
+        metrics = await socket.receive_json(timeout=PATIENCE)
         assert (metrics["type"], metrics["slot"], metrics["version"]) == ("metrics", "blue", "v1")
         await socket.send_str("ping 42")
         pong = {"type": "pong", "text": "42", "slot": "blue", "version": "v1"}
-        assert await socket.receive_json(timeout=5) == pong
+        assert await socket.receive_json(timeout=PATIENCE) == pong
 
 
 async def test_the_terminal_runs_df_and_echoes_text_and_bytes(
@@ -168,11 +168,11 @@ async def test_the_terminal_runs_df_and_echoes_text_and_bytes(
 ) -> None:
     async with client.ws_connect(monitor["terminal"].url("/ws/terminal")) as socket:
         await socket.send_str("df -h")
-        assert (await socket.receive_str(timeout=5)).startswith("Filesystem ")
+        assert (await socket.receive_str(timeout=PATIENCE)).startswith("Filesystem ")
         await socket.send_str("ls -l")
-        assert await socket.receive_str(timeout=5) == "ls -l"
+        assert await socket.receive_str(timeout=PATIENCE) == "ls -l"
         await socket.send_bytes(b"\x03")
-        assert await socket.receive_bytes(timeout=5) == b"\x03"
+        assert await socket.receive_bytes(timeout=PATIENCE) == b"\x03"
 
 
 async def test_a_websocket_is_for_pages_of_the_same_site_only(
@@ -183,7 +183,7 @@ async def test_a_websocket_is_for_pages_of_the_same_site_only(
     with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
         await client.ws_connect(url, origin="http://elsewhere.example.org")
     async with client.ws_connect(url, origin=f"http://127.0.0.1:{stream.port}") as socket:
-        assert (await socket.receive_json(timeout=5))["type"] == "metrics"
+        assert (await socket.receive_json(timeout=PATIENCE))["type"] == "metrics"
 
 
 async def test_a_download_has_the_size_asked_for_and_nonsense_is_refused(
@@ -217,7 +217,7 @@ async def test_an_open_websocket_is_closed_with_1001_when_its_service_ends(
     terminal = mortal["terminal"]
     async with client.ws_connect(terminal.url("/ws/terminal")) as socket:
         terminal.process.send_signal(signal.SIGTERM)
-        message = await socket.receive(timeout=5)
+        message = await socket.receive(timeout=PATIENCE)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
     assert await terminal.ended() == 0
 

@@ -58,8 +58,7 @@ def fill(path: Path) -> None:
 async def token_of(built: Stack, listen: str) -> str:
     """Let the daemon listen there; a token that may do everything."""
     built.layout.daemon_file.write_text(f'[api]\nlisten = "{listen}"\n')
-    status, document = await built.ask("POST", "/v1/reload")
-    assert status == 200, document
+    await built.reload()
     status, document = await built.ask("POST", "/v1/tokens", {"scopes": ["admin"]})
     assert status == 200, document
     return str(document["token"])

@@ -133,7 +133,7 @@ async def _configure(built: Stack, **promote: object) -> None:
     text = path.read_text().partition("\n[promote]\n")[0]
     lines = "".join(f"{key} = {value}\n" for key, value in promote.items())
     path.write_text(f"{text}\n[promote]\n{lines}")
-    assert (await built.cli("reload")).status == 0
+    await built.reload()
 
 
 async def _shares(built: Stack, clients: Callable[[], Awaitable[list[bool]]]) -> list[_Share]:

@@ -19,8 +19,8 @@ from bluegreen.cli.parser import parser
 from bluegreen.cli.reference import completion
 from bluegreen.cli.reference.grammar import Command, grammar
 from bluegreen.cli.reference.manual import manual
+from tests.waiting import PATIENCE
 
-PATIENCE = 30.0  # seconds
 PROGRAM = grammar(parser())
 COMMANDS = [command for command in PROGRAM.all() if command.words]
 _BASH = """\

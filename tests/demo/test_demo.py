@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-PATIENCE = 280.0  # seconds for all of it; it takes two minutes on two idle cores
+PATIENCE = 560.0  # seconds for all of it; it takes two minutes on two idle cores
 
 
 @asynccontextmanager

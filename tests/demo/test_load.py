@@ -16,9 +16,7 @@ from bluegreen.demo.load_settings import LoadSettings
 from bluegreen.demo.report import Client, FailureKind, Report, Snapshot
 from bluegreen.errors import UsageError
 from tests.demo.site import Site, posts, small
-from tests.waiting import eventually
-
-WAIT = 20.0
+from tests.waiting import PATIENCE, eventually
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -287,7 +285,7 @@ async def test_stopping_waits_for_the_answer_that_is_on_its_way() -> None:
         writer.write(answer())
 
     async with raw_server(slow) as url, Load(posts(url)) as load:
-        await asyncio.wait_for(arrived.wait(), WAIT)
+        await asyncio.wait_for(arrived.wait(), PATIENCE)
         stopping = asyncio.create_task(load.stop(), name="stop")
         await asyncio.sleep(0)
         release.set()

@@ -13,8 +13,7 @@ from pathlib import Path
 from bluegreen.demo.load_process import LoadProcess
 from bluegreen.demo.report import Report
 from tests.demo.site import Site, small
-
-WAIT = 20.0
+from tests.waiting import PATIENCE
 
 
 async def test_a_load_in_its_own_process_reports_the_same(site: tuple[Site, str]) -> None:
@@ -37,7 +36,7 @@ async def test_a_load_process_ends_in_time_and_says_by_its_status_that_someone_w
         *("--seconds", "0.3"),
         stdout=asyncio.subprocess.PIPE,
     )
-    output, _ = await asyncio.wait_for(process.communicate(), WAIT)
+    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
     report = Report.from_json(json.loads((tmp_path / "report.json").read_text()))
     assert process.returncode == 1
     assert report.failed_requests > 0
@@ -50,7 +49,7 @@ async def test_a_load_process_ends_cleanly_at_sigterm(site: tuple[Site, str]) ->
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), WAIT) == b"ready\n"
+    assert await asyncio.wait_for(process.stdout.readline(), PATIENCE) == b"ready\n"
     os.kill(process.pid, signal.SIGTERM)
-    await asyncio.wait_for(process.communicate(), WAIT)
+    await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0

@@ -86,4 +86,4 @@ async def test_what_is_quoted_of_a_websocket(
         return connection
 
     slot.addresses["api"] = await serve(answer)
-    assert_masked((await probe_once(slot.target, websocket(timeout="500ms"))).answer)
+    assert_masked((await probe_once(slot.target, websocket(timeout="1s"))).answer)

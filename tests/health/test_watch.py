@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from bluegreen.config.questions import Probe
 from bluegreen.config.watch_section import Watch
@@ -121,18 +120,9 @@ async def test_with_probes_of_its_own_it_asks_those_only(slot: FakeSlot, server:
     assert server.asked
 
 
-async def test_an_attempt_under_way_at_the_end_is_given_up(slot: FakeSlot, serve: Serve) -> None:
-    asked = 0
-
-    async def answer_once(_: web.Request) -> web.Response:
-        nonlocal asked
-        asked += 1
-        if asked > 1:
-            await asyncio.Event().wait()
-        return web.Response()
-
-    slot.addresses["api"] = await serve(answer_once)
+async def test_an_attempt_under_way_at_the_end_is_given_up(slot: FakeSlot, server: Server) -> None:
+    server.after = 1
     patient = Probe.model_validate({**HTTP, "timeout": "1h"})
     async with asyncio.timeout(60):
-        await keep(slot, watch(), patient, seconds=0.3)
-    assert asked == 2
+        await keep(slot, watch(), patient, seconds=1.0)
+    assert server.asked == 2

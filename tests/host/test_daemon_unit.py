@@ -61,7 +61,7 @@ async def status(host: Host) -> str:
 def same_python() -> bool:
     said = subprocess.run(
         ["/usr/bin/python3", "-c", "import sys; print(sys.version_info[:2])"],
-        stdout=subprocess.PIPE, text=True, check=False, timeout=10,
+        stdout=subprocess.PIPE, text=True, check=False, timeout=30,
     ).stdout  # fmt: skip
     return said.strip() == str(sys.version_info[:2])
 

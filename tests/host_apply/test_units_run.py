@@ -43,7 +43,7 @@ async def _said(installed: Installed) -> Any:
     """What the service says of itself, once it does."""
     file = installed.path(f"{APP}/shared/said.json")
     await installed.host.run(
-        "timeout", "20", "sh", "-c", f"until test -e {APP}/shared/said.json; do sleep 0.02; done"
+        "timeout", "60", "sh", "-c", f"until test -e {APP}/shared/said.json; do sleep 0.02; done"
     )
     return json.loads(file.read_text())
 
@@ -103,7 +103,7 @@ async def test_a_service_is_up_when_one_of_its_processes_says_so(installed: Inst
     installed.path(f"{APP}/wanted/blue").write_text("v1\n")
     await installed.host.run("systemctl", "start", "--no-block", API)
     begun = f"until test -e {APP}/slots/blue/begun; do sleep 0.02; done"
-    await installed.host.run("timeout", "10", "sh", "-c", begun)
+    await installed.host.run("timeout", "60", "sh", "-c", begun)
     assert await installed.unit(API, "ActiveState") == "activating"
     (tree / "go").touch()
     # It is queued already, so this waits for it.
@@ -147,7 +147,7 @@ async def test_a_job_runs_what_its_file_says_as_the_apps_user(installed: Install
     assert await installed.unit(job, "Result") == "success"
     uid = (await installed.host.run("id", "-u", "shop")).output.strip()
     said = await installed.host.run(
-        "timeout", "20", "sh", "-c",
+        "timeout", "60", "sh", "-c",
         f"until journalctl -q -o cat -u {job} _UID={uid} | grep . ; do sleep 0.05; done",
     )  # fmt: skip
     assert said.output.strip() == f"{uid} /home/shop one two {APP}/trees/1-blue False False"

@@ -25,18 +25,24 @@ MIGRATE = f"import sqlite3; sqlite3.connect('{STORE}').execute('PRAGMA user_vers
 REMOVE = f"import pathlib; pathlib.Path('{STORE}').unlink(missing_ok=True)"
 # There while an upgrade is taken back.
 GOING_BACK = "/opt/bluegreen/going-back"
-DROP_IN = "/etc/systemd/system/bluegreen.service.d/test.conf"
+
+
+def change_newer(
+    installed: Installed, prepared: Prepared, name: str, before: str, after: str
+) -> None:
+    """In the newer version's file ``name``, ``before`` is ``after``."""
+    tree = installed.path(f"/opt/bluegreen/versions/{prepared.newer}")
+    (file,) = tree.glob(f"lib/python3*/site-packages/bluegreen/{name}")
+    text = file.read_text()
+    file.unlink()
+    assert before in text
+    file.write_text(text.replace(before, after, 1))
 
 
 def break_daemon(installed: Installed, prepared: Prepared, code: str) -> None:
     """The newer version's daemon runs ``code`` as it starts."""
-    tree = installed.path(f"/opt/bluegreen/versions/{prepared.newer}")
-    (module,) = tree.glob("lib/python3*/site-packages/bluegreen/cli/serve.py")
-    text = module.read_text()
-    module.unlink()
     first = "    daemon_log.configure"
-    assert first in text
-    module.write_text(text.replace(first, f"    {code}\n{first}", 1))
+    change_newer(installed, prepared, "cli/serve.py", first, f"    {code}\n{first}")
 
 
 @pytest.fixture
@@ -85,14 +91,15 @@ async def test_one_that_crashes_at_its_start_is_taken_back(
 async def test_one_that_is_never_ready_is_taken_back(
     upgradable: Installed, prepared: Prepared
 ) -> None:
-    drop_in = upgradable.path(DROP_IN)
-    drop_in.parent.mkdir()
-    drop_in.write_text("[Service]\nTimeoutStartSec=3s\n")
-    await upgradable.host.run("systemctl", "daemon-reload")
     break_daemon(upgradable, prepared, "import time; time.sleep(600)")
+    # Its own unit, so that the previous one may take its time.
+    unit, limit = "_shipped/systemd/bluegreen.service", "TimeoutStartSec="
+    change_newer(upgradable, prepared, unit, f"{limit}90s", f"{limit}1s")
     said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE, check=False)
 
-    assert said.status == 5
+    assert said.status == 5, said.output
+    assert f"the daemon of version {NEWER} did not come up" in said.output
+    assert f"version {__version__}, the previous one, serves again" in said.output
     assert await upgradable.answering() == __version__
 
 
@@ -207,7 +214,7 @@ async def test_a_deploy_that_runs_is_resumed_and_nobody_notices(upgradable: Inst
 
 
 async def test_a_watch_goes_on_in_the_newer_version(upgradable: Installed) -> None:
-    await upgradable.serve_the_sample_app(watch="15s")
+    await upgradable.serve_the_sample_app(watch="30s")
     await upgradable.command("deploy", APP, "v2", "--detach")
     await eventually(lambda: _phase(upgradable, "watch"), "it watches")
     await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)

@@ -58,7 +58,7 @@ async def test_a_release_that_is_undone_only_by_the_next_daemon_is_resumed(
     deployed.write_app(
         services=("api",), healthy_for="8s", watch="0.1s", stop_timeout=f"{STOP_SECONDS}s"
     )
-    assert (await deployed.cli("reload")).status == 0
+    await deployed.reload()
     # It is undone STOP_SECONDS after the next daemon is ready.
     await deployed.cli("deploy", "monitor", "v3-ignores-sigterm", "--detach")
     await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
@@ -78,7 +78,7 @@ async def test_a_release_that_is_undone_only_by_the_next_daemon_is_resumed(
 async def test_what_was_acknowledged_is_acknowledged_when_it_is_resumed(deployed: Stack) -> None:
     rule = '[[upgrade]]\nto = ">=2"\nbreaking = "tokens end"\n'
     deployed.write_app(services=("api",), healthy_for="8s", watch="0.1s", extra=rule)
-    assert (await deployed.cli("reload")).status == 0
+    await deployed.reload()
     await deployed.cli("deploy", "monitor", "v2", "--ack", "tokens end", "--detach")
     await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
     (said,) = await resumed(deployed)
@@ -90,7 +90,7 @@ async def test_what_was_acknowledged_is_acknowledged_when_it_is_resumed(deployed
 
 async def test_a_watch_that_goes_on_is_not_waited_for(deployed: Stack) -> None:
     deployed.write_app(services=("api",), healthy_for="0.1s", watch="60s")
-    assert (await deployed.cli("reload")).status == 0
+    await deployed.reload()
     await deployed.cli("deploy", "monitor", "v2", "--detach")
     await eventually(lambda: in_phase(deployed, "watch"), "it is watched")
     assert await resumed(deployed) == []
@@ -105,7 +105,7 @@ async def test_what_is_not_undone_in_time_is_said(
     deployed.write_app(
         services=("api",), healthy_for="8s", watch="0.1s", stop_timeout=f"{STOP_SECONDS}s"
     )
-    assert (await deployed.cli("reload")).status == 0
+    await deployed.reload()
     await deployed.cli("deploy", "monitor", "v3-ignores-sigterm", "--detach")
     await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
     (said,) = await resumed(deployed)
@@ -149,7 +149,7 @@ def test_a_rollback_is_asked_for_as_it_was(
 
 async def out_of_service_and_starting(deployed: Stack) -> None:
     deployed.write_app(services=("api",), healthy_for="8s", watch="0.1s")
-    assert (await deployed.cli("reload")).status == 0
+    await deployed.reload()
     assert (await deployed.cli("stop", "monitor")).status == 0
     await deployed.cli("start", "monitor", "--detach")
     await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
@@ -176,7 +176,7 @@ async def test_a_start_that_the_next_daemon_carries_on_is_not_waited_for(deploye
 
 async def test_a_stop_that_the_end_of_the_daemon_undid_is_resumed(deployed: Stack) -> None:
     deployed.write_app(services=("api",), watch="0.1s", stop_timeout="60s")
-    assert (await deployed.cli("reload")).status == 0
+    await deployed.reload()
     await deployed.deploy("v3-ignores-sigterm")
     await deployed.cli("stop", "monitor", "--detach")
     await eventually(lambda: in_phase(deployed, "stop"), "its services are being stopped")

@@ -56,7 +56,7 @@ def test_a_difference_names_both_and_a_failure() -> None:
 
 
 def test_an_answer_is_read_back_from_its_line_and_nothing_else_is() -> None:
-    found = answer(Question(timeout=5, argv=("/bin/sh", "-c", "printf 'a\\n\\033[1mb\\n'")))
+    found = answer(Question(timeout=60, argv=("/bin/sh", "-c", "printf 'a\\n\\033[1mb\\n'")))
     assert found.shown == "a b"
     assert parse(found.line()) == found
     for line in ("", "{}", '{"answer": 3}', '{"answer": {"shown": 1, "digest": ""}}', "[]"):
@@ -64,14 +64,14 @@ def test_an_answer_is_read_back_from_its_line_and_nothing_else_is() -> None:
 
 
 def test_a_program_that_is_not_there_or_dies_is_a_problem() -> None:
-    missing = answer(Question(timeout=5, argv=("no-such-program",)))
+    missing = answer(Question(timeout=60, argv=("no-such-program",)))
     assert missing.problem == "no-such-program: No such file or directory"
-    killed = answer(Question(timeout=5, argv=("/bin/sh", "-c", "kill -9 $$")))
+    killed = answer(Question(timeout=60, argv=("/bin/sh", "-c", "kill -9 $$")))
     assert killed.problem == "killed by SIGKILL"
 
 
 def test_a_database_outside_the_shared_directory_is_not_asked(tmp_path: object) -> None:
-    question = Question(timeout=5, shared=f"{tmp_path}/a", sqlite="../b.db", query="SELECT 1")
+    question = Question(timeout=60, shared=f"{tmp_path}/a", sqlite="../b.db", query="SELECT 1")
     found = answer(question)
     assert found.problem is not None
     assert "leads out of the shared directory" in found.problem

@@ -22,7 +22,7 @@ from bluegreen.traffic.confirmation import Confirmation
 from tests.marks import marker_names
 from tests.operations.asking import ask, history_of, status_of
 from tests.stack import Stack
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 _ENDED = {PhaseState.DONE, PhaseState.UNDONE, PhaseState.FAILED}
 _PROCESS = {"running", "backoff", "stopping"}
@@ -85,7 +85,7 @@ async def _nginx(stack: Stack, app: str, status: Any, *, closed: bool) -> list[s
 
 
 async def _through_the_site(url: str, method: str) -> tuple[int, Any, Any]:
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.request(method, url) as response,

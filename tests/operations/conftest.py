@@ -25,7 +25,7 @@ async def empty() -> AsyncIterator[Stack]:
 async def served(empty: Stack) -> Stack:
     """Most services of the sample app, never deployed, and its daemon."""
     empty.services = ("web", "api", "terminal")  # what visitors ask
-    empty.write_app(env={"MONITOR_CRASH_AFTER": "2"}, watch="0.3s")
+    empty.write_app(watch="0.3s")
     await empty.serve()
     return empty
 

@@ -69,8 +69,7 @@ async def fill(stack: Stack, section: str = SECTION, **options: Any) -> None:
     await stack.deploy("v1")
     add_servers(stack, "first")
     stack.write_app(extra=section, **OPTIONS | options)
-    answer = await stack.cli("reload")
-    assert answer.status == 0, answer.err
+    await stack.reload()
 
 
 async def back_up(stack: Stack) -> int:

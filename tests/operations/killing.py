@@ -27,7 +27,7 @@ from tests.operations.agreement import agreement
 from tests.operations.asking import ask, history_of, is_idle, status_of
 from tests.operations.ledger import Ledger
 from tests.operations.standstill import Standstill, held, killed_before_rename_of
-from tests.stack import Stack, stack
+from tests.stack import Answer, Stack, stack
 from tests.waiting import eventually
 
 APP = "/v1/apps/monitor"
@@ -184,6 +184,21 @@ def kill_service(stack: Stack, slot: str, service: str) -> None:
     os.kill(leader.pid, signal.SIGKILL)
 
 
+async def relapse(stack: Stack, version: str, *, service: str = "api") -> Answer:
+    """Deploy ``version``, and kill a service of it once it is watched; how the command ended."""
+    deploying = asyncio.create_task(
+        stack.cli("deploy", "monitor", version), name="deploy one that falls ill"
+    )
+
+    async def has_come_there() -> bool:
+        return deploying.done() or await is_watched(stack)
+
+    await eventually(has_come_there, "the release is watched")
+    assert not deploying.done(), deploying.result()
+    kill_service(stack, stack.marker(), service)
+    return await deploying
+
+
 class Trial:
     """A deployed app whose daemon is killed again and again, under a load that outlives it all.
 
@@ -225,7 +240,7 @@ class Trial:
     async def rewrite(self, **options: Any) -> None:
         """Let the app's file say something else from now on."""
         self.stack.write_app(**QUICK | options)
-        assert (await self.stack.cli("reload")).status == 0
+        await self.stack.reload()
 
     async def request(self, what: str) -> None:
         """POST ``stop``, ``start``, …, and wait for its end."""

@@ -72,8 +72,7 @@ async def serve(stack: Stack, extra: str | None = None, **options: Any) -> None:
 async def rewrite(stack: Stack, extra: str, **options: Any) -> None:
     """Let the app file say something else from now on."""
     stack.write_app(extra=extra, **OPTIONS | options)
-    answer = await stack.cli("reload")
-    assert answer.status == 0, answer.err
+    await stack.reload()
 
 
 def schema(stack: Stack) -> dict[str, list[str]]:

@@ -166,7 +166,7 @@ async def interrupted(stack: Stack) -> None:
 async def test_what_holds_closes_or_fails_leaves_them_right(shop: Stack) -> None:
     path = shop.layout.app_files / "shop.toml"
     path.write_text(path.read_text().replace(STEPS, ""))
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     await shop.deploy("two", "shop")
     failed = await shop.cli("deploy", "shop", "unbuilt")
     assert "the assets of the release cannot be kept: dist is not there after the build" in (

@@ -40,8 +40,7 @@ async def shop(empty: Stack) -> Stack:
 
 async def rewrite(stack: Stack, section: str, **options: object) -> None:
     stack.write_app(extra=section, **OPTIONS | options)
-    answer = await stack.cli("reload")
-    assert answer.status == 0, answer.err
+    await stack.reload()
 
 
 async def test_a_backup_while_the_app_writes_is_of_one_instant_and_verified(shop: Stack) -> None:
@@ -201,7 +200,7 @@ async def test_a_command_that_fails_is_quoted_without_its_secrets(shop: Stack) -
     )
     content = text.read_text()
     text.write_text(content.replace("[env]\n", f'[env]\nPASSWORD = {{ file = "{secret}" }}\n'))
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     answer = await shop.cli("backup", "create")
     assert answer.status == 1
     assert "command (sh) failed: exit status 3" in answer.err

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.operations.asking import ask
+from tests.operations.killing import APP
 from tests.operations.test_releases import visitors
 from tests.stack import Stack
 from tests.visits import served_version
@@ -31,8 +33,7 @@ async def slow(empty: Stack) -> Stack:
     await empty.deploy("v1")
     await empty.deploy("v2")
     empty.write_app(healthy_for="2s", watch="30s", extra=BUILD.format(go=empty.root / "go"))
-    answer = await empty.cli("reload")
-    assert answer.status == 0, answer.err
+    await empty.reload()
     return empty
 
 
@@ -62,7 +63,8 @@ async def test_a_deploy_cancelled_before_its_switch_leaves_everything(
     async with visitors(slow):
         deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v3-slow-stop"))
         await in_phase(slow, phase)
-        assert (await slow.cli("cancel", "monitor")).status == 0
+        # At once: its gate is passed in two seconds.
+        assert (await ask(slow, "POST", f"{APP}/cancel", {}))[0] == 200
         answer = await deploying
     assert answer.status == 1
     assert "cancelled" in answer.out
@@ -108,8 +110,8 @@ async def test_a_switch_back_in_the_gate_brings_the_old_release_back(slow: Stack
     async with visitors(slow):
         deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v3-slow-stop"))
         await in_phase(slow, "gate")
-        answer = await slow.cli("switch", "back")
-        assert answer.status == 0, answer.err
+        status, answer = await ask(slow, "POST", f"{APP}/switch", {"to": "back"})
+        assert status == 200, answer
         assert await served_version(slow) == "v1"
     assert (await deploying).status == 1
 

@@ -84,7 +84,7 @@ async def test_a_file_that_changes_during_an_operation_waits_for_its_end(deploye
             return bool((await deployed.status())["operation"])
 
         await eventually(running, "the deploy runs")
-        deployed.write_app(env={"MONITOR_CRASH_AFTER": "3"})
+        deployed.write_app(env={"NEW": "1"})
         answer = await deployed.cli("reload")
         assert answer.status == 4, answer.err
         assert "operation 2 (deploy v3-unhealthy" in answer.err

@@ -21,6 +21,7 @@ from bluegreen.model import Address, Slot, UnitKey, UnitState, UnitStatus
 from bluegreen.operations import draining
 from bluegreen.operations.draining import UnseenError, connections
 from bluegreen.operations.runtime import AppRuntime
+from tests.waiting import eventually
 
 CLIENT = """
 import socket, sys
@@ -89,7 +90,11 @@ async def test_others_count_and_the_services_own_and_ours_do_not() -> None:
                 # Where there are groups, nobody looks at PIDs: they are of other users.
                 assert await count(app_at(port, pids=[pid], groups=[group + 1])) == 1
                 assert await count(app_at(port, groups=[group])) == 0
-        assert await count(app_at(port)) == 0
+
+        async def is_over() -> bool:
+            return await count(app_at(port)) == 0
+
+        await eventually(is_over, "the kernel has heard that both have gone")
 
 
 async def test_what_the_kernel_does_not_tell_is_said_and_not_taken_for_nothing(

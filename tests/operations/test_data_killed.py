@@ -130,7 +130,7 @@ async def test_killed_in_a_backup(shop: Stack, point: Point) -> None:
 
 async def test_killed_while_a_command_is_asked(shop: Stack) -> None:
     shop.write_app(extra=SECTION + WAITING, **OPTIONS)
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     creating = await shop.start_cli("backup", "create")
     await eventually((shared(shop) / "begun").exists, "the command runs")
     await shop.kill()

@@ -29,14 +29,16 @@ async def test_it_is_tried_again_and_a_cancel_says_so(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
+    mended = asyncio.Event()
 
     async def fails(*_: Any, **__: Any) -> None:
         raise IllegalTransitionError("it ended twice", remedy="report it")
 
     async def settled(_: Desk, __: object, operation: Any) -> None:
+        await mended.wait()
         tried.append(operation.id)
 
-    monkeypatch.setattr(unsettled, "RETRY", 0.2)
+    monkeypatch.setattr(unsettled, "RETRY", 0.01)
     monkeypatch.setattr(recovery, "_recover_one", settled)
     monkeypatch.setattr("bluegreen.operations.queue.conclude", fails)
     monkeypatch.setattr(ToldSupervisor, "on_change", None, raising=False)
@@ -48,6 +50,7 @@ async def test_it_is_tried_again_and_a_cancel_says_so(
     with pytest.raises(RefusedError, match="held by operation 1") as refused:
         await desk.cancel("a")
     assert "it ended twice" in refused.value.detail
+    mended.set()
     await eventually(lambda: tried == [1] and not desk.unsettled, "it is settled")
     await desk.close()
 

@@ -121,7 +121,7 @@ async def test_one_that_is_renamed_ends_where_the_traffic_was_and_comes_where_it
     file = scheduled.layout.app_files / "monitor.toml"
     as_it_was = file.read_text()
     file.write_text(as_it_was.replace("[services.scheduler]", "[services.cron]"))
-    assert (await scheduled.cli("reload")).status == 0
+    await scheduled.reload()
     # A daemon that was not there as it was started knows of it too.
     await scheduled.kill()
     await scheduled.serve()
@@ -133,7 +133,7 @@ async def test_one_that_is_renamed_ends_where_the_traffic_was_and_comes_where_it
     assert "scheduler of blue is not started: the app file no longer names it" in back.out
     await cron_runs_in(scheduled, None)
     file.write_text(as_it_was)
-    assert (await scheduled.cli("reload")).status == 0
+    await scheduled.reload()
     await runs_in(scheduled, "blue")
     await has_run(scheduled, "blue", "green", "blue")
 
@@ -170,10 +170,12 @@ async def test_after_a_hold_it_comes_once_what_serves_again_has_passed_its_gate(
     well = empty.root / "well"
     well.touch()
     extra = SCHEDULER.format(script=script) + PROBE.format(well=well)
-    alone(empty, services=("api",), deadline="4s", extra=extra)
+    alone(empty, services=("api",), extra=extra)
     await empty.serve()
     await empty.deploy("v1")
     await runs_in(empty, "blue")
+    alone(empty, services=("api",), deadline="4s", extra=extra)
+    await empty.reload()
     well.unlink()
     deploying = await empty.start_cli("deploy", "monitor", "v2")
     assert deploying.stdout is not None

@@ -11,7 +11,7 @@ from bluegreen.errors import TrafficError
 from bluegreen.model import Hold, Requester, Slot, Traffic
 from bluegreen.operations.holding import Holds
 from bluegreen.operations.runtime import AppRuntime
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 class ToldTraffic:
@@ -95,6 +95,6 @@ async def test_while_the_last_ones_are_let_through_traffic_may_move() -> None:
     shop = app(traffic)
     releasing = asyncio.create_task(Holds().release(shop, BY))
     await eventually(lambda: traffic.held is None, "the hold is lifted")
-    async with asyncio.timeout(5), shop.commit:
+    async with asyncio.timeout(PATIENCE), shop.commit:
         traffic.let_through.set()
     assert (await releasing)[1] == ()

@@ -34,7 +34,7 @@ __all__ = ["run"]
 @pytest.fixture
 async def shop() -> AsyncIterator[Stack]:
     async with stack() as built:
-        await serve(built, HELD, deadline="3s")
+        await serve(built, HELD)
         yield built
 
 
@@ -83,6 +83,7 @@ async def expect_stopped(shop: Stack) -> None:
 async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_says_how_on(
     shop: Stack,
 ) -> None:
+    await rewrite(shop, HELD, deadline="3s")
     number = await deploying(shop, "v4-unhealthy")
     copy = backups(shop) / str(number) / "sqlite/data/servers.db"
     whole = copy.read_bytes()
@@ -107,6 +108,7 @@ async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_say
     await expect_stopped(shop)
     assert (await shop.cli("stop", "monitor")).status == 0
     copy.write_bytes(whole)
+    await rewrite(shop, HELD)
     answer = await shop.cli("backup", "restore", "monitor", str(number), "--yes")
     assert answer.status == 0, answer.out + answer.err
     answer = await shop.cli("start", "monitor")
@@ -168,6 +170,7 @@ async def fails_with_what_served_late(shop: Stack, *words: str) -> str:
 async def test_requests_wait_on_for_a_version_that_does_not_start_again_at_once(
     shop: Stack,
 ) -> None:
+    await rewrite(shop, HELD, deadline="3s")
     async with writing(shop, visitors=2) as writers:
         await fails_with_what_served_late(shop, "deploy", "v4-unhealthy")
         await agreement(shop)

@@ -116,7 +116,7 @@ async def test_what_takes_a_release_or_the_app_away_is_refused_meanwhile(both: S
 
 async def test_a_hold_is_refused_while_an_operation_runs_and_for_a_wrong_time(both: Stack) -> None:
     both.write_app(**{**QUICK, "healthy_for": "30s", "deadline": "60s"})
-    await post_reload(both)
+    await both.reload()
     begun = await both.cli("deploy", "monitor", "v1", "--detach")
     assert begun.status == 0
     said = await both.cli("hold", "monitor")
@@ -128,11 +128,6 @@ async def test_a_hold_is_refused_while_an_operation_runs_and_for_a_wrong_time(bo
         assert said.status == 2
         assert right in said.err
     assert (await status_of(both))["held"] is None
-
-
-async def post_reload(stack: Stack) -> None:
-    status, document = await ask(stack, "POST", "/v1/reload", {})
-    assert status == 200, document
 
 
 async def test_the_daemon_ends_a_hold_at_its_limit(both: Stack) -> None:

@@ -18,7 +18,7 @@ import pytest
 from bluegreen.processes import identify
 from tests.ports import kernel_port_range, kernel_ports
 from tests.stack import PYTHON, Stack
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, end_tasks, eventually
 
 SERVER = """
 import http.server, json, sys
@@ -89,8 +89,7 @@ for = "0.3s"
 
     async def reload(self, instances: int) -> None:
         self.write(instances)
-        answer = await self.stack.cli("reload")
-        assert answer.status == 0, answer.err
+        await self.stack.reload()
 
     async def instances(self, slot: str, service: str = "api") -> list[dict[str, Any]]:
         status = await self.stack.status("many")
@@ -152,7 +151,7 @@ class Load:
                             self.answered[one["version"], one["instance"]] += 1
                         else:
                             self.failed.append((began, str(response.status)))
-                except aiohttp.ClientError as error:
+                except (aiohttp.ClientError, TimeoutError) as error:
                     self.failed.append((began, repr(error)))
                 await asyncio.sleep(0.005)
 
@@ -162,9 +161,7 @@ class Load:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
 
     async def more(self, number: int) -> None:
         """So many answers more."""

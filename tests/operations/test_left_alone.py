@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.operations.killing import relapse
 from tests.operations.test_cancel import in_phase
 from tests.stack import Stack
 from tests.store.damage import damage, make_large
@@ -23,6 +24,12 @@ http = { path = "/nothing" }
 """
 
 
+async def watch_for_long(stack: Stack, services: tuple[str, ...] = API) -> None:
+    """The releases to come."""
+    stack.write_app(services=services, watch="60s")
+    await stack.reload()
+
+
 async def api_pid(stack: Stack, slot: str) -> Any:
     return (await stack.status())["slots"][slot]["services"]["api"]["pid"]
 
@@ -35,7 +42,7 @@ async def test_a_rollback_that_a_switch_back_overtakes_does_not_stop_what_serves
     await empty.deploy("v1")
     await empty.deploy("v2")
     empty.write_app(services=API, watch="0.1s", healthy_for="12s")
-    assert (await empty.cli("reload")).status == 0
+    await empty.reload()
     rolling_back = asyncio.create_task(empty.cli("rollback", "monitor"))
     await in_phase(empty, "gate")
     answer = await empty.cli("switch", "back")
@@ -50,7 +57,7 @@ async def test_a_cancel_while_a_release_is_undone_waits_for_its_end(empty: Stack
     await empty.serve()
     await empty.deploy("v1")
     empty.write_app(services=API, watch="0.1s", deadline="2s", extra=NOT_FOUND)
-    assert (await empty.cli("reload")).status == 0
+    await empty.reload()
     deploying = asyncio.create_task(empty.cli("deploy", "monitor", "v3-slow-stop"))
 
     async def undoing() -> bool:
@@ -130,7 +137,7 @@ async def test_a_lost_history_is_said_until_a_reload_and_the_idle_slot_runs_on(
             return bool((await empty.status())["slots"][idle]["ready"])
 
         await eventually(ready, "the idle slot has passed its probes again")
-        assert (await empty.cli("reload")).status == 0
+        await empty.reload()
         assert (await empty.cli("status", "--json")).document["warnings"] == []
     assert (await empty.cli("switch", "back")).status == 0
     assert await served_version(empty) == "v1"
@@ -144,7 +151,7 @@ async def test_changed_settings_restart_nothing_when_the_daemon_is_restarted(
     await empty.deploy("v1")
     pid = await api_pid(empty, empty.marker())
     empty.write_app(services=API, watch="0.1s", env={"NEW": "1"})
-    assert (await empty.cli("reload")).status == 0
+    await empty.reload()
     await empty.kill()
     await empty.serve()
     assert await api_pid(empty, empty.marker()) == pid
@@ -168,9 +175,10 @@ async def test_a_secret_that_is_gone_ends_nothing_when_the_daemon_is_restarted(
 
 
 async def test_a_slot_that_once_restarted_is_a_way_back_all_the_same(empty: Stack) -> None:
-    empty.write_app(services=API, env={"MONITOR_CRASH_AFTER": "3"}, watch="8s")
+    empty.write_app(services=API, watch="0.1s")
     await empty.serve()
     await empty.deploy("v1")
+    await watch_for_long(empty)
     old = empty.marker()
     killed = await api_pid(empty, old)
     os.kill(killed, signal.SIGKILL)
@@ -184,28 +192,27 @@ async def test_a_slot_that_once_restarted_is_a_way_back_all_the_same(empty: Stac
         )
 
     await eventually(healthy_again, "the API was restarted and is healthy")
-    answer = await empty.cli("deploy", "monitor", "v3-crashes")
+    answer = await relapse(empty, "v2")
     assert answer.status == 5, answer.out + answer.err
     assert empty.marker() == old
 
 
 async def test_a_service_that_was_added_does_not_close_the_way_back(empty: Stack) -> None:
     empty.write_app(services=("api", "web"))  # takes ports for both
-    empty.write_app(services=API, env={"MONITOR_CRASH_AFTER": "3"}, watch="8s")
+    empty.write_app(services=API, watch="0.1s")
     await empty.serve()
     await empty.deploy("v1")
     old = empty.marker()
-    empty.write_app(services=("api", "web"), env={"MONITOR_CRASH_AFTER": "3"}, watch="8s")
-    assert (await empty.cli("reload")).status == 0
-    answer = await empty.cli("deploy", "monitor", "v3-crashes")
+    await watch_for_long(empty, services=("api", "web"))
+    answer = await relapse(empty, "v2")
     assert answer.status == 5, answer.out + answer.err
     assert empty.marker() == old
 
 
 async def test_a_first_release_that_falls_ill_says_that_it_serves(empty: Stack) -> None:
-    empty.write_app(services=API, env={"MONITOR_CRASH_AFTER": "2"}, watch="8s")
+    empty.write_app(services=API, watch="60s")
     await empty.serve()
-    answer = await empty.cli("deploy", "monitor", "v3-crashes")
+    answer = await relapse(empty, "v1")
     assert answer.status == 1
     assert "there was no way back" in answer.err
 

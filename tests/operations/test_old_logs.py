@@ -30,6 +30,7 @@ def test_the_newest_are_kept_and_what_a_slot_holds(tmp_path: Path) -> None:
 
 def test_where_there_are_none_nothing_is_removed(tmp_path: Path) -> None:
     remove(tmp_path / "operations", (), Stop())
+    assert not list(tmp_path.iterdir())
 
 
 async def test_an_operation_removes_what_is_too_old_when_it_ends(deployed: Stack) -> None:

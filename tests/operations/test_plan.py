@@ -113,7 +113,7 @@ async def test_all_that_is_in_the_way_is_told_at_once_each_with_its_remedy(shop:
     write(
         shop, "[requires]\ncommands = { no-such-tool = '>=1' }\nenv = ['NOBODY_SETS_IT']\n" + RULES
     )
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     assert (await shop.cli("lock", "--reason", "database move")).status == 0
     port = shop.ports["monitor"][1]
     with socket.create_server(("127.0.0.1", port)):
@@ -142,7 +142,7 @@ async def test_all_that_is_in_the_way_is_told_at_once_each_with_its_remedy(shop:
 async def test_a_plan_is_made_while_a_deploy_runs(shop: Stack) -> None:
     await shop.deploy("v1")
     write(shop, WAITING)
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     status, _ = await ask(shop, "POST", f"{APP}/deployments", {"version": "v2"})
     assert status == 202
 

@@ -13,10 +13,11 @@ BUILT = CHECK.replace("check = '''", "check = '''test -d dist && ")
 
 
 async def test_pending_migrations_are_known_from_the_latest_rehearsal(empty: Stack) -> None:
-    await serve(empty, section(ALL.replace(CHECK, BUILT)), deadline="3s")
+    await serve(empty, section(ALL.replace(CHECK, BUILT)))
     unbuilt = (await empty.cli("plan", "v4-unhealthy")).out
     assert "pending migrations: found out in the rehearsal" in unbuilt
     assert "thrown away: bluegreen plan monitor v4-unhealthy --build\n" in unbuilt
+    await rewrite(empty, section(ALL.replace(CHECK, BUILT)), deadline="6s")
     assert (await empty.cli("deploy", "v4-unhealthy")).status == 1
     number = (await empty.operations())[0]["id"]
     said = (await empty.cli("plan", "v4-unhealthy")).out
@@ -35,7 +36,7 @@ async def test_without_a_build_they_are_asked_on_a_copy(empty: Stack) -> None:
     without = re.sub(r"^\[\[build\]\]\n(?:[a-z].*\n)+", "", file.read_text(), flags=re.MULTILINE)
     assert "[[build]]" not in without
     file.write_text(without)
-    assert (await empty.cli("reload")).status == 0
+    await empty.reload()
     before = schema(empty)
     said = (await empty.cli("plan", "v4-notes")).out
     assert (

@@ -86,7 +86,7 @@ async def test_previews_end_by_their_time_by_command_and_over_a_restart(shop: St
     await eventually(lambda: len(keys(shop)) == 1, "the short one has ended")
     assert (await see(shop, short["header"])).body == "well better"
     assert (await see(shop, long["header"])).body == "well good"
-    short = await issue(shop, "--for", "1s")
+    short = await issue(shop, "--for", "3s")
     await shop.kill()
     await eventually(lambda: time.time() > short["until"], "its time is over without a daemon")
     assert len(keys(shop)) == 2

@@ -22,7 +22,7 @@ async def shop(empty: Stack) -> Stack:
     await empty.deploy("good", "shop")
     path = empty.layout.app_files / "shop.toml"
     path.write_text(path.read_text() + MANUAL)
-    assert (await empty.cli("reload")).status == 0
+    await empty.reload()
     return empty
 
 
@@ -83,7 +83,7 @@ async def test_what_nobody_promotes_leaves_everything_as_it_was(shop: Stack) -> 
 
     path = shop.layout.app_files / "shop.toml"
     path.write_text(path.read_text().replace(MANUAL, '\n[promote]\ndeadline = "200ms"\n'))
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     late = await shop.cli("deploy", "shop", "better", "--manual")
     assert late.status == 1
     assert "nobody promoted better within 0.2 s" in late.err
@@ -99,7 +99,7 @@ async def test_where_requests_would_be_held_it_waits_before_that(shop: Stack, ki
     path = shop.layout.app_files / "shop.toml"
     text = path.read_text().replace('name = "shop"', OVERLAP)
     path.write_text(text)
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     await post(shop, "deployments", version="better")
     found = await standing(shop, "promote", slot=None)
     if killed:

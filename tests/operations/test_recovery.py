@@ -101,9 +101,9 @@ async def rebooted_in_the_watch(stack: Stack) -> Path:
     start = f"while [ -e {held} ]; do sleep 0.05; done"
     slowly = rf"""command = "/bin/sh -c '{start}; exec \1'" """
     path.write_text(re.sub(r'command = "(.*)"', slowly, path.read_text()))
-    assert (await stack.cli("reload")).status == 0
+    await stack.reload()
     await kill_at(
-        stack, Point(step="watch intent", moved=True, ends=None),
+        stack, Point(step="watch intent", built=True, moved=True, ends=None),
         f"{APP}/deployments", {"version": "v2"},
     )  # fmt: skip
     held.touch()
@@ -313,7 +313,7 @@ async def test_a_cancel_in_the_watch_is_recorded_whole_or_not_at_all(empty: Stac
     await empty.serve()
     await empty.deploy("v1")
     empty.write_app(services=("api",), watch="60s")
-    assert (await empty.cli("reload")).status == 0
+    await empty.reload()
     await ask(empty, "POST", f"{APP}/deployments", {"version": "v2"})
     await eventually(lambda: is_watched(empty), "the release is watched")
     point = Point(step="watch failed", moved=True, ends="cancelled")

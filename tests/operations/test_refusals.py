@@ -59,9 +59,11 @@ async def redirect(stack: Stack, path: str) -> tuple[int, str]:
 async def test_a_broken_version_is_refused(
     empty: Stack, version: str, phase: str, said: str
 ) -> None:
-    empty.write_app(deadline="4s")
+    empty.write_app()
     await empty.serve()
     await empty.deploy("v1")
+    empty.write_app(deadline="6s")  # in which it has begun to answer, as wrongly as it does
+    await empty.reload()
     async with visitors(empty):
         answer = await empty.cli("deploy", "monitor", version)
     assert answer.status == 1, answer.out + answer.err
@@ -91,10 +93,13 @@ async def test_files_of_the_environment_that_are_missing_are_told_before_anythin
 
 
 async def test_a_release_that_crashes_in_the_watch_is_switched_back(empty: Stack) -> None:
-    empty.write_app(env={"MONITOR_CRASH_AFTER": "3"}, watch="8s")
+    empty.write_app(services=("api",), watch="0.1s")
     await empty.serve()
     await empty.deploy("v1")
     old = empty.marker()
+    # Long after its gate.
+    empty.write_app(services=("api",), watch="60s", env={"MONITOR_CRASH_AFTER": "6"})
+    await empty.reload()
     answer = await empty.cli("deploy", "monitor", "v3-crashes")
     assert answer.status == 5, answer.out + answer.err
     assert "api" in answer.err
@@ -129,7 +134,7 @@ async def test_a_port_held_by_a_stranger_is_found_before_anything_starts(deploye
 async def test_a_stranger_who_answers_in_place_of_the_service_fails_the_gate(empty: Stack) -> None:
     go = empty.root / "go"
     build = f'[[build]]\nname = "slow"\nrun = "until [ -e {go} ]; do sleep 0.02; done"\n'
-    empty.write_app(deadline="6s", extra=build)
+    empty.write_app(services=("web", "api"), deadline="6s", extra=build)
     await empty.serve()
     go.touch()
     await empty.deploy("v1")
@@ -155,7 +160,7 @@ async def test_a_redirect_to_the_slots_own_port_does_not_leak(deployed: Stack) -
 
 async def test_a_service_that_listens_elsewhere_is_told_so(empty: Stack) -> None:
     (hard,) = kernel_ports(1)
-    empty.write_app(deadline="5s", env={"MONITOR_HARD_PORT": str(hard)})
+    empty.write_app(services=("api",), deadline="5s", env={"MONITOR_HARD_PORT": str(hard)})
     await empty.serve()
     answer = await empty.cli("deploy", "monitor", "v3-hard-coded-port")
     assert answer.status == 1

@@ -13,6 +13,7 @@ from bluegreen.demo.load_settings import LoadSettings
 from bluegreen.demo.report import Report
 from tests.stack import Stack
 from tests.visits import served_version, visit
+from tests.waiting import PATIENCE
 
 
 @asynccontextmanager
@@ -172,7 +173,7 @@ async def test_a_second_operation_is_told_who_holds_the_app(deployed: Stack) -> 
         assert "since" in answer.err
     finally:
         assert (await deployed.cli("cancel", "monitor")).status == 0
-        await asyncio.wait_for(first.communicate(), 30)
+        await asyncio.wait_for(first.communicate(), PATIENCE)
     assert first.returncode == 1
     assert await served_version(deployed) == "v1"
 

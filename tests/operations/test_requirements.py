@@ -28,11 +28,6 @@ upgrade_from = ">=1"
 """
 
 
-async def reload(stack: Stack) -> None:
-    answer = await stack.cli("reload")
-    assert answer.status == 0, answer.err
-
-
 def write(stack: Stack, extra: str, **options: Any) -> Path:
     return stack.write_app(services=("api",), extra=extra, **options)
 
@@ -51,7 +46,7 @@ async def test_all_that_is_missing_is_told_at_once_and_no_slot_is_touched(empty:
     await empty.deploy("v1")
     await empty.deploy("v2")
     write(empty, UNMET)
-    await reload(empty)
+    await empty.reload()
     before = await slots(empty)
     answer = await empty.cli("deploy", "monitor", "v1")
     assert answer.status == 1

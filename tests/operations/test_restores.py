@@ -210,7 +210,7 @@ async def test_without_a_restore_command_what_a_command_printed_is_not_restored(
     lines = COMMANDS.splitlines()
     without = "\n".join(line for line in lines if not line.startswith("restore_command"))
     commanded.write_app(extra=f"{without}\n", **OPTIONS)
-    assert (await commanded.cli("reload")).status == 0
+    await commanded.reload()
     answer = await commanded.cli("backup", "restore", str(number), "--yes")
     assert answer.status == 1
     assert "write a restore_command in [backup]" in answer.err

@@ -23,7 +23,7 @@ async def test_what_a_refused_service_and_its_probe_said_is_kept_without_secrets
     (empty.root / "variables").write_text(f"URL={URL}\n")
     path = empty.write_app(
         services=("api",), env={"env_file": str(empty.root / "variables")},
-        deadline="2s", extra=PROBE,
+        deadline="5s", extra=PROBE,
     )  # fmt: skip
     text = path.read_text()
     run = text.partition("[services.api]\ncommand = ")[2].partition("\n")[0]

@@ -14,7 +14,7 @@ async def test_a_deploy_in_its_gate_is_undone_at_once_though_somebody_follows_it
     empty: Stack,
 ) -> None:
     # The gate is shorter than the time that open streams are given when the daemon ends.
-    empty.write_app(healthy_for="1s", watch="0.1s")
+    empty.write_app(healthy_for="1.8s", watch="0.1s")
     await empty.serve()
     await empty.deploy("v1")
     before = empty.marker()

@@ -33,7 +33,7 @@ async def test_a_release_that_fails_its_scenario_gets_no_traffic(empty: Stack) -
     await empty.serve()
     await empty.deploy("v1")
     empty.write_app(smoke=True, extra=FAILING)
-    await empty.cli("reload")
+    await empty.reload()
     answer = await empty.cli("deploy", "monitor", "v2")
     assert answer.status == 1
     assert "step 8 of 8 of the smoke scenario failed: api smoke wrong: HTTP 401" in answer.err

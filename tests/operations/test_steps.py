@@ -34,7 +34,7 @@ async def shop(empty: Stack) -> Stack:
 async def take_up(stack: Stack, old: str, new: str) -> None:
     path = stack.layout.app_files / "shop.toml"
     path.write_text(path.read_text().replace(old, new))
-    assert (await stack.cli("reload")).status == 0
+    await stack.reload()
 
 
 async def whole(stack: Stack, operation: Any) -> Any:
@@ -154,7 +154,7 @@ async def test_whatever_ends_it_everybody_is_back(shop: Stack) -> None:
     await shop.serve()
     await is_back(client, kind="interrupted")
     path.write_text(with_steps)
-    assert (await shop.cli("reload")).status == 0
+    await shop.reload()
     client = await in_steps()
     await shop.kill()
     end_service(shop, "green")  # as by a reboot: nobody has looked after its clients

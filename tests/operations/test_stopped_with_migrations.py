@@ -20,7 +20,7 @@ HELD = section(rehearse=False).replace('mode = "online"', 'mode = "hold"')
 async def shop() -> AsyncIterator[Stack]:
     """v2 is out of service, with data of its own."""
     async with stack() as built:
-        await serve(built, HELD, deadline="3s")
+        await serve(built, HELD)
         assert (await built.cli("stop", "monitor")).status == 0
         yield built
 

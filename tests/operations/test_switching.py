@@ -36,6 +36,7 @@ from bluegreen.store import Store
 from bluegreen.supervisors.interface import Supervisor
 from bluegreen.traffic.control import TrafficControl
 from tests.operations.told import SETTINGS
+from tests.waiting import PATIENCE
 
 BY = Requester(name="t", via="test")
 
@@ -111,7 +112,7 @@ async def test_switches_are_recorded_late_though_the_key_of_one_has_been_taken(
         Attempt(Slot.GREEN, BY, "k"),
         Attempt(Slot.BLUE, BY, None),
     ]
-    await asyncio.wait_for(record_late(app), 10)
+    await asyncio.wait_for(record_late(app), PATIENCE)
     recorded = [(o.slot, o.state) for o in await app.parts.store.operations("a")]
     assert recorded == [
         (Slot.BLUE, OperationState.SUCCEEDED),

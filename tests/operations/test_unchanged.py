@@ -41,8 +41,7 @@ def write(stack: Stack, *sections: str) -> None:
 
 async def take_up(stack: Stack, *sections: str) -> None:
     write(stack, *sections)
-    answer = await stack.cli("reload")
-    assert answer.status == 0, answer.err
+    await stack.reload()
 
 
 async def phase_data(stack: Stack, number: int, phase: str) -> Any:
@@ -189,8 +188,7 @@ async def test_a_postgres_server_is_asked_without_leave_to_write(
         file = shop.write_app(extra=one + "".join(sections), **OPTIONS)
         text = file.read_text()
         file.write_text(text.replace("[env]\n", f'[env]\nPGPASSWORD = {{ file = "{secret}" }}\n'))
-        answer = await shop.cli("reload")
-        assert answer.status == 0, answer.err
+        await shop.reload()
 
     await serve_with("SELECT count(*) FROM orders")
     answer = await shop.deploy("v2")

@@ -21,6 +21,7 @@ from bluegreen.operations.desk import Desk
 from bluegreen.operations.machine import perform
 from bluegreen.operations.run import Run
 from tests.operations.told import Told, ToldSupervisor
+from tests.waiting import PATIENCE
 
 BY = Requester(name="t", via="test")
 WAITERS: dict[str, Callable[[Desk, Run], Awaitable[Any]]] = {
@@ -51,7 +52,7 @@ async def test_who_waits_is_told_and_it_is_recorded_once_there_is_room(
     desk.apps["a"] = run.app
     run.task = asyncio.create_task(perform(run, [Told(PhaseName.FETCH, [])]), name="operation")
     desk.queue._runs["a"] = run
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(BusyError, match="waits for its outcome to be recorded") as refused:
             await WAITERS[waiter](desk, run)
     assert "free some space" in refused.value.remedy

@@ -23,7 +23,7 @@ async def test_what_waits_is_shown_and_never_undoes_what_a_person_does(deployed:
     in_three_days = DAYS[(time.localtime().tm_wday + 3) % 7]
     window = f'[promote]\nwindow = "{in_three_days} 09:00-16:00"\n'
     stack.write_app(watch="0.3s", extra=SERIAL + window)
-    assert (await stack.cli("reload")).status == 0
+    await stack.reload()
     await post(stack, "lock", reason="not yet")
     unhealthy, second = await add(stack, "v3-unhealthy"), await add(stack, "v2")
     await post(stack, "unlock")
@@ -38,7 +38,7 @@ async def test_what_waits_is_shown_and_never_undoes_what_a_person_does(deployed:
     assert await waits(stack, 2), "in series, all wait on"
 
     stack.write_app(watch="0.3s", extra=SERIAL)
-    assert (await stack.cli("reload")).status == 0
+    await stack.reload()
     await eventually(lambda: in_gate(stack, unhealthy), "without a window it begins")
     back = await stack.cli("switch", "back")
     assert back.status == 0, back.err
@@ -63,7 +63,7 @@ async def test_what_waits_is_shown_and_never_undoes_what_a_person_does(deployed:
     gone = await add(stack, "v2")
     assert (await stack.cli("stop")).status == 0
     (stack.layout.app_files / "monitor.toml").unlink()
-    assert (await stack.cli("reload")).status == 0
+    await stack.reload()
     (newest, *_) = [one for one in await history_of(stack) if one["id"] == gone]
     assert newest["state"] == "cancelled"
     assert newest["error"]["message"] == "monitor was removed before its turn came"

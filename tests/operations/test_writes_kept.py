@@ -15,18 +15,28 @@ from tests.stack import Stack, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ONLINE = section(rehearse=False)
 NONE = f'{BACKUP}\n[migrations]\nmode = "none"\n'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop() -> AsyncIterator[Stack]:
     async with stack() as built:
-        await serve(built, section(rehearse=False), deadline="4s")
+        await serve(built, ONLINE)
         yield built
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(shop: Stack) -> AsyncIterator[Stack]:
+    """What never gets healthy is given up soon."""
+    await rewrite(shop, ONLINE, deadline="3s")
+    yield shop
+    await rewrite(shop, ONLINE)
+
+
 @pytest.mark.parametrize("version", ["v4-halfway", "v4-fatal", "v4-silent", "v4-unhealthy"])
-async def test_online_and_refused(shop: Stack, version: str) -> None:
+async def test_online_and_refused(impatient: Stack, version: str) -> None:
+    shop = impatient
     async with writing(shop) as writers:
         answer = await shop.cli("deploy", version)
         assert answer.status == 1, answer.out + answer.err
@@ -61,7 +71,9 @@ async def test_without_migrations(shop: Stack) -> None:
     async with writing(shop) as writers:
         await shop.deploy("v1")
         await writers.write_more()
+        await rewrite(shop, NONE, deadline="3s")
         assert (await shop.cli("deploy", "v3-unhealthy")).status == 1
+        await rewrite(shop, NONE)
         assert (await shop.cli("switch", "back")).status == 0
         await writers.write_more()
     writers.expect_all_there(shop)

@@ -14,7 +14,7 @@ import aiohttp
 
 from tests.operations.data import servers
 from tests.stack import Stack
-from tests.waiting import eventually
+from tests.waiting import end_tasks, eventually
 
 THINK = 0.01  # seconds between the writes of one visitor
 WRITERS = 3
@@ -73,6 +73,4 @@ async def writing(stack: Stack) -> AsyncIterator[Writes]:
             await writes.some_more()
             yield writes
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)

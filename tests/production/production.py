@@ -16,6 +16,7 @@ from bluegreen.demo.load_settings import LoadSettings
 from bluegreen.demo.versions import make_repository
 from tests.host.lab import Host, Said
 from tests.host.program import PROGRAM
+from tests.waiting import PATIENCE
 
 LISTEN = 8080
 PORTS = tuple(range(9001, 9009))
@@ -25,7 +26,7 @@ URL = f"http://127.0.0.1:{LISTEN}"
 _ASK = """\
 import sys, urllib.request as r
 url, host = sys.argv[1:]
-print(r.urlopen(r.Request(url, headers={"Host": host}), timeout=10).read().decode())
+print(r.urlopen(r.Request(url, headers={"Host": host}), timeout=60).read().decode())
 """
 
 
@@ -113,7 +114,7 @@ class Production:
             *self._from_its_network, sys.executable, "-c", _ASK, at + path, self.app_name,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(), 30)
+        output, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert process.returncode == 0, errors.decode()
         return output.decode()
 

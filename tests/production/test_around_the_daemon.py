@@ -17,8 +17,8 @@ from tests.production.holding import Hold, at, set_up
 from tests.production.production import APP, DAEMON, Production
 from tests.waiting import eventually
 
-WATCHDOG = "[Service]\nWatchdogSec=2s\n"
-RECONNECTS = 1.0  # seconds in which visitors who were refused have come again
+WATCHDOG = "[Service]\nWatchdogSec=6s\n"
+RECONNECTS = 5.0  # seconds in which visitors who were refused have come again
 BROKEN_SITE = "server { listen 8099; server_name neighbour; no_such_directive on; }\n"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ def port(name: str) -> int:
 async def listens(production: Production, number: int) -> None:
     """Wait until somebody listens on a port."""
     looks = f"until ss -ltn | grep -q :{number}; do sleep 0.02; done"
-    await production.host.run("timeout", "20", "sh", "-c", looks)
+    await production.host.run("timeout", "60", "sh", "-c", looks)
 
 
 def unit(name: str) -> str:
@@ -131,9 +130,8 @@ async def test_one_that_ignores_sigterm_is_killed_in_time_and_deploys_go_on(
     await production.deploy("v3-ignores-sigterm")
     name = await slot(production, "active")
     await production.deploy("v2")
-    began = time.monotonic()
+    assert await production.unit(unit(name), "TimeoutStopUSec") == "1s"
     await production.deploy("v1")  # into the slot of the one that does not want to leave it
-    assert time.monotonic() - began < 30
     assert await production.served() == "v1"
     assert await slot(production, "active") == name
     said = await production.host.run("journalctl", "-u", unit(name), "-o", "cat", "--no-pager")

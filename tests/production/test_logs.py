@@ -85,7 +85,7 @@ ready = "notify"
 
 
 async def test_a_release_that_does_not_say_that_it_is_ready_is_refused(bare: Production) -> None:
-    await bare.set_up(extra=WORKER, deadline="6s")
+    await bare.set_up(services=("api",), extra=WORKER, deadline="6s")
     await bare.deploy("v1")
     assert await bare.unit(f"bluegreen-{APP}-worker@blue.service", "Type") == "notify"
     refused = await bare.deploy("v2", check=False)

@@ -35,7 +35,7 @@ async def switch(store: Store, app: str = "shop", **more: Any) -> Operation:
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The file as any SQLite program sees it, foreign keys enforced."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         yield connection

@@ -11,10 +11,10 @@ from pathlib import Path
 from bluegreen.model import OperationState, PhaseName, PhaseState, Slot, SlotRecord, SlotState
 from bluegreen.store import Store
 from tests.store.rows import assert_nothing_is_half, opened, switch
+from tests.waiting import PATIENCE
 
 ROUNDS = 20
 CONCURRENT = 4  # operations that the recorder has under way at a time
-PATIENCE = 30.0  # seconds for a line of a process that is alive
 
 
 async def _record_and_kill(path: Path, dice: random.Random) -> list[str]:

@@ -17,7 +17,7 @@ from bluegreen.store import database as databases
 from bluegreen.store import together
 from bluegreen.store.database import Database
 from bluegreen.store.together import Change, Together
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def answering(number: int) -> Callable[[sqlite3.Connection], int]:
 async def test_what_comes_while_one_is_made_goes_with_the_next(database: Database) -> None:
     made, sizes = counting(database)
     goes_on = threading.Event()
-    first = asyncio.create_task(made.change(lambda _: goes_on.wait(5)))
+    first = asyncio.create_task(made.change(lambda _: goes_on.wait(PATIENCE)))
     await eventually(lambda: sizes == [1], "the first is being made")
     others = [asyncio.create_task(made.change(answering(n))) for n in range(5)]
     await asyncio.sleep(0)
@@ -123,7 +123,9 @@ async def test_a_disk_that_does_not_answer_is_asked_once_and_all_are_told(
     made, sizes = counting(database)
     goes_on = threading.Event()
     stuck = await asyncio.gather(
-        made.change(lambda _: goes_on.wait(5)), made.change(answering(2)), return_exceptions=True
+        made.change(lambda _: goes_on.wait(PATIENCE)),
+        made.change(answering(2)),
+        return_exceptions=True,
     )
     assert ["did not answer" in str(one) for one in stuck] == [True, True]
     monkeypatch.undo()
@@ -138,7 +140,7 @@ async def test_a_transaction_that_was_given_up_before_it_began_takes_nothing_mor
     monkeypatch.setattr(databases, "ANSWER_WITHIN", 0.1)
     made, sizes = counting(database)
     goes_on = threading.Event()
-    first = asyncio.create_task(made.change(lambda _: goes_on.wait(5)))
+    first = asyncio.create_task(made.change(lambda _: goes_on.wait(PATIENCE)))
     await eventually(lambda: sizes == [1], "the first is being made")
     with pytest.raises(StoreError, match="did not answer"):
         await made.change(answering(2))
@@ -153,4 +155,4 @@ async def test_a_transaction_that_was_given_up_before_it_began_takes_nothing_mor
     await asyncio.sleep(0)
     goes_on.set()
     with pytest.raises(StoreError, match="no"):
-        await asyncio.wait_for(third, 5)
+        await asyncio.wait_for(third, PATIENCE)

@@ -130,7 +130,7 @@ async def out_of_memory_is_the_reason_of_a_gate(shop: Workshop) -> None:
 async def a_watchdog_that_is_not_fed_is_said(shop: Workshop) -> None:
     unit = await shop.write(
         "systemd-notify --ready; exec sleep 1000\n",
-        more="Type=notify\nNotifyAccess=all\nWatchdogSec=300ms\nRestartSec=60s",
+        more="Type=notify\nNotifyAccess=all\nWatchdogSec=1s\nRestartSec=60s",
     )
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
@@ -141,9 +141,9 @@ async def a_watchdog_that_is_not_fed_is_said(shop: Workshop) -> None:
 async def why_one_that_notifies_did_not_start_is_said(shop: Workshop) -> None:
     supervisor = await shop.supervisor()
     notify = "Type=notify\nNotifyAccess=all\nRestartSec=60s"
-    unit = await shop.write("echo thinking; sleep 1000\n", more=f"{notify}\nTimeoutStartSec=700ms")
+    unit = await shop.write("echo thinking; sleep 1000\n", more=f"{notify}\nTimeoutStartSec=2s")
     error = await refusal(supervisor.start(unit))
-    assert "within its start timeout of 0.7 s, in which it did not say" in error.message
+    assert "within its start timeout of 2 s, in which it did not say" in error.message
     assert any("thinking" in line for line in error.detail), error.lines()
     await supervisor.stop(unit.key)
     unit = await shop.write("exit 3\n", more=notify)

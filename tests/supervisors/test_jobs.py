@@ -44,9 +44,9 @@ async def test_how_a_job_failed_is_told(
 
 async def test_out_of_time_the_whole_session_is_killed(workshop: Workshop) -> None:
     supervisor = await workshop.supervisor()
-    job = workshop.job("trap '' TERM; sleep 1000 & echo child $!; wait", timeout=0.5)
+    job = workshop.job("trap '' TERM; sleep 1000 & echo child $!; wait", timeout=1.5)
     result = await supervisor.run(job)
-    assert (result.exit_status, result.ending) == (None, "timed out after 0.5 s")
+    assert (result.exit_status, result.ending) == (None, "timed out after 1.5 s")
     assert identify(int(await workshop.line(job.log_file, "child "))) is None
     assert workshop.records() == []
 

@@ -126,3 +126,4 @@ async def test_notes_are_lines_of_their_own(root: Path) -> None:
 def test_a_note_that_cannot_be_written_is_left_out(root: Path) -> None:
     (root / "file").touch()
     logs.note_in(root / "file" / "log", "started")
+    assert names(root) == ["file"]

@@ -66,12 +66,12 @@ async def test_it_is_up_when_one_of_its_processes_says_so(workshop: Workshop) ->
 
 async def test_one_that_does_not_say_so_in_time_is_ended_and_refused(workshop: Workshop) -> None:
     code = "print('token is', os.environ['TOKEN'], flush=True)\nsay(b'STATUS=thinking')" + STAY
-    unit = notifying(workshop, code, within=0.5)
+    unit = notifying(workshop, code, within=2)
     unit = dataclasses.replace(unit, env={**unit.env, "TOKEN": Secret("t0ps3cret")})
     supervisor = await workshop.supervisor()
     with pytest.raises(SupervisorError) as refused:
         await supervisor.start(unit)
-    assert "did not say within 0.5 s that it was ready" in refused.value.message
+    assert "did not say within 2 s that it was ready" in refused.value.message
     assert "log | token is ***" in refused.value.detail
     assert supervisor.status(unit.key).state is UnitState.STOPPED
     pid = int((await workshop.line(unit.log_file, "--- bluegreen: started pid ")).split()[0])

@@ -7,9 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.waiting import eventually
-
-TIMEOUT = 20.0  # seconds for one answer
+from tests.waiting import PATIENCE, eventually
 
 
 @dataclass
@@ -43,7 +41,7 @@ async def ask(
     version: str = "1.1",
 ) -> Reply:
     """One request on a connection of its own."""
-    async with asyncio.timeout(TIMEOUT):
+    async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             given = {"Host": "shop.test", "Connection": "close", **(headers or {})}  # None: without
@@ -107,7 +105,7 @@ class Load:
                 f"POST {self.path} HTTP/1.1\r\nHost: shop.test\r\n"
                 "Content-Length: 5\r\n\r\nhello".encode()
             )
-            reply = await asyncio.wait_for(read_reply(reader), TIMEOUT)
+            reply = await asyncio.wait_for(read_reply(reader), PATIENCE)
             if reply.status == 200:
                 self.answers.append(reply.body)
             else:

@@ -27,6 +27,7 @@ from tests.traffic.held import (
     waiting,
 )
 from tests.traffic.test_switch import prepare
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("mode", HOLDABLE)
@@ -188,7 +189,8 @@ async def test_another_hold_of_the_same_requests_only_changes_its_end(
     assert second.since == first.since
     assert second.until > first.until
     await until_waiting(world, WAITING)
-    await asyncio.sleep(max(0.0, first.until - time.time()) + 0.1)
+    over = first.until + 0.1
+    await eventually(lambda: time.time() > over, "the first end has come, and somebody has looked")
     assert await waiting(world) == WAITING
     await world.release(settings)
     assert await bodies(sent) == {"blue 5"}

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from bluegreen.model import Slot, Traffic
 from bluegreen.traffic.moving import Moving
+from tests.waiting import PATIENCE
 
 
 async def test_a_rewrite_that_is_under_way_is_waited_for() -> None:
@@ -33,7 +34,7 @@ async def test_a_rewrite_that_is_under_way_is_waited_for() -> None:
     waiting = asyncio.create_task(moving.all_remembered(["shop"]))
     await asyncio.sleep(0)
     may_end.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await waiting
     assert written.is_set()
     await moving.end()

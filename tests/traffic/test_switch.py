@@ -19,7 +19,7 @@ from bluegreen.traffic.markers import Markers
 from tests.traffic.backends import Backend
 from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 MODES = ["site", "snippet", "upstream"]
 SWITCHES = ["marker", "reload"]
@@ -80,10 +80,10 @@ async def test_a_websocket_passes_and_outlives_a_switch(
         session.ws_connect(f"http://127.0.0.1:{world.site}/ws/echo") as socket,
     ):
         await socket.send_str("before")
-        assert await socket.receive_str(timeout=10) == "blue before"
+        assert await socket.receive_str(timeout=PATIENCE) == "blue before"
         await world.control.switch(settings, Slot.GREEN)
         await socket.send_str("after")
-        assert await socket.receive_str(timeout=10) == "blue after"
+        assert await socket.receive_str(timeout=PATIENCE) == "blue after"
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -18,7 +18,7 @@ from tests.traffic.backends import Backend
 from tests.traffic.client import Load, ask
 from tests.traffic.conftest import World
 from tests.traffic.test_switch import MODES, prepare
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ async def test_a_websocket_to_what_is_replaced_outlives_the_first_switch(
         session.ws_connect(f"http://127.0.0.1:{world.site}/ws/echo") as socket,
     ):
         await socket.send_str("before")
-        assert await socket.receive_str(timeout=10) == "old before"
+        assert await socket.receive_str(timeout=PATIENCE) == "old before"
         await world.control.switch(settings, Slot.BLUE)
         await socket.send_str("after")
-        assert await socket.receive_str(timeout=10) == "old after"
+        assert await socket.receive_str(timeout=PATIENCE) == "old after"
 
 
 async def test_what_is_replaced_and_does_not_run_is_a_plain_502(world: World) -> None:

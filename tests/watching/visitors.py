@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from tests.traffic.client import read_reply
+from tests.waiting import end_tasks
 
 CONNECTIONS = 32
 
@@ -44,9 +45,7 @@ class Visitors:
         try:
             yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
 
     async def _visit(self, began: float, number: int) -> None:
         connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None

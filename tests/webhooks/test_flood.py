@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 
 from tests.visits import visit
+from tests.waiting import end_tasks
 from tests.webhooks.deliveries import signed
 from tests.webhooks.hooked import Hooked, hooked
 
@@ -66,10 +67,7 @@ async def test_deploys_and_switches_back_do_not_mind_a_flood_of_deliveries() -> 
                 assert back.status == 0, back.out + back.err
                 rounds += 1
         finally:
-            for task in beside:
-                task.cancel()
-            ended = await asyncio.gather(*beside, return_exceptions=True)
-        assert {type(one) for one in ended} == {asyncio.CancelledError}, ended
+            await end_tasks(beside)
         kinds = [one["kind"] for one in await served.operations()]
         assert kinds == ["switch", "deploy"] * rounds + ["deploy"]
         refused = (await served.get("/webhooks"))["refused"]

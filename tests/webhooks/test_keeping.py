@@ -72,10 +72,10 @@ async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_count
 
     monkeypatch.setattr(secret_file, "read_small_file", slowly)
     monkeypatch.setattr(keeping, "READ_AGAIN_AFTER", 0.0)
-    monkeypatch.setattr(keeping, "READ_LIMIT", 0.05)
     keeper = SecretKeeper()
     try:
         await keeper.rules([webhook("github", one)])
+        monkeypatch.setattr(keeping, "READ_LIMIT", 0.05)
         hangs.set()
         for _ in range(3):
             [known] = await keeper.rules([webhook("github", one)])
@@ -84,9 +84,9 @@ async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_count
         assert "was not read within" in wrong
         stuck = [each for each in threading.enumerate() if each.name == "webhook secret"]
         assert [each.daemon for each in stuck] == [True]  # the daemon's end does not wait for it
+        monkeypatch.setattr(keeping, "READ_LIMIT", 2 * PATIENCE)
         assert await keeper.wrong(webhook("github", other)) == []
         assert len(caplog.records) == 1  # and not one for each reading
-        monkeypatch.setattr(keeping, "READ_LIMIT", 2 * PATIENCE)
         keeper._reading = {
             file: replace(each, begun=each.begun - 2 * PATIENCE)
             for file, each in keeper._reading.items()
