@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 LONGEST_NAME = 63  # bytes of a name, of which the server cuts off the rest
 
+_OF_COPY = re.compile(r".*_copy_[0-9a-f]{10}", re.DOTALL)
 # With what drivers and languages put around it: ``jdbc:postgresql://``, ``postgresql+asyncpg://``.
 _ADDRESS = re.compile(r"\bpostgres(?:ql)?(?:\+\w+)?://[^\s'\"]*")
 _OF_LIBPQ = "PGDATABASE"
@@ -40,6 +41,14 @@ def copy_of(address: str, suffix: str) -> str:
         named = [(key, name if key == "dbname" else value) for key, value in query]
         return f"{scheme}://{host}/{path}?{urlencode(named, quote_via=quote)}"
     return f"{scheme}://{host}/{quote(name, safe='')}{mark}{after}"
+
+
+def is_of_copy(name: str) -> bool:
+    """Whether a database of that name can only be a copy, as `AppLayout.copy_suffix` ends it.
+
+    Of a longer name the server would cut off just this, and do to the original what is asked.
+    """
+    return _OF_COPY.fullmatch(name) is not None and len(name.encode()) <= LONGEST_NAME
 
 
 def naming_databases(names: Collection[str], texts: Mapping[str, str]) -> list[str]:
