@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bluegreen.config.postgres_address import copy_of, database_of
+from bluegreen.config.postgres_address import copy_of, database_of, is_of_copy
 from bluegreen.data.manifest import OUTPUT
 from bluegreen.data.postgres_copy import copier
 from bluegreen.data.programs import Programs
@@ -60,9 +60,11 @@ class Copies:
             raise failed[0]
 
     @property
-    def _urls(self) -> tuple[str, ...]:
+    def _urls(self) -> list[str]:
+        """Of databases that can be copied: the file may have others by now, of which none is."""
         backup = self.programs.settings.backup
-        return () if backup is None else backup.postgres
+        urls = () if backup is None else backup.postgres
+        return [url for url in urls if database_of(url) and is_of_copy(self._name(url))]
 
     @property
     def _command(self) -> str | None:
@@ -78,7 +80,8 @@ class Copies:
             yield _Step(
                 f"postgres-{number}", copier("make", url, self._name(url), copy), self.programs,
                 "see that the role may create databases (ALTER ROLE … CREATEDB), that pg_hba.conf "
-                f"lets it into each, and that its server's disk has room; {_WITHOUT}",
+                "lets it into each, that it owns what is in them, itself or by a role that it is a "
+                f"member of, and that its server's disk has room; {_WITHOUT}",
             )  # fmt: skip
         backup = self.programs.settings.backup
         if backup is None or backup.command is None or backup.copy_command is None:
