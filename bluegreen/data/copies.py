@@ -129,7 +129,9 @@ class Copies:
         words = self.programs.writing(backup.command, file)
         yield _Step("command", words, self.programs, f"correct command in [backup]; {_WITHOUT}")
         words = self.of_copy.reading(backup.copy_command, file)
-        yield _Step("copy", words, self.of_copy, f"correct copy_command in [backup]; {_WITHOUT}")
+        yield _Step(
+            "copy_command", words, self.of_copy, f"correct copy_command in [backup]; {_WITHOUT}"
+        )
 
     def _removals(self, urls: Sequence[str]) -> Iterator[_Step]:
         for number, url in enumerate(urls, start=1):
@@ -143,7 +145,7 @@ class Copies:
         if backup is not None and backup.drop_command is not None:
             words = ("/bin/sh", "-c", self.of_copy.expanded(backup.drop_command))
             yield _Step(
-                "drop", words, self.of_copy,
+                "drop_command", words, self.of_copy,
                 "let drop_command in [backup] end well also where there is nothing to drop; then "
                 f"remove by hand what ends with {self.of_copy.layout.copy_suffix}",
             )  # fmt: skip

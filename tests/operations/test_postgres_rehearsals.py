@@ -214,6 +214,7 @@ async def test_a_copy_that_its_server_does_not_drop_the_next_deploy_does(
     (left,) = copies(server)
     assert "failed: exit status 3 in the rehearsal" in said  # and not what came of it
     assert "oh no" in said
+    assert "postgres-1 (dropping its copy) failed" in said
     assert f"""psql "{server.url}" -c 'DROP DATABASE IF EXISTS "{left}"'""" in said
 
     await rewrite(shop, server)
@@ -324,3 +325,12 @@ drop_command = "rm -rf {other}/real{{copy}}"
     assert (other / "real/rows").read_text() == "one\ntwo\nthree\n"
     assert [path.name for path in other.iterdir()] == ["real"]
     assert json.loads((await shop.cli("backup", "list", "--json")).out)
+
+    fails = backup.replace("mkdir", "echo no $PGPASSWORD; false && mkdir")
+    await rewrite(shop, server, script=script, backup=fails)
+    answer = await shop.cli("deploy", "v2")
+    assert answer.status == 1, answer.out
+    assert "monitor: copy_command (sh) failed: exit status 1" in answer.err
+    assert "  no ***" in answer.err
+    assert "Next: correct copy_command in [backup]; or do without" in answer.err
+    assert [path.name for path in other.iterdir()] == ["real"]
