@@ -32,7 +32,7 @@ from bluegreen.operation_log import logged
 from bluegreen.operations import acceptance, app_directories, lost_history
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.adoption import count_instances, units_that_may_run
-from bluegreen.operations.copies_for_plans import end_forgotten_copies
+from bluegreen.operations.copies import end_forgotten_copies, forgotten_copies
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.observation import observe_slots
 from bluegreen.operations.parts import Parts
@@ -155,8 +155,8 @@ class Daemon:
             if not self._stopping.is_set():  # else nothing more is begun
                 await recover(desk, desk.apps.keys())
             desk.later(self._upkeep.run(), name="upkeep")
-            forgotten = end_forgotten_copies(list(desk.apps.values()))
-            desk.later(forgotten, name="copies that plans have left")
+            forgotten = await forgotten_copies(list(desk.apps.values()))
+            desk.later(end_forgotten_copies(forgotten), name="copies left by earlier daemons")
             spare_the_collector()
             hooks = Intake(desk)
             if not self._stopping.is_set():

@@ -88,6 +88,11 @@ class AppLayout:
         return f"_copy_{blake2s(told, digest_size=5).hexdigest()}"
 
     @property
+    def copies(self) -> Path:
+        """Says which copies may be there that are in no directory, until they are gone."""
+        return self.base / "copies"
+
+    @property
     def backups(self) -> Path:
         return self.base / "backups"
 

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from bluegreen.config.assets_use import asset_findings
+from bluegreen.config.copies import aimless_copies
 from bluegreen.config.draft import Draft
 from bluegreen.config.explain import nearest
 from bluegreen.config.hold_use import hold_findings
@@ -71,6 +72,7 @@ def _backup(draft: Draft) -> Iterator[Finding]:
         ((("backup", "postgres", index), url) for index, url in enumerate(draft.backup.postgres)),
         "Keep one of them",
     )
+    yield from aimless_copies(draft.backup)
 
 
 def _nested(paths: Iterable[tuple[Place, str]], right: str) -> Iterator[Finding]:

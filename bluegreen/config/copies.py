@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.config.placeholders import COPY, mentions
 from bluegreen.config.postgres_address import LONGEST_NAME, database_of
-from bluegreen.config.settings import AppSettings, Backup
+from bluegreen.config.problems import Finding
+from bluegreen.config.settings import AppSettings, Backup, Service
 
 LONGEST_SUFFIX = 16  # bytes of ``{copy}``
+# What tells a copy from the data; the links in the release's directory lead to these.
+_OF_COPIES = (COPY, "shared_dir")
+
+
+def aimless_copies(backup: Backup) -> Iterator[Finding]:
+    """Commands that would write over the data themselves, or remove them."""
+    for key in ("copy_command", "drop_command"):
+        script = getattr(backup, key)
+        if script is not None and not any(mentions(script, name) for name in _OF_COPIES):
+            yield Finding(
+                place=("backup", key),
+                wrong="it names no copy, so that it would do it to the data themselves",
+                right="End the copy's name with {copy}, such as shop{copy}, or write {shared_dir}",
+            )
 
 
 def uncopied(
-    backup: Backup, migrations: Migrations, environment: Iterable[str]
+    backup: Backup, migrations: Migrations, environment: Iterable[str], started: Iterable[str]
 ) -> tuple[str, str] | None:
     """What keeps them from being copied, and what would be right; None: nothing.
 
-    ``environment`` are the texts of ``[env]``.
+    ``environment`` are the texts of ``[env]``, and ``started`` those of services, which count where
+    the app migrates as it starts.
     """
     if backup.command is not None and backup.copy_command is None:
         return (
@@ -37,8 +53,8 @@ def uncopied(
                 f"a copy of {name} would have a name of more than {LONGEST_NAME} bytes",
                 "Give the database a shorter name, or write rehearse = false",
             )
-    scripts = (migrations.check, migrations.run)
-    told = (*environment, *(script for script in scripts if script is not None))
+    scripts = [script for script in (migrations.check, migrations.run) if script is not None]
+    told = (*environment, *(scripts or started))
     if backup.postgres and not any(mentions(text, COPY) for text in told):
         name = database_of(backup.postgres[0])
         return (
@@ -49,10 +65,21 @@ def uncopied(
     return None
 
 
+def texts_of(services: Iterable[Service]) -> list[str]:
+    """What leads services to their data."""
+    return [
+        text
+        for service in services
+        for text in (service.command, *service.env.values())
+        if isinstance(text, str)
+    ]
+
+
 def why_uncopied(settings: AppSettings) -> str | None:
     """The same of an app file in force; None also where it has no migrations."""
     if settings.backup is None or settings.migrations is None:
         return None
     texts = [text for text in settings.env.values() if isinstance(text, str)]
-    found = uncopied(settings.backup, settings.migrations, texts)
+    started = texts_of(settings.services.values())
+    found = uncopied(settings.backup, settings.migrations, texts, started)
     return None if found is None else found[0]

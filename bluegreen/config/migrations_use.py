@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bluegreen.config.copies import uncopied
+from bluegreen.config.copies import texts_of, uncopied
 from bluegreen.config.draft import Draft
 from bluegreen.config.problems import Finding
 
@@ -42,6 +42,7 @@ def migration_findings(draft: Draft) -> Iterator[Finding]:
     # A command that the file has not stands in for what is wrong there, and is told by itself.
     if backup.command is not None and "command" not in draft.backed_up:
         return
-    found = uncopied(backup, migrations, draft.env.values())
+    services = [one.settings for one in draft.services.values() if one.settings is not None]
+    found = uncopied(backup, migrations, draft.env.values(), texts_of(services))
     if migrations.rehearses and found is not None:
         yield Finding(place=("migrations",), wrong=found[0], right=found[1])

@@ -13,7 +13,7 @@ from bluegreen.config.postgres_address import copy_of
 from bluegreen.config.settings import AppSettings
 from bluegreen.data import answers, shapes
 from bluegreen.data.catalog import Catalog, Entry
-from bluegreen.data.copies import Copies
+from bluegreen.data.copies import Copies, read_record
 from bluegreen.data.manifest import OUTPUT, Manifest, manifest_of
 from bluegreen.data.programs import Part, Programs, unloadable
 from bluegreen.data.replacement import Step
@@ -34,6 +34,11 @@ class RehearsalPlace:
     """
 
     tree: Path
+
+    @classmethod
+    def of(cls, data: Path) -> RehearsalPlace:
+        """Where that copy is, or was."""
+        return cls(data.parent.parent)
 
     @property
     def directory(self) -> Path:
@@ -279,6 +284,14 @@ class Backups:
     async def drop_copies(self, place: RehearsalPlace, log: Path) -> None:
         """Remove those copies of a rehearsal that are in no directory, if there are any."""
         await self._copies(place).drop(log)
+
+    async def copies_left(self) -> list[RehearsalPlace]:
+        """Whose copies that are in no directory may be there. Raises DataError."""
+        return await asyncio.to_thread(self._copies_left)
+
+    def _copies_left(self) -> list[RehearsalPlace]:
+        files = sorted(self.layout.copies.glob("copy_*"))
+        return [RehearsalPlace.of(read_record(file)[0]) for file in files]
 
     def _copies(self, place: RehearsalPlace) -> Copies:
         return Copies(programs=self.programs, data=place.data)

@@ -25,6 +25,19 @@ PSQL = ("psql", "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=
 # It has its COMMIT at its end: that of a damaged dump never gets there. Without the option, that of
 # one with large objects would commit in its middle.
 _SCRIPT = ("pg_restore", "--single-transaction", "--file=-")
+# A pooler may lead each name to one database, whichever its address asks for: to the real one.
+_ONLY_NEW = b"""
+SELECT set_config('bluegreen.new', :'new', true);
+DO $only$
+BEGIN
+    IF current_database() <> current_setting('bluegreen.new') THEN
+        RAISE EXCEPTION 'whoever asks for the database % gets %, and nothing is written there',
+            current_setting('bluegreen.new'), current_database()
+            USING HINT = 'Let the address lead to the server itself, and not to a pooler.';
+    END IF;
+END
+$only$;
+"""
 # Which an administrator has installed, and who uses them can neither remove nor install.
 _FOREIGN = "SELECT extname FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE')"
 _EXTENSION = re.compile(r"\d+; \d+ \d+ (?:EXTENSION -|COMMENT - EXTENSION) (\S+) ")
@@ -70,20 +83,21 @@ def _without(dump: str, extensions: Collection[str]) -> Iterator[tuple[str, ...]
         yield (f"--use-list={file.name}",)
 
 
-def load(url: str, dump: Sequence[str], *, as_one: bool = True) -> int:
+def load(url: str, dump: Sequence[str], *, new: str | None = None) -> int:
     """Let the script that ``dump`` writes take the place of all that is there: its exit status.
 
-    ``as_one``: in one transaction, which that script commits at its end. Raises FileNotFoundError
-    for a program.
+    In one transaction, which that script commits at its end; or piece by piece into the database
+    ``new``, of which nobody knows yet. Raises FileNotFoundError for a program.
     """
-    words = [*PSQL, "--output=/dev/null", f"--dbname={url}", "--file=-"]
+    words = [*PSQL, "--output=/dev/null", f"--set=new={new}", f"--dbname={url}", "--file=-"]
+    before, after = (b"", b"") if new is None else (_ONLY_NEW, b"COMMIT;\n")
     reading, writing = os.pipe()
     with open(reading, "rb") as script:
         psql = subprocess.Popen(words, stdin=script)
     dumped = 0
     try:
         with open(writing, "wb", buffering=0) as script:
-            script.write(b"BEGIN;\n" + EMPTYING.read_bytes() + (b"" if as_one else b"COMMIT;\n"))
+            script.write(b"BEGIN;\n" + before + EMPTYING.read_bytes() + after)
             dumped = subprocess.run(dump, stdin=subprocess.DEVNULL, stdout=script).returncode
     except BrokenPipeError:
         pass  # psql has ended, and has said why

@@ -207,8 +207,11 @@ def _read(read: Callable[[Path], _T], log: Path) -> _T:
 
 
 def _called(argv: tuple[str, ...]) -> str:
-    ours = {asker(): "asking psql", loader(): "pg_restore", copier(): "copying it"}
-    return ours.get(argv[:4], os.path.basename(argv[0]))
+    ours = {
+        asker(): "asking psql", loader(): "pg_restore",
+        copier("make"): "copying it", copier("drop"): "dropping its copy",
+    }  # fmt: skip
+    return ours.get(argv[:4]) or ours.get(argv[:5]) or os.path.basename(argv[0])
 
 
 def _remedy(status: int | None, *, full: bool) -> str:

@@ -14,7 +14,7 @@ from bluegreen.errors import BluegreenError, BuildError, MigrationError
 from bluegreen.migrations.commands import Commands
 from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
 from bluegreen.model import Release, Slot
-from bluegreen.operations.copies_for_plans import copied_for_a_look
+from bluegreen.operations.copies import copied_for_a_look
 from bluegreen.operations.phases.build import WAIT_LIMIT
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.slots.trees import OnStep

@@ -68,9 +68,20 @@ def test_all_of_it_is_read(tmp_path: Path) -> None:
         ('postgres = ["mysql:///shop"]', "backup.postgres[0]", "postgresql:///app"),
         ('postgres = ["postgresql:///a", "postgresql:///a"]', "backup.postgres[1]", "the same as"),
         ('sqlite = ["a.db"]\nrestore_command = "x"', "backup", "no command that makes"),
-        ('sqlite = ["a.db"]\ncopy_command = "x"', "backup", "no command that makes"),
+        ('sqlite = ["a.db"]\ncopy_command = "x{copy}"', "backup", "no command that makes"),
         ('command = "dump"\ndrop_command = "x"', "backup", "no copy_command that makes"),
-        ('command = "d"\ncopy_command = "{prot}"', "backup.copy_command", "no placeholder {prot}"),
+        (
+            'command = "d"\ncopy_command = "{copy}{prot}"',
+            "backup.copy_command",
+            "no placeholder {prot}",
+        ),
+        ('command = "d"\ncopy_command = "mysql shop"', "backup.copy_command", "names no copy"),
+        ('command = "d"\ncopy_command = "x {{copy}}"', "backup.copy_command", "names no copy"),
+        (
+            'command = "d"\ncopy_command = "x {copy}"\ndrop_command = "dropdb shop"',
+            "backup.drop_command",
+            "would do it to the data themselves. End the copy's name with {copy}",
+        ),
         ('command = "dump {prot}"', "backup.command", "no placeholder {prot}"),
         (
             'command = "dump"\nrestore_command = "load {nothing}"',

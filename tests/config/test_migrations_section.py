@@ -105,6 +105,10 @@ def test_what_is_wrong_is_named(tmp_path: Path, section: str, key: str, says: st
     [
         ("", "no data are changed without a backup"),
         ('[backup]\npostgres = ["postgresql:///shop"]\n', "nothing leads the app to the copy"),
+        (
+            '[backup]\npostgres = ["postgresql:///shop"]\n[env]\nURL = "x{{copy}}"\n',
+            "nothing leads the app to the copy",
+        ),
         ('[backup]\npostgres = ["postgresql://h"]\n', "it names no database"),
         (f'[backup]\npostgres = ["postgresql:///{"a" * 48}"]\n', "more than 63 bytes"),
         ('[backup]\ncommand = "dump"\n', "under command cannot be copied"),
@@ -128,6 +132,7 @@ COMMANDS = '[backup]\ncommand = "dump"\ncopy_command = "load shop{copy}"\n'
         ('run = "psql shop{copy}"', POSTGRES),
         ('check = "psql shop{copy}"', POSTGRES),
         ("", f'{POSTGRES}[env]\nURL = "postgresql:///shop{{copy}}"\n'),
+        ("", f'{POSTGRES}[services.api.env]\nURL = "postgresql:///shop{{copy}}"\n'),
         ("rehearse = false", POSTGRES),
         ('mode = "none"', POSTGRES),
         ("", COMMANDS),

@@ -15,6 +15,8 @@ from bluegreen.config.postgres_address import copy_of, database_of, naming_datab
         ("postgres://u@h:5432/a%20b", "a b", "postgres://u@h:5432/a%20b_copy_1"),
         ("postgresql://h?dbname=x", "x", "postgresql://h/?dbname=x_copy_1"),
         ("postgresql:///y?dbname=x&port=1", "x", "postgresql:///y?dbname=x_copy_1&port=1"),
+        ("postgresql:///a#b?host=/run/x", "a#b", "postgresql:///a%23b_copy_1?host=/run/x"),
+        ("postgresql:///?dbname=a+b", "a+b", "postgresql:///?dbname=a%2Bb_copy_1"),
         (
             "postgresql://one:1,two:2/db?target_session_attrs=read-write",
             "db",
@@ -42,6 +44,9 @@ def test_an_address_may_name_none(address: str) -> None:
         "jdbc:postgresql://h:5432/shop",
         "postgresql+asyncpg://u@h/shop",
         "psql 'postgresql:///shop' -c 'SELECT 1'",
+        "host=/run/x dbname=shop user=u",
+        "psql \"host=/run/x dbname='shop'\"",
+        "PGDATABASE=shop ./migrate",
         "postgresql://h/other postgresql://h?dbname=shop",
     ],
 )
@@ -51,7 +56,15 @@ def test_what_names_the_database_is_found(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["shop", "postgresql:///shop_copy_1", "mysql://h/shop", "postgresql://[h/shop", "", "dbshop"],
+    [
+        "shop",
+        "postgresql:///shop_copy_1",
+        "dbname=shop_copy_1",
+        "PGDATABASE=shops",
+        "mysql://h/shop",
+        "",
+        "dbshop",
+    ],
 )
 def test_what_names_another_is_not(text: str) -> None:
     assert naming_databases(["shop"], {"URL": text}) == []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bluegreen.config.postgres_address import copy_of
+from bluegreen.config.postgres_address import LONGEST_NAME, copy_of
 from bluegreen.data.postgres_copy import copier
 from bluegreen.data.postgres_facts import asker, in_answers
 from tests.data.postgres import LIMIT, PASSWORD, Postgres, postgres
@@ -44,7 +46,7 @@ def server(running: Postgres) -> Iterator[Postgres]:
     assert run(copier("drop", running.url, NAME)).returncode == 0
 
 
-def run(words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words, env={**os.environ, "PGPASSWORD": PASSWORD},
         capture_output=True, text=True, timeout=LIMIT, check=False,
@@ -62,6 +64,25 @@ def asked(server: Postgres, text: str) -> list[str]:
 
 def databases(server: Postgres) -> list[str]:
     return server.sql("SELECT datname FROM pg_database WHERE datname LIKE 'shop%' ORDER BY 1")
+
+
+def await_activity(server: Postgres, which: str, *, there: bool = True) -> None:
+    """Until there is a session of that kind, or none."""
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {which}"
+    admin = ["psql", "-XAtq", f"--host={server.directory}", "--username=postgres", "--dbname=shop"]
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        said = subprocess.run(
+            [*admin, f"--command={query}"],
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=True,
+        ).stdout
+        if (int(said) > 0) is there:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{which}: {'none' if there else 'still'} after {LIMIT:.0f} s")
 
 
 def schema(url: str) -> dict[str, str]:
@@ -100,6 +121,85 @@ def test_what_an_earlier_attempt_has_left_goes_with_whoever_is_connected_to_it(
     finally:
         stranger.kill()
         stranger.communicate(timeout=LIMIT)
+
+
+def test_workers_of_the_server_in_it_do_not_keep_it(server: Postgres) -> None:
+    """Only an administrator may send them away, but DROP DATABASE does so too."""
+    slow = {"naptime": "1s", "vacuum_cost_delay": "100ms", "vacuum_cost_limit": "1"}
+    for key, value in slow.items():
+        server.admin(f"ALTER SYSTEM SET autovacuum_{key} = '{value}'")
+    try:
+        server.admin("SELECT pg_reload_conf()")
+        assert make(server).returncode == 0
+        asked(server, "CREATE TABLE big AS SELECT repeat('x', 500) FROM generate_series(1, 50000)")
+        asked(server, "DELETE FROM big")
+        working = f"datname = '{NAME}' AND backend_type = 'autovacuum worker'"
+        await_activity(server, working)
+        done = run(copier("drop", server.url, NAME))
+        assert done.returncode == 0, done.stderr
+        assert databases(server) == ["shop"]
+    finally:
+        server.admin("ALTER SYSTEM RESET ALL")
+        server.admin("SELECT pg_reload_conf()")
+
+
+def test_it_is_gone_also_where_the_server_still_makes_it_for_a_killed_client(
+    server: Postgres,
+) -> None:
+    words = ["psql", "--no-psqlrc", f"--host={server.directory}", "--username=postgres"]
+    # Which CREATE DATABASE waits for, as it copies that.
+    guest = subprocess.Popen(
+        [*words, "--dbname=template1", "--command=SELECT pg_sleep(60)"], stdout=subprocess.DEVNULL
+    )
+    try:
+        await_activity(server, "datname = 'template1'")
+        making = subprocess.Popen(
+            copier("make", server.url, NAME, copy_of(server.url, SUFFIX)),
+            env={**os.environ, "PGPASSWORD": PASSWORD}, start_new_session=True,
+        )  # fmt: skip
+        created = "query LIKE 'CREATE DATABASE%' AND state = 'active'"
+        await_activity(server, created)
+        os.killpg(making.pid, signal.SIGKILL)
+        making.wait(LIMIT)
+        server.admin(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'template1'"
+        )
+        assert run(copier("drop", server.url, NAME)).returncode == 0
+        await_activity(server, created, there=False)
+        assert databases(server) == ["shop"]
+    finally:
+        guest.kill()
+        guest.wait(LIMIT)
+
+
+def test_an_address_that_leads_to_the_original_all_the_same_does_it_no_harm(
+    server: Postgres,
+) -> None:
+    """As that of a pooler, which knows one database under each name."""
+    done = run(copier("make", server.url, NAME, server.url))
+    assert done.returncode != 0
+    assert f"whoever asks for the database {NAME} gets shop" in done.stderr
+    assert server.sql("SELECT count(*) FROM app.orders") == ["1000"]
+
+
+def test_what_is_not_called_as_copies_are_is_neither_made_nor_dropped(server: Postgres) -> None:
+    long = "s" * LONGEST_NAME + SUFFIX  # which the server takes for that without the suffix
+    other = "other" + SUFFIX[:-1]
+    for name in ("shop", "", other, long):
+        for words in (("drop", server.url, name), ("make", server.url, name, server.url)):
+            done = run(copier(*words))
+            assert (done.returncode, done.stderr) == (1, f"{name}: not the name of a copy\n")
+    assert databases(server) == ["shop"]
+
+
+def test_what_an_administrator_publishes_is_not_published_by_it(server: Postgres) -> None:
+    server.admin("CREATE PUBLICATION everything FOR ALL TABLES")
+    try:
+        done = make(server)
+        assert done.returncode == 0, done.stderr
+        assert asked(server, "SELECT count(*) FROM pg_publication") == ["0"]
+    finally:
+        server.admin("DROP PUBLICATION everything")
 
 
 def test_a_role_that_may_not_make_one_is_told_so(server: Postgres) -> None:

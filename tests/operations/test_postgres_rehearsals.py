@@ -204,6 +204,42 @@ async def test_what_names_the_real_database_is_refused_or_found_out(
     assert copies(server) == []
 
 
+async def test_a_copy_that_its_server_does_not_drop_the_next_deploy_does(
+    shop: Stack, server: Postgres
+) -> None:
+    admin = f"psql -h {server.directory} -U postgres -d postgres -Xqc"
+    await rewrite(shop, server, script=f"{admin} 'ALTER ROLE shop NOLOGIN'; echo oh no; exit 3")
+    said = await refused(shop, server)
+    server.admin("ALTER ROLE shop LOGIN")
+    (left,) = copies(server)
+    assert "failed: exit status 3 in the rehearsal" in said  # and not what came of it
+    assert "oh no" in said
+    assert "postgres-1 (dropping its copy) failed" in said
+    assert f"""psql "{server.url}" -c 'DROP DATABASE IF EXISTS "{left}"'""" in said
+
+    await rewrite(shop, server)
+    file = shop.layout.app_files / "monitor.toml"  # which has another address meanwhile
+    file.write_text(file.read_text().replace(server.url, f"{server.url}&connect_timeout=9"))
+    assert (await shop.cli("reload")).status == 0
+    answer = await shop.cli("deploy", "v2")
+    assert answer.status == 0, answer.out + answer.err
+    assert copies(server) == []
+    assert not list(shop.layout.app("monitor").copies.iterdir())
+
+
+async def test_cancelled_in_a_rehearsal_no_copy_is_left(shop: Stack, server: Postgres) -> None:
+    begun = shop.root / "begun"
+    await rewrite(shop, server, script=f"touch {begun}; sleep 60")
+    deploying = await shop.start_cli("deploy", "v2")
+    await eventually(begun.exists, "the migrations are rehearsed")
+    assert len(copies(server)) == 1
+    answer = await shop.cli("cancel")
+    assert answer.status == 0, answer.out + answer.err
+    await deploying.wait()
+    assert (await last(shop))["state"] == "cancelled"
+    assert is_untouched(server)
+
+
 async def test_what_a_copy_needs_is_found_before_anything_is_touched(
     shop: Stack, server: Postgres
 ) -> None:
@@ -289,3 +325,12 @@ drop_command = "rm -rf {other}/real{{copy}}"
     assert (other / "real/rows").read_text() == "one\ntwo\nthree\n"
     assert [path.name for path in other.iterdir()] == ["real"]
     assert json.loads((await shop.cli("backup", "list", "--json")).out)
+
+    fails = backup.replace("mkdir", "echo no $PGPASSWORD; false && mkdir")
+    await rewrite(shop, server, script=script, backup=fails)
+    answer = await shop.cli("deploy", "v2")
+    assert answer.status == 1, answer.out
+    assert "monitor: copy_command (sh) failed: exit status 1" in answer.err
+    assert "  no ***" in answer.err
+    assert "Next: correct copy_command in [backup]; or do without" in answer.err
+    assert [path.name for path in other.iterdir()] == ["real"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -9,8 +10,9 @@ from bluegreen.config.invariants import measuring_time
 from bluegreen.config.migrations_section import Migrations
 from bluegreen.data.backups import RehearsalPlace
 from bluegreen.data.schema import differences
-from bluegreen.errors import BluegreenError, GateError, MigrationError
+from bluegreen.errors import BluegreenError, DataError, GateError, MigrationError
 from bluegreen.model import PhaseName
+from bluegreen.operations.copies import end_copies_left
 from bluegreen.operations.migrating import commands_of
 from bluegreen.operations.phases.measure import measured_on, require_unchanged_on
 from bluegreen.operations.run import Run
@@ -48,13 +50,15 @@ class Rehearse:
         if run.tree is None:
             raise RuntimeError("rehearse before fetch")
         place, log = RehearsalPlace(run.tree), run.logs / "rehearse-copy.log"
+        await end_copies_left(run.app)
         left_out = await backups.begin_rehearsal(place, log, run.say)
         if left_out:
             await run.say(f"{left_out} files are not in the copy: they are not in [backup]")
         try:
             data = await self._rehearse(run, place)
         except (MigrationError, GateError) as error:
-            await self._require_untouched(run, error)
+            with contextlib.suppress(DataError):  # what has failed first is what is told
+                await self._require_untouched(run, error)
             raise
         await backups.drop_copies(place, log)
         await backups.end_rehearsal(place, log)
@@ -112,8 +116,10 @@ class Rehearse:
         """A tree whose links may lead to the copy is never used again."""
         if not run.migrating.rehearsal_over and run.tree is not None:
             place = RehearsalPlace(run.tree)
-            await run.app.trees.disown(run.tree, place.directory)
-            await run.app.backups.drop_copies(place, run.logs / "rehearse-copy.log")
+            try:  # while the directory is there, which a drop_command may ask for
+                await run.app.backups.drop_copies(place, run.logs / "rehearse-copy.log")
+            finally:
+                await run.app.trees.disown(run.tree, place.directory)
         return True
 
 

@@ -22,6 +22,7 @@ from bluegreen.errors import BluegreenError, MigrationError, RefusedError, SlotE
 from bluegreen.migrations.commands import Commands
 from bluegreen.migrations.nouns import AppliedMigration, MigrationChange, MigrationPlace
 from bluegreen.model import PhaseName, PhaseState
+from bluegreen.operations.copies import end_copies_left
 from bluegreen.operations.migrating import commands_of, to_its_end
 from bluegreen.operations.phases.backup import Backup, has_data, say_what_is_absent
 from bluegreen.operations.phases.migrate import MOST_AT_ONCE, roll_back
@@ -233,6 +234,7 @@ async def _rehearse(run: Run, steps: Sequence[StepBack]) -> None:
         await run.say(f"not rehearsed, as another release applied it: {', '.join(rest)}")
     rehearsal, log = RehearsalPlace(place.tree), run.logs / "reverse-copy.log"
     before = await backups.schema()
+    await end_copies_left(run.app)
     try:
         await backups.begin_rehearsal(rehearsal, log, run.say)
         copied = await backups.schema(rehearsal.data)
