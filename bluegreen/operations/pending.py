@@ -159,11 +159,14 @@ def _not_copied(why: str) -> Pending:
 async def _are_few(app: AppRuntime) -> bool:
     """Whether the data are, where the answer may need a build, and those of a server in any case.
 
-    A server that serves others too has no copy made of much that nobody has asked for.
+    A server that serves others too has no copy made of much that nobody has asked for. Of what a
+    command gives, its latest backup says how much that is.
     """
-    if await app.backups.bytes_in_servers() > FEW:
+    room, backup = await app.backups.room(), app.settings.backup
+    given = room.backup if backup is not None and backup.command is not None else 0
+    if await app.backups.bytes_in_servers() + given > FEW:
         return False
-    return not app.settings.build or (await app.backups.room()).data <= FEW
+    return not app.settings.build or room.data <= FEW
 
 
 async def _asked(app: AppRuntime, of: Question, *, build: bool) -> tuple[str, ...] | None:

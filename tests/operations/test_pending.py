@@ -13,6 +13,8 @@ from typing import cast
 import pytest
 
 from bluegreen.config.settings import AppSettings
+from bluegreen.data.answers import Room
+from bluegreen.errors import SourceError
 from bluegreen.migrations.nouns import MigrationChange, MigrationPlace
 from bluegreen.model import (
     Lane,
@@ -25,6 +27,7 @@ from bluegreen.model import (
     Slot,
 )
 from bluegreen.operations.pending import (
+    FEW,
     LATER,
     Pending,
     Question,
@@ -140,3 +143,35 @@ async def test_without_a_rehearsal_none_is_promised(
         assert found.names is None
         assert found.says.startswith("asked in the deploy, before anything is migrated")
         assert says in found.says
+
+
+@pytest.mark.parametrize(
+    ("servers", "latest", "asks"),
+    [(0, 0, True), (FEW, 0, True), (FEW, 1, False), (FEW + 1, 0, False)],
+)
+async def test_much_that_servers_have_is_not_copied_for_a_plan_that_nobody_waits_for(
+    store: Store, servers: int, latest: int, *, asks: bool
+) -> None:
+    """The page of a deploy makes one each time it is looked at."""
+    asked = list[str]()
+
+    async def resolve(version: str) -> Release:
+        asked.append(version)
+        raise SourceError("not to be had", remedy="none")
+
+    async def room() -> Room:
+        return Room(data=0, backup=latest)
+
+    async def bytes_in_servers() -> int:
+        return servers
+
+    app = app_with(
+        {"command": "dump", "copy_command": "load {copy}"},
+        store,
+        source=SimpleNamespace(resolve=resolve),
+        backups=SimpleNamespace(room=room, bytes_in_servers=bytes_in_servers),
+    )
+    release = Release(app="notes", version="v1.2", commit=None, origin="test")
+    of = Question(release=release, version="v1.2", slot=Slot.GREEN, scratch=Path("/plans/1"))
+    assert (await pending_of(app, of)) is not None
+    assert asked == (["v1.2"] if asks else [])
