@@ -1,8 +1,10 @@
-"""Times in words, for people."""
+"""Times, and what an operation was about, in words, for people."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 
 def seconds(duration: float) -> str:
@@ -31,3 +33,10 @@ def ago(when: float) -> str:
         if passed >= size:
             return f"{passed / size:.0f} {unit} ago"
     return f"{passed:.0f} s ago"
+
+
+def subject(operation: Mapping[str, Any]) -> str:
+    """``v2``, ``v2 with the data of backup 6``: what the API's document of one brings, or ""."""
+    version = operation["version"] or ""
+    backup = operation.get("backup")  # an older daemon says nothing of it
+    return version if backup is None else f"{version} with the data of backup {backup}".lstrip()

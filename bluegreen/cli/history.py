@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path
-from bluegreen.words import ago, seconds
+from bluegreen.words import ago, seconds, subject
 
 SHOWN = 160  # characters of an error; the whole of it is in `bluegreen logs`
 
@@ -38,12 +38,12 @@ def history_line(operation: dict[str, Any]) -> str:
     """An operation in one line, and its error in another; of a running one, how long it has run."""
     began = operation.get("begun_at") or operation["created_at"]  # an older daemon has none
     took = (operation["finished_at"] or time.time()) - began
-    version = operation["version"] or ""
+    about = subject(operation)
     if operation["commit"]:
-        version += f" ({operation['commit'][:10]})"
+        about += f" ({operation['commit'][:10]})"
     line = (
         f"{operation['id']:>5}  {ago(operation['created_at']):<12} {operation['app']}  "
-        f"{operation['kind']:<8} {version}  {operation['slot'] or ''}  {operation['state']}  "
+        f"{operation['kind']:<8} {about}  {operation['slot'] or ''}  {operation['state']}  "
         f"{seconds(max(0.0, took))}  {operation['requested_by']}"
     )
     for text in operation.get("acknowledged", ()):  # an older daemon has none

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bluegreen.log_tail import visible
-from bluegreen.words import seconds
+from bluegreen.words import seconds, subject
 
 _HERE = Path(__file__).resolve().parent
 _SIZE_OF_VERSION = 8  # hexadecimal digits
@@ -69,7 +69,9 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals["asset"] = self._asset
-        self._environment.filters.update(duration=seconds, moment=moment, day=day, coded=coded)
+        self._environment.filters.update(
+            duration=seconds, moment=moment, day=day, coded=coded, subject=subject
+        )
 
     def page(self, template: str, /, *, status: int = 200, **values: Any) -> web.Response:
         """A whole page, which nobody keeps."""

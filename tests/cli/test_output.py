@@ -99,6 +99,16 @@ def test_the_history_says_how_long_an_operation_runs_already() -> None:
     assert "running  3 min" in history_line(operation)
 
 
+def test_the_history_says_that_a_rollback_has_replaced_the_data() -> None:
+    operation = {
+        "id": 9, "app": "shop", "kind": "rollback", "version": "v2", "commit": "0123456789abcdef",
+        "slot": "green", "state": "succeeded", "requested_by": "uid 0", "error": None,
+        "created_at": time.time() - 180, "finished_at": time.time(), "backup": 6,
+    }  # fmt: skip
+    assert "rollback v2 with the data of backup 6 (0123456789)" in history_line(operation)
+    assert "rollback v2 (0123456789)" in history_line(operation | {"backup": None})
+
+
 def test_a_slot_that_is_starting_is_not_said_to_be_so_for_a_day() -> None:
     slot: dict[str, Any] = {
         "version": "v1", "commit": None, "state": "starting", "services": {}, "health": None,

@@ -19,6 +19,18 @@ def test_an_operation_that_has_no_phase_yet_is_told_of() -> None:
     assert 'data-say="deploy v2: running"' in shown.html
 
 
+def test_a_rollback_that_has_replaced_the_data_says_so_in_its_row_and_on_its_page() -> None:
+    pages = Pages()
+    parts = {name: {"html": ""} for name in ("outcome", "slots", "actions", "phases")}
+    for backup, about in ((6, "v2 with the data of backup 6"), (None, "v2")):
+        operation = BEGUN | {"kind": "rollback", "backup": backup, "begun_at": None}
+        row = pages.text("parts/operations.html", operations=[operation])
+        assert f'<a href="/operations/3">rollback {about}</a>' in row
+        page = pages.text("operation.html", operation=operation, parts=parts, have="")
+        assert f"<h1>Rollback {about} <span" in page
+        assert f"<title>rollback {about} of shop" in page
+
+
 def test_what_moves_a_cursor_is_shown_also_where_commands_are_marked_as_code() -> None:
     error = UsageError("it \x1b[2J says `ls\0`", remedy="one ` of no pair\x9b")
     shown = Pages().fragment("parts/failure.html", error=error).html
