@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.config.promote_section import Promote
+from bluegreen.config.settings import AppSettings
 from bluegreen.errors import BluegreenError, LockedError, SourceError
 from bluegreen.model import (
     OperationKind,
@@ -32,7 +33,7 @@ from bluegreen.operations.pending import (
     pending_when_built,
     why_unbuilt,
 )
-from bluegreen.operations.plans import phases_of
+from bluegreen.operations.plans import deploy_has
 from bluegreen.operations.reversing import outlived
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.triggers import Wanted, failed_before
@@ -128,7 +129,7 @@ async def plan(desk: Desk, app: AppRuntime, version: str, *, build: bool = False
         upgrade=upgrade,
         defaults=await asyncio.to_thread(new_defaults, candidate, upgrade.active),
         findings=findings,
-        times=_medians(times),
+        times=medians(times, app.settings),
         deploys=len({record.operation for record in times}),
         pending=pending,
         unbuilt=why_unbuilt(app) if build else None,
@@ -174,8 +175,8 @@ async def _scratch(app: AppRuntime) -> AsyncIterator[Path]:
         await asyncio.to_thread(remove_tree, directory)
 
 
-def _medians(records: Sequence[PhaseRecord]) -> list[PhaseTime]:
-    """For each phase that was ever done, in the order in which a deploy takes them."""
+def medians(records: Sequence[PhaseRecord], settings: AppSettings) -> list[PhaseTime]:
+    """For each phase that was done and would be now, in the order in which a deploy takes them."""
     began: dict[tuple[int, PhaseName], float] = {}
     took: defaultdict[PhaseName, list[float]] = defaultdict(list)
     for record in records:
@@ -185,7 +186,7 @@ def _medians(records: Sequence[PhaseRecord]) -> list[PhaseTime]:
         elif record.state is PhaseState.DONE and step in began:
             took[record.phase].append(max(record.at - began[step], 0.0))
     return [
-        PhaseTime(phase=phase.name, seconds=statistics.median(took[phase.name]))
-        for phase in phases_of(OperationKind.DEPLOY)
-        if phase.name in took and phase.name is not PhaseName.PROMOTE  # a person's time
+        PhaseTime(phase=phase, seconds=statistics.median(took[phase]))
+        for phase in deploy_has(settings)
+        if phase in took and phase is not PhaseName.PROMOTE  # a person's time
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from bluegreen.config.settings import AppSettings
 from bluegreen.model import OperationKind, PhaseName
-from bluegreen.operations.of_data import WHERE_ASKED_FOR
+from bluegreen.operations.of_data import WHERE_ASKED_FOR, data_phases
 from bluegreen.operations.phases.backup import Backup, BackupBeforeChange, Retain
 from bluegreen.operations.phases.bring_back import SettleBack, SwitchAndOpen, data_back
 from bluegreen.operations.phases.build import Build
@@ -57,6 +58,19 @@ def phases_of(
         for phase in _phases_of(kind, held)
         if phase.name not in WHERE_ASKED_FOR or phase.name in of_data
     ]
+
+
+def deploy_has(app: AppSettings) -> Sequence[PhaseName]:
+    """What a deploy that replaces a version may go through, as the app file is now."""
+    migrations = app.migrations
+    holds = not app.app.overlap or (migrations is not None and migrations.mode == "hold")
+    without = set() if holds else {PhaseName.HOLD, PhaseName.DRAIN, PhaseName.RELEASE}
+    if not app.gate.unchanged:
+        without.add(PhaseName.MEASURE)
+    if not app.promote.steps:
+        without.add(PhaseName.STEPS)
+    phases = phases_of(OperationKind.DEPLOY, data_phases(OperationKind.DEPLOY, None, app))
+    return [phase.name for phase in phases if phase.name not in without]
 
 
 def phases_with_data() -> Sequence[Phase]:

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from bluegreen.demo.versions import write_version
+from bluegreen.model import PhaseName, PhaseRecord, PhaseState
+from bluegreen.operations.planning import medians
 from tests.operations.asking import ask
 from tests.operations.data import OPTIONS
 from tests.operations.killing import APP
+from tests.operations.queued import settings
 from tests.operations.test_requirements import write
 from tests.operations.test_upgrade_rules import BREAKING, RULES
 from tests.stack import Stack
@@ -53,6 +56,31 @@ async def shop(empty: Stack) -> Stack:
     write(empty, RULES)
     await empty.serve()
     return empty
+
+
+def test_what_the_app_file_asks_for_no_more_counts_for_no_time() -> None:
+    records = [
+        PhaseRecord(operation=1, phase=phase, state=state, at=at)
+        for phase in PhaseName
+        for state, at in ((PhaseState.INTENT, 1.0), (PhaseState.DONE, 3.0))
+    ]
+    backup = {"sqlite": ["a.db"]}
+    commands = {"check": "c", "run": "r"}
+    plain = {"preflight", "fetch", "build", "start", "gate", "switch", "watch", "settle"}
+    held = {"hold", "drain", "release"}
+    data = {"rehearse", "backup", "migrate"}
+    for tables, more in (
+        ({}, set()),
+        ({"backup": backup}, {"backup"}),
+        ({"backup": backup, "migrations": commands}, data),
+        ({"backup": backup, "migrations": commands | {"mode": "hold"}}, data | held),
+        ({"app": {"name": "a", "overlap": False}}, held),
+        ({"promote": {"steps": [10]}}, {"steps"}),
+        ({"gate": {"unchanged": [{"command": "c"}]}}, {"measure"}),
+    ):
+        times = medians(records, settings(**tables))
+        assert {time.phase for time in times} == plain | more, tables
+        assert {time.seconds for time in times} == {2.0}
 
 
 async def test_the_plan_of_a_first_release(shop: Stack) -> None:
