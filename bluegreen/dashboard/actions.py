@@ -18,7 +18,7 @@ from bluegreen.dashboard.app_page import state_of
 from bluegreen.dashboard.context import Dashboard, Visit, no_such_page
 from bluegreen.dashboard.offers import ACTIONS, Action
 from bluegreen.dashboard.older import Older, older_releases
-from bluegreen.errors import BluegreenError, SourceError
+from bluegreen.errors import BluegreenError, SourceError, UsageError
 from bluegreen.operations import planning
 
 PLAN_LIMIT = 20.0  # seconds that the page of a deploy waits for what git has to be asked
@@ -99,7 +99,7 @@ async def _page(
         f"actions/{name}.html", status=200 if error is None else error.http_status,
         app=await state_of(dashboard, app), name=name, action=ACTIONS[name], asked=asked,
         version=version, plan=plan, failure=failure, error=error, key=secrets.token_urlsafe(12),
-        older=older, issued=issued,
+        older=older, issued=issued, refused=isinstance(failure, UsageError),
         **visit.common,
     )  # fmt: skip
 

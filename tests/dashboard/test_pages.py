@@ -220,6 +220,9 @@ async def test_what_people_wrote_is_shown_as_they_wrote_it(door: Door) -> None:
     page = await named.get("/apps/monitor/deploy?version=v%00%1b[31m2")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", page.text)
     assert page.text.count(r"v\x00\x1b[31m2") >= 2  # in its field, and where it is refused
+    assert "cannot be a version" in page.text
+    assert "Deploy v" not in page.text  # on a button, which could do nothing
+    assert "version" not in page.hidden()
     assert "&lt;script&gt;alert(1)" in pages[1].text
     async with aclosing(named.events("/apps/monitor/events")) as events:
         async for kind, document in events:
