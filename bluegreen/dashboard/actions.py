@@ -18,8 +18,9 @@ from bluegreen.dashboard.app_page import state_of
 from bluegreen.dashboard.context import Dashboard, Visit, no_such_page
 from bluegreen.dashboard.offers import ACTIONS, Action
 from bluegreen.dashboard.older import Older, older_releases
-from bluegreen.errors import BluegreenError, SourceError, UsageError
+from bluegreen.errors import BluegreenError, BusyError, SourceError, UsageError
 from bluegreen.operations import planning
+from bluegreen.store.failures import DuplicateKeyError, ReusedKeyError
 
 PLAN_LIMIT = 20.0  # seconds that the page of a deploy waits for what git has to be asked
 ANSWER_LIMIT = 3.0  # seconds that a form waits for what goes on by itself
@@ -52,6 +53,8 @@ async def act(dashboard: Dashboard, visit: Visit) -> web.StreamResponse:
         return _see_other(f"/apps/{app}")
     try:
         answer = doing.result()
+    except (DuplicateKeyError, ReusedKeyError) as error:
+        return await _page(dashboard, visit, visit.form, _sent_already(app, error))
     except BluegreenError as error:
         return await _page(dashboard, visit, visit.form, error)
     if action.path == "preview":  # said on this page alone: it is a secret
@@ -60,6 +63,18 @@ async def act(dashboard: Dashboard, visit: Visit) -> web.StreamResponse:
         return _see_other(f"/operations/{answer['id']}")
     visit.session.said += _said(action, answer)
     return _see_other(f"/apps/{app}")
+
+
+def _sent_already(app: str, error: DuplicateKeyError | ReusedKeyError) -> BusyError:
+    """Of keys nobody knows who has pressed a button. The page that says so has a new one."""
+    began = ""
+    if isinstance(error, DuplicateKeyError):
+        began = f": that began operation {error.operation}"
+    return BusyError(
+        f"this page was sent already, with other values{began}",
+        remedy=f"see on the page of {app} what came of it; to ask for this as well, load this page "
+        "again from there",
+    )
 
 
 async def _see_to(doing: asyncio.Task[Any]) -> None:

@@ -295,6 +295,10 @@ async def test_a_button_does_what_the_api_does_and_it_is_recorded(door: Door) ->
     assert (page.status, page.headers["Location"]) == (303, f"/operations/{number}")
     again = await ops.post("/apps/monitor/deploy", fields)  # pressed twice
     assert again.headers["Location"] == f"/operations/{number}"
+    other = await ops.post("/apps/monitor/deploy", fields | {"version": "v1"})
+    assert other.status == 409
+    assert f"sent already, with other values: that began operation {number}" in other.text
+    assert "idempotency" not in other.text
     async with aclosing(ops.events(f"/operations/{number}/events")) as events:
         kinds = {kind async for kind, _ in events}
     assert {"put", "output", "line", "points", "end"} == kinds
@@ -304,7 +308,12 @@ async def test_a_button_does_what_the_api_does_and_it_is_recorded(door: Door) ->
         lines = [document async for kind, document in events if kind == "line"]
     assert {"source": "build-colours", "line": "red"} in lines
     admin = await inside(door, "admin")
-    assert (await admin.press("/apps/monitor/lock", {"reason": "a move"})).status == 303
+    fields = (await admin.get("/apps/monitor/lock")).hidden() | {"reason": "a move"}
+    assert (await admin.post("/apps/monitor/lock", fields)).status == 303
+    other = await admin.post("/apps/monitor/lock", fields | {"reason": "another"})
+    assert other.status == 409
+    assert "this page was sent already, with other values</p>" in other.text
+    assert (await door.stack.status())["lock"]["reason"] == "a move"
     assert (await admin.press("/apps/monitor/unlock")).status == 303
     asked = [(event["asked"], event["via"]) for event in door.events("audit")[-2:]]
     via = f"dashboard from {admin.address}"
