@@ -55,6 +55,12 @@ class UsageError(BluegreenError):
     http_status = 400
 
 
+class WhichAppError(UsageError):
+    """No app is named, and there are several. A command names itself in the remedy."""
+
+    kind = "which-app"
+
+
 class UnauthenticatedError(BluegreenError):
     """Nothing that was sent says who asks, or what says so is not right."""
 

@@ -16,7 +16,7 @@ from bluegreen.api.overview import Overview
 from bluegreen.api.peer import caller_of, note_app
 from bluegreen.api.repetitions import Repetitions
 from bluegreen.api.tokens import Keyring
-from bluegreen.errors import UsageError
+from bluegreen.errors import WhichAppError
 from bluegreen.notifications.service import Notifications
 from bluegreen.operations.acceptance import InForce
 from bluegreen.operations.desk import Desk
@@ -59,7 +59,7 @@ class Api:
             return self.desk.only_app()
         if len(apps) == 1:
             return next(iter(apps))
-        raise UsageError(
+        raise WhichAppError(
             f"which app? this token is for {', '.join(sorted(apps))}", remedy="name one of them"
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bluegreen.cli.encoding import say_what_can_be_said
 from bluegreen.cli.quick import Asked, plain_switch
-from bluegreen.errors import BluegreenError
+from bluegreen.errors import BluegreenError, RefusalError, WhichAppError
 
 TYPE_CHECKING = False  # typing's own, without the time that importing typing takes
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = plain_switch(typed) or _parse(typed)
         as_json, begins = options.json, _begins(options)
-        status = _run(options)
+        status = _run_as_typed(options, typed)
         if sys.stdout is not None:
             sys.stdout.flush()
         if arguments is None and isinstance(options, Asked):
@@ -101,6 +101,30 @@ def _run(options: Asked | Namespace) -> int:
     command = getattr(import_module(f"bluegreen.cli.{module}"), function)
     gc.enable()
     return int(command(options))
+
+
+def _run_as_typed(options: Asked | Namespace, typed: list[str]) -> int:
+    try:
+        return _run(options)
+    except RefusalError as error:
+        if error.kind == WhichAppError.kind:  # the daemon does not know what was typed
+            error.remedy = f"name one, as in: {_with_app(typed, options)}"
+        raise
+
+
+def _with_app(typed: list[str], options: Asked | Namespace) -> str:
+    """The command as it was typed, with APP where the name of an app belongs."""
+    import shlex
+
+    if isinstance(options, Asked):
+        words = ["switch", "back"] if options.slot == "back" else ["switch", "to", options.slot]
+    else:
+        words = options.prog.split()[1:]
+        words += [options.slot] if words == ["switch", "to"] else []
+    end = 0
+    for word in words:
+        end = typed.index(word, end) + 1
+    return f"bluegreen {shlex.join([*typed[:end], 'APP', *typed[end:]])}"
 
 
 def _say(error: BluegreenError, *, as_json: bool) -> None:

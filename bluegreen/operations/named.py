@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bluegreen.errors import NotFoundError, UsageError
+from bluegreen.errors import NotFoundError, UsageError, WhichAppError
 from bluegreen.layout import Layout
 from bluegreen.operations.runtime import AppRuntime
 
@@ -34,9 +34,12 @@ def only(apps: Mapping[str, AppRuntime], layout: Layout) -> str:
     names = sorted(apps)
     if len(names) == 1:
         return names[0]
+    if names:
+        raise WhichAppError(
+            f"which app? this host has {', '.join(names)}",
+            remedy="name one, as in: bluegreen status APP",
+        )
     raise UsageError(
-        "which app? " + (f"this host has {', '.join(names)}" if names else "there is none"),
-        remedy="name one, as in: bluegreen status APP"
-        if names
-        else f"describe one in {layout.app_files}/APP.toml, then: {layout.remedies.take_up}",
+        "which app? there is none",
+        remedy=f"describe one in {layout.app_files}/APP.toml, then: {layout.remedies.take_up}",
     )

@@ -149,6 +149,22 @@ async def test_an_expired_and_a_revoked_token_open_nothing(door: Door) -> None:
     assert not any("token" in token for token in listed.values())
 
 
+async def test_a_command_that_names_none_of_several_apps_is_shown_where_one_belongs(
+    door: Door,
+) -> None:
+    for typed, right in (
+        ("deploy v1 --manual", "deploy APP v1 --manual"),
+        ("switch back", "switch back APP"),
+        ("switch to blue", "switch to blue APP"),
+        ("backup restore 7 --yes", "backup restore APP 7 --yes"),
+        ("hold", "hold APP"),
+    ):
+        answer = await door.stack.cli(*typed.split())
+        assert answer.status == 2, answer.err
+        assert "which app?" in answer.err
+        assert f"Next: name one, as in: bluegreen {right} --root " in answer.err
+
+
 async def test_a_token_of_one_app_knows_of_no_other(door: Door) -> None:
     token = await door.token("admin", "shop")
     _, document = await door.ask("GET", "/v1/apps", token)
