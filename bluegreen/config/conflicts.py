@@ -27,10 +27,13 @@ class Claimant:
 class _Claim:
     claimant: Claimant
     place: Place
+    instance: str = ""  # "instance 3 of 3", whose port is not the one that is written there
 
     def seen_from(self, other: Claimant) -> str:
         """``services.api.ports.blue`` or, from another file, that with app and file."""
         key = dotted(self.place)
+        if self.instance:
+            key = f"{key} ({self.instance})"
         if other is self.claimant:
             return key
         return f"{key} of app {self.claimant.draft.name} ({self.claimant.file})"
@@ -99,12 +102,14 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
         for slot in Slot:
             claim = _Claim(claimant, ("services", name, kind, slot.value))
             found: list[Finding] = []
-            for address in service.settings.addresses(slot, run):
+            instances = service.settings.instances
+            for number, address in enumerate(service.settings.addresses(slot, run), 1):
                 if address.port is not None:
-                    found += _port(host, claim, address.port)
+                    of_several = f"instance {number} of {instances}" if number > 1 else ""
+                    found += _port(host, replace(claim, instance=of_several), address.port)
                 if address.socket is not None:
                     found += _socket(host, claim, address.socket)
-            yield from _once(found, service.settings.instances)
+            yield from _once(found, instances)
 
 
 def _once(found: Sequence[Finding], instances: int) -> Iterator[Finding]:

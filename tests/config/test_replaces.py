@@ -47,9 +47,10 @@ def test_it_cannot_be_a_slot_s_own_port(tmp_path: Path) -> None:
 def test_nor_is_it_that_of_another_service_or_app(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     blog = small_app("blog", 9001, 9101).replace("[services.web]", "[services.web]\ninstances = 2")
+    other = f"of app blog ({tmp_path}/blog.toml)"
     for address, key in {
-        "127.0.0.1:9001": f"services.web.ports.blue of app blog ({tmp_path}/blog.toml)",
-        "[::1]:9102": f"services.web.ports.green of app blog ({tmp_path}/blog.toml)",
+        "127.0.0.1:9001": f"services.web.ports.blue {other}",
+        "[::1]:9102": f"services.web.ports.green (instance 2 of 2) {other}",
         f"{layout.app('shop').run}/web-blue.sock": "services.web.sockets.blue",
     }.items():
         shop = write(tmp_path, with_line(f'replaces = "{address}"'))
