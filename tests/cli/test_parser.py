@@ -14,7 +14,7 @@ from bluegreen.errors import UsageError
         (("deploy", "monitor", "v1", "--forc"), "--forc"),
         (("rollback", "monitor", "--rest", "6", "--y"), "--rest 6 --y"),
         (("switch", "back", "monitor", "--emerg"), "--emerg"),
-        (("token", "create", "ci", "--scop", "deploy"), "--scop deploy"),
+        (("token", "create", "ci", "--scop", "deploy"), "--scope"),
     ],
 )
 def test_an_option_is_not_taken_for_a_longer_one(typed: tuple[str, ...], told: str) -> None:
