@@ -74,10 +74,15 @@ def test_all_of_it_is_read(tmp_path: Path) -> None:
         ('postgres = ["postgresql:///a?port=70000"]', "backup.postgres[0]", "from 1 to 65535"),
         ('postgres = ["postgresql:///a", "postgresql:///a"]', "backup.postgres[1]", "the same as"),
         ('sqlite = ["a.db"]\nrestore_command = "x"', "backup", "no command that makes"),
-        ('sqlite = ["a.db"]\ncopy_command = "x{copy}"', "backup", "no command that makes"),
+        (
+            'sqlite = ["a.db"]\ncopy_command = "x{shared_dir}"',
+            "backup",
+            "no command that makes",
+        ),
+        ('command = "d"\ncopy_command = "load x{copy}"', "backup.copy_command", "Add drop_command"),
         ('command = "dump"\ndrop_command = "x"', "backup", "no copy_command that makes"),
         (
-            'command = "d"\ncopy_command = "{copy}{prot}"',
+            'command = "d"\ncopy_command = "{shared_dir}{prot}"',
             "backup.copy_command",
             "no placeholder {prot}",
         ),

@@ -127,7 +127,7 @@ def test_what_it_needs_of_the_backup(tmp_path: Path, section: str, backup: str, 
 
 
 POSTGRES = '[backup]\npostgres = ["postgresql:///shop"]\n'
-COMMANDS = '[backup]\ncommand = "dump"\ncopy_command = "load shop{copy}"\n'
+COMMANDS = '[backup]\ncommand = "dump"\ncopy_command = "cat > {shared_dir}/shop"\n'
 
 
 @pytest.mark.parametrize(
