@@ -56,6 +56,8 @@ class _Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        # As --y of a script would be --yes until there is another option that begins so.
+        options |= {"allow_abbrev": False}
         super().__init__(*arguments, **options)
         self.set_defaults(prog=self.prog)
 

@@ -27,10 +27,13 @@ class Claimant:
 class _Claim:
     claimant: Claimant
     place: Place
+    instance: str = ""  # "instance 3 of 3", whose port is not the one that is written there
 
     def seen_from(self, other: Claimant) -> str:
         """``services.api.ports.blue`` or, from another file, that with app and file."""
         key = dotted(self.place)
+        if self.instance:
+            key = f"{key} ({self.instance})"
         if other is self.claimant:
             return key
         return f"{key} of app {self.claimant.draft.name} ({self.claimant.file})"
@@ -46,6 +49,8 @@ class _Host:
     listen_ports: dict[int, _Claim] = field(default_factory=dict)
     sockets: dict[Path, _Claim] = field(default_factory=dict)
     replaced: dict[int | Path, _Claim] = field(default_factory=dict)  # ports of here, and sockets
+    listens: list[tuple[IpAddress, int, _Claim]] = field(default_factory=list)  # nginx
+    targets: list[tuple[str, _Claim]] = field(default_factory=list)  # each replaces with a port
     sites: dict[tuple[str, str], _Claim] = field(default_factory=dict)
 
 
@@ -58,8 +63,8 @@ def conflicts(
         for finding in (
             *_name(host, claimant),
             *_slots(host, claimant, layout),
-            *_replaced(host, claimant),
             *_site(host, claimant),
+            *_replaced(host, claimant),
         ):
             yield claimant, finding
 
@@ -97,12 +102,14 @@ def _slots(host: _Host, claimant: Claimant, layout: Layout) -> Iterator[Finding]
         for slot in Slot:
             claim = _Claim(claimant, ("services", name, kind, slot.value))
             found: list[Finding] = []
-            for address in service.settings.addresses(slot, run):
+            instances = service.settings.instances
+            for number, address in enumerate(service.settings.addresses(slot, run), 1):
                 if address.port is not None:
-                    found += _port(host, claim, address.port)
+                    of_several = f"instance {number} of {instances}" if number > 1 else ""
+                    found += _port(host, replace(claim, instance=of_several), address.port)
                 if address.socket is not None:
                     found += _socket(host, claim, address.socket)
-            yield from _once(found, service.settings.instances)
+            yield from _once(found, instances)
 
 
 def _once(found: Sequence[Finding], instances: int) -> Iterator[Finding]:
@@ -120,6 +127,9 @@ def _replaced(host: _Host, claimant: Claimant) -> Iterator[Finding]:
         if service.settings is None or service.settings.replaces is None:
             continue
         replaced = service.settings.replaces
+        yield from _sent_in_a_circle(
+            host, _Claim(claimant, ("services", name, "replaces")), replaced
+        )
         if (address := _address_here(replaced)) is None:
             continue
         host.replaced.setdefault(address, _Claim(claimant, ("services", name, "replaces")))
@@ -133,6 +143,40 @@ def _replaced(host: _Host, claimant: Claimant) -> Iterator[Finding]:
             wrong=f"{replaced} is also {holder.seen_from(claimant)}",
             right=right,
         )
+
+
+def _sent_in_a_circle(host: _Host, claim: _Claim, replaced: str) -> Iterator[Finding]:
+    """Where nginx would send to itself, or to the daemon, what is for the old program."""
+    if replaced.startswith("/"):
+        return
+    host.targets.append((replaced, claim))
+    for address, port, listen in host.listens:
+        if _reached(replaced, address, port):
+            yield Finding(
+                place=claim.place,
+                wrong=f"{replaced} is also {listen.seen_from(claim.claimant)}",
+                right="Write the address at which the old program itself listens, or give nginx "
+                "another one",
+            )
+            return
+    if host.api is not None and _reached(replaced, *host.api):
+        yield Finding(
+            place=claim.place,
+            wrong=f"{replaced} is also listen of [api] in bluegreen.toml",
+            right="Write the address at which the old program itself listens, or give [api] "
+            "another one",
+        )
+
+
+def _reached(target: str, address: IpAddress, port: int) -> bool:
+    """Whether who connects to ``target`` reaches what listens on ``address`` of this host."""
+    text, _, number = target.rpartition(":")
+    where = ip_address(text.strip("[]"))
+    if int(number) != port or where.version != address.version:
+        return False
+    if where.is_unspecified:  # Linux connects to the loopback address then
+        where = ip_address("127.0.0.1" if where.version == 4 else "::1")
+    return where == address or (address.is_unspecified and where.is_loopback)
 
 
 def _holder(host: _Host, address: int | Path) -> _Claim | None:
@@ -201,7 +245,17 @@ def _site(host: _Host, claimant: Claimant) -> Iterator[Finding]:
         address, _, text = listen.rpartition(":")
         port = int(text)
         host.listen_ports.setdefault(port, claim)
-        if _is_the_daemons(host, ip_address(address.strip("[]") or "0.0.0.0"), port):  # noqa: S104
+        where = ip_address(address.strip("[]") or "0.0.0.0")  # noqa: S104
+        host.listens.append((where, port, claim))
+        for target, replaces in host.targets:
+            if _reached(target, where, port):
+                yield Finding(
+                    place=claim.place,
+                    wrong=f"{target} is also {replaces.seen_from(claimant)}",
+                    right="Let nginx listen on an address that nothing else uses",
+                )
+                break
+        if _is_the_daemons(host, where, port):
             yield Finding(
                 place=claim.place,
                 wrong=f"port {port} is also listen of [api] in bluegreen.toml",

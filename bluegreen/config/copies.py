@@ -25,6 +25,13 @@ def aimless_copies(backup: Backup) -> Iterator[Finding]:
                 wrong="it names no copy, so that it would do it to the data themselves",
                 right="End the copy's name with {copy}, such as shop{copy}, or write {shared_dir}",
             )
+    made = backup.copy_command
+    if made is not None and backup.drop_command is None and mentions(made, COPY):
+        yield Finding(
+            place=("backup", "copy_command"),
+            wrong="it makes what {copy} names, and nothing removes that after a rehearsal",
+            right="Add drop_command, which does; or copy into {shared_dir}, which goes by itself",
+        )
 
 
 def uncopied(

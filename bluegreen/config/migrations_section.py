@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from bluegreen.config.refusal import ValueRefusedError
 from bluegreen.config.section import Section
 from bluegreen.config.values import Pattern, PositiveDuration, Script
 
 
-def _named(script: str) -> str:
+def _named(script: str, info: ValidationInfo) -> str:
     if "{name}" not in script.replace("{{", "").replace("}}", ""):
         raise ValueRefusedError(
             "it does not say which migration it is about",
-            'Write {name} where the name belongs, such as "python3 -m migrations.rollback {name}"',
+            "Write {name} where the name belongs, such as "
+            f'"python3 -m migrations.{info.field_name} {{name}}"',
         )
     return script
 

@@ -30,6 +30,12 @@ def _known_to_nginx(network: Network) -> Network:
         address = network.network_address
         raise ValueRefusedError(f"{address} is an address on one link", "Write it without the zone")
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if network.prefixlen == 0 or (mapped is not None and network.prefixlen == 96):
+        raise ValueRefusedError(
+            f"{network} is everybody, who would all see the idle slot without a key",
+            'Write the networks of those who may, such as "10.0.0.0/8"; without allow, a key shows '
+            "the idle slot to whom it is given",
+        )
     if mapped is not None and network.prefixlen >= 96:  # nginx looks such clients up as IPv4
         raise ValueRefusedError(
             f"{network.network_address} is an IPv4 address written as one of IPv6, and no client "

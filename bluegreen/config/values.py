@@ -12,9 +12,10 @@ import ipaddress
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from datetime import date, datetime, time
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -135,7 +136,31 @@ def _postgres(value: str) -> str:
             'the address of a PostgreSQL database, without a password: "postgresql:///app" or '
             '"postgresql://user@127.0.0.1:5432/app"'
         )
+    if "{copy}" in value:
+        raise ValueRefusedError(
+            "{copy} is not filled in here, where the database itself is named",
+            "Write its real name; {copy} belongs behind the name where the app gets it: in [env]",
+        )
+    if not all(_is_port(port) for port in _postgres_ports(url)):
+        # Not repeated: who forgot the @ has a password there.
+        raise ValueRefusedError(
+            "what it has for a port is none", "Write a number from 1 to 65535, or leave it out"
+        )
     return value
+
+
+def _postgres_ports(url: SplitResult) -> Iterator[str]:
+    """Of each host, as libpq takes several of them; of port=, too."""
+    hosts = url.netloc.rpartition("@")[2].split(",")
+    queried = parse_qs(url.query).get("port", [])
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    for port in (*ports, *(one for ports_of in queried for one in ports_of.split(","))):
+        if port:  # libpq's own default otherwise
+            yield port
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536
 
 
 def _absolute(value: str) -> str:

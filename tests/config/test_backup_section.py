@@ -66,12 +66,23 @@ def test_all_of_it_is_read(tmp_path: Path) -> None:
         ('sqlite = ["a.db"]\nkeep = 0', "backup.keep", "Write 1 or more"),
         ('sqlite = ["a.db"]\ntimeout = 5', "backup.timeout", "a number and a unit of time"),
         ('postgres = ["mysql:///shop"]', "backup.postgres[0]", "postgresql:///app"),
+        ('postgres = ["postgresql:///a{copy}"]', "backup.postgres[0]", "Write its real name"),
+        ('postgres = ["postgresql://h:0/a"]', "backup.postgres[0]", "from 1 to 65535"),
+        ('postgres = ["postgresql://h:70000/a"]', "backup.postgres[0]", "from 1 to 65535"),
+        ('postgres = ["postgresql://u@[::1]:99999/a"]', "backup.postgres[0]", "from 1 to 65535"),
+        ('postgres = ["postgresql://a:1,b:70000/a"]', "backup.postgres[0]", "from 1 to 65535"),
+        ('postgres = ["postgresql:///a?port=70000"]', "backup.postgres[0]", "from 1 to 65535"),
         ('postgres = ["postgresql:///a", "postgresql:///a"]', "backup.postgres[1]", "the same as"),
         ('sqlite = ["a.db"]\nrestore_command = "x"', "backup", "no command that makes"),
-        ('sqlite = ["a.db"]\ncopy_command = "x{copy}"', "backup", "no command that makes"),
+        (
+            'sqlite = ["a.db"]\ncopy_command = "x{shared_dir}"',
+            "backup",
+            "no command that makes",
+        ),
+        ('command = "d"\ncopy_command = "load x{copy}"', "backup.copy_command", "Add drop_command"),
         ('command = "dump"\ndrop_command = "x"', "backup", "no copy_command that makes"),
         (
-            'command = "d"\ncopy_command = "{copy}{prot}"',
+            'command = "d"\ncopy_command = "{shared_dir}{prot}"',
             "backup.copy_command",
             "no placeholder {prot}",
         ),
@@ -101,6 +112,26 @@ def test_what_is_wrong_is_said_with_its_place(
     assert problem.line is not None
     assert problem.line >= 8
     assert says in str(problem)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://h:65535/a", "postgresql://u@[::1]:5433/a", "postgresql://[::1]/a",
+        "postgresql://a:1,b,c:2/a", "postgresql://h:/a", "postgresql:///a?host=/run&port=1,2",
+        "postgresql://%2Frun/a",
+    ],
+)  # fmt: skip
+def test_an_address_that_libpq_takes_is_taken(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, f'postgres = ["{url}"]').postgres == (url,)
+
+
+def test_what_stands_for_a_port_may_be_a_password(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        load(tmp_path, 'postgres = ["postgresql://shop:hunter22/shop"]')
+    (problem,) = caught.value.problems
+    assert "from 1 to 65535" in problem.right
+    assert "hunter22" not in str(problem)
 
 
 @pytest.mark.parametrize(

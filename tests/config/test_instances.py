@@ -89,7 +89,9 @@ def test_the_ports_of_all_of_them_are_spoken_for(tmp_path: Path) -> None:
     own = write(tmp_path, with_instances(3).replace("9183", "9085"))
     (problem,) = check_files([own], layout)
     assert problem.key == "services.api.ports.green"
-    assert problem.wrong == "of its 3 instances: port 9085 is also services.api.ports.blue"
+    assert problem.wrong == (
+        "of its 3 instances: port 9085 is also services.api.ports.blue (instance 3 of 3)"
+    )
 
     others = with_instances(4).replace('"shop"', '"mall"').replace("shop.example", "mall.example")
     others = others.replace("9083", "9280").replace("9183", "9182")
@@ -99,7 +101,9 @@ def test_the_ports_of_all_of_them_are_spoken_for(tmp_path: Path) -> None:
     assert keys["services.api.ports.green"].wrong.startswith(
         "of its 4 instances: port 9183 is also services.api.ports.green of app shop"
     )
-    assert "9184 is also services.api.ports.green" in keys["nginx.listen[0]"].wrong
+    assert keys["nginx.listen[0]"].wrong == (
+        f"port 9184 is also services.api.ports.green (instance 2 of 2) of app shop ({shop})"
+    )
 
     replaces = with_instances(3, shop=SHOP.replace('switch = "reload"', 'switch = "marker"'))
     file = write(tmp_path, replaces.replace(API, f'{API}replaces = "127.0.0.1:9185"\n'))

@@ -77,9 +77,13 @@ def test_none_needs_no_backup(tmp_path: Path) -> None:
     ("section", "key", "says"),
     [
         ('mode = "fast"', "migrations.mode", "fast"),
-        ('check = "c"\nrollback = "m down"', "migrations.rollback", "write {name}"),
+        ('check = "c"\nrollback = "m down"', "migrations.rollback", "migrations.rollback {name}"),
         ('check = "c"\nrollback = "m {{name}}"', "migrations.rollback", "write {name}"),
-        ('check = "c"\nmark_applied = "m up"', "migrations.mark_applied", "write {name}"),
+        (
+            'check = "c"\nmark_applied = "m up"',
+            "migrations.mark_applied",
+            'where the name belongs, such as "python3 -m migrations.mark_applied {name}"',
+        ),
         ('rollback = "m {name}"', "migrations.rollback", "nothing says which migrations there are"),
         ('run = "m {name}"', "migrations.run", "there is no placeholder {name} here"),
         ('fail_on = "[FATAL"', "migrations.fail_on", "no regular expression"),
@@ -123,7 +127,7 @@ def test_what_it_needs_of_the_backup(tmp_path: Path, section: str, backup: str, 
 
 
 POSTGRES = '[backup]\npostgres = ["postgresql:///shop"]\n'
-COMMANDS = '[backup]\ncommand = "dump"\ncopy_command = "load shop{copy}"\n'
+COMMANDS = '[backup]\ncommand = "dump"\ncopy_command = "cat > {shared_dir}/shop"\n'
 
 
 @pytest.mark.parametrize(
