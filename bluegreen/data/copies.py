@@ -83,6 +83,7 @@ class Copies:
         urls = [*self._urls, *(url for url in earlier if url not in self._urls)]
         try:
             self._record.parent.mkdir(exist_ok=True)
+            sync_directory(self._record.parent.parent)
             write_atomically(self._record, json.dumps({"data": str(self.data), "postgres": urls}))
         except OSError as error:
             raise DataError(

@@ -162,9 +162,12 @@ async def _are_few(app: AppRuntime) -> bool:
     A server that serves others too has no copy made of much that nobody has asked for. Of what a
     command gives, its latest backup says how much that is.
     """
-    room, backup = await app.backups.room(), app.settings.backup
-    given = room.backup if backup is not None and backup.command is not None else 0
-    if await app.backups.bytes_in_servers() + given > FEW:
+    backup, servers = app.settings.backup, await app.backups.bytes_in_servers()
+    gives = backup is not None and backup.command is not None
+    if not gives and not app.settings.build:
+        return servers <= FEW  # without a look at files, of which there may be very many
+    room = await app.backups.room()
+    if servers + (room.backup if gives else 0) > FEW:
         return False
     return not app.settings.build or room.data <= FEW
 
