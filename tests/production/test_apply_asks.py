@@ -73,7 +73,9 @@ async def test_an_app_that_was_stopped_runs_nothing_and_may_go(production: Produ
     wanted = production.path(f"{base}/wanted/green")
     runs_with = wanted.read_text()
     await production.bluegreen("stop", APP)
-    # Also where a boot would start it: what else its unit asks for is there.
+    # Also where a boot would start it: what else its unit asks for is there. Without the daemon,
+    # which would bring up an app that it sees open.
+    await production.host.run("systemctl", "stop", "bluegreen.service")
     wanted.write_text(runs_with)
     assert production.path(f"{base}/traffic/green").exists()
     await production.host.run("systemctl", "start", mailer)
@@ -84,6 +86,7 @@ async def test_an_app_that_was_stopped_runs_nothing_and_may_go(production: Produ
     await production.host.run("systemctl", "stop", mailer)
     closed.touch()
     wanted.unlink()
+    await production.host.run("systemctl", "start", "bluegreen.service")
 
     production.path(FILE).unlink()
     said = await production.bluegreen("apply")
