@@ -17,13 +17,14 @@ from typing import Any
 from bluegreen.errors import BluegreenError
 from bluegreen.health.connection import End
 from bluegreen.health.sockets import clients_of, sockets_of
-from bluegreen.model import Slot, UnitState
+from bluegreen.model import PhaseName, Slot, UnitState
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.words import counted
 
 log = logging.getLogger(__name__)
 
+_LEADS_CLIENTS = {PhaseName.STEPS, PhaseName.SWITCH}  # there
 LOOK_TIMEOUT = 5.0  # seconds
 POLL = 0.1  # seconds between two looks, at least
 LONGEST_POLL = 1.0
@@ -91,15 +92,19 @@ async def let_end(
     slots: Iterable[Slot],
     *,
     on_wait: Callable[[str], Awaitable[None]],
+    limit: float | None = None,
 ) -> Mapping[Slot, int]:
-    """Return once nothing is under way at ``slots``, or ``drain_timeout`` is over: what is then.
+    """Return once nothing is under way at ``slots``, or ``limit`` is over: what is then.
+
+    In seconds; None: ``drain_timeout``.
 
     Whoever calls it stops them next, and those connections end with them. Nothing is touched
     before it returns, so that it may be cancelled at any moment. ``on_wait`` is told, once, what
     is waited for, in words. Raises UnseenError where that cannot be seen to begin with; later a
     look that fails, as while systemd reads all units anew, says what the one before has said.
     """
-    clock, limit = asyncio.get_running_loop().time, app.settings.keep.drain_timeout
+    clock = asyncio.get_running_loop().time
+    limit = app.settings.keep.drain_timeout if limit is None else limit
     if not limit:
         return {}
     slots, began, told = tuple(slots), clock(), False
@@ -128,7 +133,7 @@ async def let_end(
         await asyncio.sleep(min(max(POLL, REST * (clock() - looked)), LONGEST_POLL, left))
 
 
-async def let_end_for(run: Run, *slots: Slot) -> dict[str, Any]:
+async def let_end_for(run: Run, *slots: Slot, limit: float | None = None) -> dict[str, Any]:
     """The same for an operation, which says it; what is recorded of it."""
 
     async def waits(what: str) -> None:
@@ -138,17 +143,34 @@ async def let_end_for(run: Run, *slots: Slot) -> dict[str, Any]:
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
-        cut = await let_end(run.app, slots, on_wait=waits)
+        cut = await let_end(run.app, slots, on_wait=waits, limit=limit)
     except UnseenError as error:
         await run.say(f"what is under way cannot be seen, and is not waited for: {error}")
         return {}
     finally:
         waited, run.waiting_for = run.waiting_for is not None, None
     if cut:
-        await run.say(cut_in_words(run.app, cut))
+        await run.say(cut_in_words(run.app, cut, limit))
     elif waited:
         await run.say(f"nothing is under way any more, after {clock() - began:.1f} s")
     return {"cut": sum(cut.values())} if cut else {}
+
+
+async def let_end_on_the_way_back(run: Run, slot: Slot) -> None:
+    """The same of a slot that clients have left, before what they met there is stopped.
+
+    It has the time that a service has which ends what it has begun when it is told to stop, as many
+    do not; a WebSocket is no reason to let what was refused run for longer. Under a hold nobody is
+    there, and requests wait.
+    """
+    if PhaseName.HOLD not in run.recorded and run.recorded.keys() & _LEADS_CLIENTS:
+        await let_end_for(run, slot, limit=time_to_stop(run.app))
+
+
+def time_to_stop(app: AppRuntime) -> float:
+    """Seconds that what is under way has there at the most."""
+    longest = max(service.stop_timeout for service in app.settings.services.values())
+    return min(longest, app.settings.keep.drain_timeout)
 
 
 def in_words(counts: Mapping[Slot, int]) -> str:
@@ -158,7 +180,9 @@ def in_words(counts: Mapping[Slot, int]) -> str:
     return " and ".join([said, *(f"{count} to {slot}" for slot, count in others)])
 
 
-def cut_in_words(app: AppRuntime, counts: Mapping[Slot, int]) -> str:
+def cut_in_words(app: AppRuntime, counts: Mapping[Slot, int], limit: float | None = None) -> str:
     """What of `let_end` ends with the slot's services."""
-    limit = app.settings.keep.drain_timeout
-    return f"{in_words(counts)} still open after {limit:g} s (drain_timeout): cut"
+    drain_timeout = app.settings.keep.drain_timeout
+    limit = drain_timeout if limit is None else limit
+    key = "drain_timeout" if limit == drain_timeout else "stop_timeout"
+    return f"{in_words(counts)} still open after {limit:g} s ({key}): cut"

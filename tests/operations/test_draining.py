@@ -11,16 +11,28 @@ import aiohttp
 import pytest
 
 from bluegreen.errors import RefusedError
-from bluegreen.model import Release, Share, Slot, Traffic
+from bluegreen.health.sockets import clients_of
+from bluegreen.model import Address, Release, Share, Slot, Traffic
 from bluegreen.operations.phases import start
 from tests.operations.asking import ask, history_of, status_of
 from tests.operations.queued import QueuedDesk
 from tests.stack import Stack
 from tests.visits import visit
 from tests.waiting import PATIENCE, eventually
+from tests.watching.shop import (
+    SHOP,
+    begun,
+    in_phase,
+    outcome,
+    released,
+    told,
+    write_release,
+    write_shop,
+)
 
 RATE = 200_000  # bytes a second
 DOWNLOAD = 10  # seconds
+LONG_WATCH = '[watch]\nfor = "5m"\n'
 TIME = aiohttp.ClientTimeout(total=PATIENCE)
 
 
@@ -130,6 +142,45 @@ async def test_a_release_waits_for_what_began_on_the_slot_that_it_takes(served: 
 async def switch_back(stack: Stack, to: str) -> None:
     status, answer = await ask(stack, "POST", "/v1/apps/monitor/switch", {"to": "back"})
     assert (status, answer["to"]) == (200, to), answer
+
+
+async def test_what_began_on_a_release_that_is_taken_back_ends_there(empty: Stack) -> None:
+    """Its service just ends when it is told to, whatever it has begun."""
+    write_shop(empty, '[watch]\nfor = "0.1s"\n')
+    write_release(empty, "good")
+    for version, delay in (("slow", 8.0), ("stuck", 1000.0)):
+        write_release(empty, version, delay=delay, ill=str(empty.root / f"{version}-is-ill"))
+    await empty.serve()
+    assert (await released(empty, "good"))["state"] == "succeeded"
+    write_shop(empty, LONG_WATCH)
+    await empty.reload()
+    assert await taken_back(empty, "slow") == [(200, "slow")] * 3
+    write_shop(empty, LONG_WATCH + '[keep]\ndrain_timeout = "2s"\n')
+    await empty.reload()
+    assert await taken_back(empty, "stuck") == [(502, "")] * 3
+    lines = [
+        each["message"] for each in told(empty, (await history_of(empty, SHOP))[0]["id"], "output")
+    ]
+    assert "3 connections to green still open after 2 s (drain_timeout): cut" in lines, lines
+
+
+async def taken_back(stack: Stack, version: str) -> list[tuple[int, str]]:
+    """What three visitors are answered who met a release that then falls ill."""
+    operation = (await begun(stack, version))["id"]
+    await in_phase(stack, "watch")
+    async with aiohttp.ClientSession(timeout=TIME) as session:
+        visitors = [asyncio.create_task(visited(stack, session)) for _ in range(3)]
+        green = Address(port=stack.ports[SHOP][1])
+        await eventually(lambda: len(clients_of([green])) == 3, "all have begun")
+        (stack.root / f"{version}-is-ill").touch()
+        answers = await asyncio.gather(*visitors)
+    assert (await outcome(stack, operation))["state"] == "rolled_back"
+    return answers
+
+
+async def visited(stack: Stack, session: aiohttp.ClientSession) -> tuple[int, str]:
+    async with session.get(f"http://127.0.0.1:{stack.listen[SHOP]}/") as answer:
+        return answer.status, (await answer.json())["version"] if answer.status == 200 else ""
 
 
 async def test_what_never_ends_is_cut_after_the_time_and_told(served: Stack) -> None:

@@ -23,6 +23,7 @@ from bluegreen.migrations.commands import Commands
 from bluegreen.migrations.nouns import AppliedMigration, MigrationChange, MigrationPlace
 from bluegreen.model import PhaseName, PhaseState
 from bluegreen.operations.copies import end_copies_left
+from bluegreen.operations.draining import let_end_on_the_way_back, time_to_stop
 from bluegreen.operations.migrating import commands_of, to_its_end
 from bluegreen.operations.phases.backup import Backup, has_data, say_what_is_absent
 from bluegreen.operations.phases.migrate import MOST_AT_ONCE, roll_back
@@ -86,7 +87,8 @@ class Reverse:
     def limit(self, run: Run) -> float:
         section = run.app.settings.migrations or Migrations()
         copying = run.app.settings.copying_time + run.app.settings.data_timeout
-        return SLACK + copying + 6 * MOST_AT_ONCE * section.timeout
+        drain = time_to_stop(run.app)
+        return SLACK + drain + copying + 6 * MOST_AT_ONCE * section.timeout
 
     def intent(self, run: Run) -> dict[str, Any]:
         return {"after": _version(run)}
@@ -217,6 +219,7 @@ async def _stop_newer(run: Run) -> None:
             )
         await app.save_slot(cold(app.slots[newer]))
     await app.stop_warming()
+    await let_end_on_the_way_back(run, newer)
     await app.stop_services(newer)
 
 

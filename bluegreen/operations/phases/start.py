@@ -8,7 +8,7 @@ from typing import Any
 
 from bluegreen.errors import PreflightError, RefusedError
 from bluegreen.model import PhaseName, SlotRecord, SlotState
-from bluegreen.operations.draining import let_end_for
+from bluegreen.operations.draining import let_end_for, let_end_on_the_way_back, time_to_stop
 from bluegreen.operations.findings import strangers
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import cold
@@ -25,7 +25,9 @@ class Start:
 
     def limit(self, run: Run) -> float:
         settings = run.app.settings
-        drain = settings.keep.drain_timeout if run.operation.kind.is_release else 0.0
+        drain = time_to_stop(run.app)  # of its undo, but for a release, whose act may take longer
+        if run.operation.kind.is_release:
+            drain = settings.keep.drain_timeout
         starts = (settings.ready_within(name) or 0.0 for name in settings.services)
         stop = max(s.stop_timeout for s in settings.services.values())
         return LIMIT + drain + stop + max(starts)
@@ -129,6 +131,7 @@ class Start:
             if held.version is not None:  # from now on nobody switches to it
                 await app.keep_slot(replace(held, state=SlotState.STARTING, gated_by=None))
         try:
+            await let_end_on_the_way_back(run, slot)
             await app.stop_services(slot)
             await app.trees.place(slot, previous.tree)
         except BaseException:
