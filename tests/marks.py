@@ -6,5 +6,15 @@ from pathlib import Path
 
 
 def marker_names(directory: Path) -> set[str]:
-    """``closed`` and ``hold``, which are in a directory of their own, beside the slot's."""
+    """``closed`` and ``hold``, which are in a directory of their own, beside the slot's.
+
+    One that is renamed while they are looked at may be missed: two looks alike have missed none.
+    """
+    names, before = _seen(directory), None
+    while names != before:
+        names, before = _seen(directory), names
+    return names
+
+
+def _seen(directory: Path) -> set[str]:
     return {path.name for path in directory.rglob("*") if path.is_file()}

@@ -102,8 +102,8 @@ async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_say
     await shop.serve()
     assert (await visit(shop))[0] == 503
     await expect_stopped(shop)
-    (shop.layout.app("monitor").traffic / "special/closed").unlink()  # as if it could not be made
     await shop.kill()
+    (shop.layout.app("monitor").traffic / "special/closed").unlink()  # as if it could not be made
     await shop.serve()
     await expect_stopped(shop)
     assert (await shop.cli("stop", "monitor")).status == 0
