@@ -77,6 +77,8 @@ async def test_sighup_of_a_broken_file_keeps_the_running_configuration(deployed:
 
 
 async def test_a_file_that_changes_during_an_operation_waits_for_its_end(deployed: Stack) -> None:
+    deployed.write_app(deadline="2m")
+    await deployed.reload()
     deploying = await deployed.start_cli("deploy", "monitor", "v3-unhealthy")
     try:
 
