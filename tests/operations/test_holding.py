@@ -95,7 +95,7 @@ async def test_visitors_wait_over_a_switch_and_none_is_let_down(both: Stack) -> 
         await until_all_wait(both)
         seen = await both.cli("status", "monitor")
         assert "monitor: traffic on green, held" in seen.out
-        held = r"  held: new requests wait, since \d+ s ago, for [1-5]?\d\.\d s more at the most \(uid "
+        held = r"  held: new requests wait, since \d+ s ago, for \d+\.\d s more at the most \(uid "
         assert re.search(held, seen.out)
         assert (await both.cli("switch", "back")).status == 0
         assert await waiting(both) >= CONNECTIONS
