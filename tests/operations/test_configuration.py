@@ -15,7 +15,9 @@ from tests.waiting import PATIENCE, eventually
 
 
 async def test_a_second_app_is_taken_up_and_both_are_deployed_at_once(deployed: Stack) -> None:
-    deployed.write_app("second")
+    # So many processes that start at once need their time.
+    for app in ("monitor", "second"):
+        deployed.write_app(app, watch="0.3s", deadline="60s")
     answer = await deployed.cli("reload")
     assert answer.status == 0, answer.err
     assert "added second" in answer.out
