@@ -117,8 +117,8 @@ async def test_what_takes_a_release_or_the_app_away_is_refused_meanwhile(both: S
         said = await both.cli(*what)
         assert said.status == 4
         assert re.match(
-            r"bluegreen: requests of monitor are held by uid \d+ \(.*\), since [\d:]+, until "
-            r"[\d:]+ at the latest\nNext: let them through first: bluegreen release monitor\n",
+            r"bluegreen: requests of monitor are held by uid \d+ \(.*\), since [\d: -]+, until "
+            r"[\d: -]+ at the latest\nNext: let them through first: bluegreen release monitor\n",
             said.err,
         )
     await post(both, "release")
