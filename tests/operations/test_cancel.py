@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.operations.asking import ask
+from tests.operations.asking import ask, status_of
 from tests.operations.killing import APP
 from tests.operations.test_releases import visitors
 from tests.stack import Stack
 from tests.visits import served_version
 from tests.waiting import eventually
 
-# The build goes on once there is such a file; gate and watch take long enough to be met.
+# The build goes on once there is such a file.
 BUILD = """
 [[build]]
 name = "slow"
@@ -24,7 +24,7 @@ run = "until [ -e {go} ]; do sleep 0.02; done"
 
 @pytest.fixture
 async def slow(empty: Stack) -> Stack:
-    """v1 and v2 were deployed; a third release is built until told, and a while in gate and watch.
+    """v1 and v2 were deployed; a third release is built until told, and watched for long.
 
     ``go_on`` tells.
     """
@@ -32,17 +32,27 @@ async def slow(empty: Stack) -> Stack:
     await empty.serve()
     await empty.deploy("v1")
     await empty.deploy("v2")
-    empty.write_app(healthy_for="2s", watch="30s", extra=BUILD.format(go=empty.root / "go"))
-    await empty.reload()
+    await configure(empty, healthy_for="0.1s")
     return empty
+
+
+async def configure(stack: Stack, **gate: Any) -> None:
+    stack.write_app(watch="60s", extra=BUILD.format(go=stack.root / "go"), **gate)
+    await stack.reload()
 
 
 def go_on(stack: Stack) -> None:
     (stack.root / "go").touch()
 
 
+async def to_a_long_gate(stack: Stack) -> None:
+    """What is built next comes there, and does not pass it before it is met."""
+    await configure(stack, healthy_for="60s", deadline="2m")
+    go_on(stack)
+
+
 async def phase_of(stack: Stack) -> Any:
-    operation = (await stack.status())["operation"]
+    operation = (await status_of(stack))["operation"]
     return None if operation is None else operation["phase"]
 
 
@@ -59,11 +69,10 @@ async def test_a_deploy_cancelled_before_its_switch_leaves_everything(
 ) -> None:
     before = slow.marker()
     if phase != "build":
-        go_on(slow)
+        await to_a_long_gate(slow)
     async with visitors(slow):
         deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v3-slow-stop"))
         await in_phase(slow, phase)
-        # At once: its gate is passed in two seconds.
         assert (await ask(slow, "POST", f"{APP}/cancel", {}))[0] == 200
         answer = await deploying
     assert answer.status == 1
@@ -106,7 +115,7 @@ async def test_a_switch_back_in_the_build_is_instant_and_interrupts_it(slow: Sta
 
 
 async def test_a_switch_back_in_the_gate_brings_the_old_release_back(slow: Stack) -> None:
-    go_on(slow)
+    await to_a_long_gate(slow)
     async with visitors(slow):
         deploying = asyncio.create_task(slow.cli("deploy", "monitor", "v3-slow-stop"))
         await in_phase(slow, "gate")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,15 @@ import pytest_asyncio
 from bluegreen.model import OperationKind, OperationState, PhaseName
 from bluegreen.operations.plans import phases_of
 from tests.operations.agreement import agreement, disagreements
-from tests.operations.asking import ask, history_of
+from tests.operations.asking import history_of
 from tests.operations.killing import APP, INTACT, LEFT_OUT, Point, Trial, beginning, come_to, trial
 from tests.operations.ledger import Ledger
 from tests.operations.migrations import applied, schema, section, serve
 from tests.operations.standstill import held
 from tests.operations.writers import writing
 from tests.stack import Stack, stack
-from tests.waiting import eventually
+from tests.traffic.client import Reply, read_reply
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,10 +46,28 @@ async def cancel_deploy_at(stack: Stack, step: str, version: str = "v2") -> None
         async with deploy as begin, held(stack) as standstill:
             deploying = asyncio.create_task(begin(), name="a deploy")
             await come_to(Point(step=step, moved=False, ends=None), stack, standstill, ledger)
-            cancelling = asyncio.create_task(ask(stack, "POST", f"{APP}/cancel", {}))
+            answered = await cancel_sent(stack)
     await deploying
-    status, answer = await cancelling
-    assert status == 200, answer
+    answer = await answered()
+    assert answer.status == 200, answer.body
+
+
+async def cancel_sent(stack: Stack) -> Callable[[], Coroutine[None, None, Reply]]:
+    """What waits for the answer. The request is there, whatever the daemon does from now on."""
+    reader, writer = await asyncio.open_unix_connection(str(stack.layout.control_socket))
+    head = f"POST {APP}/cancel HTTP/1.1\r\nHost: bluegreen\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
+    await writer.drain()
+
+    async def answered() -> Reply:
+        async with asyncio.timeout(PATIENCE):
+            reply = await read_reply(reader)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return reply
+
+    return answered
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -15,7 +15,9 @@ from tests.waiting import PATIENCE, eventually
 
 
 async def test_a_second_app_is_taken_up_and_both_are_deployed_at_once(deployed: Stack) -> None:
-    deployed.write_app("second")
+    # So many processes that start at once need their time.
+    for app in ("monitor", "second"):
+        deployed.write_app(app, watch="0.3s", deadline="60s")
     answer = await deployed.cli("reload")
     assert answer.status == 0, answer.err
     assert "added second" in answer.out
@@ -77,6 +79,8 @@ async def test_sighup_of_a_broken_file_keeps_the_running_configuration(deployed:
 
 
 async def test_a_file_that_changes_during_an_operation_waits_for_its_end(deployed: Stack) -> None:
+    deployed.write_app(deadline="2m")
+    await deployed.reload()
     deploying = await deployed.start_cli("deploy", "monitor", "v3-unhealthy")
     try:
 

@@ -15,6 +15,7 @@ from bluegreen.health.sockets import clients_of
 from bluegreen.model import Address, Release, Share, Slot, Traffic
 from bluegreen.operations.phases import start
 from tests.operations.asking import ask, history_of, status_of
+from tests.operations.killing import APP
 from tests.operations.queued import QueuedDesk
 from tests.stack import Stack
 from tests.visits import visit
@@ -119,10 +120,11 @@ async def test_a_release_waits_for_what_began_on_the_slot_that_it_takes(served: 
         loading = asyncio.create_task(download(served, DOWNLOAD, began))
         await asyncio.wait_for(began.wait(), PATIENCE)
         await switch_back(served, "green")
-        deploying = asyncio.create_task(served.cli("deploy", "monitor", "v1"))
+        status, begun = await ask(served, "POST", f"{APP}/deployments", {"version": "v1"})
+        assert status == 202, begun
         await waits_for(served, "2 connections to blue")
-        assert (await served.cli("cancel", "monitor")).status == 0
-        assert (await deploying).status == 1
+        status, ended = await ask(served, "POST", f"{APP}/cancel", {})
+        assert (status, ended["state"]) == (200, "cancelled"), ended
         assert await pids(served, "blue") == before
         await echoes(socket)
         deploying = asyncio.create_task(served.cli("deploy", "monitor", "v1"))
@@ -140,7 +142,7 @@ async def test_a_release_waits_for_what_began_on_the_slot_that_it_takes(served: 
 
 
 async def switch_back(stack: Stack, to: str) -> None:
-    status, answer = await ask(stack, "POST", "/v1/apps/monitor/switch", {"to": "back"})
+    status, answer = await ask(stack, "POST", f"{APP}/switch", {"to": "back"})
     assert (status, answer["to"]) == (200, to), answer
 
 

@@ -75,6 +75,8 @@ async def has_history_of(stack: Stack, count: int) -> bool:
 async def test_what_a_full_store_kept_out_of_the_history_is_in_it_once_there_is_room(
     twice: Stack,
 ) -> None:
+    twice.write_app(watch="0s", deadline="60s")
+    await twice.reload()
     wal = twice.layout.database.with_name("bluegreen.db-wal")
     _, begun = await ask(twice, "POST", f"{APP}/deployments", {"version": "v3-unhealthy"})
     await eventually(lambda: in_gate(twice), "the gate is asked")

@@ -64,11 +64,16 @@ async def test_data_count_as_changed_until_they_are_put_back(
 
 
 async def deploying(shop: Stack, version: str) -> int:
-    """The number of a deploy that is in its gate, which it will not pass."""
+    """The number of a deploy that has made its backup, and will not pass its gate."""
     _, begun = await ask(shop, "POST", f"{APP}/deployments", {"version": version})
-    await eventually(lambda: in_gate(shop), "the gate is asked")
+    await eventually(lambda: is_past_its_backup(shop), "what served has stopped, and is backed up")
     number: int = begun["id"]
     return number
+
+
+async def is_past_its_backup(shop: Stack) -> bool:
+    operation = (await status_of(shop))["operation"]
+    return operation is not None and operation["phase"] in ("migrate", "start", "gate")
 
 
 async def is_over(shop: Stack) -> bool:
@@ -102,8 +107,8 @@ async def test_a_backup_that_cannot_be_put_back_leaves_it_out_of_service_and_say
     await shop.serve()
     assert (await visit(shop))[0] == 503
     await expect_stopped(shop)
-    (shop.layout.app("monitor").traffic / "special/closed").unlink()  # as if it could not be made
     await shop.kill()
+    (shop.layout.app("monitor").traffic / "special/closed").unlink()  # as if it could not be made
     await shop.serve()
     await expect_stopped(shop)
     assert (await shop.cli("stop", "monitor")).status == 0

@@ -20,9 +20,11 @@ def _stall_and_kill(stalled: int, killed: int) -> None:
 
 
 async def test_a_release_that_is_switched_back_answers_what_it_was_sent(empty: Stack) -> None:
-    empty.write_app(watch="20s")
+    empty.write_app(watch="0s")
     await empty.serve()
     await empty.deploy("v1")
+    empty.write_app(watch="60s")
+    await empty.reload()
     settings = LoadSettings(
         url=empty.url(), connections=4, websockets=0, downloads=40, think=0.05,
         download_bytes=2000, download_rate=100_000,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.operations.killing import relapse
+from tests.operations.asking import ask, status_of
+from tests.operations.killing import APP, relapse
 from tests.operations.test_cancel import in_phase
 from tests.stack import Stack
 from tests.store.damage import damage, make_large
@@ -61,14 +62,15 @@ async def test_a_cancel_while_a_release_is_undone_waits_for_its_end(empty: Stack
     deploying = asyncio.create_task(empty.cli("deploy", "monitor", "v3-slow-stop"))
 
     async def undoing() -> bool:
-        operation = (await empty.status())["operation"]
+        operation = (await status_of(empty))["operation"]
         return operation is not None and operation["undoing"]
 
     await eventually(undoing, "the deploy is undone")
-    assert (await empty.cli("cancel", "monitor")).status == 0
-    assert (await deploying).status == 1
+    status, answer = await ask(empty, "POST", f"{APP}/cancel", {})  # its api ends in four seconds
+    assert status == 200, answer
     assert (await empty.operations())[0]["state"] == "failed"
-    assert (await empty.status())["operation"] is None
+    assert (await status_of(empty))["operation"] is None
+    assert (await deploying).status == 1
 
 
 async def test_a_corrupt_store_is_put_aside_and_the_app_serves_on(empty: Stack) -> None:
