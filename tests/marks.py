@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
 def marker_names(directory: Path) -> set[str]:
-    """``closed`` and ``hold``, which are in a directory of their own, beside the slot's."""
-    return {path.name for path in directory.rglob("*") if path.is_file()}
+    """``closed`` and ``hold``, which are in a directory of their own, beside the slot's.
+
+    That directory may go as we look: it holds no marker then.
+    """
+    return {name for _, _, names in os.walk(directory) for name in names}
