@@ -9,7 +9,8 @@ from pathlib import Path
 def marker_names(directory: Path) -> set[str]:
     """``closed`` and ``hold``, which are in a directory of their own, beside the slot's.
 
-    One that is renamed while they are looked at may be missed: two looks alike have missed none.
+    That directory may go as we look: it holds no marker then. One that is renamed meanwhile may be
+    missed: two looks alike have missed none.
     """
     names, before = _seen(directory), None
     while names != before:
@@ -18,5 +19,4 @@ def marker_names(directory: Path) -> set[str]:
 
 
 def _seen(directory: Path) -> set[str]:
-    # Unlike a glob it goes on where a directory has gone meanwhile, which holds no marker then.
     return {name for _, _, names in os.walk(directory) for name in names}
