@@ -2,8 +2,9 @@
 
 A daemon spends most of its start on imports, half a second of a processor. The tests start some
 hundreds: what is imported once serves them all. A forked one runs the command as it is typed, with
-its own environment, directory and descriptors, and only its name in lists of processes is that of
-the process that it was forked from. Those tests that are about the start itself do without.
+its own environment, directory and descriptors; but its name in lists of processes is that of the
+process that it was forked from, and its rehearsals keep to the ports of these tests. Those tests
+that are about the start itself do without.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from tests.ports import is_of_part
 from tests.waiting import PATIENCE
 
 _LONGEST = 256 * 1024  # bytes of a request: an environment and arguments
@@ -188,6 +190,17 @@ class _Children:
         os.close(key.fd)
 
 
+def _keep_to_part() -> None:
+    """Rehearsals take any port that is free, such as one that is about to be another test's.
+
+    Where tests run beside these, only those ports are free that are for these.
+    """
+    from bluegreen.operations import free_addresses
+
+    is_free = free_addresses._is_free
+    free_addresses._is_free = lambda port: is_of_part(port) and is_free(port)
+
+
 def main(descriptor: int) -> int:
     """Fork until nobody asks any more."""
     from bluegreen.cli import main as command
@@ -195,6 +208,7 @@ def main(descriptor: int) -> int:
     gc.disable()
     for name in _IMPORTED:
         importlib.import_module(name)
+    _keep_to_part()
     gc.freeze()  # a collection would write to pages that all of them share
     gc.enable()
     connection = socket.socket(fileno=descriptor)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 _LOWEST = 10_000
+# From here on demos look for theirs (`bluegreen.demo.ports`), beside whatever else runs.
+_DEMOS = 20_000
+_REFUSED = {10_080}  # by browsers, as a port for web pages
 # ``1/2`` is the second of two parts of all ports, block by block: for tests that run at the same
 # time.
 _PART, _PARTS = map(int, os.environ.get("BLUEGREEN_TEST_PORTS", "0/1").split("/"))
 _BLOCK = 8  # ports side by side that are of one part
 _given: set[int] = set()  # by this process, so that no two apps of a test get one port
+
+
+def is_of_part(port: int) -> bool:
+    """Whether it is for the tests of this process, and none that run beside it."""
+    return port // _BLOCK % _PARTS == _PART
 
 
 def kernel_ports(count: int) -> list[int]:
@@ -21,16 +31,19 @@ def kernel_ports(count: int) -> list[int]:
     Below the range that it takes the ports of outgoing connections from: a load of many
     connections would soon stumble over those.
     """
-    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(_LOWEST, int(limits[0]))
-        if port // _BLOCK % _PARTS != _PART:
-            continue
-        if _binds(port) and port not in _given:
-            _given.add(port)
-            found.append(port)
+    found = list(itertools.islice(filter(_binds, _not_given()), count))
+    assert len(found) == count, "there are no free ports any more"
+    _given.update(found)
     return found
+
+
+def _not_given() -> Iterator[int]:
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    for ports in (range(_LOWEST, _DEMOS), range(_DEMOS, int(limits[0]))):
+        taken = _given | _REFUSED
+        ours = [port for port in ports if is_of_part(port) and port not in taken]
+        random.shuffle(ours)
+        yield from ours
 
 
 def kernel_port_range(count: int) -> int:

@@ -75,7 +75,8 @@ def _look(database: Path) -> _State:
 
 
 def _read(database: Path, query: str, mode: str, deadline: float) -> list[str]:
-    left = max(deadline - time.monotonic(), 0.0)
+    # SQLite waits whole milliseconds: one that had waited for less would not say for how long.
+    left = max(deadline - time.monotonic(), 0.0) + 0.001
     uri = f"file:{quote(str(database))}?{mode}"
     with closing(sqlite3.connect(uri, uri=True, timeout=left, isolation_level=None)) as connection:
         connection.set_authorizer(_authorize)

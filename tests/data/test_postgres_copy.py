@@ -116,6 +116,7 @@ def test_what_an_earlier_attempt_has_left_goes_with_whoever_is_connected_to_it(
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
+        await_activity(server, f"datname = '{NAME}'")
         assert make(server).returncode == 0
         assert asked(server, "SELECT to_regclass('of_before') IS NULL") == ["t"]
     finally:

@@ -25,6 +25,8 @@ service = "api"
 http = { path = "/buy", method = "POST", send = "a hat", body = "well" }
 """
 OVERLAP = 'name = "shop"\noverlap = false'
+# How long a release has to pass its gate, and one that is not to pass it.
+LONG, SHORT = 'deadline = "30s"', 'deadline = "3s"'
 # What a release does with a request.
 WELL = 'location / { return 200 "well $hostname"; }'
 RELEASES = {
@@ -58,13 +60,20 @@ def write_shop(stack: Stack, extra: str = "", **changes: str) -> None:
             )
             (directory / f"{slot}.conf").write_text(text)
     text = app_file("shop", stack.root / "releases", ports, stack.listen["shop"])
-    text = text.partition("[[gate.probes]]")[0].replace('"30s"', '"3s"')
+    text = text.partition("[[gate.probes]]")[0]
     text = text.replace("[nginx]", f'[nginx]\nserver_name = ["{HOST}"]')
     for old, new in changes.items():
         text = text.replace(old, new)
     path = stack.layout.app_files / "shop.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + PROBE + extra)
+
+
+async def take_up(stack: Stack, old: str, new: str) -> None:
+    """Let the app file say ``new`` from now on, where it says ``old``."""
+    path = stack.layout.app_files / "shop.toml"
+    path.write_text(path.read_text().replace(old, new))
+    await stack.reload()
 
 
 async def serving(stack: Stack) -> str:

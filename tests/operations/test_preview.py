@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.marks import marker_names
+from tests.operations.promoted import post
 from tests.operations.proxied import HOST, keys, serving, write_shop
 from tests.stack import Stack
 from tests.traffic.client import Reply, ask
@@ -86,7 +87,8 @@ async def test_previews_end_by_their_time_by_command_and_over_a_restart(shop: St
     await eventually(lambda: len(keys(shop)) == 1, "the short one has ended")
     assert (await see(shop, short["header"])).body == "well better"
     assert (await see(shop, long["header"])).body == "well good"
-    short = await issue(shop, "--for", "3s")
+    # At once: a command takes a while to end.
+    short = await post(shop, "preview", seconds=3)
     await shop.kill()
     await eventually(lambda: time.time() > short["until"], "its time is over without a daemon")
     assert len(keys(shop)) == 2

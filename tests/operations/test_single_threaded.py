@@ -21,5 +21,6 @@ async def test_no_connection_is_kept_to_a_server_that_answers_one_at_a_time(empt
     log = empty.layout.app("monitor").service_log(Slot.BLUE, "api").read_text()
     visitors = f"api: answers {empty.url().removeprefix('http://')}, connection "
     lines = [line.removeprefix(visitors) for line in log.splitlines() if visitors in line]
-    # The gate has come through nginx, too.
-    assert lines == ["closed"] * (VISITS + 1)
+    # The gate has come through nginx, too, and perhaps once more before it was content.
+    assert set(lines) == {"closed"}
+    assert len(lines) > VISITS

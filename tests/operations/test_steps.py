@@ -12,7 +12,7 @@ from tests.bench.trivial import SLOTS
 from tests.marks import marker_names
 from tests.operations.asking import history_of
 from tests.operations.promoted import end_service, ended, post, seen_by, standing
-from tests.operations.proxied import HOST, serving, write_shop
+from tests.operations.proxied import HOST, serving, take_up, write_shop
 from tests.operations.standstill import RENAMES, failing
 from tests.stack import Stack
 from tests.traffic.client import Load, ask
@@ -29,12 +29,6 @@ async def shop(empty: Stack) -> Stack:
     await empty.serve()
     await empty.deploy("good", "shop")  # nobody is there who could be parted
     return empty
-
-
-async def take_up(stack: Stack, old: str, new: str) -> None:
-    path = stack.layout.app_files / "shop.toml"
-    path.write_text(path.read_text().replace(old, new))
-    await stack.reload()
 
 
 async def whole(stack: Stack, operation: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 
+import aiohttp
 import pytest
 
 from tests.operations.agreement import agreement
@@ -32,10 +33,13 @@ async def test_a_cancelled_stop_leaves_an_app_in_service_that_had_once_restarted
         )
 
     await eventually(runs_again, "the API was restarted")
-    stopping = asyncio.create_task(deployed.cli("stop", "monitor"))
-    await in_phase(deployed, "stop")
-    assert (await deployed.cli("cancel", "monitor")).status == 0
-    assert (await stopping).status == 1
+    terminal = f"{deployed.url()}/ws/terminal"
+    async with aiohttp.ClientSession() as session, session.ws_connect(terminal):
+        # For its sake the services run on.
+        stopping = asyncio.create_task(deployed.cli("stop", "monitor"))
+        await in_phase(deployed, "stop")
+        assert (await deployed.cli("cancel", "monitor")).status == 0
+        assert (await stopping).status == 1
     assert await served_version(deployed) == "v1"
 
 

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operations.proxied import HOST, OVERLAP, STEP, keys, serving, write_shop
+from tests.operations.proxied import (
+    HOST,
+    LONG,
+    OVERLAP,
+    SHORT,
+    STEP,
+    keys,
+    serving,
+    take_up,
+    write_shop,
+)
 from tests.stack import Stack
 from tests.waiting import eventually
 
 
 @pytest.fixture
 async def shop(empty: Stack) -> Stack:
+    """``good`` serves; what does not pass its gate is given up soon."""
     write_shop(empty, STEP)
     await empty.serve()
     await empty.deploy("good", "shop")
+    await take_up(empty, LONG, SHORT)
     return empty
 
 
@@ -70,6 +82,7 @@ async def test_the_routes_of_a_snippet_are_asked_without_the_server_around_them(
     await empty.serve()
     answer = await empty.deploy("good", "shop")
     assert "http /health through nginx passes" in answer.out
+    await take_up(empty, LONG, SHORT)
     answer = await empty.cli("deploy", "shop", "refuses-the-host")
     assert answer.status == 1
     assert "http /health through nginx: HTTP 400: not my host" in answer.err
@@ -79,10 +92,12 @@ async def test_a_release_is_asked_past_a_hold(empty: Stack) -> None:
     write_shop(empty, **{'name = "shop"': OVERLAP})
     await empty.serve()
     await empty.deploy("good", "shop")
+    await take_up(empty, LONG, SHORT)
     answer = await empty.cli("deploy", "shop", "breaks-behind-a-proxy")
     assert answer.status == 1
     assert "http /health through nginx: HTTP 500" in answer.err
     assert await serving(empty) == "well good"
+    await take_up(empty, SHORT, LONG)
     answer = await empty.deploy("good", "shop")
     assert "http /health through nginx passes" in answer.out
     assert keys(empty) == []
@@ -102,7 +117,7 @@ async def test_a_daemon_that_is_killed_leaves_no_key_that_counts(shop: Stack) ->
 async def test_what_another_server_of_nginx_answers_is_no_answer_of_the_release(
     empty: Stack,
 ) -> None:
-    write_shop(empty, **{HOST: "*.shop.test"})
+    write_shop(empty, **{HOST: "*.shop.test", LONG: SHORT})
     own = empty.layout.config / "nginx" / "other.conf"
     own.parent.mkdir(parents=True)
     own.write_text(
