@@ -105,7 +105,9 @@ async def _trial(held: HeldApps, places: Sequence[Place], end: End) -> Mapping[P
             assert data[place].columns == before[place].columns, place.app
         known = (await ask(held.apps[place], "GET", f"/v1/apps/{place.app}/migrations"))[1]
         assert {one["name"] for one in known["applied"]} == new.applied, f"{place.app}: {operation}"
-    found = await held.host.host.run("find", APPS, "-name", ".bluegreen-rehearsal")
+    found = await held.host.host.run(
+        "find", APPS, "-ignore_readdir_race", "-name", ".bluegreen-rehearsal"
+    )
     assert found.output == ""
     return statuses
 
