@@ -23,7 +23,8 @@ from tests.production.ends import End, crash, kill, reboot, restart, stop
 from tests.production.held_apps import APPS, PLACES, Data, HeldApps, Place, next_version
 from tests.production.production import Production
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Ten apps are deployed in each of them, while other tests run.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -13,6 +13,8 @@ from tests.production.holding import OPTIONS, POINTS, Hold, Point, at, set_up
 from tests.production.production import APP, DAEMON, Production
 from tests.waiting import eventually
 
+# A host boots nine times in one of them, while other tests run.
+pytestmark = pytest.mark.timeout(900)
 SERVICES: tuple[str, ...] = OPTIONS["services"]
 
 
