@@ -20,9 +20,9 @@ from pathlib import Path
 from bluegreen.supervisors import cgroups
 from tests.waiting import eventually
 
-BOOT_SECONDS = 60.0
-STOP_SECONDS = 60.0
-COMMAND_SECONDS = 60.0
+BOOT_SECONDS = 180.0
+STOP_SECONDS = 120.0
+COMMAND_SECONDS = 180.0
 _IN_GROUP = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 CHECKOUT = Path(__file__).resolve().parents[2]
 UP = ("running", "degraded")  # what ``systemctl is-system-running`` says of a host that is up

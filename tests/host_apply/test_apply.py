@@ -229,6 +229,7 @@ async def test_a_port_that_nginx_does_not_get_puts_the_old_site_back(installed: 
         "/usr/bin/python3", "-c",
         "import socket, time; s = socket.create_server(('0.0.0.0', 8083)); time.sleep(600)",
     )  # fmt: skip
+    await installed.host.run("sh", "-c", "until ss -tln | grep -q :8083; do sleep 0.1; done")
     installed.app_file(SHOP.replace("8080", "8083"))
     said = await installed.apply(check=False)
     assert said.status == 1

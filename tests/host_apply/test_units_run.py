@@ -96,7 +96,7 @@ async def test_a_service_is_up_when_one_of_its_processes_says_so(installed: Inst
     command += """systemd-notify --ready; sleep 3600'"""
     text = SHOP.replace("/usr/bin/python3 -u serve.py --port {port} '$HOME %n'", "COMMAND")
     text = text.replace('command = "COMMAND"', f'command = """{command}"""\nready = "notify"')
-    installed.app_file(f'{text}\n[gate]\ndeadline = "15s"\n')
+    installed.app_file(f'{text}\n[gate]\ndeadline = "3m"\n')
     await _deploy(installed)
     tree = installed.path(f"{APP}/trees/1-blue")
     tree.chmod(0o777)
@@ -109,7 +109,7 @@ async def test_a_service_is_up_when_one_of_its_processes_says_so(installed: Inst
     # It is queued already, so this waits for it.
     await installed.host.run("systemctl", "start", API)
     assert await installed.unit(API, "ActiveState") == "active"
-    assert await installed.unit(API, "TimeoutStartUSec") == "15s"
+    assert await installed.unit(API, "TimeoutStartUSec") == "3min"
 
 
 async def test_a_reboot_starts_the_slot_that_is_wanted(installed: Installed) -> None:

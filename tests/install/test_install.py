@@ -215,7 +215,8 @@ async def _killed_when(installed: Installed, moment: str) -> Said:
         *(f"--setenv={name}={value}" for name, value in OFFLINE.items()),
         f"{NEWER_SOURCE}/deploy/install", "--upgrade",
     )  # fmt: skip
-    await installed.host.run(
-        "sh", "-c", f"until [ {moment} ]; do sleep 0.005; done", timeout=INSTALL_SECONDS
+    # In one shell: it must not have ended by the time at which it is killed.
+    kill = "systemctl kill --signal=KILL upgrade.service"
+    return await installed.host.run(
+        "sh", "-ec", f"until [ {moment} ]; do sleep 0.005; done; {kill}", timeout=INSTALL_SECONDS
     )
-    return await installed.host.run("systemctl", "kill", "--signal=KILL", "upgrade.service")

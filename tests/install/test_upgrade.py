@@ -10,7 +10,7 @@ import pytest
 from bluegreen import __version__
 from tests.install.prepared import NEWER, NEWER_SOURCE, Installed, Prepared
 from tests.production.production import APP
-from tests.waiting import eventually
+from tests.waiting import end_tasks, eventually
 
 GO = "/var/lib/bluegreen/apps/monitor/shared/go"
 # A build that ends when the test says so, but for the first version.
@@ -62,7 +62,7 @@ async def test_commands_wait_while_the_daemon_is_replaced(upgradable: Installed)
     asking = asyncio.create_task(ask(), name="ask for the status")
     said = await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
     answering = await upgradable.answering()
-    asking.cancel()
+    await end_tasks([asking])
 
     assert f"bluegreen is version {NEWER} now" in said.output
     assert "was restarted, and is ready" in said.output
@@ -147,10 +147,11 @@ async def test_a_kill_while_it_goes_back_is_no_wish_to_have_it_stopped(
     await upgradable.host.run(
         "systemd-run", "--unit=upgrade", "--collect", f"{NEWER_SOURCE}/deploy/install", "--upgrade"
     )
+    # In one shell: it must not have gone back by the time at which it is killed.
+    kill = "systemctl kill --signal=KILL upgrade.service"
     await upgradable.host.run(
-        "sh", "-c", f"until [ -e {GOING_BACK} ]; do sleep 0.02; done", timeout=100.0
+        "sh", "-ec", f"until [ -e {GOING_BACK} ]; do sleep 0.02; done; {kill}", timeout=100.0
     )
-    await upgradable.host.run("systemctl", "kill", "--signal=KILL", "upgrade.service")
     await upgradable.host.run("systemctl", "stop", "bluegreen.socket", "bluegreen.service")
 
     said = await upgradable.run_installer()
@@ -214,7 +215,9 @@ async def test_a_deploy_that_runs_is_resumed_and_nobody_notices(upgradable: Inst
 
 
 async def test_a_watch_goes_on_in_the_newer_version(upgradable: Installed) -> None:
-    await upgradable.serve_the_sample_app(watch="30s")
+    await upgradable.serve_the_sample_app()
+    upgradable.write_app(watch="60s")  # by far longer than an upgrade, also on a busy machine
+    await upgradable.command("apply")
     await upgradable.command("deploy", APP, "v2", "--detach")
     await eventually(lambda: _phase(upgradable, "watch"), "it watches")
     await upgradable.run_installer("--upgrade", source=NEWER_SOURCE)
@@ -224,7 +227,7 @@ async def test_a_watch_goes_on_in_the_newer_version(upgradable: Installed) -> No
         latest = (await upgradable.document("history", "--limit=1"))["operations"][0]
         return bool(latest["state"] == "succeeded")
 
-    await eventually(over, "the watch ended well")
+    await eventually(over, "the watch ended well", within=120)
     assert await upgradable.served() == "v2"
 
 

@@ -108,6 +108,7 @@ async def test_what_is_not_undone_in_time_is_said(
     await deployed.reload()
     await deployed.cli("deploy", "monitor", "v3-ignores-sigterm", "--detach")
     await eventually(lambda: in_phase(deployed, "gate"), "it is in its gate")
+    await eventually(lambda: listens(deployed), "it ignores what it is told")
     (said,) = await resumed(deployed)
     assert said.startswith("the deploy of monitor v3-ignores-sigterm is not undone yet")
     assert "bluegreen history monitor" in said

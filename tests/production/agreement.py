@@ -39,6 +39,8 @@ async def agreement(production: Production) -> Any:
             last[:] = await disagreements(production)
         except aiohttp.ClientError as error:
             last[:] = [f"no daemon answers: {error}"]
+        except FileNotFoundError as error:
+            last[:] = [f"it has changed meanwhile: {error}"]
         return not last
 
     try:

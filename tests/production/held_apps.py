@@ -146,7 +146,7 @@ class HeldApps:
             extra = f'{_FILE}mode = "{place.mode}"\nrehearse = {rehearse}\n'
             app.write_app(
                 ports=(9001 + 2 * number, 9002 + 2 * number), services=("api",), watch="0s",
-                healthy_for="0.1s", interval="0.1s", deadline="2m", stop_timeout="1m",
+                healthy_for="0.1s", interval="0.1s", deadline="5m", stop_timeout="5m",
                 env={"MONITOR_MIGRATION_SECONDS": "0"},
                 extra=extra + (_MEASURED if place.phase == "measure" else ""),
             )  # fmt: skip

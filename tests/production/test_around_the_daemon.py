@@ -25,16 +25,18 @@ BROKEN_SITE = "server { listen 8099; server_name neighbour; no_such_directive on
 @pytest_asyncio.fixture
 async def released(bare: Production) -> Production:
     """v1 serves in blue, v2 is hot in green; what is deployed can be held."""
-    drop_in = bare.path(f"/etc/systemd/system/{DAEMON}.d/watchdog.conf")
-    drop_in.parent.mkdir()
-    drop_in.write_text(WATCHDOG)
     await set_up(bare)
     return bare
 
 
 async def test_a_frozen_daemon_is_ended_by_its_watchdog_and_the_next_one_goes_on(
-    released: Production,
+    bare: Production,
 ) -> None:
+    drop_in = bare.path(f"/etc/systemd/system/{DAEMON}.d/watchdog.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text(WATCHDOG)
+    await set_up(bare)
+    released = bare
     before = await agreement(released)
     pid = await released.unit(DAEMON, "MainPID")
     async with released.load() as load:

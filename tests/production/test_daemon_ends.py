@@ -12,6 +12,9 @@ from tests.production.ends import End, kill, restart, stop
 from tests.production.holding import POINTS, Hold, Point, set_up
 from tests.production.production import Production
 
+# Nine deploys and their ends each, while other tests run.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.mark.parametrize("end", [restart, stop, kill], ids=lambda end: end.__name__)
 async def test_a_daemon_that_ends_in_any_phase_of_a_deploy_is_missed_by_nobody(

@@ -23,7 +23,8 @@ from tests.production.ends import End, crash, kill, reboot, restart, stop
 from tests.production.held_apps import APPS, PLACES, Data, HeldApps, Place, next_version
 from tests.production.production import Production
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Ten apps are deployed in each of them, while other tests run.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -105,7 +106,9 @@ async def _trial(held: HeldApps, places: Sequence[Place], end: End) -> Mapping[P
             assert data[place].columns == before[place].columns, place.app
         known = (await ask(held.apps[place], "GET", f"/v1/apps/{place.app}/migrations"))[1]
         assert {one["name"] for one in known["applied"]} == new.applied, f"{place.app}: {operation}"
-    found = await held.host.host.run("find", APPS, "-name", ".bluegreen-rehearsal")
+    found = await held.host.host.run(
+        "find", APPS, "-ignore_readdir_race", "-name", ".bluegreen-rehearsal"
+    )
     assert found.output == ""
     return statuses
 

@@ -144,7 +144,11 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
     await make_app(installed)
     await follow(installed, "The first app")
     assert await visit(installed) == "v1 64 []\n200 "
-    assert "GET / HTTP/1.1" in (await installed.bluegreen("logs", "shop")).output
+
+    async def is_logged() -> bool:
+        return "GET / HTTP/1.1" in (await installed.bluegreen("logs", "shop")).output
+
+    await eventually(is_logged, "the journal has the visit")
     for who, status in (("alice", 0), ("shop", 3)):
         said = await installed.host.run(
             "/opt/bluegreen/bin/bluegreen", "status", user=who, check=False
@@ -162,8 +166,9 @@ async def test_whoever_follows_the_guide_is_in_production(installed: Production)
     assert [(token["name"], token["apps"]) for token in listed["tokens"]] == [("ci", ["shop"])]
     made = await installed.document("token", "create", "--scope", "read")
 
-    async def passed_on() -> bool:
-        return (await ask_from_outside(installed, "/healthz", "")).endswith("200 ")
+    async def passed_on() -> bool:  # before, the app itself answers, whatever it is asked for
+        said = await ask_from_outside(installed, "/healthz", "")
+        return '"version"' in said and said.endswith("200 ")
 
     await eventually(passed_on, "nginx serves the API")
     assert '"app": "shop"' in await ask_from_outside(installed, "/v1/apps", made["token"])

@@ -15,7 +15,7 @@ async def waiting(production: Production) -> int:
     said = await production.host.run(
         "python3", "-c",
         "import socket as s; c = s.socket(s.AF_UNIX); c.connect('/run/bluegreen/gate-1.sock');"
-        f" c.sendall(b'GET /state/{APP} HTTP/1.0\\r\\n\\r\\n'); print(c.recv(4096).decode())",
+        f" c.sendall(b'GET /state/{APP} HTTP/1.0\\r\\n\\r\\n'); print(c.makefile().read())",
     )  # fmt: skip
     return int(json.loads(said.output.splitlines()[-1])["waiting"])
 
@@ -30,9 +30,9 @@ async def test_visitors_wait_while_the_daemon_and_the_gate_are_killed(
     async def all_wait() -> bool:
         return await waiting(production) >= 16
 
-    async with production.load(timeout=60.0) as load:
+    async with production.load(timeout=200.0) as load:
         await load.ready()
-        await production.bluegreen("hold", APP, "--timeout", "2m")
+        await production.bluegreen("hold", APP, "--timeout", "4m")
         await eventually(all_wait, "the visitors wait")
         assert await production.unit(GATE, "User") == "bluegreen"
         for unit in (DAEMON, GATE):

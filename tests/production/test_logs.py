@@ -85,11 +85,13 @@ ready = "notify"
 
 
 async def test_a_release_that_does_not_say_that_it_is_ready_is_refused(bare: Production) -> None:
-    await bare.set_up(services=("api",), extra=WORKER, deadline="6s")
+    await bare.set_up(services=("api",), extra=WORKER)
     await bare.deploy("v1")
     assert await bare.unit(f"bluegreen-{APP}-worker@blue.service", "Type") == "notify"
+    bare.write_app(services=("api",), extra=WORKER, deadline="3s")
+    await bare.bluegreen("apply")
     refused = await bare.deploy("v2", check=False)
     assert refused.status == 1
-    assert "start timeout of 6 s, in which it did not say that it was ready" in refused.output
+    assert "start timeout of 3 s, in which it did not say that it was ready" in refused.output
     assert await bare.served() == "v1"
     assert await bare.unit(f"bluegreen-{APP}-worker@green.service", "ActiveState") == "inactive"

@@ -67,7 +67,7 @@ async def under_load(host: Host, kind: str) -> AsyncIterator[dict[str, int]]:
     answers: dict[str, int] = {}
     before = await orders(host)
     load = ("/usr/bin/python3", "-c", LOAD, "8080", stop, kind)
-    running = asyncio.create_task(host.run(*load, timeout=180), name="load")
+    running = asyncio.create_task(host.run(*load, timeout=280), name="load")
     try:
         await more_orders(host)
         yield answers

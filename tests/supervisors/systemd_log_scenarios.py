@@ -183,18 +183,23 @@ async def what_is_no_plain_text_comes_as_far_as_it_can_be_shown(shop: Workshop) 
         + "send(MESSAGE=b'first', PRIORITY=b'6') or send(MESSAGE=b'last')\n"
     )
     unit = await shop.write(
-        "printf '\\033[1mbold\\033[0m\\r\\n'; printf '%100000s|\\n' x; sleep 0.3\n"
+        "printf '\\033[1mbold\\033[0m\\r\\n'; printf '%100000s|\\n' x; echo printed\n"
+        "until [ -e go ]; do sleep 0.02; done\n"
         f"/usr/bin/python3 {shop.work}/send.py; exec sleep 1000\n"
     )
     supervisor = await shop.supervisor()
     await supervisor.start(unit)
+    # What is sent comes on a way of its own: it could be there before what is printed.
+    await once_shown(shop, unit.key, "printed")
+    (shop.work / "go").touch()
     found = own(await once_shown(shop, unit.key, "last"))
     assert found[0] == "\x1b[1mbold\x1b[0m"
     # journald itself breaks a line of 100 000.
     long = [line for line in found if line.startswith(" ") or line.endswith(("x", "|"))]
     assert "".join(long) == f"{'x':>100000}|"
     assert found[1 + len(long) :] == [
-        "one", "two", "four", "café \ufffd\x00 end", "m" * 300_000, "with UNIT", "first", "last",
+        "printed", "one", "two", "four", "café \ufffd\x00 end", "m" * 300_000, "with UNIT", "first",
+        "last",
     ]  # fmt: skip
     everything = await texts(shop, unit.key)
     assert everything.count(LEFT_OUT) == 1
@@ -269,6 +274,13 @@ async def drained(found: AsyncIterator[object]) -> None:
         pass
 
 
+def words(pid: str) -> list[str]:
+    """Of the command of a process; none of one that has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return []
+
+
 async def a_killed_daemon_leaves_no_reader_behind(shop: Workshop) -> None:
     unit = await shop.write("exec sleep 1000\n")
     code = (
@@ -287,9 +299,7 @@ async def a_killed_daemon_leaves_no_reader_behind(shop: Workshop) -> None:
 
     def is_following() -> bool:
         reader[:] = children.read_text().split()
-        return any(
-            "--follow" in Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in reader
-        )
+        return any("--follow" in words(pid) for pid in reader)
 
     await eventually(is_following, "the journal is followed")
     daemon.kill()
@@ -336,7 +346,6 @@ async def the_command_shows_them_as_it_shows_files(shop: Workshop) -> None:
     async with api(shop):
         for service in ("api", "web"):
             for slot in Slot:
-                # After systemd's own word on the start, which may come late on a busy machine.
                 go = shop.work / f"go-{service}-{slot}"
                 unit = await shop.write(
                     f"until [ -e {go} ]; do sleep 0.02; done\n"
@@ -344,6 +353,9 @@ async def the_command_shows_them_as_it_shows_files(shop: Workshop) -> None:
                     service=service, slot=slot,
                 )  # fmt: skip
                 await shop.supervisors[-1].start(unit)
+                # systemd's own word on the start may come late on a busy machine.
+                started = partial(is_said_to_be_started, shop, unit.key)
+                await eventually(started, f"{unit.key} is started")
                 go.touch()
                 await once_shown(shop, unit.key, f"{service}-3")
         assert await bluegreen("logs", shop.app, "--service", "api", "--lines", "2") == (
