@@ -28,22 +28,30 @@ class Service:
         self._body = json.dumps({"slot": slot, "version": version}).encode()
         self._first: float | None = None
         self._owed = 0.0
+        self.answering = 0
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                status = 503 if self._ill.exists() else 200
-                if status == 200 and b" /health " not in head.split(b"\r\n")[0]:
-                    status = self._status()
-                    await asyncio.sleep(self._delay)
-                writer.write(
-                    b"HTTP/1.1 %d Whatever\r\nContent-Type: application/json\r\n"
-                    b"Content-Length: %d\r\n\r\n%s" % (status, len(self._body), self._body)
-                )
+                self.answering += 1
+                try:
+                    await self._answer(head, writer)
+                finally:
+                    self.answering -= 1
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+    async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        status = 503 if self._ill.exists() else 200
+        if status == 200 and b" /health " not in head.split(b"\r\n")[0]:
+            status = self._status()
+            await asyncio.sleep(self._delay)
+        writer.write(
+            b"HTTP/1.1 %d Whatever\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (status, len(self._body), self._body)
+        )
 
     def _status(self) -> int:
         now = time.monotonic()
@@ -65,6 +73,8 @@ async def serve(port: int, slot: str, version: str) -> None:
     async with server:
         await ended.wait()
         server.close()
+        while service.answering:  # for as long as whoever ends it waits for that
+            await asyncio.sleep(0.01)
 
 
 if __name__ == "__main__":
