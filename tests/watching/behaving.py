@@ -28,16 +28,21 @@ class Service:
         self._body = json.dumps({"slot": slot, "version": version}).encode()
         self._first: float | None = None
         self._owed = 0.0
-        self.answering = 0
+        self._answering = 0
+        self.idle = asyncio.Event()  # nothing that was begun is not answered yet
+        self.idle.set()
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                self.answering += 1
+                self._answering += 1
+                self.idle.clear()
                 try:
                     await self._answer(head, writer)
                 finally:
-                    self.answering -= 1
+                    self._answering -= 1
+                    if not self._answering:
+                        self.idle.set()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -73,8 +78,7 @@ async def serve(port: int, slot: str, version: str) -> None:
     async with server:
         await ended.wait()
         server.close()
-        while service.answering:  # for as long as whoever ends it waits for that
-            await asyncio.sleep(0.01)
+        await service.idle.wait()  # for as long as whoever ends it waits for that
 
 
 if __name__ == "__main__":
