@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import socket
 from pathlib import Path
 
-_LOWEST = 10_000
+from bluegreen.demo import ports as demos
+
+_LOWEST, _HIGHEST = 10_000, 65_000
 # ``1/2`` is the second of two parts of all ports, block by block: for tests that run at the same
 # time.
 _PART, _PARTS = map(int, os.environ.get("BLUEGREEN_TEST_PORTS", "0/1").split("/"))
@@ -18,13 +21,13 @@ _given: set[int] = set()  # by this process, so that no two apps of a test get o
 def kernel_ports(count: int) -> list[int]:
     """Distinct loopback ports that the kernel lets us bind now.
 
-    Below the range that it takes the ports of outgoing connections from: a load of many
-    connections would soon stumble over those.
+    Not of the range that it takes the ports of outgoing connections from: a load of many
+    connections would soon stumble over those. Nor of those that demos take, which run beside other
+    tests: of a slot that does not run nobody sees that its ports are somebody's.
     """
-    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(_LOWEST, int(limits[0]))
+        port = random.choice(_candidates())
         if port // _BLOCK % _PARTS != _PART:
             continue
         if _binds(port) and port not in _given:
@@ -42,6 +45,15 @@ def kernel_port_range(count: int) -> int:
         if is_of_one_part and _given.isdisjoint(ports[1:]) and all(map(_binds, ports)):
             _given.update(ports)
             return first
+
+
+@functools.cache
+def _candidates() -> list[int]:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    taken = (range(first, last + 1), range(demos.FIRST, demos.LAST))
+    return [
+        port for port in range(_LOWEST, _HIGHEST) if not any(port in others for others in taken)
+    ]
 
 
 def _binds(port: int) -> bool:
