@@ -48,6 +48,7 @@ from bluegreen.supervisors.systemd import SystemdSupervisor
 from bluegreen.traffic.control import TrafficControl
 from bluegreen.vitals import Vitals, describe
 from bluegreen.webhooks.intake import Intake
+from bluegreen.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ class Daemon:
             task.add_done_callback(self._reloads.discard)
 
         self._signals.on_reload(reload)
-        apps = "1 app" if len(desk.apps) == 1 else f"{len(desk.apps)} apps"
+        apps = counted(len(desk.apps), "app")
         log.info("serving %s on %s", apps, self._layout.control_socket)
         self._vitals.ready(lambda: describe(desk))
         await self._stopping.wait()

@@ -13,6 +13,7 @@ from bluegreen.model import OperationKind
 from bluegreen.notify import Notifier
 from bluegreen.operations.desk import Desk
 from bluegreen.operations.run import Run
+from bluegreen.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Vitals:
 
 def describe(desk: Desk) -> str:
     """One line: ``serving 3 apps; deploying shop v2: build``."""
-    apps = "1 app" if len(desk.apps) == 1 else f"{len(desk.apps)} apps"
+    apps = counted(len(desk.apps), "app")
     runs = [run for name in sorted(desk.apps) if (run := desk.running(name)) is not None]
     lines = [_operation(run) for run in runs[:OPERATIONS_NAMED]]
     if len(runs) > OPERATIONS_NAMED:

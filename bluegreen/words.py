@@ -35,6 +35,11 @@ def ago(when: float) -> str:
     return f"{passed:.0f} s ago"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 row``, ``1,200 rows``"""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def subject(operation: Mapping[str, Any]) -> str:
     """``v2``, ``v2 with the data of backup 6``: what the API's document of one brings, or ""."""
     version = operation["version"] or ""

@@ -83,8 +83,10 @@ def _asked(app: AppRuntime) -> list[Probe]:
 
 
 def _subject(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> object:
-    keys = app.unit_keys(slot, app.settings.services)
-    return app.slots[slot].operation, [app.parts.supervisor.status(key).pid for key in keys], probes
+    keys, record = app.unit_keys(slot, app.settings.services), app.slots[slot]
+    pids = [app.parts.supervisor.status(key).pid for key in keys]
+    # What was answered on the way through its gate is outdated once it has passed.
+    return record.operation, record.gated_by, pids, probes
 
 
 async def _probe(app: AppRuntime, slot: Slot, probes: Sequence[Probe]) -> SlotHealth:

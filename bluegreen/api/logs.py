@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from bluegreen.errors import NotFoundError, UsageError
@@ -23,11 +23,17 @@ def kept_output(layout: AppLayout, number: int) -> list[str]:
 
     The name begins with its phase.
     """
-    return [path.stem for path in _logs(layout, number) if path.stat().st_size]
+    return [path.stem for path, size in _logs(layout, number).items() if size]
 
 
-def _logs(layout: AppLayout, number: int) -> list[Path]:
-    return sorted(layout.operation_logs(number).glob("*.log"))
+def _logs(layout: AppLayout, number: int) -> dict[Path, int]:
+    """The bytes of each, in the order in which they were last written to: that of the steps."""
+    found = []
+    for path in layout.operation_logs(number).glob("*.log"):
+        with suppress(FileNotFoundError):  # an old one is being removed
+            stat = path.stat()
+            found.append((stat.st_mtime_ns, path, stat.st_size))
+    return {path: size for _, path, size in sorted(found)}
 
 
 async def operation_logs(

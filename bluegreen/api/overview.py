@@ -89,7 +89,7 @@ def _made_of(
     if (
         desk.running(name) is not None
         or desk.waiting.of(name)
-        or (desk.unsettled and any(one.operation.app == name for one in desk.unsettled.values()))
+        or desk.unsettled.of(name)
         or traffic.held is not None
         or (traffic.closed and traffic.active is not None)
         or app.settings.migrations is not None

@@ -37,7 +37,6 @@ def _pause_view(pause: Pause) -> PauseState:
 
 def unsettled_view(desk: Desk, app: AppRuntime) -> list[UnsettledOperation]:
     """Operations that could not be finished or undone yet, and when that is tried again."""
-    left = [one for one in desk.unsettled.values() if one.operation.app == app.name]
     return [
         {
             "id": one.operation.id,
@@ -48,5 +47,5 @@ def unsettled_view(desk: Desk, app: AppRuntime) -> list[UnsettledOperation]:
             "tries": one.tries,
             "next_try": one.next_try,
         }
-        for one in left
+        for one in desk.unsettled.of(app.name)
     ]

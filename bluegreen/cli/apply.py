@@ -17,6 +17,7 @@ from bluegreen.errors import DaemonUnreachableError, UsageError
 from bluegreen.host.apply import Host, Plan
 from bluegreen.host.places import HostLayout
 from bluegreen.reloaded import taken_up
+from bluegreen.words import counted
 
 _VARIABLE = re.compile(r'(^[+ -]Environment="|"text=)([A-Za-z_][A-Za-z0-9_]*)=((?:[^"\\]|\\.)*)"')
 
@@ -87,7 +88,7 @@ def _show(plan: Plan, *, dry_run: bool) -> None:
         print(f"directory {directory}")
     for action in plan.actions:
         print(action)
-    count = f"{len(plan.changes)} file{'s' if len(plan.changes) != 1 else ''}"
+    count = counted(len(plan.changes), "file")
     print(f"{count} would change; nothing was done" if dry_run else f"done: {count} changed")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.release import begin
 from bluegreen.errors import NotFoundError, UsageError
-from bluegreen.words import ago
+from bluegreen.words import ago, counted
 
 
 def create(options: argparse.Namespace) -> int:
@@ -151,8 +151,8 @@ def backup_lines(backup: dict[str, Any]) -> list[str]:
     rows = sum(sum(tables.values()) for tables in databases.values())
     files = sum(found["files"] for found in backup["files"].values())
     holds = [
-        f"{_counted(rows, 'row')} in {', '.join(databases)}" if databases else "",
-        f"{_counted(files, 'file')} in {', '.join(backup['files'])}" if backup["files"] else "",
+        f"{counted(rows, 'row')} in {', '.join(databases)}" if databases else "",
+        f"{counted(files, 'file')} in {', '.join(backup['files'])}" if backup["files"] else "",
         "what its command printed" if backup["command"] else "",
         f"DAMAGED {', '.join(backup['damaged'])}" if backup["damaged"] else "",
     ]
@@ -175,7 +175,7 @@ def loss_lines(loss: dict[str, Any]) -> list[str]:
         lines += _tables(found)
     for path, found in loss["files"].items():
         lines.append(
-            f"  {path}: {_counted(found['files'], 'file')} now, "
+            f"  {path}: {counted(found['files'], 'file')} now, "
             f"{found['then']['files']:,} then; "
             f"{_changed(found, then)}"
         )
@@ -202,11 +202,7 @@ def _tables(found: dict[str, Any]) -> list[str]:
 
 
 def _count(rows: int | None) -> str:
-    return "no such table" if rows is None else _counted(rows, "row")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return "no such table" if rows is None else counted(rows, "row")
 
 
 def _changed(found: dict[str, Any], then: float) -> str:

@@ -23,6 +23,7 @@ from bluegreen.host.places import DAEMON_USER, HostLayout
 from bluegreen.host.refusals import judge_with_files, unseen
 from bluegreen.layout import Layout
 from bluegreen.requirements.backup_programs import missing_programs
+from bluegreen.words import counted
 
 IN_THE_WAY = "what is in the way of apply on this host"
 
@@ -133,8 +134,7 @@ def _show(layout: Layout, found: Checked, *, as_json: bool) -> None:
         print("\n".join(found.refusal.lines()))
     if found.unseen:
         print(f"not looked at, as only root may: {', '.join(found.unseen)}; sudo bluegreen check")
-    count = len(found.files)
-    print(f"{count} file{'s' if count != 1 else ''} checked: {found.verdict}")
+    print(f"{counted(len(found.files), 'file')} checked: {found.verdict}")
 
 
 def _document(found: Checked) -> dict[str, object]:

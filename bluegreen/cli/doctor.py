@@ -14,6 +14,7 @@ from bluegreen.doctor.nginx import look_at_nginx
 from bluegreen.doctor.nouns import Look
 from bluegreen.host.places import HostLayout
 from bluegreen.layout import Layout
+from bluegreen.words import counted
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ async def _looks(layout: Layout) -> list[Look]:
 def _summary(found: int) -> str:
     if not found:
         return "nothing found"
-    return "1 finding" if found == 1 else f"{found} findings"
+    return counted(found, "finding")
 
 
 def _show(look: Look) -> None:

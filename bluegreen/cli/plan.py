@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bluegreen.cli.client import Client, app_path, require_beside_app
-from bluegreen.words import seconds
+from bluegreen.words import counted, seconds
 
 PATIENCE = 150.0  # seconds: a remote and the commands of [requires] may take their time
 
@@ -77,7 +77,7 @@ def _commits(plan: dict[str, Any]) -> Iterator[str]:
         yield "  commits: the same one serves"
     for what, found in (("brings", added), ("takes back", dropped)):
         if found["count"]:
-            yield f"  {what} {found['count']:,} commit{'' if found['count'] == 1 else 's'}:"
+            yield f"  {what} {counted(found['count'], 'commit')}:"
             yield from (f"    {_commit(commit)}" for commit in found["newest"])
             if (more := found["count"] - len(found["newest"])) > 0:
                 yield f"    and {more:,} older"

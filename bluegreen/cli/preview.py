@@ -10,6 +10,7 @@ from typing import Any
 from bluegreen.cli.client import Client, app_path
 from bluegreen.cli.times import time_of
 from bluegreen.traffic.previews import LONGEST_PREVIEW
+from bluegreen.words import counted
 
 
 def preview(options: argparse.Namespace) -> int:
@@ -51,4 +52,4 @@ def _own_lines(own: dict[str, Any] | None) -> list[str]:
 def _ended(count: int) -> str:
     if not count:
         return "no preview to end"
-    return "1 preview ended" if count == 1 else f"{count} previews ended"
+    return f"{counted(count, 'preview')} ended"

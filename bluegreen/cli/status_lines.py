@@ -7,7 +7,7 @@ from typing import Any
 
 from bluegreen.cli.queue import waiting_lines
 from bluegreen.remedies import Remedies
-from bluegreen.words import ago, seconds
+from bluegreen.words import ago, counted, seconds
 
 
 def status_lines(found: dict[str, Any], remedies: Remedies) -> list[str]:
@@ -155,7 +155,7 @@ def slot_lines(name: str, slot: dict[str, Any], *, active: bool, paused: bool = 
     elif slot["health"] is not None:
         line += "  healthy" if slot["health"]["healthy"] else "  NOT HEALTHY"
     if count := slot.get("connections"):  # an older daemon has none
-        line += f"  {count} connection{'' if count == 1 else 's'} open"
+        line += f"  {counted(count, 'connection')} open"
     lines = [line]
     if running or (slot["state"] == "hot" and slot["services"]):
         parts = [

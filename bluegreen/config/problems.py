@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bluegreen.config.places import Place
 from bluegreen.errors import ConfigError
+from bluegreen.words import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class InvalidConfiguration(ConfigError):  # noqa: N818 - the name says what it i
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         files = sorted({problem.file.name for problem in self.problems})
-        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        count = counted(len(self.problems), "problem")
         named = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
         super().__init__(
             f"the configuration cannot be used: {count} in {named}",

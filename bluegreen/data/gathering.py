@@ -20,12 +20,21 @@ from bluegreen.data.databases import (
     copy_database,
 )
 from bluegreen.data.digests import CHUNK, digest, sync_and_forget
-from bluegreen.data.manifest import ARCHIVE, LISTING, NAME, Manifest, sqlite_copy, write_manifest
+from bluegreen.data.manifest import (
+    ARCHIVE,
+    LISTING,
+    NAME,
+    Manifest,
+    rows_in_words,
+    sqlite_copy,
+    write_manifest,
+)
 from bluegreen.data.ownership import give_as
 from bluegreen.data.verification import verify
 from bluegreen.errors import DataError
 from bluegreen.files import sync_directory, sync_file
 from bluegreen.sources.disk_space import allocated, free_bytes, is_full, mebibytes, shortage
+from bluegreen.words import counted
 
 PROGRESS_EVERY = 2.0  # seconds
 
@@ -111,7 +120,7 @@ def seal(draft: Path, manifest: Manifest, say: Say) -> Manifest:
             detail=damaged,
             remedy="look at the disk (dmesg); the backup was discarded, the others are untouched",
         )
-    say(f"verified: {mebibytes(manifest.bytes)} in {len(members)} files")
+    say(f"verified: {mebibytes(manifest.bytes)} in {counted(len(members), 'file')}")
     return manifest
 
 
@@ -198,7 +207,7 @@ def _copy(
     size = target.stat().st_size
     say(
         f"{path}: {mebibytes(size)} copied in {took:.1f} s ({mebibytes(int(size / took))}/s) and "
-        f"checked, {sum(rows.values())} rows in {len(rows)} tables"
+        f"checked, {rows_in_words(rows)}"
     )
 
 

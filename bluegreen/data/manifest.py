@@ -12,6 +12,7 @@ from typing import Any
 from bluegreen.data import shapes
 from bluegreen.errors import DataError
 from bluegreen.files import write_atomically
+from bluegreen.words import counted
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -143,3 +144,8 @@ def read_manifest(directory: Path) -> Manifest:
 
 def _digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def rows_in_words(rows: Mapping[str, int]) -> str:
+    """``1,200 rows in 3 tables``, of the rows by table"""
+    return f"{counted(sum(rows.values()), 'row')} in {counted(len(rows), 'table')}"

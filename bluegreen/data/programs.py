@@ -14,7 +14,7 @@ from typing import TypeVar
 from bluegreen.config.environment import ProcessEnvironment, backup_environment
 from bluegreen.config.placeholders import expand_script, slot_values
 from bluegreen.config.settings import AppSettings
-from bluegreen.data.manifest import OUTPUT, dump
+from bluegreen.data.manifest import OUTPUT, dump, rows_in_words
 from bluegreen.data.postgres_copy import copier
 from bluegreen.data.postgres_facts import NOT_FOUND, asker, rows_in_log, schema_in_log, size_in_log
 from bluegreen.data.postgres_load import PG_LOCK_WAIT, loader
@@ -114,7 +114,7 @@ class Programs:
             said = f"{part.name}: backed up by {os.path.basename(part.dump[0][0])}"
             if part.url is not None:
                 found[part.url] = rows = await asyncio.to_thread(_read, rows_in_log, log)
-                said += f" and read back, {sum(rows.values())} rows in {len(rows)} tables"
+                said += f" and read back, {rows_in_words(rows)}"
             await on_line(said)
         return found
 

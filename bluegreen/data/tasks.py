@@ -27,6 +27,7 @@ from bluegreen.data.shapes import LONGEST
 from bluegreen.data.staging import present, stage
 from bluegreen.data.verification import verify
 from bluegreen.errors import DataError, NotFoundError
+from bluegreen.words import counted
 
 DAMAGED_LINES = 100  # of a backup that does not verify
 FULL = "full"  # the kind of an error for want of room
@@ -189,7 +190,7 @@ def _begin_rehearsal(task: Task, say: Say) -> dict[str, Any]:
 
 def _copy_release(task: Task, say: Say) -> dict[str, Any]:
     what = ReleaseCopy(tree=task["tree"], copy=task["copy"], leads=task["leads"])
-    say(f"{copy_release(what)} files of the old version copied for the rehearsal")
+    say(f"{counted(copy_release(what), 'file')} of the old version copied for the rehearsal")
     return {}
 
 

@@ -21,6 +21,7 @@ from bluegreen.instances import unit_keys
 from bluegreen.layout import Layout
 from bluegreen.model import Slot
 from bluegreen.supervisors.unit_names import service_unit
+from bluegreen.words import counted
 
 
 def look_at_apps(layout: Layout) -> list[Look]:
@@ -35,8 +36,7 @@ def look_at_apps(layout: Layout) -> list[Look]:
         configuration = load_all(layout)
     except InvalidConfiguration:
         return [look]
-    files = installed(layout)
-    look.seen.append("1 file" if len(files) == 1 else f"{len(files)} files")
+    look.seen.append(counted(len(installed(layout)), "file"))
     apps = list(configuration.apps.values())
     return [look, _secrets(configuration, apps), _ports(layout, apps)]
 

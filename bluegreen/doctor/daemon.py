@@ -11,6 +11,7 @@ from bluegreen.doctor.nouns import Look
 from bluegreen.errors import BluegreenError
 from bluegreen.host.directories import STORE_MODE
 from bluegreen.layout import Layout
+from bluegreen.words import counted
 
 SOCKET_MODE = 0o660
 
@@ -27,8 +28,7 @@ def look_at_daemon(layout: Layout) -> Look:
     except BluegreenError as error:
         look.find_error(error)
         return look
-    apps = "1 app" if len(status["apps"]) == 1 else f"{len(status['apps'])} apps"
-    look.seen.append(f"{alive['version']} answers, with {apps}")
+    look.seen.append(f"{alive['version']} answers, with {counted(len(status['apps']), 'app')}")
     if alive["version"] != __version__:
         look.find(
             f"the daemon is bluegreen {alive['version']}, and this command {__version__}",

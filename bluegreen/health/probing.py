@@ -13,6 +13,7 @@ from bluegreen.health.attempt import probe_once
 from bluegreen.health.repeated import Repeated
 from bluegreen.health.target import Target
 from bluegreen.model import ProbeResult, UnitKey
+from bluegreen.words import counted
 
 HASTY_ATTEMPTS = 8  # of a probe, in its first second
 
@@ -55,7 +56,7 @@ class Track:
         name = f"service {self.name}: {self.probe.label}"
         if self.last_failure is None:
             return f"{name}: no answer yet after {seconds(tried_for)}"
-        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        attempts = counted(self.attempts, "attempt")
         count = f"failed {self.failures} of {attempts} in {seconds(tried_for)}"
         return f"{name}: {self.last_failure.answer} ({count})"
 

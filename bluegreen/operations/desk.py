@@ -40,7 +40,7 @@ from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switches import Switches, deployed
 from bluegreen.operations.switching import Switched
 from bluegreen.operations.triggers import Triggered, Wanted
-from bluegreen.operations.unsettled import Unsettled
+from bluegreen.operations.unsettled import AllUnsettled
 from bluegreen.operations.waiting import Waiting
 from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.way_back import known_migrations, refuse_start_by_schema
@@ -60,7 +60,7 @@ class Desk:
         self.warmth = Warmth()
         self.holds = Holds()
         self.previewing = Previewing()
-        self.unsettled: dict[int, Unsettled] = {}  # by the operation's number; see recovery
+        self.unsettled = AllUnsettled()  # see recovery
         self.watching = Watching(parts.layout, parts.traffic)
         self.queue = Queue(parts, self.warmth, self.watching)
         self.waiting = Waiting(parts, self.queue, self.unsettled)
@@ -239,7 +239,7 @@ class Desk:
         """End the operation in progress; returns it once all it did is undone. See `Run.ended`."""
         run = self.running(self.app(app).name)
         if run is None or run.task is None:
-            if left := [one for one in self.unsettled.values() if one.operation.app == app]:
+            if left := self.unsettled.of(app):
                 raise left[0].refusal()
             waits = "".join(
                 f"; {one.version} waits, and is removed by: bluegreen cancel {app} {one.id}"

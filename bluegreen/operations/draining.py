@@ -20,6 +20,7 @@ from bluegreen.health.sockets import clients_of, sockets_of
 from bluegreen.model import Slot, UnitState
 from bluegreen.operations.run import Run
 from bluegreen.operations.runtime import AppRuntime
+from bluegreen.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ async def let_end_for(run: Run, *slots: Slot) -> dict[str, Any]:
 def in_words(counts: Mapping[Slot, int]) -> str:
     """``2 connections to blue and 1 to green``."""
     first, *others = counts.items()
-    said = f"{first[1]} connection{'' if first[1] == 1 else 's'} to {first[0]}"
+    said = f"{counted(first[1], 'connection')} to {first[0]}"
     return " and ".join([said, *(f"{count} to {slot}" for slot, count in others)])
 
 

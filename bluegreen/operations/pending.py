@@ -64,18 +64,14 @@ async def pending_of(app: AppRuntime, of: Question) -> Pending | None:
         return Pending(names=None, says="not known: [migrations] has no check")
     if (why := why_uncopied(app.settings)) is not None:
         return _not_copied(why)
-    # Whatever is in the way, its time too: then it is told by what is known.
-    with contextlib.suppress(BluegreenError, OSError):
-        async with asyncio.timeout(LIMIT):
-            if of.release is not None and await _are_few(app):
-                names = await _asked(app, of, build=False)
-                if not app.settings.build:
-                    return Pending(names=names, says="asked on a copy of the data")
-                if names:  # that there are none may be as nothing is built
-                    return Pending(names=names, says="asked on a copy of the data, before a build")
+    found = await _in_time(app, of)
+    if isinstance(found, Pending):
+        return found
     known = await rehearsed(app.parts.store, app.name, of.version)
     if known is LATER and not section.rehearses:
         known = NOT_REHEARSED
+    if found is not None:
+        known = replace(known, says=f"{known.says}; it could not be asked now: {found}")
     if known.names is None and app.settings.build:
         by = f"bluegreen plan {app.name} {of.version} --build"
         return replace(known, says=f"{known.says}; now, by a build that is thrown away: {by}")
@@ -97,8 +93,10 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
     try:
         async with asyncio.timeout(limit):
             names = await _asked(app, of, build=True)
-    except (BuildError, MigrationError) as error:  # a deploy would fail with the same
+    except BuildError as error:  # a deploy would fail with the same
         return Pending(names=None, says=f"not known: {error.message}", refusal=error)
+    except MigrationError as error:
+        return _not_answered(app, error)
     except BluegreenError as error:
         return Pending(names=None, says=f"not known: {error.message}; {error.remedy}")
     except TimeoutError:
@@ -108,6 +106,13 @@ async def pending_when_built(app: AppRuntime, of: Question) -> Pending | None:
         why = error.strerror or str(error)
         return Pending(names=None, says=f"not known: {of.version} could not be built aside: {why}")
     return Pending(names=names, says="asked on a copy of the data, in a build of it")
+
+
+def _not_answered(app: AppRuntime, error: MigrationError) -> Pending:
+    """Of a `check` that has failed on the copy, as it would in a rehearsal."""
+    section = app.settings.migrations
+    refusal = error if section is not None and section.rehearses else None
+    return Pending(names=None, says=f"not known: {error.message}", refusal=refusal)
 
 
 def why_unbuilt(app: AppRuntime) -> str | None:
@@ -154,6 +159,36 @@ async def rehearsed(store: Store, app: str, version: str) -> Pending:
 
 def _not_copied(why: str) -> Pending:
     return replace(NOT_REHEARSED, says=f"{NOT_REHEARSED.says}: {why}")
+
+
+async def _in_time(app: AppRuntime, of: Question) -> Pending | str | None:
+    """As `_asked_unbuilt`, while a plan is waited for; a text says what is in the way."""
+    try:
+        async with asyncio.timeout(LIMIT):
+            return await _asked_unbuilt(app, of)
+    except MigrationError as error:  # which may be as nothing is built
+        return None if app.settings.build else _not_answered(app, error)
+    except BluegreenError as error:
+        return f"{error.message}; {error.remedy}"
+    except TimeoutError:
+        return f"there was no answer within {LIMIT:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+async def _asked_unbuilt(app: AppRuntime, of: Question) -> Pending | None:
+    """Asked in what is laid out and not built; None where that tells nothing, or takes too much.
+
+    Raises BluegreenError and OSError.
+    """
+    if of.release is None or not await _are_few(app):
+        return None
+    names = await _asked(app, of, build=False)
+    if not app.settings.build:
+        return Pending(names=names, says="asked on a copy of the data")
+    # That there are none may be as nothing is built.
+    says = "asked on a copy of the data, before a build"
+    return Pending(names=names, says=says) if names else None
 
 
 async def _are_few(app: AppRuntime) -> bool:

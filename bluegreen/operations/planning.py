@@ -156,8 +156,7 @@ async def _refusals(desk: Desk, app: AppRuntime) -> list[BluegreenError]:
         found.append(error)
     if (busy := desk.busy(app.name)) is not None:
         found.append(busy)
-    left = (one for one in desk.unsettled.values() if one.operation.app == app.name)
-    return [*found, *(one.refusal() for one in left)]
+    return [*found, *(one.refusal() for one in desk.unsettled.of(app.name))]
 
 
 @contextlib.asynccontextmanager

@@ -28,7 +28,8 @@ async def gate_again(
         record = app.slots[slot]
         if record.operation == held.operation and record.state is not SlotState.COLD:
             app.has_passed_gate(slot)
-            await app.save_slot(
+            # Where the store is full it is so all the same, and nobody waits for that.
+            await app.keep_slot(
                 replace(record, state=SlotState.HOT, gated_by=record.operation or 0)
             )
             app.following.look(at_once=True)  # what is exclusive waits for that

@@ -88,7 +88,7 @@ async def _put_right(desk: Desk, app: AppRuntime, shares: ForgottenShares) -> No
     But for what an operation has left that is not settled yet: it goes on from there, or undoes it,
     and what it was about to gate is nothing to be called ready meanwhile.
     """
-    left = [one.operation.id for one in desk.unsettled.values() if one.operation.app == app.name]
+    left = [one.operation.id for one in desk.unsettled.of(app.name)]
     if not left:
         await shares.end(app)
     if app.slots[app.idle].operation not in left:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from bluegreen.errors import RefusedError
 from bluegreen.model import (
@@ -22,7 +22,7 @@ from bluegreen.operations.queue import Queue
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime
 from bluegreen.operations.switching import Switched, record_late, record_next, switch_now
-from bluegreen.operations.unsettled import Unsettled
+from bluegreen.operations.unsettled import AllUnsettled
 from bluegreen.operations.warmth import Warmth
 from bluegreen.operations.way_back import (
     How,
@@ -38,9 +38,7 @@ from bluegreen.processes import tell_if_failed
 class Switches:
     """The switches of all apps, and the tasks that record late what the store could not take."""
 
-    def __init__(
-        self, parts: Parts, queue: Queue, warmth: Warmth, unsettled: Mapping[int, Unsettled]
-    ) -> None:
+    def __init__(self, parts: Parts, queue: Queue, warmth: Warmth, unsettled: AllUnsettled) -> None:
         self._parts = parts
         self._queue = queue
         self._warmth = warmth
@@ -144,8 +142,8 @@ class Switches:
     async def _switch_now(
         self, app: AppRuntime, to: Slot, by: Requester, key: str | None
     ) -> Switched:
-        unsettled = [each.operation for each in self._unsettled.values()]
-        recordable = not any((o.app, o.lane) == (app.name, Lane.SWITCH) for o in unsettled)
+        lanes = [left.operation.lane for left in self._unsettled.of(app.name)]
+        recordable = Lane.SWITCH not in lanes
         try:
             switched = await switch_now(app, to, by, key, recordable=recordable)
         finally:

@@ -62,3 +62,10 @@ class Unsettled:
             remedy=f"{self.mend}; it is tried again until then, and ends by itself: "
             f"bluegreen logs {app} {number} --follow",
         )
+
+
+class AllUnsettled(dict[int, Unsettled]):
+    """Those of all apps, by their numbers."""
+
+    def of(self, app: str) -> list[Unsettled]:
+        return [one for one in self.values() if one.operation.app == app]

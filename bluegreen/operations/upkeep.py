@@ -70,8 +70,7 @@ class Upkeep:
 
     def _has_work(self, app: str) -> bool:
         """Whether an operation on it goes on or is to be settled: a hold may be its."""
-        left = (one.operation.app for one in self._desk.unsettled.values())
-        return self._desk.running(app) is not None or app in left
+        return self._desk.running(app) is not None or bool(self._desk.unsettled.of(app))
 
     async def _mend_markers(self, app: AppRuntime) -> None:
         async with app.commit:  # no switch is under way: what we saw may have been one

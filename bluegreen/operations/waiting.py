@@ -32,7 +32,7 @@ from bluegreen.operations.queue import Queue
 from bluegreen.operations.run import Interruption, Run
 from bluegreen.operations.runtime import AppRuntime, end_task
 from bluegreen.operations.triggers import Triggered, Wanted, against, done_already
-from bluegreen.operations.unsettled import Unsettled
+from bluegreen.operations.unsettled import AllUnsettled
 from bluegreen.processes import tell_if_failed
 from bluegreen.store.operations import clock_time
 from bluegreen.store.waiting import superseded_by
@@ -54,7 +54,7 @@ class _Place:
 class Waiting:
     """What waits of all apps, and the tasks that begin it."""
 
-    def __init__(self, parts: Parts, queue: Queue, unsettled: Mapping[int, Unsettled]) -> None:
+    def __init__(self, parts: Parts, queue: Queue, unsettled: AllUnsettled) -> None:
         self._parts = parts
         self._queue = queue
         self._unsettled = unsettled
@@ -169,9 +169,8 @@ class Waiting:
             what = " ".join(filter(None, (one.kind, one.version)))
             ends = "" if run.promotion is None else f", until: bluegreen promote {app.name}"
             return f"behind operation {one.id} ({what}) by {one.requested_by.name}{ends}"
-        for left in self._unsettled.values():
-            if left.operation.app == app.name:
-                return f"behind operation {left.operation.id}, which is not settled yet"
+        if left := self._unsettled.of(app.name):
+            return f"behind operation {left[0].operation.id}, which is not settled yet"
         return None
 
     async def _put_off(self, app: AppRuntime) -> str | None:

@@ -18,6 +18,7 @@ from bluegreen.model import Slot
 from bluegreen.watching.evidence import SURE, SURE_AT_THE_END, chance, chance_of_two
 from bluegreen.watching.recording import Recording
 from bluegreen.watching.tally import Tally
+from bluegreen.words import counted
 
 _SLOW = 0.01  # the share of requests that may take longer than the 99th percentile
 _CLOCK = 0.001  # seconds: nginx's times are whole milliseconds
@@ -218,7 +219,7 @@ def _figures(tally: Tally) -> dict[str, Any]:
 
 
 def _requests(count: int) -> str:
-    return {0: "no request", 1: "1 request"}.get(count, f"{count} requests")
+    return counted(count, "request") if count else "no request"
 
 
 def percent(share: float) -> str:

@@ -126,7 +126,8 @@ async def test_what_is_not_well_is_asked_again_soon_and_another_process_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A slot that was asked while it started was told ill for ten seconds, serving or not."""
-    now, pid, answers = [0.0], [7], [True, False, True]
+    now, pid, answers = [0.0], [7], [True, True, False, True]
+    record = SimpleNamespace(operation=1, gated_by=None)
 
     async def probe(*_: object) -> Any:
         return {"healthy": answers.pop(), "failing": []}
@@ -139,7 +140,7 @@ async def test_what_is_not_well_is_asked_again_soon_and_another_process_at_once(
         "Any",
         SimpleNamespace(
             name="shop", settings=SimpleNamespace(gate=gate, services=["web"]),
-            slots={Slot.BLUE: SimpleNamespace(operation=1)}, is_paused=lambda _: False,
+            slots={Slot.BLUE: record}, is_paused=lambda _: False,
             unit_keys=lambda *_: ["web"],
             parts=SimpleNamespace(supervisor=supervisor),
         ),
@@ -161,4 +162,7 @@ async def test_what_is_not_well_is_asked_again_soon_and_another_process_at_once(
     assert await healthy(at=KEPT + KEPT_ILL) == (False, False)
     assert await healthy(at=KEPT + KEPT_ILL + 0.1) == (False, True)
     assert not found.is_due(app, Slot.BLUE)
+    record.gated_by = 1
+    assert found.is_due(app, Slot.BLUE)
+    assert await healthy(at=KEPT + KEPT_ILL + 0.2) == (None, True)
     assert answers == []

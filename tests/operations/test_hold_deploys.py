@@ -12,8 +12,9 @@ import pytest_asyncio
 from bluegreen.demo.load import Load
 from bluegreen.demo.load_settings import LoadSettings
 from tests.operations.agreement import agreement
+from tests.operations.asking import ask
 from tests.operations.data import OPTIONS, leftovers, shared
-from tests.operations.killing import relapse
+from tests.operations.killing import APP, relapse
 from tests.operations.migrations import (
     ALL,
     CHECK,
@@ -27,6 +28,7 @@ from tests.operations.migrations import (
     section,
     serve,
 )
+from tests.operations.standstill import failing
 from tests.operations.writers import Writers, writing
 from tests.stack import Answer, Stack, stack
 from tests.waiting import PATIENCE, eventually
@@ -128,6 +130,30 @@ async def test_a_release_that_fails_its_gate_leaves_the_data_of_before(shop: Sta
     async with writing(shop) as writers:
         await failed(shop, "v4-unhealthy", writers, in_phase="gate")
     writers.expect_all_there(shop)
+
+
+async def test_nobody_waits_for_a_store_that_has_no_room(shop: Stack) -> None:
+    await rewrite(shop, held(rehearse=False, limit="1h"), deadline="120s")
+    wal = shop.layout.database.with_name("bluegreen.db-wal")
+    async with writing(shop) as writers:
+        await ask(shop, "POST", f"{APP}/deployments", {"version": "v4-unhealthy"})
+        await eventually(lambda: is_in(shop, "gate"), "the new version is asked")
+        async with failing(shop, "pwrite64", "ENOSPC", wal):
+            cancelling = asyncio.create_task(ask(shop, "POST", f"{APP}/cancel", {}), name="cancel")
+            await eventually(lambda: is_served(shop), "v2 serves, and nobody waits")
+            await writers.write_more()
+            assert "is not recorded: the store" in shop.daemon_log.read_text()
+        await cancelling
+    writers.expect_all_there(shop)
+    status = await agreement(shop)
+    assert (status["active"], status["slots"]["blue"]["state"]) == ("blue", "hot")
+    assert (await last(shop))["state"] == "cancelled"
+    assert await applied(shop) == []
+
+
+async def is_served(shop: Stack) -> bool:
+    status = await shop.status()
+    return status["held"] is None and status["slots"]["blue"]["ready"]
 
 
 async def test_what_a_failed_migration_has_made_goes_with_it(shop: Stack) -> None:

@@ -45,6 +45,32 @@ async def test_without_a_build_they_are_asked_on_a_copy(empty: Stack) -> None:
     assert schema(empty) == before
     assert not list(empty.layout.app("monitor").plans.iterdir())
     assert "pending migrations: none (asked on" in (await empty.cli("plan", "v1")).out
+    await _what_is_in_the_way_is_told(empty, without)
+
+
+async def _what_is_in_the_way_is_told(empty: Stack, text: str) -> None:
+    file = empty.layout.app_files / "monitor.toml"
+    # What check says on a copy is what the rehearsal of a deploy would say.
+    fails = "check = 'echo no such table; false'\n"
+    file.write_text(text.replace(CHECK, fails))
+    await empty.reload()
+    answer = await empty.cli("plan", "v4-notes")
+    assert answer.status == 1
+    assert "pending migrations: not known: monitor: check of v4-notes failed" in answer.out
+    assert "     no such table\n" in answer.out
+    # Without one it is asked on the data themselves, and may well be answered there.
+    file.write_text(text.replace(CHECK, fails + "rehearse = false\n"))
+    await empty.reload()
+    answer = await empty.cli("plan", "v4-notes")
+    assert answer.status == 0, answer.out
+    assert "pending migrations: not known: monitor: check of v4-notes failed" in answer.out
+    (shared(empty) / "data/broken.db").write_text("not a database" * 1000)
+    named = 'sqlite = ["data/servers.db", "data/broken.db"]'
+    file.write_text(text.replace('sqlite = ["data/servers.db"]', named))
+    await empty.reload()
+    said = (await empty.cli("plan", "v4-notes")).out
+    assert "found out in the rehearsal, before anything is touched; it could not be asked " in said
+    assert "now: monitor: the database broken.db is damaged; restore the newest good" in said, said
 
 
 async def test_a_check_that_needs_its_build_is_asked_in_one_that_is_thrown_away(

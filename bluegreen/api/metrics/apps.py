@@ -118,8 +118,7 @@ class _Doings:
             operation = run.operation
             began = operation.begun_at or operation.created_at
             self.running.add_metric([app.name, operation.kind], began)
-        left = [one for one in desk.unsettled.values() if one.operation.app == app.name]
-        self.unsettled.add_metric(labels, len(left))
+        self.unsettled.add_metric(labels, len(desk.unsettled.of(app.name)))
 
     def families(self) -> Families:
         return [

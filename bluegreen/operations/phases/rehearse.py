@@ -17,6 +17,7 @@ from bluegreen.operations.migrating import commands_of
 from bluegreen.operations.phases.measure import measured_on, require_unchanged_on
 from bluegreen.operations.run import Run
 from bluegreen.operations.trying import start_new_version, try_old_version
+from bluegreen.words import counted
 
 SLACK = 120.0  # seconds for what is no command and no copy
 
@@ -53,7 +54,8 @@ class Rehearse:
         await end_copies_left(run.app)
         left_out = await backups.begin_rehearsal(place, log, run.say)
         if left_out:
-            await run.say(f"{left_out} files are not in the copy: they are not in [backup]")
+            files = counted(left_out, "file")
+            await run.say(f"not in the copy, as [backup] does not name them: {files}")
         try:
             data = await self._rehearse(run, place)
         except (MigrationError, GateError) as error:
