@@ -137,7 +137,7 @@ async def test_one_that_is_well_stays_whatever_becomes_of_the_socket(shop: Stack
     watch = next(phase for phase in ended["phases"] if phase["phase"] == "watch")["data"]
     assert watch["judged"]
     assert watch["requests"] > 100
-    assert watch["before"]["requests"] > 50  # as the daemon before it has seen
+    assert watch["before"]["requests"]  # as the daemon before it has seen
     events = told(shop, operation)
     judged = next(event["judged"] for event in events if event["judged"])
     assert judged["limits"] == {"error_rate": 0.01, "p99": 5.0}
