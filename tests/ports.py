@@ -9,9 +9,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-_LOWEST = 10_000
-# From here on demos look for theirs (`bluegreen.demo.ports`), beside whatever else runs.
-_DEMOS = 20_000
+from bluegreen.demo import ports as demos
+
+_LOWEST, _HIGHEST = 10_000, 65_000
 _REFUSED = {10_080}  # by browsers, as a port for web pages
 # ``1/2`` is the second of two parts of all ports, block by block: for tests that run at the same
 # time.
@@ -28,8 +28,10 @@ def is_of_part(port: int) -> bool:
 def kernel_ports(count: int) -> list[int]:
     """Distinct loopback ports that the kernel lets us bind now.
 
-    Below the range that it takes the ports of outgoing connections from: a load of many
-    connections would soon stumble over those.
+    Not of the range that it takes the ports of outgoing connections from: a load of many
+    connections would soon stumble over those. Nor, while there are others, of those that demos
+    take, which run beside other tests: of a slot that does not run nobody sees that its ports are
+    somebody's.
     """
     found = list(itertools.islice(filter(_binds, _not_given()), count))
     assert len(found) == count, "there are no free ports any more"
@@ -38,8 +40,9 @@ def kernel_ports(count: int) -> list[int]:
 
 
 def _not_given() -> Iterator[int]:
-    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
-    for ports in (range(_LOWEST, _DEMOS), range(_DEMOS, int(limits[0]))):
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    beside = (range(_LOWEST, demos.FIRST), range(last + 1, _HIGHEST))
+    for ports in (itertools.chain(*beside), range(demos.FIRST, first)):
         taken = _given | _REFUSED
         ours = [port for port in ports if is_of_part(port) and port not in taken]
         random.shuffle(ours)

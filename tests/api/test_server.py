@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -328,9 +329,10 @@ async def test_garbage_on_the_socket_does_no_harm(standing: Stack) -> None:
         assert b"application/problem+json" in head
         assert json.loads(body)["status"] == status
     reader, writer = await asyncio.open_unix_connection(str(standing.layout.control_socket))
-    writer.write(b"A" * 100_000)
-    writer.write_eof()
-    await asyncio.wait_for(reader.read(), 30)
+    with contextlib.suppress(ConnectionError):  # it may have hung up before it had all of that
+        writer.write(b"A" * 100_000)
+        writer.write_eof()
+        await asyncio.wait_for(reader.read(), 30)
     writer.close()
     assert (await standing.cli("status")).status == 0
 

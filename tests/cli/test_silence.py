@@ -109,7 +109,7 @@ def test_an_answer_that_takes_long_is_waited_for_while_the_daemon_lives(root: Pa
     with _serving(root) as server:
         answer = Client(root, patience=1.0).post("/v1/apps/-/switch", {"to": "back"})
         assert answer == {"to": "blue"}
-        assert server.asked_for_life == 2
+        assert server.asked_for_life >= 2
 
 
 def test_a_daemon_that_freezes_under_whoever_follows_is_noticed(

@@ -125,6 +125,7 @@ async def test_every_button_says_what_it_does_and_does_it(
     await hand.told("blue serves v2 now")
 
     await hand.ask("Hold requests…", "wait at nginx until they are let through")
+    await page.get_by_label("At most, in seconds").fill("600")  # longer than what is done meanwhile
     await hand.press("Hold requests")
     await hand.told("New requests wait: held")
     assert not {"Deploy…", "Restart…", "Stop…"} & await hand.offered()  # all refused meanwhile

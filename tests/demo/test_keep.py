@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from bluegreen.layout import Layout
-from tests.demo.test_demo import still_of
-from tests.waiting import PATIENCE, eventually
+from tests.demo.test_demo import PATIENCE, still_of
+from tests.waiting import eventually
 
 # The demo without what it does while the visitors are there; test_demo.py plays all of it.
 SHORT = """
@@ -36,6 +37,7 @@ async def version_at(url: str) -> Any:
         return (await response.json())["version"]
 
 
+@pytest.mark.timeout(PATIENCE + 60)
 async def test_what_is_kept_runs_on_until_its_daemon_is_ended() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SHORT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

@@ -54,10 +54,18 @@ async def until(load: Load, condition: Callable[[Snapshot], bool], what: str) ->
     await eventually(lambda: condition(load.snapshot()), what)
 
 
-async def failures_at(url: str, count: int = 1, *, timeout: float = 10.0) -> Report:
+async def rest(load: Load) -> None:
+    """Until requests come that are counted apart from those before."""
+    now = load.snapshot()
+    later = now.at + 2 * load.report().bucket
+    await until(
+        load, lambda seen: seen.at > later and seen.requests > now.requests, "some time has passed"
+    )
+
+
+async def failures_at(url: str, count: int = 1) -> Report:
     """What one connection reports once it was let down ``count`` times."""
-    settings = replace(posts(url), timeout=timeout)
-    async with Load(settings) as load:
+    async with Load(posts(url)) as load:
         await until(load, lambda now: now.failures >= count, f"{count} failures")
         return await load.stop()
 
@@ -81,20 +89,20 @@ async def test_an_honest_site_lets_nobody_down(site: tuple[Site, str]) -> None:
 async def test_requests_are_counted_by_slot_and_version_over_time(site: tuple[Site, str]) -> None:
     server, url = site
     async with Load(posts(url, 2)) as load:
-        await until(
-            load, lambda now: now.at > 0.25 and now.latest == ("blue", "v1"), "v1 is visited"
-        )
+        await until(load, lambda now: now.latest == ("blue", "v1"), "v1 is visited")
+        await rest(load)
         server.slot, server.version = "green", "v2"
-        await until(
-            load, lambda now: now.at > 0.55 and now.latest == ("green", "v2"), "v2 is visited"
-        )
+        await until(load, lambda now: now.latest == ("green", "v2"), "v2 is visited")
+        await rest(load)
         report = await load.stop()
     blue, green = report.series
     assert (blue.slot, blue.version, green.slot, green.version) == ("blue", "v1", "green", "v2")
     assert len(blue.counts) == len(green.counts) == int(report.seconds / report.bucket) + 1
-    assert blue.counts[0] > 0
-    assert green.counts[0] == 0
-    assert blue.counts[-1] == 0
+    of_blue, of_green = (
+        [place for place, count in enumerate(each.counts) if count] for each in (blue, green)
+    )
+    assert of_blue[0] < of_green[0]
+    assert of_blue[-1] < of_green[-1]
 
 
 async def test_host_headers_are_dealt_out_among_the_visitors(site: tuple[Site, str]) -> None:
@@ -128,7 +136,7 @@ async def test_a_websocket_that_falls_silent_counts_as_cut(site: tuple[Site, str
     async with Load(settings) as load:
         await load.ready()
         server.echoes = False
-        await until(load, lambda now: now.websockets_cut == 1, "one WebSocket was cut")
+        await until(load, lambda now: now.websockets_cut >= 1, "one WebSocket was cut")
         report = await load.stop()
     assert report.failures[0].kind is FailureKind.TIMEOUT
 
@@ -163,7 +171,7 @@ async def test_a_download_that_stops_halfway_is_broken_and_one_being_ended_is_no
     async with raw_server(half) as url:
         settings = LoadSettings(url=url, connections=0, websockets=0, downloads=1, timeout=0.1)
         async with Load(settings) as load:
-            await until(load, lambda now: now.downloads_broken == 1, "a broken download")
+            await until(load, lambda now: now.downloads_broken >= 1, "a broken download")
         async with Load(replace(settings, timeout=60.0)) as load:
             report = await load.stop()
     assert report.failed == 0
@@ -242,9 +250,12 @@ async def test_no_answer_in_time_is_a_failure() -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with raw_server(mute) as url:
-        report = await failures_at(url, timeout=0.05)
-    assert report.failures[0].kind is FailureKind.TIMEOUT
+    async with raw_server(mute) as url, Load(replace(posts(url), timeout=0.05)) as load:
+        # Not always the first: it may have taken as long to connect.
+        await eventually(
+            lambda: FailureKind.TIMEOUT in [one.kind for one in load.report().failures],
+            "one that was connected has waited in vain",
+        )
 
 
 async def test_no_connection_is_a_failure_and_not_being_ready_says_why(

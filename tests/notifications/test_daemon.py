@@ -81,6 +81,7 @@ async def test_a_deploy_waits_for_no_receiver_and_a_killed_daemon_tells_again(sh
         configure(shop, hung, there)
         await shop.serve()
         await shop.deploy("v1")
+        await eventually(lambda: hung.asked, "one is told, and hangs")
         assert set(_names(hung).values()) == {("operation.started", "v1")}
         await eventually(lambda: _paths(there, "/chat"), "chat is told meanwhile")
         await eventually(lambda: len(_paths(there, "/api/v1")) >= 2, "the commit is marked")

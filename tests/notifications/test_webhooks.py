@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import socket
 import sqlite3
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from bluegreen.notifications.courier import Surroundings
 from bluegreen.notifications.schedule import Patience
 from bluegreen.notifications.service import Notifications
 from tests.notifications.listening import SECRET, Host, Listener
+from tests.ports import kernel_ports
 from tests.waiting import eventually
 
 NEW_SECRET = "whsec_" + base64.b64encode(b"another secret of that length").decode()
@@ -185,8 +185,7 @@ async def test_why_a_receiver_cannot_be_told_is_said_without_its_address(
     elif kind == "private":
         settings |= {"url": "https://127.0.0.1:1/T0PSECRET", "allow_private": False}
     elif kind == "nobody":
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            settings["url"] = f"http://127.0.0.1:{closed.getsockname()[1]}/T0PSECRET"
+        settings["url"] = f"http://127.0.0.1:{kernel_ports(1)[0]}/T0PSECRET"
     elif kind == "bad secret":
         settings["secret"] = host.secret("hunter2-hunter2", "short")
     else:

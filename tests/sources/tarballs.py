@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from bluegreen.sources.web import Limits
 from tests.sources.archive_server import ArchiveServer
 from tests.sources.archives import tar_of
 
-LIMITS = Limits(connect=5.0, stall=0.3, pause=0.01)
+LIMITS = Limits(connect=20.0, stall=20.0, pause=0.01)
+IMPATIENT = replace(LIMITS, stall=0.3)  # with what is silent for ever
 V1, V2 = tar_of({"shop/app.py": "one"}), tar_of({"shop/app.py": "two"})
 
 
@@ -27,12 +29,13 @@ def layout_in(tmp_path: Path) -> AppLayout:
 
 
 def source_of(
-    server: ArchiveServer, tmp_path: Path, *, in_use: set[str] | None = None, **options: Any
-) -> TarballSource:
+    server: ArchiveServer, tmp_path: Path, *, in_use: set[str] | None = None,
+    limits: Limits = LIMITS, **options: Any,
+) -> TarballSource:  # fmt: skip
     options = {"tarball": f"{server.url}/{{version}}.tar.gz", "allow_private": True, **options}
     return TarballSource(
         "shop", Source(**options), layout_in(tmp_path), in_use=lambda: in_use or set(),
-        limits=LIMITS,
+        limits=limits,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from tests.sources.archives import Signer, tar_of
 from tests.sources.repositories import files_in, layout_in
 
 TOKEN = "t0ken-of-a-forge"
-LIMITS = Limits(connect=5.0, stall=1.0, pause=0.01)
+LIMITS = Limits(connect=20.0, stall=20.0, pause=0.01)
 APP = tar_of({"shop/app.py": "one"})
 DIGEST = hashlib.sha256(APP).hexdigest()
 NAME = "app-v1.tar.gz"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from bluegreen.sources.web import Kind, Limits, Reach, Web, WebError
 from tests.sources.archive_server import ArchiveServer, ConnectProxy
 
 CONTENT = os.urandom(300_000)
-LIMITS = Limits(connect=5.0, stall=0.3, pause=0.01)
+LIMITS = Limits(connect=20.0, stall=20.0, pause=0.01)
+IMPATIENT = replace(LIMITS, stall=0.3)  # with what is silent for ever
 PRIVATE = Reach(private=True)
 
 
@@ -29,9 +31,9 @@ async def web(certificate: Path) -> AsyncIterator[Web]:
 
 async def fetched(
     server: ArchiveServer, tmp_path: Path, *, reach: Reach = PRIVATE, most: int = 2**20,
-    path: str = "/a",
+    path: str = "/a", limits: Limits = LIMITS,
 ) -> Downloaded:  # fmt: skip
-    async with Web(reach, LIMITS) as web:
+    async with Web(reach, limits) as web:
         found = await Download(web, f"{server.url}{path}", tmp_path / "f", most_bytes=most).run()
     assert found is not None
     return found
@@ -106,7 +108,7 @@ async def test_a_server_that_always_breaks_off_is_given_up(
 async def test_a_server_that_stalls_is_given_up(server: ArchiveServer, tmp_path: Path) -> None:
     server.handlers["/a"] = server.stalled(CONTENT)
     with pytest.raises(WebError, match="in time"):
-        await fetched(server, tmp_path)
+        await fetched(server, tmp_path, limits=IMPATIENT)
 
 
 async def test_more_than_is_allowed_is_refused_whatever_is_said_of_its_size(

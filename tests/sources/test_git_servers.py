@@ -15,6 +15,7 @@ from bluegreen.sources.git import GitSource
 from tests.sources.git_servers import TOKEN, Site, git_daemon, https_site, ssh_server
 from tests.sources.repositories import Repository, cache, files_in, git, layout_in, source_of
 from tests.sources.signers import ssh_signer
+from tests.waiting import eventually
 
 TREE = {"app.py": "two", "docs/readme": "read"}
 
@@ -112,6 +113,10 @@ async def test_a_token_is_sent_to_the_host_that_it_is_for_and_stands_nowhere(
         moved = source_of(tmp_path / "moved", f"{site.url}/moved/origin/.git", token=token)
         with pytest.raises(SourceError, match="could not be fetched"):
             await moved.resolve("v2")
+        # nginx writes its log once it has answered.
+        await eventually(
+            lambda: any(line[0] == "localhost" for line in site.seen()), "the last is in the log"
+        )
         seen = site.seen()
         assert [line for line in seen if line[0] == "127.0.0.1" and line[2] == "Basic"]
         assert {line[2] for line in seen if line[0] == "localhost"} == {"-"}

@@ -13,7 +13,7 @@ from bluegreen.errors import SourceError
 from bluegreen.sources.archive_cache import SPARE
 from tests.sources.archive_server import ArchiveServer
 from tests.sources.archives import Signer, tar_of
-from tests.sources.tarballs import V1, V2, cached, layout_in, sha256, source_of
+from tests.sources.tarballs import IMPATIENT, V1, V2, cached, layout_in, sha256, source_of
 
 pytestmark = pytest.mark.usefixtures("releases")
 
@@ -44,10 +44,11 @@ async def test_a_cached_archive_stands_in_for_a_server_that_fails(
     server: ArchiveServer, tmp_path: Path
 ) -> None:
     source = source_of(server, tmp_path)
+    impatient = source_of(server, tmp_path, limits=IMPATIENT)
     await source.resolve("v1")
-    for handler in (server.status(503), server.stalled(V1)):
+    for asked, handler in ((source, server.status(503)), (impatient, server.stalled(V1))):
         server.handlers["/v1.tar.gz"] = handler
-        release = await source.resolve("v1")
+        release = await asked.resolve("v1")
         assert release.commit == sha256(V1)
         assert "v1 is used as cached" in release.warnings[0]
     server.handlers["/v2.tar.gz"] = server.status(503)

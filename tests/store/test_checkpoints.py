@@ -53,7 +53,10 @@ async def test_the_wal_does_not_grow(tmp_path: Path, monkeypatch: pytest.MonkeyP
     async with opened(path) as store:
         await write(store, 30)
         early = wal.stat().st_size
-        await write(store, 30 * ROUNDS)
+        for _ in range(ROUNDS):
+            await write(store, 30)
+            # A busy host lets writers pass before who empties it; what is begun comes to its end.
+            await eventually(lambda: store._database._checkpoint is None, "it has been emptied")
         assert wal.stat().st_size < early * ROUNDS / 4
         assert path.stat().st_size > 30 * ROUNDS * 4000 / 2, "it went into the file meanwhile"
 

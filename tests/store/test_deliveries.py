@@ -117,6 +117,7 @@ async def test_a_change_that_is_refused_takes_none_with_it(store: Store) -> None
 async def test_bodies_are_forgotten_and_what_began_something_is_not(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bodies, "BODY_DELAY", 1000.0)  # none is written before its end is asked for
     monkeypatch.setattr(bodies, "BODIES_KEPT", 3)
     monkeypatch.setattr(bodies, "UNTRIGGERED_KEPT", 5)
     triggered, _ = await store.deliveries.record(new("kept"))
@@ -174,6 +175,7 @@ async def test_of_what_is_not_written_yet_the_oldest_bodies_are_let_go(
 async def test_large_bodies_are_written_in_transactions_of_their_own(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bodies, "BODY_DELAY", 1000.0)  # all of them wait for the end
     monkeypatch.setattr(bodies, "AT_ONCE", 100)
     parts: list[list[int]] = []
     keep = bodies._keep_bodies

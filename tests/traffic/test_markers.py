@@ -109,7 +109,12 @@ def test_everybody_may_look_into_special_whatever_the_umask(markers: Markers) ->
     assert markers.special.stat().st_mode & 0o777 == 0o755
 
 
-def test_a_stamp_says_whether_any_marker_has_changed(markers: Markers) -> None:
+def test_a_stamp_says_whether_any_marker_has_changed(
+    markers: Markers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A disk may take longer than a second to flush what has just been changed.
+    monkeypatch.setattr("bluegreen.traffic.markers.SETTLED", 3_600_000_000_000)
+
     def settle() -> None:
         for directory in (markers.directory, markers.special):
             if directory.is_dir():

@@ -101,11 +101,11 @@ async def test_a_switch_by_reload_that_nginx_refuses_moves_nothing(
 async def test_a_reload_that_is_not_taken_up_is_undone(
     world: World, slots: dict[str, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bluegreen.traffic.loading.LOAD_TIMEOUT", 0.2)
     settings = world.settings(switch="reload")
     await world.control.open([settings])
     await world.control.switch(settings, Slot.BLUE)
     before = files(world)
+    monkeypatch.setattr("bluegreen.traffic.loading.LOAD_TIMEOUT", 0.2)
     master = psutil.Process(world.master())
     master.suspend()
     try:

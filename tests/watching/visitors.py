@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tests.traffic.client import read_reply
 from tests.waiting import end_tasks
 
-CONNECTIONS = 32
+CONNECTIONS = 32  # enough for answers that take no more than a moment
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Visitors:
 
     port: int
     rate: float
+    connections: int = CONNECTIONS
     met: list[Met] = field(default_factory=list)
 
     def failed(self, version: str | None = None) -> list[Met]:
@@ -40,7 +41,7 @@ class Visitors:
         began = time.monotonic()
         tasks = [
             asyncio.create_task(self._visit(began, number), name=f"visitor {number}")
-            for number in range(CONNECTIONS)
+            for number in range(self.connections)
         ]
         try:
             yield self
@@ -53,7 +54,7 @@ class Visitors:
         try:
             while True:
                 await asyncio.sleep(max(0.0, began + turn / self.rate - time.monotonic()))
-                turn += CONNECTIONS
+                turn += self.connections
                 status, version = 0, ""
                 try:
                     if connection is None:

@@ -92,6 +92,10 @@ class Hooked:
         found: list[Any] = (await self.get("/operations?limit=200"))["operations"]
         return found
 
+    async def is_idle(self) -> bool:
+        """Whether every operation has ended."""
+        return all(one["finished_at"] for one in await self.operations())
+
 
 @contextlib.asynccontextmanager
 async def connected(served: Stack) -> AsyncIterator[Hooked]:

@@ -101,6 +101,7 @@ async def test_a_file_that_hangs_keeps_no_other_waiting_and_what_was_known_count
 async def test_a_changed_secret_counts_soon_without_a_reload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keeping, "READ_AGAIN_AFTER", 1000.0)
     file, keeper = tmp_path / "secret", SecretKeeper()
     file.write_text(SECRET)
     rule = webhook("github", file)

@@ -45,10 +45,6 @@ async def done(served: Hooked) -> Counter[str]:
     return Counter(one["version"] for one in found if one["state"] != "interrupted")
 
 
-async def is_idle(served: Hooked) -> bool:
-    return all(one["finished_at"] for one in await served.operations())
-
-
 async def test_killed_after_any_commit_a_delivery_is_done_once() -> None:
     """The first is that of the delivery itself: from then on it is never lost."""
     async with hooked() as served:
@@ -68,7 +64,7 @@ async def test_killed_after_any_commit_a_delivery_is_done_once() -> None:
             async with connected(served.stack) as again:
                 [delivery] = [one for one in await settled(again) if one["delivery"] == tag]
                 assert delivery["decision"] == "triggered", (commits, delivery)
-                await eventually(lambda again=again: is_idle(again), "all has ended")
+                await eventually(again.is_idle, "all has ended")
                 assert (await done(again))[tag] == 1, (commits, await again.operations())
                 status, answer = await again.deliver("github", "push", pushed(tag), tag)
                 assert (status, answer["repeated"]) == (202, True)
@@ -96,7 +92,8 @@ async def test_killed_with_ten_in_its_hands_each_that_was_answered_is_done_once(
             for name in names:  # those that were not answered come again, as senders do
                 status, _ = await again.deliver("github", "push", pushed(name), name)
                 assert status == 202, name
-            await eventually(lambda: is_idle(again), "all has ended")
+            await settled(again)
+            await eventually(again.is_idle, "all has ended")
             assert await done(again) == Counter(names), await again.operations()
 
 

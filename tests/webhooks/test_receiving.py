@@ -338,12 +338,9 @@ async def test_a_test_says_what_would_be_done_and_does_nothing(served: Hooked) -
 
 
 async def test_a_replay_is_a_persons_request_by_the_rules_of_today(served: Hooked) -> None:
-    async def idle() -> bool:
-        return all(one["finished_at"] for one in await served.operations())
-
     body = pushed("v404", "to be replayed")
     _, first = await served.deliver("github", "push", body, "replayed-1")
-    await eventually(idle, "nothing runs or waits")
+    await eventually(served.is_idle, "nothing runs or waits")
     answer = await served.stack.cli("webhook", "replay", "monitor", "replayed-1", "--json")
     assert answer.status == 0, answer.out + answer.err
     delivery, operation = answer.document["delivery"], answer.document["operation"]
@@ -365,6 +362,8 @@ async def test_a_replay_is_a_persons_request_by_the_rules_of_today(served: Hooke
 
 
 async def test_nothing_that_is_kept_holds_a_secret(served: Hooked) -> None:
+    await eventually(served.is_idle, "nothing runs that makes directories and removes them")
+
     def content(file: Path) -> bytes:
         try:
             return file.read_bytes()
