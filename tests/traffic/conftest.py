@@ -97,9 +97,17 @@ class World:
                 os.kill(pid, signal.SIGKILL)
 
     def end_nginx(self) -> None:
-        for process in self.nginx_processes():
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGKILL)
+        """Until none is left: a master that reloads makes workers that a first look may miss."""
+        while found := [each for each in self.nginx_processes() if _lives(each)]:
+            for process in found:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(signal.SIGKILL)
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @pytest.fixture
