@@ -68,7 +68,7 @@ def runs_from(tree: Path) -> bool:
     pid = run("systemctl", "show", "--value", "--property=MainPID", SERVICE).strip()
     try:
         interpreter = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return Path(interpreter.decode(errors="replace")).is_relative_to(tree)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import stat
@@ -51,7 +52,10 @@ async def start(stack: Stack, handed_over: socket.socket) -> asyncio.subprocess.
 
 def inherited(pid: int) -> tuple[set[str], bytes]:
     """What a process has open, and its environment."""
-    links = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
+    links = set()
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # one that is closed as we look
+            links.add(os.readlink(entry.path))
     return links, Path(f"/proc/{pid}/environ").read_bytes()
 
 

@@ -275,7 +275,7 @@ async def host(*, over: Path | None = None) -> AsyncIterator[Host]:
 
 
 def _children(pid: int) -> list[int]:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return [
             int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         ]

@@ -29,7 +29,10 @@ via = "v3"
 def environment(stack: Stack, version: str) -> dict[str, str]:
     """What the service of that version runs with."""
     for member in stack.live_processes():
-        text = Path(f"/proc/{member.pid}/environ").read_bytes().decode()
+        try:
+            text = Path(f"/proc/{member.pid}/environ").read_bytes().decode()
+        except (FileNotFoundError, ProcessLookupError):  # one that ends as we look
+            continue
         found = dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
         if found.get("BLUEGREEN_VERSION") == version and "API_PORT" in found:
             return found

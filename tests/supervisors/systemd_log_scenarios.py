@@ -72,12 +72,16 @@ async def once_shown(shop: Workshop, key: UnitKey, last: str) -> list[str]:
 
 def readers() -> list[str]:
     """The journalctls that this process has started."""
-    names = []
-    for pid in Path("/proc/self/task").glob("*/children"):
-        for child in pid.read_text().split():
-            with contextlib.suppress(FileNotFoundError):
-                names.append(Path(f"/proc/{child}/comm").read_text().strip())
+    lists = [told(children) for children in Path("/proc/self/task").glob("*/children")]
+    names = [told(Path(f"/proc/{child}/comm")).strip() for text in lists for child in text.split()]
     return [name for name in names if name == "journalctl"]
+
+
+def told(file: Path) -> str:
+    """What the kernel tells of a process or a thread; nothing of one that has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return file.read_text()
+    return ""
 
 
 async def nothing_is_lost_or_doubled_between_a_tail_and_what_follows(shop: Workshop) -> None:
@@ -275,10 +279,8 @@ async def drained(found: AsyncIterator[object]) -> None:
 
 
 def words(pid: str) -> list[str]:
-    """Of the command of a process; none of one that has ended."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    return []
+    """Of the command of a process."""
+    return told(Path(f"/proc/{pid}/cmdline")).split("\0")
 
 
 async def a_killed_daemon_leaves_no_reader_behind(shop: Workshop) -> None:
